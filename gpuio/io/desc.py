@@ -1,0 +1,118 @@
+"""What a batch is and how it is described: MXNet's DataDesc and DataBatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+class _NameAndShape(NamedTuple):
+    name: str
+    shape: Any
+
+
+class DataDesc(_NameAndShape):
+    """Name, shape, dtype and layout of one of a batch's arrays.
+
+    A named tuple of (name, shape), as in MXNet: equality and hash are those of the pair; dtype and layout are plain
+    attributes beside it.
+
+    Parameters
+    ----------
+    name : the array's name, such as "data" or "softmax_label"
+    shape : its shape, batch axis included; kept as it is given
+    dtype : its type
+    layout : the meaning of its axes; "N" marks the batch axis
+
+    Examples
+    --------
+    >>> DataDesc("data", (32, 3, 224, 224))
+    DataDesc[data,(32, 3, 224, 224),<class 'numpy.float32'>,NCHW]
+    """
+
+    dtype: DTypeLike
+    layout: str | None
+
+    def __new__(
+        cls,
+        name: str,
+        shape: Any,
+        dtype: DTypeLike = np.float32,
+        layout: str | None = "NCHW",
+    ) -> DataDesc:
+        desc = super().__new__(cls, name, shape)
+        desc.dtype = dtype
+        desc.layout = layout
+        return desc
+
+    def __repr__(self) -> str:
+        return f"DataDesc[{self.name},{self.shape},{self.dtype},{self.layout}]"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[type[DataDesc], tuple[str, Any, DTypeLike, str | None]]:
+        return type(self), (self.name, self.shape, self.dtype, self.layout)
+
+    @staticmethod
+    def get_batch_axis(layout: str | None) -> int:
+        """The position of "N" in the layout: 0 for None, -1 where it is missing."""
+        return 0 if layout is None else layout.find("N")
+
+    @staticmethod
+    def get_list(
+        shapes: Iterable[tuple[str, Any]], types: Iterable[tuple[str, DTypeLike]] | None = None
+    ) -> list[DataDesc]:
+        """Descriptions from (name, shape) pairs and, where given, (name, dtype) pairs.
+
+        Raises
+        ------
+        KeyError : `types` lacks one of the names.
+        """
+        if types is None:
+            return [DataDesc(name, shape) for name, shape in shapes]
+        by_name = dict(types)
+        return [DataDesc(name, shape, by_name[name]) for name, shape in shapes]
+
+
+class DataBatch:
+    """One batch.
+
+    Attributes
+    ----------
+    data : list of arrays, on the iterator's device
+    label : list of arrays, or None
+    pad : rows at the end that are there only to fill the batch, and should not be counted
+    index : uint64 (N,) on the host, the records' keys; None where the iterator has none
+    bucket_key : which bucket the batch comes from, for iterators with buckets
+    provide_data, provide_label : descriptions, for batches that differ from their iterator's
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Any] | None,
+        label: Sequence[Any] | None = None,
+        pad: int | None = None,
+        index: Any = None,
+        bucket_key: Any = None,
+        provide_data: list[DataDesc] | None = None,
+        provide_label: list[DataDesc] | None = None,
+    ) -> None:
+        if data is not None and not isinstance(data, (list, tuple)):
+            raise AssertionError(f"Data must be list of NDArrays, not {type(data).__name__}")
+        if label is not None and not isinstance(label, (list, tuple)):
+            raise AssertionError(f"Label must be list of NDArrays, not {type(label).__name__}")
+        self.data = data
+        self.label = label
+        self.pad = pad
+        self.index = index
+        self.bucket_key = bucket_key
+        self.provide_data = provide_data
+        self.provide_label = provide_label
+
+    def __str__(self) -> str:
+        data = [tuple(array.shape) for array in self.data or ()]
+        label = [tuple(array.shape) for array in self.label] if self.label else None
+        return f"DataBatch: data shapes: {data} label shapes: {label}"

@@ -1,0 +1,593 @@
+"""ImageRecordIter: from record files to batches of images on a device."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from gpuio import nd
+from gpuio.context import Context, as_context, require
+from gpuio.errors import ArgumentError, Error, StateError, UnsupportedError
+from gpuio.io.desc import DataBatch, DataDesc
+from gpuio.io.iterator import DataIter
+from gpuio.io.partition import Part, contiguous, resolve_parts
+from gpuio.pipeline.assemble import HostAssembler, Output
+from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
+from gpuio.pipeline.loader import Executor, Loader
+from gpuio.pipeline.order import Order
+from gpuio.pipeline.plan import Augment
+from gpuio.pipeline.work import POLICIES, BadRecord, Preparer
+from gpuio.recordio import RecordSet
+
+Path = str | os.PathLike[str]
+
+STATE_VERSION = 1
+
+# Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
+GRAPH_DEPTH = 2
+
+# MXNet's options that are not here yet, with MXNet's defaults. Given with its default an option changes nothing.
+NOT_YET: dict[str, Any] = {
+    "aug_seq": "aug_default",
+    "device_id": 0,
+    "shuffle_chunk_size": 0,
+    "shuffle_chunk_seed": 0,
+    "max_rotate_angle": 0,
+    "rotate": -1,
+    "rotate_list": None,
+    "max_shear_ratio": 0.0,
+    "max_crop_size": -1,
+    "min_crop_size": -1,
+    "max_random_scale": 1.0,
+    "min_random_scale": 1.0,
+    "max_img_size": 1e10,
+    "min_img_size": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "pca_noise": 0.0,
+    "random_h": 0,
+    "random_s": 0,
+    "random_l": 0,
+    "fill_value": 255,
+    "pad": 0,
+    "mean_img": "",
+    "max_random_contrast": 0.0,
+    "max_random_illumination": 0.0,
+}
+
+log = logging.getLogger("gpuio")
+
+
+class ImageRecordIter(DataIter):
+    """Batches of decoded, cropped and normalised images from record files, on the CPU or on a GPU.
+
+    Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and resampled by OpenCV in
+    threads; on a GPU by NVIDIA DALI and a CUDA kernel. Batches are made ahead of the caller; one that has been handed
+    out is never overwritten.
+
+    The random choices for a sample follow from the seed, the epoch and the record alone: they are the same on any
+    device, with any number of threads or parts, any batch size, and after a resume.
+
+    Parameters
+    ----------
+    path_imgrec : the record file; or several, as a sequence or joined by ";", or a directory of ``*.rec`` files
+    data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
+    batch_size : images in a batch
+    path_imgidx : the index, or one for each record file. Without one, the record files are walked at the start
+    path_imglist : an im2rec list whose labels replace those in the records; lines are found by the records' id
+    label_width : numbers in a label
+    resize : scale the shorter side to so many pixels before the crop; -1: leave the size
+    rand_crop : crop at a random place instead of the centre. Pictures smaller than the crop are enlarged
+    random_resized_crop : crop a random area of a random aspect ratio and scale it to the output
+    min_random_area, max_random_area : range of that area, as a share of the picture
+    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with even chances, height/width);
+        without min_aspect_ratio the range is 1 - max_aspect_ratio to 1 + max_aspect_ratio
+    rand_mirror : mirror every second image, at random
+    mirror : mirror every image
+    mean_r, mean_g, mean_b, mean_a : subtracted from each channel, in levels of 0 to 255
+    std_r, std_g, std_b, std_a : each channel is divided by these
+    scale : then multiplied by this; ``(pixel - mean) * (scale / std)``
+    inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to enlarge and area
+        to shrink, 10 one of 0 to 4 at random
+    shuffle : a new order of all records each epoch
+    seed : decides the order
+    seed_aug : decides the augmentation; None: `seed`
+    round_batch : an incomplete last batch is filled with the next epoch's first images, and that epoch goes on after
+        them; if False, it is filled with images of the same epoch, and each epoch begins afresh. `pad` counts them
+    num_parts, part_index : the records are cut into so many contiguous parts, of which this one is read.
+        ``num_parts="auto"`` takes both from the launcher's variables (torchrun, Open MPI, MVAPICH, PMI, Slurm)
+    preprocess_threads : decoding threads
+    prefetch_buffer : batches that are made ahead
+    dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and scale; int8
+        subtracts the rounded mean and saturates
+    layout : "NCHW" or "NHWC"
+    ctx : the device, such as ``gpu(0)`` or "gpu:0"; None: the current context
+    on_error : what to do about a record that cannot be used. "raise"; "skip": the batch closes up, and `pad` counts the
+        rows missing at its end, which repeat others; "substitute": another image of the batch stands in its place.
+        `bad_records` lists them
+    last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the incomplete batch, or
+        "roll_over": it becomes the beginning of the next epoch's first batch
+    partition : "contiguous" parts, as MXNet cuts them, or "global": all records are in one order, and part i takes the
+        i-th slice of each global batch, so that the order is the same for any number of parts. None: "global" with
+        ``num_parts="auto"``, else "contiguous"
+    antialias : when shrinking, average all pixels that fall into one, as Pillow and torchvision do (MXNet does not)
+    executor : "host" or "dali"; None: "host" on the CPU, "dali" on a GPU. "dali" on the CPU runs DALI's CPU operators
+    hw_decoder_load : on a GPU, the share of images offered to its JPEG engines
+    data_name, label_name : the arrays' names
+    verbose : log what was opened, through the logger "gpuio"
+
+    Attributes
+    ----------
+    provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
+    provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
+    bad_records : the records that `on_error` left out or replaced so far, as BadRecord(key, place, reason)
+
+    Raises
+    ------
+    ArgumentError : a value is out of range, or two contradict each other.
+    UnsupportedError : an option of MXNet that is not here yet.
+    RecordError, RecordFileNotFoundError : the files are missing or damaged.
+    ContextError : the device is not there.
+
+    Examples
+    --------
+    >>> train = ImageRecordIter(path_imgrec="train.rec", path_imgidx="train.idx", data_shape=(3, 224, 224),
+    ...                         batch_size=256, shuffle=True, rand_mirror=True, random_resized_crop=True,
+    ...                         min_random_area=0.08, min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="gpu:0")
+    >>> for batch in train:
+    ...     images, labels = batch.data[0], batch.label[0]
+    """
+
+    def __init__(
+        self,
+        *,
+        path_imgrec: Path | Sequence[Path],
+        data_shape: Sequence[int],
+        batch_size: int,
+        path_imgidx: Path | Sequence[Path] | None = None,
+        path_imglist: Path | None = None,
+        label_width: int = 1,
+        resize: int = -1,
+        rand_crop: bool = False,
+        random_resized_crop: bool = False,
+        min_random_area: float = 1.0,
+        max_random_area: float = 1.0,
+        min_aspect_ratio: float | None = None,
+        max_aspect_ratio: float = 0.0,
+        rand_mirror: bool = False,
+        mirror: bool = False,
+        mean_r: float = 0.0,
+        mean_g: float = 0.0,
+        mean_b: float = 0.0,
+        mean_a: float = 0.0,
+        std_r: float = 1.0,
+        std_g: float = 1.0,
+        std_b: float = 1.0,
+        std_a: float = 1.0,
+        scale: float = 1.0,
+        inter_method: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        seed_aug: int | None = None,
+        round_batch: bool = True,
+        num_parts: int | str = 1,
+        part_index: int = 0,
+        preprocess_threads: int = 4,
+        prefetch_buffer: int = 4,
+        dtype: DTypeLike | None = None,
+        layout: str = "NCHW",
+        ctx: Context | str | None = None,
+        on_error: str = "raise",
+        last_batch_handle: str | None = None,
+        partition: str | None = None,
+        antialias: bool = False,
+        executor: str | None = None,
+        hw_decoder_load: float = 0.65,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+        verbose: bool = True,
+        **others: Any,
+    ) -> None:
+        _refuse(others, type(self))
+        super().__init__(_whole("batch_size", batch_size, 1))
+        channels, height, width = _shape(data_shape)
+        label_width = _whole("label_width", label_width, 1)
+        threads = _whole("preprocess_threads", preprocess_threads, 1)
+        ahead = _whole("prefetch_buffer", prefetch_buffer, 1)
+        seed = _whole("seed", seed)
+        if on_error not in POLICIES:
+            raise ArgumentError(f"on_error must be one of {', '.join(POLICIES)}, not {on_error!r}")
+        self._ctx = as_context(ctx)
+        require(self._ctx)
+        augment = Augment(
+            height=height,
+            width=width,
+            resize=None if resize == -1 else _whole("resize", resize, 1),
+            rand_crop=bool(rand_crop),
+            resized_crop=bool(random_resized_crop),
+            **_crop_ranges(
+                random_resized_crop,
+                min_random_area,
+                max_random_area,
+                min_aspect_ratio,
+                max_aspect_ratio,
+            ),
+            mirror=bool(mirror),
+            rand_mirror=bool(rand_mirror),
+            method=_whole("inter_method", inter_method, 0),
+            antialias=bool(antialias),
+        )
+        output = Output(
+            channels=channels,
+            height=height,
+            width=width,
+            dtype=np.dtype(np.float32 if dtype is None else dtype),
+            layout=layout,
+            mean=(mean_r, mean_g, mean_b, mean_a),
+            std=(std_r, std_g, std_b, std_a),
+            scale=scale,
+        )
+        part = resolve_parts(num_parts, part_index, partition)
+        self._records = RecordSet(path_imgrec, path_imgidx or None)
+        try:
+            order, selection = _order(
+                self._records, part, batch_size, bool(shuffle), seed, _ending(round_batch, last_batch_handle)
+            )
+            labels: LabelSource = (
+                ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
+            )
+            preparer = Preparer(
+                self._records,
+                selection,
+                augment,
+                seed if seed_aug is None else _whole("seed_aug", seed_aug),
+                labels,
+                label_width,
+            )
+            runner = _executor(
+                executor,
+                preparer,
+                output,
+                self._ctx,
+                batch_size=batch_size,
+                antialias=augment.antialias,
+                policy=on_error,
+                threads=threads,
+                ahead=ahead,
+                hw_decoder_load=hw_decoder_load,
+            )
+        except BaseException:
+            self._records.close()
+            raise
+        self._part = part
+        self._loader = Loader(order, runner, max(ahead, GRAPH_DEPTH))
+        self._begin(0)
+        self._label_width = label_width
+        self._bad: dict[str, BadRecord] = {}
+        self._batch: DataBatch | None = None
+        self._provide_data = [DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)]
+        self._provide_label = [DataDesc(label_name, self._labels_shape(), np.float32)]
+        if verbose:
+            log.info(
+                "%s: %d records, %d in this part, on %s",
+                ", ".join(self._records.paths),
+                len(self._records),
+                order.size,
+                self._ctx,
+            )
+
+    @property
+    def provide_data(self) -> list[DataDesc]:
+        """One description: the images."""
+        return self._provide_data
+
+    @property
+    def provide_label(self) -> list[DataDesc]:
+        """One description: the labels."""
+        return self._provide_label
+
+    @property
+    def bad_records(self) -> list[BadRecord]:
+        """The records that `on_error` left out or replaced so far, in the order in which they came."""
+        return list(self._bad.values())
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0; after the last batch of one it is still that epoch's."""
+        return self._epoch
+
+    def __len__(self) -> int:
+        """Batches in the current epoch. With round_batch it can differ by one from epoch to epoch."""
+        return self._loader.order.batches(self._start)
+
+    def next(self) -> DataBatch:
+        """The next batch.
+
+        Returns
+        -------
+        DataBatch : `data` one NDArray as `provide_data` says, `label` one float32 NDArray, both on `ctx`; `pad`, the
+            rows at the end that only fill the batch; `index`, uint64 (batch_size,) on the host, the records' keys
+
+        Raises
+        ------
+        StopIteration : the epoch has ended; `reset` begins the next.
+        DecodeError, RecordError : under on_error="raise", a record cannot be used; the text says which and why.
+        """
+        while not self._ended:
+            take, loaded = self._loader.next()
+            self._ended = take.last
+            for bad in loaded.bad:
+                self._bad.setdefault(bad.place, bad)
+            if loaded.data is not None:
+                self._handed += 1
+                label = loaded.label.reshape(self._labels_shape())
+                self._batch = DataBatch(
+                    [nd.wrap(loaded.data)], [nd.array(label, ctx=self._ctx)], loaded.pad, loaded.key
+                )
+                return self._batch
+            if self._ended and not self._handed:
+                first = loaded.bad[0]
+                raise Error(
+                    f"not one record of the epoch could be used; {first.place}: {first.reason}"
+                )
+        self._batch = None
+        raise StopIteration
+
+    def iter_next(self) -> bool:
+        """Move to the next batch, which `getdata` and its like then describe; False where the epoch has ended."""
+        try:
+            self.next()
+        except StopIteration:
+            return False
+        return True
+
+    def getdata(self) -> list[Any]:
+        """The current batch's images."""
+        return list(self._current().data or ())
+
+    def getlabel(self) -> list[Any]:
+        """The current batch's labels."""
+        return list(self._current().label or ())
+
+    def getpad(self) -> int:
+        """The current batch's number of rows that only fill it."""
+        return self._current().pad or 0
+
+    def getindex(self) -> NDArray[np.uint64]:
+        """The current batch's record keys."""
+        index: NDArray[np.uint64] = self._current().index
+        return index
+
+    def reset(self) -> None:
+        """Begin the next epoch.
+
+        After the end of an epoch that is where the stream goes on. In the middle of one, its rest is dropped and the
+        next begins with its first record. At the beginning of one there is nothing to do.
+        """
+        position = self._loader.position
+        if not self._ended and position != self._start:
+            position = self._loader.order.restart(position)
+            self._loader.seek(position)
+        self._begin(position)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the iterator is: what has been handed out counts, what has been made ahead does not.
+
+        Returns
+        -------
+        dict that JSON can hold; `load_state_dict` of an iterator with the same arguments goes on from there
+        """
+        return {
+            "version": STATE_VERSION,
+            **self._identity(),
+            "position": self._loader.position,
+            "start": self._start,
+            "ended": self._ended,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where an iterator was when it gave `state`; the next batch is bit for bit the one it would have given.
+
+        Raises
+        ------
+        StateError : the state is not one of these, or comes from other data, another part, order or seed.
+        """
+        try:
+            version = state["version"]
+            position, start, ended = int(state["position"]), int(state["start"]), bool(state["ended"])
+            theirs = {name: state[name] for name in self._identity()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"not a state of an ImageRecordIter: {error!r}") from error
+        if version != STATE_VERSION:
+            raise StateError(f"the state has version {version}, expected {STATE_VERSION}")
+        for name, mine in self._identity().items():
+            if theirs[name] != mine:
+                raise StateError(
+                    f"the state was saved with {name}={theirs[name]!r}, here it is {mine!r}; "
+                    "create the iterator with the arguments and files it was saved with"
+                )
+        if not 0 <= start <= position:
+            raise StateError(f"the state's position {position} does not follow its start {start}")
+        self._loader.seek(position)
+        self._begin(start)
+        self._ended = ended
+        self._handed = position - start
+
+    def close(self) -> None:
+        """Stop what runs behind the caller and close the files. May be called twice."""
+        self._loader.close()
+        self._records.close()
+
+    def _begin(self, position: int) -> None:
+        """Enter the epoch that begins at `position`."""
+        self._start = position
+        self._ended = False
+        self._handed = 0
+        self._epoch = self._loader.order.epoch(position)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a state must have in common with the iterator that loads it."""
+        order = self._loader.order
+        return {
+            "kind": "ImageRecordIter",
+            "data": self._records.fingerprint,
+            "records": order.size,
+            "shuffle": order.shuffle,
+            "seed": order.seed,
+            "last_batch_handle": order.ending,
+            "part": self._part.identity,
+        }
+
+    def _labels_shape(self) -> tuple[int, ...]:
+        if self._label_width == 1:
+            return (self.batch_size,)
+        return (self.batch_size, self._label_width)
+
+    def _current(self) -> DataBatch:
+        if self._batch is None:
+            raise Error("there is no current batch; call next() or iter_next() first")
+        return self._batch
+
+
+class ImageRecordUInt8Iter(ImageRecordIter):
+    """ImageRecordIter with dtype "uint8"."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**{**arguments, "dtype": "uint8"})
+
+
+class ImageRecordInt8Iter(ImageRecordIter):
+    """ImageRecordIter with dtype "int8"."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**{**arguments, "dtype": "int8"})
+
+
+def _refuse(others: dict[str, Any], kind: type) -> None:
+    """Raise for arguments that are not among ImageRecordIter's."""
+    for name, value in others.items():
+        if name not in NOT_YET:
+            known = [*inspect.signature(ImageRecordIter.__init__).parameters, *NOT_YET]
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise TypeError(f"{kind.__name__} has no argument {name!r}{hint}")
+        if value != NOT_YET[name]:
+            raise UnsupportedError(
+                f"{kind.__name__} does not offer MXNet's {name} yet; leave it out (or at its default, "
+                f"{NOT_YET[name]!r})"
+            )
+
+
+def _whole(name: str, value: Any, least: int | None = None) -> int:
+    try:
+        if isinstance(value, bool) or int(value) != value:
+            raise TypeError
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a whole number, not {value!r}") from None
+    if least is not None and value < least:
+        raise ArgumentError(f"{name} must be at least {least}, not {value}")
+    return int(value)
+
+
+def _shape(data_shape: Any) -> tuple[int, int, int]:
+    try:
+        channels, height, width = (_whole("data_shape", side, 1) for side in data_shape)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"data_shape must be (channels, height, width), whole numbers of at least 1, not {data_shape!r}"
+        ) from error
+    return channels, height, width
+
+
+def _crop_ranges(
+    random_resized_crop: bool,
+    min_area: float,
+    max_area: float,
+    min_ratio: float | None,
+    max_ratio: float,
+) -> dict[str, tuple[float, float]]:
+    """The ranges of a resized crop, as MXNet reads the arguments."""
+    ratio = (1 - max_ratio, 1 + max_ratio) if min_ratio is None else (min_ratio, max_ratio)
+    if not random_resized_crop:
+        if (min_area, max_area) != (1.0, 1.0):
+            raise ArgumentError("min_random_area and max_random_area need random_resized_crop=True")
+        if ratio != (1, 1):
+            raise UnsupportedError(
+                "ImageRecordIter does not offer MXNet's min_aspect_ratio and max_aspect_ratio without "
+                "random_resized_crop=True yet"
+            )
+    return {"area": (min_area, max_area), "ratio": ratio}
+
+
+def _ending(round_batch: bool, last_batch_handle: str | None) -> str:
+    if last_batch_handle is None:
+        return "wrap" if round_batch else "pad"
+    if last_batch_handle not in ("pad", "discard", "roll_over"):
+        raise ArgumentError(
+            f"last_batch_handle must be 'pad', 'discard' or 'roll_over', not {last_batch_handle!r}"
+        )
+    return last_batch_handle
+
+
+def _order(
+    records: RecordSet, part: Part, batch_size: int, shuffle: bool, seed: int, ending: str
+) -> tuple[Order, Sequence[int] | NDArray[np.int64]]:
+    """The order of this part's samples, and the records that it numbers."""
+    images = records.image_ordinals()
+    if part.mode == "contiguous":
+        images = contiguous(images, records, part)
+    if not len(images):
+        raise ArgumentError(
+            f"part {part.index} of {part.count} has no records; there are {len(records)} in all"
+        )
+    rank, world = (part.index, part.count) if part.mode == "global" else (0, 1)
+    order = Order(len(images), batch_size, shuffle, seed, ending, rank, world)
+    return order, images
+
+
+def _executor(
+    name: str | None,
+    preparer: Preparer,
+    output: Output,
+    ctx: Context,
+    *,
+    batch_size: int,
+    antialias: bool,
+    policy: str,
+    threads: int,
+    ahead: int,
+    hw_decoder_load: float,
+) -> Executor:
+    on_gpu = ctx.device_type == "gpu"
+    name = name or ("dali" if on_gpu else "host")
+    if name == "dali":
+        from gpuio.pipeline.dali import DaliExecutor
+
+        return DaliExecutor(
+            preparer,
+            output,
+            ctx,
+            batch_size=batch_size,
+            antialias=antialias,
+            policy=policy,
+            threads=threads,
+            depth=GRAPH_DEPTH,
+            hw_decoder_load=hw_decoder_load,
+        )
+    if name != "host":
+        raise ArgumentError(f"executor must be 'host' or 'dali', not {name!r}")
+    if on_gpu:
+        raise ArgumentError("executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()")
+    from gpuio.pipeline.host import HostExecutor
+
+    return HostExecutor(
+        preparer, HostAssembler(output), antialias=antialias, policy=policy, threads=threads
+    )

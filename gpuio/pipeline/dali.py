@@ -1,0 +1,446 @@
+"""The DALI executor: a DALI graph that decodes and resamples windows, and assembles batches from them.
+
+One function builds the graph for either kind of device. On a GPU the mixed decoder and the resize run there
+and ``kernels/assemble.cu`` writes the batch; with no GPU the same graph is built of CPU operators, which is how
+it is tested. A thread of its own feeds the graph and collects from it, a few batches ahead of the caller.
+
+DALI fails a batch as a whole, and does not always say for which sample. Such a batch is given to the host's
+decoder, which knows each record apart.
+"""
+
+from __future__ import annotations
+
+import collections
+import queue
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from gpuio.context import Context
+from gpuio.errors import ContextError, DecodeError, Error
+from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
+from gpuio.pipeline.host import sample
+from gpuio.pipeline.order import Take
+from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
+from gpuio.pipeline.work import Loaded, Preparer, Settlement, Work, finish, settle
+from gpuio.pipeline.workers import Workers
+
+# Pixels to each side of a window that its interpolation reads, in pixels of the coarser of the two grids.
+SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
+
+# DALI's nearest neighbour takes the pixel under the output pixel's centre, OpenCV's (and MXNet's) the one under
+# its corner. Half an output pixel less, and a hair more against rounding, makes the one into the other.
+CORNER, HAIR = 0.5, 1e-3
+
+JPEG_START = (0xFF, 0xD8)
+JPEG_END = np.array([0xFF, 0xD9], np.uint8)
+
+# Stands in the graph for a record that is known to be bad: a JPEG of one black pixel.
+BLANK = np.frombuffer(simplejpeg.encode_jpeg(np.zeros((1, 1, 3), np.uint8)), np.uint8)
+
+INSTALL = "pip install 'gpuio[dali]' (or 'gpuio[cuda12]', 'gpuio[cuda13]' with a GPU)"
+
+
+def _interpolation_types() -> dict[int, int]:
+    """MXNet's numbers to DALI's nearest relatives."""
+    from nvidia.dali import types
+
+    names = {
+        NEAREST: types.INTERP_NN,
+        LINEAR: types.INTERP_LINEAR,
+        CUBIC: types.INTERP_CUBIC,
+        AREA: types.INTERP_TRIANGULAR,
+        LANCZOS: types.INTERP_LANCZOS3,
+    }
+    return {method: int(name) for method, name in names.items()}
+
+
+def graph(
+    source: Any,
+    output: Output,
+    batch_size: int,
+    *,
+    device_id: int | None,
+    threads: int,
+    depth: int,
+    antialias: bool,
+    hw_decoder_load: float,
+) -> Any:
+    """Build the graph: encoded bytes and windows in, uint8 samples of one size out.
+
+    Parameters
+    ----------
+    source : called for each batch, gives `feed`'s arrays
+    device_id : the GPU, or None for CPU operators
+    threads : DALI's CPU threads
+    depth : batches in flight
+    hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
+
+    Returns
+    -------
+    a built DALI pipeline with one output, uint8 (batch_size, height, width, channels), on the device
+
+    Raises
+    ------
+    ContextError : DALI is not installed, or has not the executor that leaves held outputs alone.
+    """
+    try:
+        from nvidia.dali import Pipeline, fn, types
+    except ImportError as error:
+        raise ContextError(f"NVIDIA DALI is missing; install it with {INSTALL}") from error
+
+    place = "cpu" if device_id is None else "mixed"
+    colours = {1: types.GRAY, 3: types.RGB, 4: types.ANY_DATA}
+    pipe = Pipeline(
+        batch_size=batch_size,
+        num_threads=threads,
+        device_id=device_id,
+        prefetch_queue_depth=depth,
+        exec_dynamic=True,
+    )
+    tuning = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
+    with pipe:
+        encoded, anchor, shape, start, end, method = fn.external_source(
+            source=source,
+            num_outputs=6,
+            batch=True,
+            no_copy=True,
+            ndim=[1, 1, 1, 1, 1, 0],
+            dtype=[types.UINT8, types.INT32, types.INT32, types.FLOAT, types.FLOAT, types.INT32],
+        )
+        pixels = fn.decoders.image_slice(
+            encoded,
+            anchor,
+            shape,
+            axes=[0, 1],
+            device=place,
+            output_type=colours[output.channels],
+            adjust_orientation=True,
+            jpeg_fancy_upsampling=True,  # the GPU's default is off, and its pixels then differ
+            **tuning,
+        )
+        pipe.set_outputs(
+            fn.resize(
+                pixels,
+                roi_start=start,
+                roi_end=end,
+                size=(output.height, output.width),
+                antialias=antialias,
+                interp_type=fn.cast(method, dtype=types.INTERP_TYPE),
+            )
+        )
+    pipe.build()
+    if not pipe.exec_dynamic:
+        raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")
+    return pipe
+
+
+Feed = tuple[
+    list[NDArray[np.uint8]],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+]
+
+
+def feed(work: Work, size: tuple[int, int], types: dict[int, int]) -> Feed:
+    """A batch as the graph takes it.
+
+    Parameters
+    ----------
+    size : width and height of the output in pixels
+    types : MXNet's interpolation methods to DALI's
+
+    Returns
+    -------
+    encoded : B uint8 arrays, views of the record files where nothing has to be mended; a single black pixel
+        stands for a bad record
+    anchor, shape : int32 (B, 2), rows and columns: the region to decode
+    start, end : float32 (B, 2), rows and columns within that region: the window to resample
+    method : int32 (B,), DALI's interpolation
+    """
+    plan = work.plan
+    region = _region(plan, size)
+    window = plan.window.copy()
+    encoded = [_closed(image) if image is not None else BLANK for image in work.image]
+    for row in work.errors:
+        encoded[row], region[row], window[row] = BLANK, (0, 0, 1, 1), (0, 0, 1, 1)
+    start = window[:, 1::-1] - region[:, 1::-1]
+    extent = window[:, :1:-1]
+    corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / (size[1], size[0])
+    start = start - corner + HAIR * (corner > 0)
+    return (
+        encoded,
+        region[:, 1::-1].astype(np.int32),
+        (region[:, :1:-1] - region[:, 1::-1]).astype(np.int32),
+        start.astype(np.float32),
+        (start + extent).astype(np.float32),
+        np.array([types[method] for method in plan.method.tolist()], np.int32),
+    )
+
+
+def _region(plan: Plan, size: tuple[int, int]) -> NDArray[np.int64]:
+    """int64 (N, 4), x0, y0, x1, y1: the pixels that the windows' resampling reads, within the bounds."""
+    support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
+    margin = support * np.maximum(plan.window[:, 2:] / size, 1) + 1
+    low = np.floor(plan.window[:, :2] - margin)
+    high = np.ceil(plan.window[:, :2] + plan.window[:, 2:] + margin)
+    return np.concatenate(
+        [np.maximum(low, plan.bounds[:, :2]), np.minimum(high, plan.bounds[:, 2:])], axis=1
+    ).astype(np.int64)
+
+
+def _closed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image, with the end marker that DALI insists on where a JPEG has been cut off."""
+    jpeg = image[0] == JPEG_START[0] and image[1] == JPEG_START[1]
+    if jpeg and (image[-2] != JPEG_END[0] or image[-1] != JPEG_END[1]):
+        return np.concatenate([image, JPEG_END])
+    return image
+
+
+class HostHalf:
+    """What follows the graph when it is built of CPU operators."""
+
+    def __init__(self, output: Output) -> None:
+        self._assembler = HostAssembler(output)
+        self.stream = None
+
+    def pixels(self, images: Any) -> NDArray[np.uint8]:
+        """The graph's output as an array, not copied."""
+        return np.asarray(images.as_tensor())
+
+    def upload(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Samples that were decoded on the host, where the graph's output would be."""
+        return pixels
+
+    def assemble(
+        self,
+        pixels: NDArray[np.uint8],
+        mirror: NDArray[np.bool_],
+        rows: NDArray[np.intp] | None,
+    ) -> NDArray[np.generic]:
+        """The batch, on the host."""
+        rows = np.arange(len(pixels)) if rows is None else rows
+        batch = self._assembler.empty(len(rows))
+        for row, source in enumerate(rows.tolist()):
+            self._assembler.write(batch, row, pixels[source], bool(mirror[source]), None)
+        return batch
+
+    def hand_over(self, batch: Any) -> None:
+        """Nothing to do: nobody else writes to memory that is held."""
+
+
+class CudaHalf:
+    """What follows the graph on a GPU: everything happens on one stream, and a batch is complete when handed out.
+
+    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it, though the
+    caller's kernels may still be queued. So each batch is also held here until the work that the caller had put on
+    its current stream by the time it asked for the next one is done.
+    """
+
+    def __init__(self, output: Output, ctx: Context) -> None:
+        import cupy
+
+        self._cupy = cupy
+        self._device = cupy.cuda.Device(ctx.device_id)
+        self._assembler = CudaAssembler(output, ctx)
+        with self._device:
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+        self._latest: Any = None
+        self._held: collections.deque[tuple[Any, Any]] = collections.deque()
+
+    def pixels(self, images: Any) -> Any:
+        """The graph's output as a CuPy array on `stream`, not copied."""
+        with self._device, self.stream:
+            return self._cupy.from_dlpack(images.as_tensor())
+
+    def upload(self, pixels: NDArray[np.uint8]) -> Any:
+        """Samples that were decoded on the host, as a CuPy array on `stream`."""
+        with self._device, self.stream:
+            return self._cupy.asarray(pixels)
+
+    def assemble(
+        self, pixels: Any, mirror: NDArray[np.bool_], rows: NDArray[np.intp] | None
+    ) -> Any:
+        """The batch on the device, complete: the calling thread waits for `stream`."""
+        chosen = None if rows is None else rows.astype(np.int32)
+        with self._device:
+            batch = self._assembler(pixels, mirror, None, chosen, self.stream)
+            self.stream.synchronize()
+        return batch
+
+    def hand_over(self, batch: Any) -> None:
+        """Note that the caller now gets `batch`, and lets go of the one before in its stream's own time."""
+        with self._device:
+            if self._latest is not None:
+                done = self._cupy.cuda.get_current_stream().record()
+                self._held.append((done, self._latest))
+            while self._held and self._held[0][0].done:
+                self._held.popleft()
+        self._latest = batch
+
+
+class DaliExecutor:
+    """Runs plans as a DALI graph, on a GPU or, with `ctx` a CPU, on CPU operators.
+
+    Parameters
+    ----------
+    preparer : makes the work
+    output : the batches
+    ctx : the device
+    batch_size : rows of a batch
+    antialias : see `Augment`
+    policy : what to do about bad records, see `settle`
+    threads : DALI's CPU threads
+    depth : batches in flight in the graph; the caller must submit at least as many before it waits for one
+    hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
+    """
+
+    def __init__(
+        self,
+        preparer: Preparer,
+        output: Output,
+        ctx: Context,
+        *,
+        batch_size: int,
+        antialias: bool,
+        policy: str,
+        threads: int,
+        depth: int,
+        hw_decoder_load: float,
+    ) -> None:
+        self._preparer = preparer
+        self._output = output
+        self._antialias = antialias
+        self._policy = policy
+        self._depth = depth
+        feeds: collections.deque[Feed] = collections.deque()
+        self._feeds = feeds
+        on_gpu = ctx.device_type == "gpu"
+        self._pipe = graph(
+            lambda: feeds.popleft(),  # DALI looks into its source, and takes Python functions only
+            output,
+            batch_size,
+            device_id=ctx.device_id if on_gpu else None,
+            threads=threads,
+            depth=depth,
+            antialias=antialias,
+            hw_decoder_load=hw_decoder_load,
+        )
+        self._types = _interpolation_types()
+        self._half: CudaHalf | HostHalf = CudaHalf(output, ctx) if on_gpu else HostHalf(output)
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._primed = False
+        self._generation = 0
+        self._workers = Workers(1, "gpuio-dali")
+        self._workers.submit(self._drive)
+
+    def submit(self, take: Take) -> Future[Loaded]:
+        """Begin a batch. The future gives the finished batch, or raises what made it fail."""
+        future: Future[Loaded] = Future()
+        self._requests.put(_Request(take, future, self._generation))
+        return future
+
+    def abandon(self) -> None:
+        """Drop the batches that have been submitted so far; their futures may never be done."""
+        self._generation += 1
+
+    def hand_over(self, loaded: Loaded) -> None:
+        """Note that the caller now gets this batch; called on the caller's thread."""
+        self._half.hand_over(loaded.data)
+
+    def close(self) -> None:
+        """Stop at once; batches that are not finished never will be. May be called twice."""
+        self._workers.stopped.set()
+        self._requests.put(None)
+        self._workers.stop()
+
+    def _drive(self) -> None:
+        """Keep `depth` batches in the graph, and collect the oldest."""
+        in_flight: collections.deque[tuple[_Request, Work]] = collections.deque()
+        while not self._workers.stopped.is_set():
+            if len(in_flight) < self._depth:
+                try:
+                    request = self._requests.get(block=not (in_flight and self._primed))
+                except queue.Empty:
+                    pass
+                else:
+                    if request is None:
+                        return
+                    if request.generation == self._generation:
+                        try:
+                            in_flight.append((request, self._begin(request)))
+                        except BaseException as error:
+                            request.future.set_exception(error)
+                    continue
+            if in_flight:
+                self._collect(*in_flight.popleft())
+
+    def _begin(self, request: _Request) -> Work:
+        work = self._preparer(request.take)
+        size = (self._output.width, self._output.height)
+        self._feeds.append(feed(work, size, self._types))
+        # The first run of a pipeline asks for as many batches as it may have in flight.
+        if self._primed or len(self._feeds) == self._depth:
+            self._primed = True
+            self._pipe.schedule_run()
+        return work
+
+    def _collect(self, request: _Request, work: Work) -> None:
+        """Take the oldest batch out of the graph and finish it."""
+        images = None
+        try:
+            try:
+                (images,) = self._pipe.share_outputs(self._half.stream)
+                pixels = self._half.pixels(images)
+                self._check(pixels)
+            except (RuntimeError, ValueError, TypeError) as error:
+                if not _decoder_failed(error):
+                    raise Error(f"DALI failed: {error}") from error
+                pixels = self._half.upload(self._decode_on_host(work))
+            records = self._preparer.records
+            settlement: Settlement = settle(work, records, self._policy)
+            batch = None
+            if not settlement.hopeless:
+                batch = self._half.assemble(pixels, work.plan.mirror, settlement.rows)
+            request.future.set_result(finish(work, batch, settlement, records))
+        except BaseException as error:
+            request.future.set_exception(error)
+        finally:
+            if images is not None:
+                self._pipe.release_outputs()
+
+    def _check(self, pixels: Any) -> None:
+        expected = (self._output.height, self._output.width, self._output.channels)
+        if pixels.shape[1:] != expected:
+            raise DecodeError(f"decoders gave samples of {pixels.shape[1:]}, not {expected}")
+
+    def _decode_on_host(self, work: Work) -> NDArray[np.uint8]:
+        """Decode a batch that DALI refused, noting which records cannot be."""
+        output = self._output
+        pixels = np.zeros((len(work), output.height, output.width, output.channels), np.uint8)
+        for row in range(len(work)):
+            if row not in work.errors:
+                try:
+                    pixels[row] = sample(
+                        work, row, (output.width, output.height), output.channels, self._antialias
+                    )
+                except DecodeError as error:
+                    work.errors[row] = error
+        return pixels
+
+
+class _Request(NamedTuple):
+    take: Take
+    future: Future[Loaded]
+    generation: int
+
+
+def _decoder_failed(error: Exception) -> bool:
+    """Whether it was a record that DALI could not decode, and not, say, the device that failed."""
+    return "decoders" in str(error)

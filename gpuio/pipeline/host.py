@@ -1,0 +1,254 @@
+"""The host executor: a thread pool that decodes, resamples and normalises sample by sample.
+
+Each thread takes one sample at a time from encoded bytes to its row of the batch, so that the pixels stay in
+the core's cache; several batches are in flight, so that no thread waits for the last sample of one.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from functools import partial
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import DecodeError
+from gpuio.pipeline.assemble import HostAssembler
+from gpuio.pipeline.decode import decode
+from gpuio.pipeline.order import Take
+from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
+from gpuio.pipeline.work import Loaded, Preparer, Work, finish, settle
+from gpuio.pipeline.workers import Workers
+
+OPENCV_METHODS = {
+    NEAREST: cv2.INTER_NEAREST,
+    LINEAR: cv2.INTER_LINEAR,
+    CUBIC: cv2.INTER_CUBIC,
+    AREA: cv2.INTER_AREA,
+    LANCZOS: cv2.INTER_LANCZOS4,
+}
+
+# A window counts as lying on the grid of whole pixels when it misses it by no more than this.
+GRID = 1e-6
+
+
+def sample(work: Work, row: int, size: tuple[int, int], channels: int, antialias: bool) -> NDArray[np.uint8]:
+    """Decode one sample of a batch and resample its window.
+
+    Parameters
+    ----------
+    size : width and height of the output in pixels
+    channels : 1, 3 or 4
+
+    Returns
+    -------
+    uint8 (height, width, channels), on the host; may be a view of a buffer of the calling thread, good until
+    that thread decodes again
+
+    Raises
+    ------
+    DecodeError : the image cannot be decoded.
+    """
+    data, info = work.image[row], work.info[row]
+    assert data is not None and info is not None, "rows with errors are not sampled"
+    return resample(decode(data, info, channels), work.plan, row, size, antialias)
+
+
+def resample(
+    picture: NDArray[np.uint8], plan: Plan, row: int, size: tuple[int, int], antialias: bool
+) -> NDArray[np.uint8]:
+    """Resample one window of a picture: uint8 (h, w, C) to uint8 (height, width, C).
+
+    Where the window lies on the pixel grid of the whole picture scaled to a whole number of pixels, as after
+    MXNet's resize and crop, that is what is done, with MXNet's pixels as the result; where it does not, the
+    window is sampled directly.
+    """
+    x0, y0, x1, y1 = plan.bounds[row].tolist()
+    x, y, w, h = plan.window[row].tolist()
+    method = int(plan.method[row])
+    width, height = size
+    region = picture[y0:y1, x0:x1]
+    x, y = x - x0, y - y0
+    if antialias and (w > width or h > height):
+        return _antialiased(region, (x, y, w, h), size, method)
+    across, down = width / w, height / h  # output pixels for a source pixel
+    scaled = np.array([(x1 - x0) * across, (y1 - y0) * down, x * across, y * down])
+    whole = np.rint(scaled)
+    if np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max())):
+        full_width, full_height, left, top = whole.astype(int).tolist()
+        if (full_width, full_height) != (x1 - x0, y1 - y0):
+            region = _resize(region, (full_width, full_height), method)
+        return region[top : top + height, left : left + width]
+    if method == LINEAR:
+        to_source = np.array(
+            [[1 / across, 0, x + 0.5 / across - 0.5], [0, 1 / down, y + 0.5 / down - 0.5]]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        warped = cv2.warpAffine(
+            region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return warped.reshape(height, width, -1)  # type: ignore[return-value]
+    left, top = round(x), round(y)
+    right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
+    return _resize(region[top:bottom, left:right], size, method)
+
+
+def _resize(region: NDArray[np.uint8], size: tuple[int, int], method: int) -> NDArray[np.uint8]:
+    resized = cv2.resize(region, size, interpolation=OPENCV_METHODS[method])
+    return resized.reshape(size[1], size[0], -1)  # type: ignore[return-value]
+
+
+def _antialiased(
+    region: NDArray[np.uint8],
+    window: tuple[float, float, float, float],
+    size: tuple[int, int],
+    method: int,
+) -> NDArray[np.uint8]:
+    """As DALI does it with antialias=True: a filter as wide as the pixels that fall into one."""
+    from PIL import Image
+
+    filters = {
+        LINEAR: Image.Resampling.BILINEAR,
+        CUBIC: Image.Resampling.BICUBIC,
+        LANCZOS: Image.Resampling.LANCZOS,
+    }
+    x, y, w, h = window
+    box = (x, y, min(x + w, region.shape[1]), min(y + h, region.shape[0]))
+    picture = Image.fromarray(np.squeeze(region, 2) if region.shape[2] == 1 else region)
+    resized = picture.resize(size, filters[method], box)
+    return np.asarray(resized).reshape(size[1], size[0], -1)
+
+
+class HostExecutor:
+    """Runs plans on the CPU.
+
+    Parameters
+    ----------
+    preparer : makes the work
+    assembler : writes samples into batches
+    antialias : see `Augment`
+    policy : what to do about bad records, see `settle`
+    threads : number of threads
+    """
+
+    def __init__(
+        self,
+        preparer: Preparer,
+        assembler: HostAssembler,
+        *,
+        antialias: bool,
+        policy: str,
+        threads: int,
+    ) -> None:
+        self._preparer = preparer
+        self._assembler = assembler
+        self._antialias = antialias
+        self._policy = policy
+        self.threads = threads
+        self.generation = 0
+        self._workers = Workers(threads, "gpuio-host")
+
+    def submit(self, take: Take) -> Future[Loaded]:
+        """Begin a batch. The future gives the finished batch, or raises what made it fail."""
+        future: Future[Loaded] = Future()
+        self._workers.submit(partial(self._begin, take, future, self.generation))
+        return future
+
+    def abandon(self) -> None:
+        """Drop the batches that have been submitted so far; their futures may never be done."""
+        self.generation += 1
+
+    def hand_over(self, loaded: Loaded) -> None:
+        """Nothing to do: nobody else writes to memory that is held."""
+
+    def close(self) -> None:
+        """Stop at once; batches that are not finished never will be. May be called twice."""
+        self._workers.stop()
+
+    def _begin(self, take: Take, future: Future[Loaded], generation: int) -> None:
+        if generation != self.generation:
+            return
+        try:
+            work = self._preparer(take)
+            job = _Job(self, work, self._assembler.empty(len(work)), future, generation)
+        except BaseException as error:
+            future.set_exception(error)
+            return
+        for _ in range(self.threads):
+            self._workers.submit(job.share)
+
+    def stale(self, generation: int) -> bool:
+        """Whether work of that generation is no longer wanted."""
+        return self._workers.stopped.is_set() or generation != self.generation
+
+    def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
+        """Take one sample from its encoded bytes to its row of the batch, or note why that fails."""
+        output = self._assembler.output
+        size = (output.width, output.height)
+        try:
+            pixels = sample(work, row, size, output.channels, self._antialias)
+        except DecodeError as error:
+            work.errors[row] = error
+        else:
+            self._assembler.write(batch, row, pixels, bool(work.plan.mirror[row]), None)
+
+    def finish(self, work: Work, batch: NDArray[np.generic]) -> Loaded:
+        """Settle what is to be done about bad records."""
+        settlement = settle(work, self._preparer.records, self._policy)
+        data: NDArray[np.generic] | None = batch
+        if settlement.hopeless:
+            data = None
+        elif settlement.rows is not None:
+            data = batch[settlement.rows]
+        return finish(work, data, settlement, self._preparer.records)
+
+
+class _Job:
+    """One batch, worked on by all threads of the pool."""
+
+    def __init__(
+        self,
+        executor: HostExecutor,
+        work: Work,
+        batch: NDArray[np.generic],
+        future: Future[Loaded],
+        generation: int,
+    ) -> None:
+        self._executor = executor
+        self._work = work
+        self._batch = batch
+        self._future = future
+        self._generation = generation
+        self._rows = iter([row for row in range(len(work)) if row not in work.errors])
+        self._failure: BaseException | None = None
+        self._shares_left = executor.threads
+        self._lock = threading.Lock()
+
+    def share(self) -> None:
+        """Take rows until none is left; the last share to end finishes the batch."""
+        while (row := self._next()) is not None:
+            try:
+                self._executor.write(self._work, row, self._batch)
+            except BaseException as error:
+                self._failure = error
+        with self._lock:
+            self._shares_left -= 1
+            ended = self._shares_left == 0
+        if not ended or self._executor.stale(self._generation):
+            return
+        try:
+            if self._failure is not None:
+                raise self._failure
+            loaded = self._executor.finish(self._work, self._batch)
+        except BaseException as error:
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(loaded)
+
+    def _next(self) -> int | None:
+        if self._failure is not None or self._executor.stale(self._generation):
+            return None
+        with self._lock:
+            return next(self._rows, None)

@@ -1,0 +1,87 @@
+"""Where a sample's label comes from: its record's header, or a list file beside the records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.recordio import IRHeader
+
+# Given a record's header: its label, float32 (label_width,). Raises RecordError where it has none that fits.
+LabelSource = Callable[[IRHeader], NDArray[np.float32]]
+
+
+class HeaderLabels:
+    """Labels as the records carry them.
+
+    Parameters
+    ----------
+    width : numbers in a label; a record whose label has another length is an error
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def __call__(self, header: IRHeader) -> NDArray[np.float32]:
+        label = np.atleast_1d(np.asarray(header.label, np.float32))
+        if len(label) != self._width:
+            raise RecordError(
+                f"the record's label holds {len(label)} numbers, label_width asks for {self._width}; "
+                f"pass label_width={len(label)}, or a path_imglist with the labels"
+            )
+        return label
+
+
+class ListLabels:
+    """Labels from an im2rec list, found by the id in a record's header; they replace the records' own.
+
+    A line is ``id label … path``, separated by white space.
+
+    Parameters
+    ----------
+    path : the list file
+    width : numbers in a label
+
+    Raises
+    ------
+    ArgumentError : the file does not exist, or a line of it is not of that form.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], width: int) -> None:
+        self._path = os.fspath(path)
+        ids, labels = [], []
+        try:
+            with open(self._path, encoding="utf-8") as lines:
+                for number, line in enumerate(lines, 1):
+                    fields = line.split(maxsplit=width + 1)
+                    if not fields:
+                        continue
+                    try:
+                        ids.append(int(fields[0]))
+                        labels.append([float(field) for field in fields[1 : width + 1]])
+                    except ValueError as error:
+                        raise ArgumentError(f"{self._path}, line {number}: {error}") from error
+                    if len(fields) < width + 2:
+                        raise ArgumentError(
+                            f"{self._path}, line {number}: expected an id, {width} label(s) and a path, "
+                            f"found {len(fields)} fields; label_width must be the labels in a line"
+                        )
+        except OSError as error:
+            raise ArgumentError(
+                f"path_imglist {self._path} cannot be read: {error.strerror}"
+            ) from error
+        order = np.argsort(np.asarray(ids, np.uint64), kind="stable")
+        self._ids = np.asarray(ids, np.uint64)[order]
+        self._labels = np.asarray(labels, np.float32).reshape(-1, width)[order]
+
+    def __call__(self, header: IRHeader) -> NDArray[np.float32]:
+        # The last of several lines with the same id counts.
+        at = int(np.searchsorted(self._ids, np.uint64(header.id), side="right")) - 1
+        if at < 0 or self._ids[at] != header.id:
+            raise RecordError(f"{self._path} has no line for the record's id {header.id}")
+        label: NDArray[np.float32] = self._labels[at]
+        return label

@@ -1,0 +1,202 @@
+"""One batch on its way through an executor: what goes in, what comes out, and what is done about bad records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import DecodeError, Error, RecordError
+from gpuio.pipeline.labels import LabelSource
+from gpuio.pipeline.order import Take
+from gpuio.pipeline.plan import Augment, Plan, plan
+from gpuio.pipeline.probe import ImageInfo, probe
+from gpuio.recordio import RecordSet
+
+POLICIES = ("raise", "skip", "substitute")
+
+
+class BadRecord(NamedTuple):
+    """A record that could not be used.
+
+    Attributes
+    ----------
+    key : the record's key in the index, or its number in the file where there is no index
+    place : file, key and byte offset, as a text
+    reason : what was wrong with it
+    """
+
+    key: int
+    place: str
+    reason: str
+
+
+@dataclass
+class Work:
+    """A batch whose records have been read and whose plan is made, but which is not decoded yet.
+
+    Attributes
+    ----------
+    take : the slice of the stream
+    ordinal : int64 (B,), the records' numbers in the record set
+    image : the encoded images, uint8 views of the record files; None where the record is bad
+    info : what their headers say
+    plan : the geometry, B rows; rows of bad records mean nothing
+    label : float32 (B, label_width)
+    errors : row -> what is wrong with its record; executors add what they find
+    """
+
+    take: Take
+    ordinal: NDArray[np.int64]
+    image: list[NDArray[np.uint8] | None]
+    info: list[ImageInfo | None]
+    plan: Plan
+    label: NDArray[np.float32]
+    errors: dict[int, Error] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ordinal)
+
+
+class Preparer:
+    """Turns a slice of the stream into work: reads the records' headers, asks their sizes, makes the plan.
+
+    Safe to call from several threads.
+
+    Parameters
+    ----------
+    records : where the bytes are
+    selection : the records in use: the order's record i is ``selection[i]``
+    augment, seed : for the plan
+    labels : where labels come from
+    label_width : numbers in a label
+    """
+
+    def __init__(
+        self,
+        records: RecordSet,
+        selection: Sequence[int] | NDArray[np.int64],
+        augment: Augment,
+        seed: int,
+        labels: LabelSource,
+        label_width: int,
+    ) -> None:
+        self.records = records
+        self._selection = selection
+        self._augment = augment
+        self._seed = seed
+        self._labels = labels
+        self._label_width = label_width
+
+    def __call__(self, take: Take) -> Work:
+        ordinal = self._select(take.record)
+        count = len(ordinal)
+        label = np.zeros((count, self._label_width), np.float32)
+        sizes = np.ones((count, 2), np.int64)
+        image: list[NDArray[np.uint8] | None] = [None] * count
+        info: list[ImageInfo | None] = [None] * count
+        errors: dict[int, Error] = {}
+        for row, number in enumerate(ordinal.tolist()):
+            try:
+                header, data = self.records.record(number)
+                label[row] = self._labels(header)
+                found = probe(data)
+            except (RecordError, DecodeError) as error:
+                errors[row] = error
+                continue
+            image[row], info[row] = data, found
+            sizes[row] = found.width, found.height
+        made = plan(self._augment, sizes, self._seed, take.epoch, ordinal)
+        return Work(take, ordinal, image, info, made, label, errors)
+
+    def _select(self, record: NDArray[np.int64]) -> NDArray[np.int64]:
+        if isinstance(self._selection, range):
+            return record * self._selection.step + self._selection.start
+        return np.asarray(self._selection, np.int64)[record]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A finished batch.
+
+    Attributes
+    ----------
+    data : the batch, on its device; None where not one of its records was good
+    label : float32 (B, label_width), on the host
+    key : uint64 (B,), the records' keys, on the host
+    pad : rows at the end that are there only to fill the batch
+    bad : the records that were left out or replaced
+    """
+
+    data: Any
+    label: NDArray[np.float32]
+    key: NDArray[np.uint64]
+    pad: int
+    bad: tuple[BadRecord, ...]
+
+
+class Settlement(NamedTuple):
+    """How a batch with bad records is made whole.
+
+    Attributes
+    ----------
+    rows : intp (B,), the sample that each row of the batch shows; None: each its own; empty: there is no good
+        sample to show
+    pad : rows at the end that are there only to fill the batch
+    """
+
+    rows: NDArray[np.intp] | None
+    pad: int
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether not one record of the batch is good."""
+        return self.rows is not None and len(self.rows) == 0
+
+
+def settle(work: Work, records: RecordSet, policy: str) -> Settlement:
+    """Decide what stands in the place of a batch's bad records.
+
+    Parameters
+    ----------
+    policy : "raise": the first bad record's error is raised, with its place;
+        "skip": the good samples close up, and `pad` counts the rows missing at the end, which repeat them;
+        "substitute": the next good sample of the batch stands in the bad one's place
+
+    Raises
+    ------
+    Error : under "raise".
+    """
+    if not work.errors:
+        return Settlement(None, work.take.pad)
+    count = len(work)
+    good = np.array([row for row in range(count) if row not in work.errors], np.intp)
+    if policy == "raise":
+        row = min(work.errors)
+        error = work.errors[row]
+        raise type(error)(
+            f"{records.locate(int(work.ordinal[row]))}: {error}; "
+            "on_error='skip' or 'substitute' goes on without it"
+        ) from error
+    if not len(good):
+        return Settlement(good, count)
+    if policy == "substitute":
+        following = np.searchsorted(good, np.arange(count)) % len(good)
+        return Settlement(good[following], work.take.pad)
+    kept = int((good < count - work.take.pad).sum())
+    return Settlement(np.resize(good, count), count - kept)
+
+
+def finish(work: Work, data: Any, settlement: Settlement, records: RecordSet) -> Loaded:
+    """The finished batch; `data` is already in the rows that `settlement` gives."""
+    ordinal, label = work.ordinal, work.label
+    if settlement.rows is not None and not settlement.hopeless:
+        ordinal, label = ordinal[settlement.rows], label[settlement.rows]
+    bad = tuple(
+        BadRecord(int(records.keys[number]), records.locate(number), str(work.errors[row]))
+        for row, number in sorted((row, int(work.ordinal[row])) for row in work.errors)
+    )
+    return Loaded(data, label, records.keys[ordinal].astype(np.uint64), settlement.pad, bad)

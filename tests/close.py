@@ -1,0 +1,58 @@
+"""When two pictures count as the same, and why: the one place that holds the tolerances."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Differences allowed between two pictures.
+
+    Attributes
+    ----------
+    largest : of any one value, in levels of 0 to 255
+    mean : of all values together
+    """
+
+    largest: float
+    mean: float
+
+    def scaled(self, factor: float) -> "Tolerance":
+        """The same in a unit of which a level makes `factor`."""
+        return Tolerance(self.largest * factor, self.mean * factor)
+
+
+EXACT = Tolerance(0, 0)
+
+# Against MXNet, by executor and interpolation method.
+LEVELS = {
+    ("host", 0): EXACT,
+    ("host", 1): EXACT,
+    # OpenCV 4 and 5 round bicubic coefficients otherwise than MXNet's OpenCV 3.4.2.
+    ("host", 2): Tolerance(1, 0.05),
+    ("host", 3): EXACT,
+    ("host", 4): EXACT,
+    ("host", 9): Tolerance(1, 0.05),
+    # DALI finds the same source pixel but for a rounding here and there.
+    ("dali", 0): Tolerance(255, 0.1),
+    # OpenCV's bilinear weights have 11 bits, DALI's are floats.
+    ("dali", 1): Tolerance(1, 0.15),
+    # DALI's bicubic kernel is Catmull-Rom (a = -0.5), OpenCV's has a = -0.75.
+    ("dali", 2): Tolerance(10, 0.6),
+    # DALI has no area averaging; its triangular filter is the nearest relative.
+    ("dali", 3): Tolerance(60, 1.8),
+    # Three lobes against OpenCV's four.
+    ("dali", 4): Tolerance(8, 0.5),
+    ("dali", 9): Tolerance(60, 1.8),
+}
+
+
+def assert_images_close(found: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> None:
+    """Fail unless both have one shape and differ by no more than `tolerance`."""
+    assert found.shape == expected.shape
+    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    # float32 results of the same formula may differ in the last bit after division by std.
+    slack = 1e-6 * max(1.0, float(np.abs(expected).max())) if found.dtype.kind == "f" else 0
+    assert difference.max() <= tolerance.largest + slack, (difference.max(), tolerance)
+    assert difference.mean() <= tolerance.mean + slack, (difference.mean(), tolerance)
