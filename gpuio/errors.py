@@ -1,8 +1,8 @@
 """The exceptions gpuio raises.
 
-MXNet raised ``MXNetError``, a ``RuntimeError``, for nearly everything. ``Error`` stands for it here, and
-each kind below also derives from the built-in exception that Python programmers expect in its place, so
-that both ``except MXNetError`` and, say, ``except ValueError`` catch it.
+MXNet raised ``MXNetError``, a ``RuntimeError``, for nearly everything. ``Error`` stands for it
+here, and each kind below also derives from the built-in exception that Python programmers expect in
+its place, so that both ``except MXNetError`` and, say, ``except ValueError`` catch it.
 """
 
 
@@ -24,6 +24,10 @@ class RecordError(Error):
 
 class RecordFileNotFoundError(RecordError, FileNotFoundError):
     """A record file or an index does not exist."""
+
+
+class IndexFormatError(RecordError, ValueError):
+    """A line of an index is not a key, a tab and an offset."""
 
 
 class DecodeError(Error, ValueError):

@@ -17,8 +17,8 @@ class _NameAndShape(NamedTuple):
 class DataDesc(_NameAndShape):
     """Name, shape, dtype and layout of one of a batch's arrays.
 
-    A named tuple of (name, shape), as in MXNet: equality and hash are those of the pair; dtype and layout are plain
-    attributes beside it.
+    A named tuple of (name, shape), as in MXNet: equality and hash are those of the pair; dtype and
+    layout are plain attributes beside it.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ class DataDesc(_NameAndShape):
         dtype: DTypeLike = np.float32,
         layout: str | None = "NCHW",
     ) -> DataDesc:
+        """Make a description."""
         desc = super().__new__(cls, name, shape)
         desc.dtype = dtype
         desc.layout = layout

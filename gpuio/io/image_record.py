@@ -6,7 +6,7 @@ import difflib
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ STATE_VERSION = 1
 # Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
 GRAPH_DEPTH = 2
 
-# MXNet's options that are not here yet, with MXNet's defaults. Given with its default an option changes nothing.
+# MXNet's options that are not here yet, with MXNet's defaults. Given with its default an option
+# changes nothing.
 NOT_YET: dict[str, Any] = {
     "aug_seq": "aug_default",
     "device_id": 0,
@@ -69,57 +70,66 @@ log = logging.getLogger("gpuio")
 class ImageRecordIter(DataIter):
     """Batches of decoded, cropped and normalised images from record files, on the CPU or on a GPU.
 
-    Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and resampled by OpenCV in
-    threads; on a GPU by NVIDIA DALI and a CUDA kernel. Batches are made ahead of the caller; one that has been handed
-    out is never overwritten.
+    Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and
+    resampled by OpenCV in threads; on a GPU by NVIDIA DALI and a CUDA kernel. Batches are made
+    ahead of the caller; one that has been handed out is never overwritten.
 
-    The random choices for a sample follow from the seed, the epoch and the record alone: they are the same on any
-    device, with any number of threads or parts, any batch size, and after a resume.
+    The random choices for a sample follow from the seed, the epoch and the record alone: they are
+    the same on any device, with any number of threads or parts, any batch size, and after a resume.
 
     Parameters
     ----------
-    path_imgrec : the record file; or several, as a sequence or joined by ";", or a directory of ``*.rec`` files
+    path_imgrec : the record file; or several, as a sequence or joined by ";", or a directory of
+        ``*.rec`` files
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     batch_size : images in a batch
-    path_imgidx : the index, or one for each record file. Without one, the record files are walked at the start
-    path_imglist : an im2rec list whose labels replace those in the records; lines are found by the records' id
+    path_imgidx : the index, or one for each record file. Without one, the record files are walked
+        at the start
+    path_imglist : an im2rec list whose labels replace those in the records; lines are found by the
+        records' id
     label_width : numbers in a label
     resize : scale the shorter side to so many pixels before the crop; -1: leave the size
-    rand_crop : crop at a random place instead of the centre. Pictures smaller than the crop are enlarged
+    rand_crop : crop at a random place instead of the centre. Pictures smaller than the crop are
+        enlarged
     random_resized_crop : crop a random area of a random aspect ratio and scale it to the output
     min_random_area, max_random_area : range of that area, as a share of the picture
-    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with even chances, height/width);
-        without min_aspect_ratio the range is 1 - max_aspect_ratio to 1 + max_aspect_ratio
+    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with even chances,
+        height/width); without min_aspect_ratio the range is 1 - max_aspect_ratio to 1 +
+        max_aspect_ratio
     rand_mirror : mirror every second image, at random
     mirror : mirror every image
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel, in levels of 0 to 255
     std_r, std_g, std_b, std_a : each channel is divided by these
     scale : then multiplied by this; ``(pixel - mean) * (scale / std)``
-    inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to enlarge and area
-        to shrink, 10 one of 0 to 4 at random
+    inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
+        enlarge and area to shrink, 10 one of 0 to 4 at random
     shuffle : a new order of all records each epoch
     seed : decides the order
     seed_aug : decides the augmentation; None: `seed`
-    round_batch : an incomplete last batch is filled with the next epoch's first images, and that epoch goes on after
-        them; if False, it is filled with images of the same epoch, and each epoch begins afresh. `pad` counts them
-    num_parts, part_index : the records are cut into so many contiguous parts, of which this one is read.
-        ``num_parts="auto"`` takes both from the launcher's variables (torchrun, Open MPI, MVAPICH, PMI, Slurm)
+    round_batch : an incomplete last batch is filled with the next epoch's first images, and that
+        epoch goes on after them; if False, it is filled with images of the same epoch, and each
+        epoch begins afresh. `pad` counts them
+    num_parts, part_index : the records are cut into so many contiguous parts, of which this one is
+        read. ``num_parts="auto"`` takes both from the launcher's variables (torchrun, Open MPI,
+        MVAPICH, PMI, Slurm)
     preprocess_threads : decoding threads
     prefetch_buffer : batches that are made ahead
-    dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and scale; int8
-        subtracts the rounded mean and saturates
+    dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and
+        scale; int8 subtracts the rounded mean and saturates
     layout : "NCHW" or "NHWC"
     ctx : the device, such as ``gpu(0)`` or "gpu:0"; None: the current context
-    on_error : what to do about a record that cannot be used. "raise"; "skip": the batch closes up, and `pad` counts the
-        rows missing at its end, which repeat others; "substitute": another image of the batch stands in its place.
-        `bad_records` lists them
-    last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the incomplete batch, or
-        "roll_over": it becomes the beginning of the next epoch's first batch
-    partition : "contiguous" parts, as MXNet cuts them, or "global": all records are in one order, and part i takes the
-        i-th slice of each global batch, so that the order is the same for any number of parts. None: "global" with
-        ``num_parts="auto"``, else "contiguous"
-    antialias : when shrinking, average all pixels that fall into one, as Pillow and torchvision do (MXNet does not)
-    executor : "host" or "dali"; None: "host" on the CPU, "dali" on a GPU. "dali" on the CPU runs DALI's CPU operators
+    on_error : what to do about a record that cannot be used. "raise"; "skip": the batch closes up,
+        and `pad` counts the rows missing at its end, which repeat others; "substitute": another
+        image of the batch stands in its place. `bad_records` lists them
+    last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the
+        incomplete batch, or "roll_over": it becomes the beginning of the next epoch's first batch
+    partition : "contiguous" parts, as MXNet cuts them, or "global": all records are in one order,
+        and part i takes the i-th slice of each global batch, so that the order is the same for any
+        number of parts. None: "global" with ``num_parts="auto"``, else "contiguous"
+    antialias : when shrinking, average all pixels that fall into one, as Pillow and torchvision do
+        (MXNet does not)
+    executor : "host" or "dali"; None: "host" on the CPU, "dali" on a GPU. "dali" on the CPU runs
+        DALI's CPU operators
     hw_decoder_load : on a GPU, the share of images offered to its JPEG engines
     data_name, label_name : the arrays' names
     verbose : log what was opened, through the logger "gpuio"
@@ -128,7 +138,8 @@ class ImageRecordIter(DataIter):
     ----------
     provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
     provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
-    bad_records : the records that `on_error` left out or replaced so far, as BadRecord(key, place, reason)
+    bad_records : the records that `on_error` left out or replaced so far, as BadRecord(key, place,
+        reason)
 
     Raises
     ------
@@ -139,9 +150,11 @@ class ImageRecordIter(DataIter):
 
     Examples
     --------
-    >>> train = ImageRecordIter(path_imgrec="train.rec", path_imgidx="train.idx", data_shape=(3, 224, 224),
-    ...                         batch_size=256, shuffle=True, rand_mirror=True, random_resized_crop=True,
-    ...                         min_random_area=0.08, min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="gpu:0")
+    >>> train = ImageRecordIter(
+    ...     path_imgrec="train.rec", path_imgidx="train.idx",
+    ...     data_shape=(3, 224, 224), batch_size=256, shuffle=True, rand_mirror=True, random_resized_crop=True, min_random_area=0.08,
+    ...     min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="gpu:0",
+    ... )
     >>> for batch in train:
     ...     images, labels = batch.data[0], batch.label[0]
     """
@@ -239,7 +252,12 @@ class ImageRecordIter(DataIter):
         self._records = RecordSet(path_imgrec, path_imgidx or None)
         try:
             order, selection = _order(
-                self._records, part, batch_size, bool(shuffle), seed, _ending(round_batch, last_batch_handle)
+                self._records,
+                part,
+                batch_size,
+                bool(shuffle),
+                seed,
+                _ending(round_batch, last_batch_handle),
             )
             labels: LabelSource = (
                 ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
@@ -269,11 +287,14 @@ class ImageRecordIter(DataIter):
             raise
         self._part = part
         self._loader = Loader(order, runner, max(ahead, GRAPH_DEPTH))
-        self._begin(0)
+        self._start = self._epoch = self._handed = 0
+        self._ended = False
         self._label_width = label_width
         self._bad: dict[str, BadRecord] = {}
         self._batch: DataBatch | None = None
-        self._provide_data = [DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)]
+        self._provide_data = [
+            DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)
+        ]
         self._provide_label = [DataDesc(label_name, self._labels_shape(), np.float32)]
         if verbose:
             log.info(
@@ -296,16 +317,22 @@ class ImageRecordIter(DataIter):
 
     @property
     def bad_records(self) -> list[BadRecord]:
-        """The records that `on_error` left out or replaced so far, in the order in which they came."""
+        """The records that `on_error` left out or replaced so far, in the order in which they
+        came.
+        """
         return list(self._bad.values())
 
     @property
     def epoch(self) -> int:
-        """The number of the current epoch, from 0; after the last batch of one it is still that epoch's."""
+        """The number of the current epoch, from 0; after the last batch of one it is still that
+        epoch's.
+        """
         return self._epoch
 
     def __len__(self) -> int:
-        """Batches in the current epoch. With round_batch it can differ by one from epoch to epoch."""
+        """Batches in the current epoch. With round_batch it can differ by one from epoch to
+        epoch.
+        """
         return self._loader.order.batches(self._start)
 
     def next(self) -> DataBatch:
@@ -313,13 +340,15 @@ class ImageRecordIter(DataIter):
 
         Returns
         -------
-        DataBatch : `data` one NDArray as `provide_data` says, `label` one float32 NDArray, both on `ctx`; `pad`, the
-            rows at the end that only fill the batch; `index`, uint64 (batch_size,) on the host, the records' keys
+        DataBatch : `data` one NDArray as `provide_data` says, `label` one float32 NDArray, both on
+            `ctx`; `pad`, the rows at the end that only fill the batch; `index`, uint64
+            (batch_size,) on the host, the records' keys
 
         Raises
         ------
         StopIteration : the epoch has ended; `reset` begins the next.
-        DecodeError, RecordError : under on_error="raise", a record cannot be used; the text says which and why.
+        DecodeError, RecordError : under on_error="raise", a record cannot be used; the text says
+            which and why.
         """
         while not self._ended:
             take, loaded = self._loader.next()
@@ -342,7 +371,9 @@ class ImageRecordIter(DataIter):
         raise StopIteration
 
     def iter_next(self) -> bool:
-        """Move to the next batch, which `getdata` and its like then describe; False where the epoch has ended."""
+        """Move to the next batch, which `getdata` and its like then describe; False where the epoch
+        has ended.
+        """
         try:
             self.next()
         except StopIteration:
@@ -369,8 +400,9 @@ class ImageRecordIter(DataIter):
     def reset(self) -> None:
         """Begin the next epoch.
 
-        After the end of an epoch that is where the stream goes on. In the middle of one, its rest is dropped and the
-        next begins with its first record. At the beginning of one there is nothing to do.
+        After the end of an epoch that is where the stream goes on. In the middle of one, its rest
+        is dropped and the next begins with its first record. At the beginning of one there is
+        nothing to do.
         """
         position = self._loader.position
         if not self._ended and position != self._start:
@@ -379,11 +411,13 @@ class ImageRecordIter(DataIter):
         self._begin(position)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is: what has been handed out counts, what has been made ahead does not.
+        """Where the iterator is: what has been handed out counts, what has been made ahead does
+        not.
 
         Returns
         -------
-        dict that JSON can hold; `load_state_dict` of an iterator with the same arguments goes on from there
+        dict that JSON can hold; `load_state_dict` of an iterator with the same arguments goes on
+        from there
         """
         return {
             "version": STATE_VERSION,
@@ -394,15 +428,21 @@ class ImageRecordIter(DataIter):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was when it gave `state`; the next batch is bit for bit the one it would have given.
+        """Go on where an iterator was when it gave `state`; the next batch is bit for bit the one
+        it would have given.
 
         Raises
         ------
-        StateError : the state is not one of these, or comes from other data, another part, order or seed.
+        StateError : the state is not one of these, or comes from other data, another part, order or
+            seed.
         """
         try:
             version = state["version"]
-            position, start, ended = int(state["position"]), int(state["start"]), bool(state["ended"])
+            position, start, ended = (
+                int(state["position"]),
+                int(state["start"]),
+                bool(state["ended"]),
+            )
             theirs = {name: state[name] for name in self._identity()}
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"not a state of an ImageRecordIter: {error!r}") from error
@@ -481,8 +521,8 @@ def _refuse(others: dict[str, Any], kind: type) -> None:
             raise TypeError(f"{kind.__name__} has no argument {name!r}{hint}")
         if value != NOT_YET[name]:
             raise UnsupportedError(
-                f"{kind.__name__} does not offer MXNet's {name} yet; leave it out (or at its default, "
-                f"{NOT_YET[name]!r})"
+                f"{kind.__name__} does not offer MXNet's {name} yet; leave it out (or at its "
+                f"default, {NOT_YET[name]!r})"
             )
 
 
@@ -502,7 +542,8 @@ def _shape(data_shape: Any) -> tuple[int, int, int]:
         channels, height, width = (_whole("data_shape", side, 1) for side in data_shape)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            f"data_shape must be (channels, height, width), whole numbers of at least 1, not {data_shape!r}"
+            "data_shape must be (channels, height, width), whole numbers of at least 1, "
+            f"not {data_shape!r}"
         ) from error
     return channels, height, width
 
@@ -521,8 +562,8 @@ def _crop_ranges(
             raise ArgumentError("min_random_area and max_random_area need random_resized_crop=True")
         if ratio != (1, 1):
             raise UnsupportedError(
-                "ImageRecordIter does not offer MXNet's min_aspect_ratio and max_aspect_ratio without "
-                "random_resized_crop=True yet"
+                "ImageRecordIter does not offer MXNet's min_aspect_ratio and max_aspect_ratio "
+                "without random_resized_crop=True yet"
             )
     return {"area": (min_area, max_area), "ratio": ratio}
 
@@ -585,7 +626,9 @@ def _executor(
     if name != "host":
         raise ArgumentError(f"executor must be 'host' or 'dali', not {name!r}")
     if on_gpu:
-        raise ArgumentError("executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()")
+        raise ArgumentError(
+            "executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()"
+        )
     from gpuio.pipeline.host import HostExecutor
 
     return HostExecutor(

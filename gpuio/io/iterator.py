@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class DataIter:
     """Base of the iterators, and of those that people write themselves.
 
-    A subclass gives either `next`, or `iter_next` with `getdata`, `getlabel`, `getpad` and `getindex`; and
-    `provide_data`, `provide_label` and `reset`. Iterating does not reset: call `reset` between epochs.
+    A subclass gives either `next`, or `iter_next` with `getdata`, `getlabel`, `getpad` and
+    `getindex`; and `provide_data`, `provide_label` and `reset`. Iterating does not reset: call
+    `reset` between epochs.
 
     Parameters
     ----------
@@ -85,7 +86,9 @@ class DataIter:
         """The current batch's record keys."""
 
     def close(self) -> None:
-        """Let go of files, threads and memory. May be called twice; nothing else may be called after it."""
+        """Let go of files, threads and memory. May be called twice; nothing else may be called
+        after it.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iterator is, as a small dict that JSON can hold."""

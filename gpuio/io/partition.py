@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
 
-# The variables in which launchers tell a process its rank and the number of processes. Both are taken from one family.
+# The variables in which launchers tell a process its rank and the number of processes. Both are
+# taken from one family.
 LAUNCHERS = {
     "torchrun": ("RANK", "WORLD_SIZE"),
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -40,7 +41,9 @@ class Part:
 
     @property
     def identity(self) -> str:
-        """What a saved state depends on: under "global" a position means the same for any number of parts."""
+        """What a saved state depends on: under "global" a position means the same for any number of
+        parts.
+        """
         return "global" if self.mode == "global" else f"{self.index} of {self.count}"
 
 
@@ -54,7 +57,8 @@ def resolve_parts(
 
     Parameters
     ----------
-    num_parts, part_index : numbers, or "auto" and whatever: they are taken from the launcher's variables
+    num_parts, part_index : numbers, or "auto" and whatever: they are taken from the launcher's
+        variables
     mode : "contiguous", "global", or None: "global" with "auto", else "contiguous"
     environment : the variables; None: the process's
 
@@ -70,7 +74,9 @@ def resolve_parts(
     if world < 1:
         raise ArgumentError(f"num_parts must be at least 1, not {world}")
     if not 0 <= rank < world:
-        raise ArgumentError(f"part_index must be at least 0 and below num_parts ({world}), not {rank}")
+        raise ArgumentError(
+            f"part_index must be at least 0 and below num_parts ({world}), not {rank}"
+        )
     if mode is None:
         mode = "global" if automatic else "contiguous"
     if mode not in MODES:
@@ -83,8 +89,8 @@ def contiguous(
 ) -> range | NDArray[np.int64]:
     """The run of records that MXNet gives to a part.
 
-    With an index the parts are of equal size, rounded up; without one, the bytes of the files are cut into equal runs
-    of whole words, and a record belongs to the run in which it begins.
+    With an index the parts are of equal size, rounded up; without one, the bytes of the files are
+    cut into equal runs of whole words, and a record belongs to the run in which it begins.
 
     Parameters
     ----------
@@ -115,5 +121,7 @@ def _from_launcher(environment: Mapping[str, str]) -> tuple[int, int]:
 
 def _number(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ArgumentError(f"{name} must be a whole number (num_parts may be 'auto'), not {value!r}")
+        raise ArgumentError(
+            f"{name} must be a whole number (num_parts may be 'auto'), not {value!r}"
+        )
     return int(value)

@@ -1,11 +1,13 @@
-"""The DALI executor: a DALI graph that decodes and resamples windows, and assembles batches from them.
+"""The DALI executor: a DALI graph that decodes and resamples windows, and assembles batches from
+them.
 
-One function builds the graph for either kind of device. On a GPU the mixed decoder and the resize run there
-and ``kernels/assemble.cu`` writes the batch; with no GPU the same graph is built of CPU operators, which is how
-it is tested. A thread of its own feeds the graph and collects from it, a few batches ahead of the caller.
+One function builds the graph for either kind of device. On a GPU the mixed decoder and the resize
+run there and ``kernels/assemble.cu`` writes the batch; with no GPU the same graph is built of CPU
+operators, which is how it is tested. A thread of its own feeds the graph and collects from it, a
+few batches ahead of the caller.
 
-DALI fails a batch as a whole, and does not always say for which sample. Such a batch is given to the host's
-decoder, which knows each record apart.
+DALI fails a batch as a whole, and does not always say for which sample. Such a batch is given to
+the host's decoder, which knows each record apart.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
 from gpuio.pipeline.work import Loaded, Preparer, Settlement, Work, finish, settle
 from gpuio.pipeline.workers import Workers
 
-# Pixels to each side of a window that its interpolation reads, in pixels of the coarser of the two grids.
+# Pixels to each side of a window that its interpolation reads, in pixels of the coarser of the two
+# grids.
 SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
 
-# DALI's nearest neighbour takes the pixel under the output pixel's centre, OpenCV's (and MXNet's) the one under
-# its corner. Half an output pixel less, and a hair more against rounding, makes the one into the other.
+# DALI's nearest neighbour takes the pixel under the output pixel's centre, OpenCV's (and MXNet's)
+# the one under its corner. Half an output pixel less, and a hair more against rounding, makes the
+# one into the other.
 CORNER, HAIR = 0.5, 1e-3
 
 JPEG_START = (0xFF, 0xD8)
@@ -81,7 +85,8 @@ def graph(
 
     Returns
     -------
-    a built DALI pipeline with one output, uint8 (batch_size, height, width, channels), on the device
+    a built DALI pipeline with one output, uint8 (batch_size, height, width, channels), on the
+    device
 
     Raises
     ------
@@ -101,7 +106,7 @@ def graph(
         prefetch_queue_depth=depth,
         exec_dynamic=True,
     )
-    tuning = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
+    tuning: dict[str, Any] = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
     with pipe:
         encoded, anchor, shape, start, end, method = fn.external_source(
             source=source,
@@ -158,8 +163,8 @@ def feed(work: Work, size: tuple[int, int], types: dict[int, int]) -> Feed:
 
     Returns
     -------
-    encoded : B uint8 arrays, views of the record files where nothing has to be mended; a single black pixel
-        stands for a bad record
+    encoded : B uint8 arrays, views of the record files where nothing has to be mended; a single
+        black pixel stands for a bad record
     anchor, shape : int32 (B, 2), rows and columns: the region to decode
     start, end : float32 (B, 2), rows and columns within that region: the window to resample
     method : int32 (B,), DALI's interpolation
@@ -185,7 +190,9 @@ def feed(work: Work, size: tuple[int, int], types: dict[int, int]) -> Feed:
 
 
 def _region(plan: Plan, size: tuple[int, int]) -> NDArray[np.int64]:
-    """int64 (N, 4), x0, y0, x1, y1: the pixels that the windows' resampling reads, within the bounds."""
+    """int64 (N, 4), x0, y0, x1, y1: the pixels that the windows' resampling reads, within the
+    bounds.
+    """
     support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
     margin = support * np.maximum(plan.window[:, 2:] / size, 1) + 1
     low = np.floor(plan.window[:, :2] - margin)
@@ -236,11 +243,12 @@ class HostHalf:
 
 
 class CudaHalf:
-    """What follows the graph on a GPU: everything happens on one stream, and a batch is complete when handed out.
+    """What follows the graph on a GPU: everything happens on one stream, and a batch is complete
+    when handed out.
 
-    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it, though the
-    caller's kernels may still be queued. So each batch is also held here until the work that the caller had put on
-    its current stream by the time it asked for the next one is done.
+    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it,
+    though the caller's kernels may still be queued. So each batch is also held here until the work
+    that the caller had put on its current stream by the time it asked for the next one is done.
     """
 
     def __init__(self, output: Output, ctx: Context) -> None:
@@ -275,7 +283,9 @@ class CudaHalf:
         return batch
 
     def hand_over(self, batch: Any) -> None:
-        """Note that the caller now gets `batch`, and lets go of the one before in its stream's own time."""
+        """Note that the caller now gets `batch`, and lets go of the one before in its stream's own
+        time.
+        """
         with self._device:
             if self._latest is not None:
                 done = self._cupy.cuda.get_current_stream().record()
@@ -297,7 +307,8 @@ class DaliExecutor:
     antialias : see `Augment`
     policy : what to do about bad records, see `settle`
     threads : DALI's CPU threads
-    depth : batches in flight in the graph; the caller must submit at least as many before it waits for one
+    depth : batches in flight in the graph; the caller must submit at least as many before it waits
+        for one
     hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
     """
 
@@ -321,9 +332,13 @@ class DaliExecutor:
         self._depth = depth
         feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
+
+        def source() -> Feed:  # DALI looks into its source, and takes Python functions only
+            return feeds.popleft()
+
         on_gpu = ctx.device_type == "gpu"
         self._pipe = graph(
-            lambda: feeds.popleft(),  # DALI looks into its source, and takes Python functions only
+            source,
             output,
             batch_size,
             device_id=ctx.device_id if on_gpu else None,

@@ -1,7 +1,8 @@
 """Decoding on the host: an encoded image to an upright picture.
 
-JPEG goes to libjpeg-turbo (through simplejpeg, into a buffer that each thread keeps: page faults of a fresh one
-cost a tenth of the decoding), everything else to OpenCV. Both give MXNet's pixels bit for bit.
+JPEG goes to libjpeg-turbo (through simplejpeg, into a buffer that each thread keeps: page faults of
+a fresh one cost a tenth of the decoding), everything else to OpenCV. Both give MXNet's pixels bit
+for bit.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def decode(data: NDArray[np.uint8], info: ImageInfo, channels: int) -> NDArray[n
 
     Returns
     -------
-    uint8 (height, width, channels), on the host. A JPEG's pixels live in a buffer of the calling thread: they
-    are good until that thread decodes again. A truncated JPEG gives what could be decoded, as in MXNet.
+    uint8 (height, width, channels), on the host. A JPEG's pixels live in a buffer of the calling
+    thread: they are good until that thread decodes again. A truncated JPEG gives what could be
+    decoded, as in MXNet.
 
     Raises
     ------
@@ -97,8 +99,8 @@ def _decode_other(data: NDArray[np.uint8], info: ImageInfo, channels: int) -> ND
     stored = 1 if picture.ndim == 2 else picture.shape[2]
     if stored != channels:
         raise DecodeError(f"the image has {stored} channels, data_shape asks for {channels}")
-    if picture.dtype != np.uint8:  # IMREAD_UNCHANGED keeps 16 bits
-        picture = (picture >> 8).astype(np.uint8)
+    if picture.dtype == np.uint16:  # IMREAD_UNCHANGED keeps 16 bits
+        picture = np.right_shift(picture, 8).astype(np.uint8)
     if channels in _OPENCV_TO_RGB:
         picture = cv2.cvtColor(picture, _OPENCV_TO_RGB[channels])
     return picture  # type: ignore[return-value]

@@ -1,7 +1,8 @@
 """The host executor: a thread pool that decodes, resamples and normalises sample by sample.
 
-Each thread takes one sample at a time from encoded bytes to its row of the batch, so that the pixels stay in
-the core's cache; several batches are in flight, so that no thread waits for the last sample of one.
+Each thread takes one sample at a time from encoded bytes to its row of the batch, so that the
+pixels stay in the core's cache; several batches are in flight, so that no thread waits for the last
+sample of one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ OPENCV_METHODS = {
 GRID = 1e-6
 
 
-def sample(work: Work, row: int, size: tuple[int, int], channels: int, antialias: bool) -> NDArray[np.uint8]:
+def sample(
+    work: Work, row: int, size: tuple[int, int], channels: int, antialias: bool
+) -> NDArray[np.uint8]:
     """Decode one sample of a batch and resample its window.
 
     Parameters
@@ -44,8 +47,8 @@ def sample(work: Work, row: int, size: tuple[int, int], channels: int, antialias
 
     Returns
     -------
-    uint8 (height, width, channels), on the host; may be a view of a buffer of the calling thread, good until
-    that thread decodes again
+    uint8 (height, width, channels), on the host; may be a view of a buffer of the calling thread,
+    good until that thread decodes again
 
     Raises
     ------
@@ -61,9 +64,9 @@ def resample(
 ) -> NDArray[np.uint8]:
     """Resample one window of a picture: uint8 (h, w, C) to uint8 (height, width, C).
 
-    Where the window lies on the pixel grid of the whole picture scaled to a whole number of pixels, as after
-    MXNet's resize and crop, that is what is done, with MXNet's pixels as the result; where it does not, the
-    window is sampled directly.
+    Where the window lies on the pixel grid of the whole picture scaled to a whole number of pixels,
+    as after MXNet's resize and crop, that is what is done, with MXNet's pixels as the result; where
+    it does not, the window is sampled directly.
     """
     x0, y0, x1, y1 = plan.bounds[row].tolist()
     x, y, w, h = plan.window[row].tolist()
@@ -184,7 +187,9 @@ class HostExecutor:
         return self._workers.stopped.is_set() or generation != self.generation
 
     def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
-        """Take one sample from its encoded bytes to its row of the batch, or note why that fails."""
+        """Take one sample from its encoded bytes to its row of the batch, or note why that
+        fails.
+        """
         output = self._assembler.output
         size = (output.width, output.height)
         try:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.recordio import IRHeader
 
-# Given a record's header: its label, float32 (label_width,). Raises RecordError where it has none that fits.
+# Given a record's header: its label, float32 (label_width,). Raises RecordError where it has none
+# that fits.
 LabelSource = Callable[[IRHeader], NDArray[np.float32]]
 
 
@@ -27,17 +28,18 @@ class HeaderLabels:
         self._width = width
 
     def __call__(self, header: IRHeader) -> NDArray[np.float32]:
+        """The label in a record's header: float32 (width,)."""
         label = np.atleast_1d(np.asarray(header.label, np.float32))
         if len(label) != self._width:
             raise RecordError(
-                f"the record's label holds {len(label)} numbers, label_width asks for {self._width}; "
-                f"pass label_width={len(label)}, or a path_imglist with the labels"
+                f"the record's label holds {len(label)} numbers, label_width asks for "
+                f"{self._width}; pass label_width={len(label)}, or a path_imglist with the labels"
             )
         return label
 
 
 class ListLabels:
-    """Labels from an im2rec list, found by the id in a record's header; they replace the records' own.
+    """Labels from an im2rec list, in the place of the records' own; found by a record's id.
 
     A line is ``id label … path``, separated by white space.
 
@@ -67,8 +69,9 @@ class ListLabels:
                         raise ArgumentError(f"{self._path}, line {number}: {error}") from error
                     if len(fields) < width + 2:
                         raise ArgumentError(
-                            f"{self._path}, line {number}: expected an id, {width} label(s) and a path, "
-                            f"found {len(fields)} fields; label_width must be the labels in a line"
+                            f"{self._path}, line {number}: expected an id, {width} label(s) and "
+                            f"a path, found {len(fields)} fields; label_width must be the number "
+                            "of labels in a line"
                         )
         except OSError as error:
             raise ArgumentError(
@@ -79,6 +82,7 @@ class ListLabels:
         self._labels = np.asarray(labels, np.float32).reshape(-1, width)[order]
 
     def __call__(self, header: IRHeader) -> NDArray[np.float32]:
+        """The label of the record's id: float32 (width,)."""
         # The last of several lines with the same id counts.
         at = int(np.searchsorted(self._ids, np.uint64(header.id), side="right")) - 1
         if at < 0 or self._ids[at] != header.id:

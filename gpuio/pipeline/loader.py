@@ -30,14 +30,17 @@ class Executor(Protocol):
 
 
 class Loader:
-    """Hands out the stream's batches one after another, and keeps the executor busy behind the caller.
+    """Hands out the stream's batches one after another, and keeps the executor busy behind the
+    caller.
 
-    Nothing runs before the first `next`. What is ahead does not count: `position` is that of the batches handed out.
+    Nothing runs before the first `next`. What is ahead does not count: `position` is that of the
+    batches handed out.
 
     Parameters
     ----------
     order : the stream
-    executor : runs the batches; closed with the loader, when the loader is forgotten, or when Python ends
+    executor : runs the batches; closed with the loader, when the loader is forgotten, or when
+        Python ends
     ahead : batches that the executor may have in hand while the caller works on one, at least 1
     """
 
@@ -56,8 +59,8 @@ class Loader:
 
         Raises
         ------
-        Error : the batch failed (the position stays: asking again tries again), the loader is closed, or it was made
-            by another process.
+        Error : the batch failed (the position stays: asking again tries again), the loader is
+            closed, or it was made by another process.
         """
         if not self._close.alive:
             raise Error("the iterator is closed; create a new one")

@@ -1,9 +1,9 @@
 """Which record stands at which place of the stream of samples.
 
-Samples form one endless stream, epoch after epoch: place ``q`` holds a record of epoch ``q // size``. A batch
-is a slice of the stream, so where an iterator is can be said in one number, its *position*: the places
-consumed so far. Nothing here has state, and nothing is proportional to the number of records: the
-permutation of an epoch is computed place by place.
+Samples form one endless stream, epoch after epoch: place ``q`` holds a record of epoch ``q //
+size``. A batch is a slice of the stream, so where an iterator is can be said in one number, its
+*position*: the places consumed so far. Nothing here has state, and nothing is proportional to the
+number of records: the permutation of an epoch is computed place by place.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from gpuio.pipeline import random
 
 ENDINGS = ("wrap", "pad", "discard", "roll_over")
 
-# Rounds of the permutation's Feistel network. Four make it look random to a statistical test; small domains
-# (a handful of records) want more until all their permutations come out equally often.
+# Rounds of the permutation's Feistel network. Four make it look random to a statistical test; small
+# domains (a handful of records) want more until all their permutations come out equally often.
 FEISTEL_ROUNDS = 12
 
 
 def permute(place: NDArray[np.int64], size: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The records at some places of one epoch's permutation of ``range(size)``.
 
-    A Feistel network is a permutation of all numbers of so many bits, whatever its round function; a number
-    that falls outside the range is sent through again until it lands inside ("cycle walking", Black and
-    Rogaway, CT-RSA 2002). So each place costs the same for ten records and for 10**8, and no permutation is
-    kept in memory.
+    A Feistel network is a permutation of all numbers of so many bits, whatever its round function;
+    a number that falls outside the range is sent through again until it lands inside ("cycle
+    walking", Black and Rogaway, CT-RSA 2002). So each place costs the same for ten records and for
+    10**8, and no permutation is kept in memory.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def permute(place: NDArray[np.int64], size: int, seed: int, epoch: int) -> NDArr
 
 def _round_keys(seed: int, epoch: int) -> NDArray[np.uint64]:
     """FEISTEL_ROUNDS random 64-bit numbers for one epoch."""
-    drawn = random.words(
-        seed, np.array([epoch]), np.array([0]), random.SHUFFLE, 2 * FEISTEL_ROUNDS
-    )[0]
-    return drawn[0::2] << np.uint64(32) | drawn[1::2]
+    at = np.array([epoch]), np.array([0])
+    drawn = random.words(seed, *at, random.SHUFFLE, 2 * FEISTEL_ROUNDS)[0]
+    keys: NDArray[np.uint64] = drawn[0::2] << np.uint64(32) | drawn[1::2]
+    return keys
 
 
 def _mix(value: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
@@ -102,13 +102,14 @@ class Order:
     batch_size : rows of a batch on one rank
     shuffle : a new permutation of all records each epoch
     seed : decides the permutations
-    ending : what becomes of an epoch's last, incomplete batch:
-        "wrap": it is filled with the next epoch's first samples, and the next epoch goes on after them
-        (MXNet's ``round_batch=True``); "pad": it is filled with the same epoch's first samples, and each
-        epoch starts afresh (``round_batch=False``); "discard": it is left out; "roll_over": it becomes the
-        beginning of the next epoch's first batch
-    rank, world : the stream is cut into global batches of ``batch_size * world`` samples, and this rank takes
-        the slice number `rank` of each, so that the union over ranks is the same for any `world`
+    ending : what becomes of an epoch's last, incomplete batch: "wrap": it is filled with the next
+        epoch's first samples, and the next epoch goes on after them (MXNet's ``round_batch=True``);
+        "pad": it is filled with the same epoch's first samples, and each epoch starts afresh
+        (``round_batch=False``); "discard": it is left out; "roll_over": it becomes the beginning of
+        the next epoch's first batch
+    rank, world : the stream is cut into global batches of ``batch_size * world`` samples, and this
+        rank takes the slice number `rank` of each, so that the union over ranks is the same for any
+        `world`
 
     Raises
     ------
@@ -143,8 +144,9 @@ class Order:
             )
         if self.ending == "wrap" and self.stride > 2 * self.size:
             raise ArgumentError(
-                f"with round_batch=True a batch of {self.stride} samples needs at least half as many "
-                f"records, and there are {self.size}; use a smaller batch_size, or round_batch=False"
+                f"with round_batch=True a batch of {self.stride} samples needs at least half as "
+                f"many records, and there are {self.size}; use a smaller batch_size, or "
+                "round_batch=False"
             )
 
     @property

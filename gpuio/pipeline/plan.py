@@ -1,9 +1,9 @@
 """What becomes of each picture of a batch, decided before any of them is decoded.
 
-An `Augment` says what the user asked for; `plan` turns it, the pictures' sizes and the seed into a `Plan`:
-arrays that name, for each sample, the window of its picture that becomes the output. MXNet resizes the picture
-and then cuts the crop out of it; both together are one window, resampled once. The arithmetic of sizes is
-MXNet's, so that the window is the one MXNet would have arrived at.
+An `Augment` says what the user asked for; `plan` turns it, the pictures' sizes and the seed into a
+`Plan`: arrays that name, for each sample, the window of its picture that becomes the output. MXNet
+resizes the picture and then cuts the crop out of it; both together are one window, resampled once.
+The arithmetic of sizes is MXNet's, so that the window is the one MXNet would have arrived at.
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ class Augment:
     Attributes
     ----------
     height, width : pixels of the output
-    resize : the shorter side's length to which the picture is scaled first, in pixels; None: not at all
+    resize : the shorter side's length to which the picture is scaled first, in pixels; None: not at
+        all
     rand_crop : the crop lies anywhere, not in the centre
     resized_crop : cut a random area of a random shape and scale it to the output (Inception's crop)
     area : range of the share of the picture that a resized crop covers
     ratio : range of a resized crop's width/height (or height/width, with even chances)
     mirror : every sample is mirrored left to right
     rand_mirror : every second sample is, at random
-    method : MXNet's number of the interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic
-        where a picture grows, area where it shrinks, else bilinear, 10 one of 0 to 4 at random
-    antialias : when shrinking, average all pixels that fall into one (bilinear, bicubic and Lanczos)
+    method : MXNet's number of the interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4
+        Lanczos, 9 bicubic where a picture grows, area where it shrinks, else bilinear, 10 one of 0
+        to 4 at random
+    antialias : when shrinking, average all pixels that fall into one (bilinear, bicubic and
+        Lanczos)
 
     Raises
     ------
@@ -93,15 +96,18 @@ class Augment:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch's geometry, one row for each of N samples. Pixels are counted in the upright source picture.
+    """A batch's geometry, one row for each of N samples. Pixels are counted in the upright source
+    picture.
 
-    Output pixel (i, j) is the picture at ``x + (j + 1/2) * w / width - 1/2``, ``y + (i + 1/2) * h / height
+    Output pixel (i, j) is the picture at ``x + (j + 1/2) * w / width - 1/2``, ``y + (i + 1/2) * h /
+    height
     - 1/2``, where the pixel centres are whole numbers.
 
     Attributes
     ----------
     window : float64 (N, 4), x, y, w, h: the rectangle that becomes the output
-    bounds : int64 (N, 4), x0, y0, x1, y1: the pixels that may be read; outside, the edge is repeated
+    bounds : int64 (N, 4), x0, y0, x1, y1: the pixels that may be read; outside, the edge is
+        repeated
     method : int64 (N,), interpolation, NEAREST to LANCZOS
     mirror : bool (N,), flip the output left to right
     """
@@ -133,15 +139,17 @@ def plan(
     """
     width, height = sizes.T
     scaled_width, scaled_height = _shorter_side(width, height, augment.resize)
-    x, y, w, h, full_width, full_height = _crop(augment, scaled_width, scaled_height, seed, epoch, record)
+    x, y, w, h, full_width, full_height = _crop(
+        augment, scaled_width, scaled_height, seed, epoch, record
+    )
     # From the scaled picture back to the source.
     to_x, to_y = width / full_width, height / full_height
     window = np.stack([x * to_x, y * to_y, w * to_x, h * to_y], axis=1)
     cut = (w != augment.width) | (h != augment.height)
     bounds = np.zeros((len(sizes), 4), np.int64)
     bounds[:, 2:] = sizes
-    # A resized crop is cut out before it is scaled: what lies outside is not mixed in. (A hair's breadth of
-    # rounding in `window` must not widen it.)
+    # A resized crop is cut out before it is scaled: what lies outside is not mixed in. (A hair's
+    # breadth of rounding in `window` must not widen it.)
     inside = window + np.array([1, 1, 0, 0]) * 1e-9
     bounds[cut, :2] = np.floor(inside[cut, :2]).astype(np.int64)
     ends = np.ceil(window[:, :2] + window[:, 2:] - 1e-9).astype(np.int64)
@@ -149,7 +157,9 @@ def plan(
     mirror = np.full(len(sizes), augment.mirror)
     if augment.rand_mirror:
         mirror |= random.uniform(seed, epoch, record, random.MIRROR, 1)[:, 0] < 0.5
-    method = _method(augment, sizes, (scaled_width, scaled_height), (w, h), cut, seed, epoch, record)
+    method = _method(
+        augment, sizes, (scaled_width, scaled_height), (w, h), cut, seed, epoch, record
+    )
     return Plan(window, bounds, method, mirror)
 
 
@@ -186,16 +196,16 @@ def _crop(
     w, h = np.full_like(x, augment.width), np.full_like(y, augment.height)
     if augment.resized_crop and (augment.area != (1, 1) or augment.ratio != (1, 1)):
         found, *cut = _resized_crop(augment, width, height, seed, epoch, record)
-        x, y, w, h = (
-            np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True)
-        )
+        x, y, w, h = (np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True))
         full_width = np.where(found, width, full_width)
         full_height = np.where(found, height, full_height)
     return x, y, w, h, full_width, full_height
 
 
 def _enlarged(augment: Augment, width: _Ints, height: _Ints) -> tuple[_Ints, _Ints]:
-    """The sizes once pictures smaller than the crop have been enlarged to hold it, in MXNet's float32."""
+    """The sizes once pictures smaller than the crop have been enlarged to hold it, in MXNet's
+    float32.
+    """
     factor = np.float32(augment.height) / height.astype(np.float32)
     grown = (factor * width.astype(np.float32)).astype(np.int64)
     low = height < augment.height
@@ -216,13 +226,14 @@ def _resized_crop(
     share, shape, turn, across, down = drawn.reshape(-1, CROP_TRIES, 5).transpose(2, 0, 1)
     area = (width * height)[:, None] * _between(share, augment.area)
     ratio = _between(shape, augment.ratio)
-    w, h = _round(np.sqrt(area * ratio)), _round(np.sqrt(area / ratio))
-    w, h = np.where(turn < 0.5, h, w), np.where(turn < 0.5, w, h)
+    long, short = _round(np.sqrt(area * ratio)), _round(np.sqrt(area / ratio))
+    w, h = np.where(turn < 0.5, short, long), np.where(turn < 0.5, long, short)
     fits = (w <= width[:, None]) & (h <= height[:, None]) & (w > 0) & (h > 0)
-    first = fits.argmax(axis=1)[:, None]
-    found = fits.any(axis=1)
-    w, h, across, down = (np.take_along_axis(a, first, 1)[:, 0] for a in (w, h, across, down))
-    return found, _offset(across, width - w), _offset(down, height - h), w, h
+    rows, first = np.arange(len(width)), fits.argmax(axis=1)
+    w, h = w[rows, first], h[rows, first]
+    x = _offset(across[rows, first], width - w)
+    y = _offset(down[rows, first], height - h)
+    return fits[rows, first], x, y, w, h
 
 
 def _between(unit: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
@@ -254,11 +265,12 @@ def _method(
     if augment.method != AUTOMATIC:
         return np.full(len(sizes), augment.method, np.int64)
     # As MXNet decides it: on the resize where there is one, else on the crop against the output.
+    width, height = sizes.T
     if augment.resize is not None:
-        before, after = sizes.T, scaled
+        wide, high = scaled
     else:
-        before = np.where(cut, crop[0], sizes[:, 0]), np.where(cut, crop[1], sizes[:, 1])
-        after = np.array(augment.width), np.array(augment.height)
-    grows = (after[0] > before[0]) & (after[1] > before[1])
-    shrinks = (after[0] < before[0]) & (after[1] < before[1])
+        width, height = np.where(cut, crop[0], width), np.where(cut, crop[1], height)
+        wide, high = np.full_like(width, augment.width), np.full_like(height, augment.height)
+    grows = (wide > width) & (high > height)
+    shrinks = (wide < width) & (high < height)
     return np.where(grows, CUBIC, np.where(shrinks, AREA, LINEAR))

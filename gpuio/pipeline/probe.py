@@ -1,7 +1,9 @@
-"""What an encoded image says about itself: size, channels and orientation, read without decoding it.
+"""What an encoded image says about itself: size, channels and orientation, read without decoding
+it.
 
-The plan needs every picture's size before anything is decoded. JPEG and PNG, nearly all of what records hold,
-are read here in a few microseconds, which a general library does not do; any other format goes to Pillow.
+The plan needs every picture's size before anything is decoded. JPEG and PNG, nearly all of what
+records hold, are read here in a few microseconds, which a general library does not do; any other
+format goes to Pillow.
 """
 
 from __future__ import annotations
@@ -59,13 +61,13 @@ def probe(data: NDArray[np.uint8]) -> ImageInfo:
     ------
     DecodeError : the content is empty, not an image, or its header is damaged.
     """
-    view = memoryview(data)
+    view = data.data
     if len(view) == 0:
         raise DecodeError("the record holds no image: its payload is empty")
     try:
-        if view[:2] == b"\xff\xd8":
+        if bytes(view[:2]) == b"\xff\xd8":
             info = _probe_jpeg(view)
-        elif view[:8] == PNG_SIGNATURE:
+        elif bytes(view[:8]) == PNG_SIGNATURE:
             info = _probe_png(view)
         else:
             info = _probe_other(view)
@@ -81,7 +83,9 @@ def _probe_jpeg(view: memoryview) -> ImageInfo:
     at = 2
     while True:
         if view[at] != 0xFF:
-            raise DecodeError(f"not a JPEG: byte {at} should begin a marker, but is {view[at]:#04x}")
+            raise DecodeError(
+                f"not a JPEG: byte {at} should begin a marker, but is {view[at]:#04x}"
+            )
         while view[at] == 0xFF:  # any number of fill bytes may stand before a marker
             at += 1
         marker = view[at]
@@ -94,7 +98,7 @@ def _probe_jpeg(view: memoryview) -> ImageInfo:
             height, width, channels = struct.unpack_from(">HHB", view, at + 3)
             break
         (length,) = struct.unpack_from(">H", view, at)
-        if marker == APP1 and view[at + 2 : at + 8] == b"Exif\0\0":
+        if marker == APP1 and bytes(view[at + 2 : at + 8]) == b"Exif\0\0":
             orientation = _orientation(view[at + 8 : at + length])
         at += length
     if orientation in TRANSPOSED:

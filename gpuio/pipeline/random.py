@@ -1,9 +1,10 @@
 """Random numbers as a pure function of (seed, epoch, record).
 
-Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011) turns a counter into
-four random words under a key. The key is the seed, the counter names the record, the epoch and the purpose,
-so a draw needs no state: it is the same whatever the batch, the thread, the device or the rank that asks,
-and a whole batch is drawn at once. NumPy's own Philox cannot be keyed row by row.
+Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011) turns a
+counter into four random words under a key. The key is the seed, the counter names the record, the
+epoch and the purpose, so a draw needs no state: it is the same whatever the batch, the thread, the
+device or the rank that asks, and a whole batch is drawn at once. NumPy's own Philox cannot be keyed
+row by row.
 """
 
 from __future__ import annotations
@@ -85,5 +86,7 @@ def words(
 def uniform(
     seed: int, epoch: NDArray[np.int64], record: NDArray[np.int64], purpose: int, count: int
 ) -> NDArray[np.float64]:
-    """`count` numbers in [0, 1) for each record of a batch: float64 (N, count), in steps of 2**-32."""
-    return words(seed, epoch, record, purpose, count) * 2.0**-32
+    """`count` numbers in [0, 1) for each record of a batch: float64 (N, count), in steps of
+    2**-32.
+    """
+    return words(seed, epoch, record, purpose, count).astype(np.float64) * 2.0**-32

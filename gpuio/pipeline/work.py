@@ -1,4 +1,6 @@
-"""One batch on its way through an executor: what goes in, what comes out, and what is done about bad records."""
+"""One batch on its way through an executor: what goes in, what comes out, and what is done about
+bad records.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,8 @@ class Work:
 
 
 class Preparer:
-    """Turns a slice of the stream into work: reads the records' headers, asks their sizes, makes the plan.
+    """Turns a slice of the stream into work: reads the records' headers, asks their sizes, makes
+    the plan.
 
     Safe to call from several threads.
 
@@ -92,6 +95,7 @@ class Preparer:
         self._label_width = label_width
 
     def __call__(self, take: Take) -> Work:
+        """Prepare one slice of the stream."""
         ordinal = self._select(take.record)
         count = len(ordinal)
         label = np.zeros((count, self._label_width), np.float32)
@@ -143,8 +147,8 @@ class Settlement(NamedTuple):
 
     Attributes
     ----------
-    rows : intp (B,), the sample that each row of the batch shows; None: each its own; empty: there is no good
-        sample to show
+    rows : intp (B,), the sample that each row of the batch shows; None: each its own; empty: there
+        is no good sample to show
     pad : rows at the end that are there only to fill the batch
     """
 
@@ -162,8 +166,8 @@ def settle(work: Work, records: RecordSet, policy: str) -> Settlement:
 
     Parameters
     ----------
-    policy : "raise": the first bad record's error is raised, with its place;
-        "skip": the good samples close up, and `pad` counts the rows missing at the end, which repeat them;
+    policy : "raise": the first bad record's error is raised, with its place; "skip": the good
+        samples close up, and `pad` counts the rows missing at the end, which repeat them;
         "substitute": the next good sample of the batch stands in the bad one's place
 
     Raises

@@ -1,7 +1,7 @@
 """A small pool of threads that stops at once.
 
-``concurrent.futures`` finishes what has been queued before it lets the interpreter go; a loader that is several
-batches ahead must not.
+``concurrent.futures`` finishes what has been queued before it lets the interpreter go; a loader
+that is several batches ahead must not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ Task = Callable[[], None]
 class Workers:
     """Threads that run tasks in the order in which they were given.
 
-    The threads are daemons and know only the queue, so that an owner that is forgotten can be collected and an
-    interpreter that ends is not kept waiting; whoever makes a pool sees to it that `stop` is called.
+    The threads are daemons and know only the queue, so that an owner that is forgotten can be
+    collected and an interpreter that ends is not kept waiting; whoever makes a pool sees to it that
+    `stop` is called.
 
     Parameters
     ----------
@@ -38,11 +39,15 @@ class Workers:
             thread.start()
 
     def submit(self, task: Task) -> None:
-        """Run `task` on one of the threads. It must not raise, and should look at `stopped` now and then."""
+        """Run `task` on one of the threads. It must not raise, and should look at `stopped` now and
+        then.
+        """
         self._tasks.put(task)
 
     def stop(self) -> None:
-        """Drop what has not begun and wait for what has. May be called twice, and from any thread."""
+        """Drop what has not begun and wait for what has. May be called twice, and from any
+        thread.
+        """
         self.stopped.set()
         for _ in self._threads:
             self._tasks.put(None)

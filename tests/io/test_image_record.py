@@ -58,8 +58,11 @@ def open_iter(**changes: Any) -> mx.io.ImageRecordIter:
     return mx.io.ImageRecordIter(**{**values, **changes})
 
 
-def write_records(path: Path, payloads: list[bytes], labels: list[Any] | None = None) -> dict[str, Path]:
-    """A record file and its index; keys are 0, 10, 20, … so that they cannot be taken for positions."""
+def write_records(
+    path: Path, payloads: list[bytes], labels: list[Any] | None = None
+) -> dict[str, Path]:
+    """A record file and its index; keys are 0, 10, 20, … so that they cannot be taken for
+    positions."""
     files = {"path_imgrec": path.with_suffix(".rec"), "path_imgidx": path.with_suffix(".idx")}
     with MXIndexedRecordIO(files["path_imgidx"], files["path_imgrec"], "w") as writer:
         for number, payload in enumerate(payloads):
@@ -79,12 +82,15 @@ def jpeg(seed: int, width: int = 60, height: int = 50, **options: Any) -> bytes:
 
 
 def samples(iterator: mx.io.ImageRecordIter, epochs: int = 1) -> dict[tuple[int, int], np.ndarray]:
-    """Pixels by (epoch, key), rows that only fill a batch left out; every occurrence must be the same."""
+    """Pixels by (epoch, key), rows that only fill a batch left out; every occurrence must be the
+    same."""
     found: dict[tuple[int, int], np.ndarray] = {}
     for epoch in range(epochs):
         for batch in iterator:
             count = iterator.batch_size - batch.pad
-            for key, pixels in zip(batch.index[:count].tolist(), batch.data[0].asnumpy(), strict=False):
+            for key, pixels in zip(
+                batch.index[:count].tolist(), batch.data[0].asnumpy(), strict=False
+            ):
                 assert (epoch, key) not in found
                 found[epoch, key] = pixels
         iterator.reset()
@@ -134,7 +140,12 @@ def test_the_union_of_parts_is_the_whole(
     union: dict[tuple[int, int], np.ndarray] = {}
     for part in range(parts):
         with open_iter(
-            **TRAIN, round_batch=False, num_parts=parts, part_index=part, partition=partition, batch_size=2
+            **TRAIN,
+            round_batch=False,
+            num_parts=parts,
+            part_index=part,
+            partition=partition,
+            batch_size=2,
         ) as iterator:
             found = samples(iterator, epochs=2)
         assert not union.keys() & found.keys()
@@ -147,7 +158,11 @@ def test_global_parts_make_up_the_batches_of_one_part() -> None:
         with open_iter(
             **TRAIN, num_parts=parts, part_index=part, partition="global", batch_size=6 // parts
         ) as iterator:
-            return [batch.index for _ in range(3) for batch in [*iterator, *([] if iterator.reset() else [])]]
+            return [
+                batch.index
+                for _ in range(3)
+                for batch in [*iterator, *([] if iterator.reset() else [])]
+            ]
 
     whole, halves = keys(1, 0), [keys(2, part) for part in range(2)]
     for one, left, right in zip(whole, *halves, strict=True):
@@ -166,7 +181,9 @@ def test_parts_come_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         open_iter(num_parts="auto")
 
 
-def test_each_epoch_shuffles_and_augments_anew(reference: dict[tuple[int, int], np.ndarray]) -> None:
+def test_each_epoch_shuffles_and_augments_anew(
+    reference: dict[tuple[int, int], np.ndarray],
+) -> None:
     with open_iter(**TRAIN, round_batch=False) as iterator:
         first = [key for batch in iterator for key in batch.index.tolist()]
         iterator.reset()
@@ -243,8 +260,9 @@ def test_executors_agree(name: str, kinds: dict[str, Path]) -> None:
     np.testing.assert_array_equal(host.label[0].asnumpy(), dali.label[0].asnumpy())
     for row, key in enumerate(host.index.tolist()):
         kind = list(KINDS)[key // 10]
-        # OpenCV's bilinear weights have 11 bits, DALI's are floats: one level. Pillow rounds between its two passes:
-        # up to three. CMYK is converted to RGB with another rounding: one more.
+        # OpenCV's bilinear weights have 11 bits, DALI's are floats: one level. Pillow rounds
+        # between its two passes: up to three. CMYK is converted to RGB with another rounding: one
+        # more.
         tolerance = Tolerance(3, 0.3) if "antialias" in name else Tolerance(1, 0.2)
         if kind == "cmyk":
             tolerance = Tolerance(tolerance.largest + 1, 1.6)
@@ -359,11 +377,17 @@ def test_dtypes_and_layouts(dtype: str, layout: str) -> None:
 
 def test_rgba(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 30, 40, 4), np.uint8)
-    payloads = [cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGBA2BGRA))[1].tobytes() for p in pixels]
+    payloads = [
+        cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGBA2BGRA))[1].tobytes() for p in pixels
+    ]
     files = write_records(tmp_path / "rgba", payloads)
     for executor in EXECUTORS:
-        with open_iter(**files, data_shape=(4, 30, 40), batch_size=2, executor=executor) as iterator:
-            np.testing.assert_array_equal(iterator.next().data[0].asnumpy(), pixels.transpose(0, 3, 1, 2))
+        with open_iter(
+            **files, data_shape=(4, 30, 40), batch_size=2, executor=executor
+        ) as iterator:
+            np.testing.assert_array_equal(
+                iterator.next().data[0].asnumpy(), pixels.transpose(0, 3, 1, 2)
+            )
     with (
         open_iter(data_shape=(4, 24, 24)) as iterator,
         pytest.raises(DecodeError, match="3 channels, data_shape asks for 4"),
@@ -386,13 +410,18 @@ def test_several_record_files_are_one_data_set(form: str, tmp_path: Path) -> Non
     for name in ("a", "b"):
         write_records(tmp_path / name, [jpeg(number) for number in range(3)])
     paths = [tmp_path / "a.rec", tmp_path / "b.rec"]
-    where: Any = {"sequence": paths, "semicolons": ";".join(map(str, paths)), "directory": tmp_path}[form]
+    where: Any = {
+        "sequence": paths,
+        "semicolons": ";".join(map(str, paths)),
+        "directory": tmp_path,
+    }[form]
     with open_iter(path_imgrec=where, path_imgidx=None, batch_size=6) as iterator:
         assert labels_of(iterator) == [[0, 1, 2, 0, 1, 2]]
 
 
 def test_face_data_sets_yield_their_images_only(tmp_path: Path) -> None:
-    """The layout of MS1MV3 and its like: a header record, the images, then identity records with key ranges."""
+    """The layout of MS1MV3 and its like: a header record, the images, then identity records with
+    key ranges."""
     files = {"path_imgrec": tmp_path / "face.rec", "path_imgidx": tmp_path / "face.idx"}
     with MXIndexedRecordIO(files["path_imgidx"], files["path_imgrec"], "w") as writer:
         writer.write_idx(0, pack(IRHeader(0, [5.0, 7.0], 0, 0), b""))
@@ -402,7 +431,12 @@ def test_face_data_sets_yield_their_images_only(tmp_path: Path) -> None:
             writer.write_idx(key, pack(IRHeader(0, keys, key, 0), b""))
     with open_iter(**files, batch_size=4) as iterator:
         (batch,) = iterator
-        assert batch.index.tolist() == [1, 2, 3, 4] and batch.label[0].asnumpy().tolist() == [0, 0, 1, 1]
+        assert batch.index.tolist() == [1, 2, 3, 4] and batch.label[0].asnumpy().tolist() == [
+            0,
+            0,
+            1,
+            1,
+        ]
 
 
 def test_label_vectors_and_their_errors(tmp_path: Path) -> None:
@@ -421,7 +455,11 @@ def test_list_files_replace_labels(tmp_path: Path) -> None:
         assert iterator.next().label[0].asnumpy().tolist() == [number + 0.5 for number in range(11)]
         with pytest.raises(RecordError, match="no line for the record's id 110"):
             iterator.next()
-    for text, words in (("1 x.jpg", "line 1"), ("0 1 a.jpg\n7 b c.jpg", "line 2"), ("5 1.0", "a path")):
+    for text, words in (
+        ("1 x.jpg", "line 1"),
+        ("0 1 a.jpg\n7 b c.jpg", "line 2"),
+        ("5 1.0", "a path"),
+    ):
         listing.write_text(text)
         with pytest.raises(ArgumentError, match=words):
             open_iter(path_imglist=listing)
@@ -433,8 +471,16 @@ def test_list_files_replace_labels(tmp_path: Path) -> None:
 
 GOOD = jpeg(100)
 # A valid header, and then nothing that any decoder could make a picture of.
-NO_TABLES = b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x32\x00\x3c\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xda\x00\x0c" + bytes(40)
-BROKEN = {"garbage": b"this is not an image", "empty": b"", "cut header": GOOD[:40], "no tables": NO_TABLES}
+NO_TABLES = (
+    b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x32\x00\x3c\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xda\x00\x0c"
+    + bytes(40)
+)
+BROKEN = {
+    "garbage": b"this is not an image",
+    "empty": b"",
+    "cut header": GOOD[:40],
+    "no tables": NO_TABLES,
+}
 
 
 @pytest.fixture(params=BROKEN)
@@ -460,7 +506,9 @@ def test_bad_record_raise(broken: dict[str, Path], executor: str) -> None:
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_bad_record_skip(broken: dict[str, Path], executor: str) -> None:
     with (
-        open_iter(**broken, batch_size=3, executor=executor, on_error="skip", round_batch=False) as iterator,
+        open_iter(
+            **broken, batch_size=3, executor=executor, on_error="skip", round_batch=False
+        ) as iterator,
         open_iter(**broken, batch_size=1) as single,
     ):
         alone = single.next().data[0].asnumpy()[0]
@@ -501,7 +549,9 @@ def test_a_batch_without_a_good_record_is_left_out(
     broken: dict[str, Path], executor: str, policy: str
 ) -> None:
     with open_iter(**broken, batch_size=1, executor=executor, on_error=policy) as iterator:
-        assert [batch.index.tolist() for batch in iterator] == [[k] for k in (0, 10, 20, 40, 50, 60)]
+        assert [batch.index.tolist() for batch in iterator] == [
+            [k] for k in (0, 10, 20, 40, 50, 60)
+        ]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -521,7 +571,9 @@ def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(broken: dict[str, P
         for _ in range(3):
             for left, right in zip(iterator, host, strict=True):
                 np.testing.assert_array_equal(left.index, right.index)
-                assert_images_close(left.data[0].asnumpy(), right.data[0].asnumpy(), Tolerance(1, 0.2))
+                assert_images_close(
+                    left.data[0].asnumpy(), right.data[0].asnumpy(), Tolerance(1, 0.2)
+                )
             iterator.reset()
             host.reset()
 
@@ -598,7 +650,9 @@ def test_a_state_resumes_with_another_number_of_global_parts() -> None:
         state = whole.state_dict()
         expected = [whole.next().index.tolist() for _ in range(1)]
     for part in range(2):
-        with open_iter(**TRAIN, partition="global", batch_size=2, num_parts=2, part_index=part) as half:
+        with open_iter(
+            **TRAIN, partition="global", batch_size=2, num_parts=2, part_index=part
+        ) as half:
             half.load_state_dict(state)
             assert half.next().index.tolist() == expected[0][2 * part : 2 * part + 2]
 
@@ -609,7 +663,10 @@ def test_a_state_resumes_with_another_number_of_global_parts() -> None:
 def test_a_state_of_another_order_is_refused(change: dict[str, Any]) -> None:
     with open_iter(**TRAIN) as iterator:
         state = iterator.state_dict()
-    with open_iter(**{**TRAIN, **change}) as other, pytest.raises(StateError, match="was saved with"):
+    with (
+        open_iter(**{**TRAIN, **change}) as other,
+        pytest.raises(StateError, match="was saved with"),
+    ):
         other.load_state_dict(state)
 
 
@@ -687,7 +744,11 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 iterator.next()
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.stdout == "7\n", done.stderr
 
@@ -695,7 +756,9 @@ iterator.next()
 def test_two_iterators_at_once_and_a_reset_while_batches_are_ahead() -> None:
     with open_iter(**TRAIN) as left, open_iter(**TRAIN) as right:
         for _ in range(6):
-            np.testing.assert_array_equal(left.next().data[0].asnumpy(), right.next().data[0].asnumpy())
+            np.testing.assert_array_equal(
+                left.next().data[0].asnumpy(), right.next().data[0].asnumpy()
+            )
             left.reset()
             right.reset()
 
@@ -762,5 +825,8 @@ def test_a_gpu_that_is_not_there_is_said_so() -> None:
 
 def test_fixed_dtype_names() -> None:
     files = dict(path_imgrec=GOLDEN / "img.rec", data_shape=(3, 8, 8), batch_size=2)
-    with mx.io.ImageRecordUInt8Iter(**files) as unsigned, mx.io.ImageRecordInt8Iter(**files) as signed:
+    with (
+        mx.io.ImageRecordUInt8Iter(**files) as unsigned,
+        mx.io.ImageRecordInt8Iter(**files) as signed,
+    ):
         assert unsigned.next().data[0].dtype == np.uint8 and signed.next().data[0].dtype == np.int8

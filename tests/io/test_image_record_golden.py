@@ -1,4 +1,5 @@
-"""ImageRecordIter against what MXNet 1.9.1 returned for the same calls (tests/golden, made by make_golden.py)."""
+"""ImageRecordIter against what MXNet 1.9.1 returned for the same calls (tests/golden, made by
+make_golden.py)."""
 
 import json
 from pathlib import Path
@@ -27,7 +28,8 @@ LATER = {
 
 
 def arguments(case: dict[str, Any]) -> tuple[str, dict[str, Any], int]:
-    """The iterator's name, its arguments and the number of epochs, from the call that the manifest quotes."""
+    """The iterator's name, its arguments and the number of epochs, from the call that the manifest
+    quotes."""
     call, _, epochs = case["call"].partition(")"), None, 1
     text = case["call"]
     name, _, rest = text.partition("(")
@@ -44,8 +46,12 @@ def run(case: dict[str, Any], executor: str) -> list[list[mx.io.DataBatch]]:
     name, values, epochs = arguments(case)
     found = []
     with getattr(mx.io, name)(**values, executor=executor) as iterator:
-        assert [repr(desc) for desc in iterator.provide_data] == [d["repr"] for d in case["provide_data"]]
-        assert [repr(desc) for desc in iterator.provide_label] == [d["repr"] for d in case["provide_label"]]
+        assert [repr(desc) for desc in iterator.provide_data] == [
+            d["repr"] for d in case["provide_data"]
+        ]
+        assert [repr(desc) for desc in iterator.provide_label] == [
+            d["repr"] for d in case["provide_label"]
+        ]
         for _ in range(epochs):
             found.append(list(iterator))
             iterator.reset()
@@ -123,7 +129,8 @@ def test_special_encodings(name: str, executor: str, tmp_path: Path) -> None:
     ) as iterator:
         pixels = iterator.next().data[0].asnumpy()[0]
     if name == "truncated_jpeg":
-        # MXNet's decoder gives up some rows before the data ends; libjpeg-turbo gives all that is there.
+        # MXNet's decoder gives up some rows before the data ends; libjpeg-turbo gives all that is
+        # there.
         pixels, expected = pixels[:, :12], expected[:, :12]
     if name == "cmyk" and executor == "dali":
         assert np.abs(pixels - expected).max() <= 1  # another rounding in the conversion to RGB

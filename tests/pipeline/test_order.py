@@ -31,7 +31,9 @@ def test_permute_is_a_permutation(size: int, seed: int, epoch: int) -> None:
 @pytest.mark.parametrize("size", [3, 4, 5])
 def test_all_permutations_come_equally_often(size: int) -> None:
     epochs = 6000
-    seen = Counter(tuple(permute(np.arange(size), size, 1, epoch).tolist()) for epoch in range(epochs))
+    seen = Counter(
+        tuple(permute(np.arange(size), size, 1, epoch).tolist()) for epoch in range(epochs)
+    )
     possible = int(np.prod(np.arange(1, size + 1)))
     expected = epochs / possible
     chi_square = sum((seen[p] - expected) ** 2 / expected for p in seen)
@@ -76,10 +78,14 @@ def test_pad_may_be_more_than_the_records() -> None:
 
 
 def test_discard_leaves_the_incomplete_batch_out() -> None:
-    assert batches(Order(10, 4, ending="discard"), 4) == [
-        ([0, 1, 2, 3], 0, False),
-        ([4, 5, 6, 7], 0, True),
-    ] * 2
+    assert (
+        batches(Order(10, 4, ending="discard"), 4)
+        == [
+            ([0, 1, 2, 3], 0, False),
+            ([4, 5, 6, 7], 0, True),
+        ]
+        * 2
+    )
 
 
 def test_roll_over_begins_the_next_epoch_with_the_rest() -> None:

@@ -15,9 +15,7 @@ INCEPTION = Augment(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 4, 4
 
 def make(augment: Augment, *sizes: tuple[int, int], seed: int = 0, epoch: int = 0) -> Plan:
     count = len(sizes)
-    return plan(
-        augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count)
-    )
+    return plan(augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count))
 
 
 def test_a_large_picture_is_cropped_without_scaling() -> None:
@@ -29,9 +27,13 @@ def test_a_large_picture_is_cropped_without_scaling() -> None:
 def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
     # 113 x 87 to 83 x 64 (64 * 113 // 87 = 83), then the centre 48 x 40: offsets 17 and 12.
     made = make(Augment(40, 48, resize=64), (113, 87), (97, 141))
-    np.testing.assert_allclose(made.window[0], [17 * 113 / 83, 12 * 87 / 64, 48 * 113 / 83, 40 * 87 / 64])
+    np.testing.assert_allclose(
+        made.window[0], [17 * 113 / 83, 12 * 87 / 64, 48 * 113 / 83, 40 * 87 / 64]
+    )
     # 97 x 141 is upright: 64 x 93 (64 * 141 // 97).
-    np.testing.assert_allclose(made.window[1], [8 * 97 / 64, 26 * 141 / 93, 48 * 97 / 64, 40 * 141 / 93])
+    np.testing.assert_allclose(
+        made.window[1], [8 * 97 / 64, 26 * 141 / 93, 48 * 97 / 64, 40 * 141 / 93]
+    )
 
 
 def test_a_small_picture_is_enlarged_first() -> None:
@@ -64,7 +66,9 @@ def test_random_crop_is_uniform_over_all_places() -> None:
         counts = np.bincount(made.window[:, column].astype(int), minlength=places)
         expected = 13000 / places
         assert len(counts) == places
-        assert ((counts - expected) ** 2 / expected).sum() < 40  # p < 0.0001 for 12 degrees of freedom
+        assert (
+            (counts - expected) ** 2 / expected
+        ).sum() < 40  # p < 0.0001 for 12 degrees of freedom
     assert abs(np.corrcoef(made.window[:, :2].T)[0, 1]) < 0.04
 
 
@@ -107,7 +111,10 @@ def test_a_samples_plan_does_not_depend_on_its_batch() -> None:
 
 def test_another_option_leaves_the_other_draws_alone() -> None:
     sizes = [(200, 160)] * 50
-    plain, more = make(INCEPTION, *sizes), make(replace(INCEPTION, rand_mirror=True, method=10), *sizes)
+    plain, more = (
+        make(INCEPTION, *sizes),
+        make(replace(INCEPTION, rand_mirror=True, method=10), *sizes),
+    )
     np.testing.assert_array_equal(plain.window, more.window)
 
 

@@ -47,7 +47,9 @@ def test_big_endian_exif_is_read() -> None:
     assert probe(np.frombuffer(marked, np.uint8)) == ImageInfo(30, 41, 6, 3, "jpeg")
 
 
-@pytest.mark.parametrize("exif", [b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])
+@pytest.mark.parametrize(
+    "exif", [b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"]
+)
 def test_damaged_exif_means_upright(exif: bytes) -> None:
     data = encoded(PIXELS, "JPEG").tobytes()
     segment = b"Exif\0\0" + exif

@@ -1,0 +1,70 @@
+# One command for each thing a person does. Those that need packages make their own environment in .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRA ?=
+
+# The GPU extra that fits this machine's driver; none where there is no driver.
+CUDA := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p')
+GPU := $(if $(CUDA),$(if $(filter 12,$(CUDA)),cuda12,cuda13))
+comma := ,
+
+.PHONY: help demo test check format bench test-gpu clean
+
+help:
+	@echo "make demo      see it work: pack sample photographs, load them, draw a contact sheet"
+	@echo "make test      run the tests"
+	@echo "make check     format, lint, types, spelling"
+	@echo "make format    put the sources into form"
+	@echo "make bench     measure beside DALI's own pipeline"
+	@echo "make test-gpu  run what needs a GPU, with the Python that is on the path"
+	@echo "make clean     remove what these commands made"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("gpuio needs Python 3.10 or later, and %s is %d.%d; set PYTHON=" % (sys.executable, *sys.version_info[:2])) if sys.version_info < (3, 10) else None'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/demo.done: $(BIN)/python pyproject.toml
+	@echo "installing gpuio$(if $(GPU), for CUDA $(CUDA))"
+	@$(BIN)/python -m pip install --quiet -e '.[demo$(if $(GPU),$(comma)$(GPU))]'
+	@touch $@
+
+$(VENV)/test.done: $(BIN)/python pyproject.toml
+	@echo "installing gpuio and what its tests need"
+	@$(BIN)/python -m pip install --quiet -e '.[test]' $(EXTRA)
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/test.done
+	@$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/demo.done
+	@$(BIN)/gpuio demo
+
+test: $(VENV)/test.done
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/clang-format --dry-run --Werror kernels/*
+
+format: $(VENV)/dev.done
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i kernels/*
+
+bench: $(VENV)/test.done
+	$(BIN)/python -m tests.benchmarks.image_record
+
+test-gpu:
+	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu
+
+clean:
+	rm -rf $(VENV) build dist gpuio-demo *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

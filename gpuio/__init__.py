@@ -1,0 +1,42 @@
+"""gpuio: MXNet's data loading, reborn for today's Python and GPUs."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gpuio.context import Context, cpu, current_context, gpu, num_gpus
+from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordError
+
+if TYPE_CHECKING:
+    from gpuio import context, io, nd, recordio, tools
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Context",
+    "ContextError",
+    "DecodeError",
+    "Error",
+    "MXNetError",
+    "RecordError",
+    "__version__",
+    "context",
+    "cpu",
+    "current_context",
+    "gpu",
+    "io",
+    "nd",
+    "num_gpus",
+    "recordio",
+    "tools",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # OpenCV and its like take a while to import: a room is entered when it is first asked for.
+    if name in ("io", "nd", "recordio", "tools"):
+        return import_module(f"gpuio.{name}")
+    raise AttributeError(f"module 'gpuio' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

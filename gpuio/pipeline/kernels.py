@@ -1,0 +1,121 @@
+"""Finds, compiles and caches the CUDA kernels.
+
+Each file in ``kernels/`` stands alone: it includes nothing, so that neither CUDA's headers nor a
+header that CuPy's cache does not know of can come between the text and its binary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gpuio.errors import ContextError, Error
+
+# In the wheel kernels lie inside the package, in a checkout beside it.
+PLACES = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
+
+INSTALL = "pip install 'gpuio[cuda12]' or 'gpuio[cuda13]', whichever CUDA your driver supports"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How kernels are compiled.
+
+    Attributes
+    ----------
+    arch : the GPU's architecture, such as "sm_90"; None where CuPy finds it out
+    std : the C++ standard
+    report : let the log tell of registers and spills
+    """
+
+    arch: str | None = None
+    std: str = "c++17"
+    report: bool = False
+
+    def flags(self) -> tuple[str, ...]:
+        """NVRTC's spelling."""
+        flags = [f"-std={self.std}"]
+        if self.arch is not None:
+            flags.append(f"--gpu-architecture={self.arch}")
+        if self.report:
+            flags.append("--ptxas-options=-v")
+        return tuple(flags)
+
+
+def find(family: str) -> Path:
+    """The file with a family of kernels.
+
+    Raises
+    ------
+    Error : it is neither in the installed package nor in a checkout.
+    """
+    for place in PLACES:
+        path = place / f"{family}.cu"
+        if path.is_file():
+            return path
+    raise Error(
+        f"{family}.cu is neither in {PLACES[0]} nor in {PLACES[1]}; this installation of gpuio is "
+        "incomplete: install it again"
+    )
+
+
+def numbered(source: str) -> str:
+    """Source text with line numbers, to read a compiler's log by."""
+    lines = source.splitlines()
+    width = len(str(len(lines)))
+    return "\n".join(f"{number:{width}} | {line}" for number, line in enumerate(lines, 1))
+
+
+def require_cupy() -> Any:
+    """The module cupy.
+
+    Raises
+    ------
+    ContextError : it is not installed, or cannot be loaded.
+    """
+    try:
+        return import_module("cupy")
+    except ImportError as error:
+        raise ContextError(f"CuPy cannot be imported ({error}); {INSTALL}") from error
+
+
+@cache
+def load(family: str, name: str, device_id: int) -> Any:
+    """A kernel, compiled for a GPU and loaded there; once a process, and cached on disk by CuPy.
+
+    Parameters
+    ----------
+    family : the file in ``kernels/``, without its suffix
+    name : the kernel's name in it
+    device_id : the GPU
+
+    Returns
+    -------
+    cupy.RawKernel, launched on the current device and stream as ``kernel(grid, block, arguments)``
+
+    Raises
+    ------
+    Error : the source is missing or does not compile; the message holds the compiler's log and the
+        source.
+    ContextError : CuPy or NVRTC is missing.
+    """
+    cupy = require_cupy()
+    path = find(family)
+    source = path.read_text(encoding="utf-8")
+    options = Options().flags()
+    with cupy.cuda.Device(device_id):
+        try:
+            return cupy.RawModule(code=source, options=options).get_function(name)
+        except cupy.cuda.compiler.CompileException as error:
+            raise Error(
+                f"{path} does not compile for gpu({device_id}) with {' '.join(options)}:\n{error}\n"
+                f"{numbered(source)}"
+            ) from error
+        except (ImportError, RuntimeError) as error:
+            raise ContextError(
+                f"{path.name} cannot be compiled or loaded for gpu({device_id}): {error}; "
+                f"if NVRTC is missing, {INSTALL}"
+            ) from error

@@ -1,0 +1,82 @@
+"""Where record files are: on this machine, mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import RecordError, RecordFileNotFoundError, UnsupportedError
+
+Path = str | os.PathLike[str]
+
+
+def local_path(uri: Path) -> str:
+    """The path that a name means: a path, or a ``file://`` address.
+
+    Raises
+    ------
+    UnsupportedError : it lies elsewhere.
+    TypeError : it is neither text nor a path.
+    """
+    path = os.fspath(uri)
+    if not isinstance(path, str):
+        raise TypeError(f"a file's name must be str or os.PathLike[str], not {type(path).__name__}")
+    scheme, separator, rest = path.partition("://")
+    if not separator:
+        return path
+    if scheme == "file":
+        return rest
+    raise UnsupportedError(
+        f"{path}: remote files are not offered yet; copy it to this machine first"
+    )
+
+
+def map_file(path: str) -> NDArray[np.uint8]:
+    """A file's bytes, mapped: uint8 (bytes,), read-only. The mapping lives as long as any view of
+    it.
+
+    Raises
+    ------
+    RecordFileNotFoundError : there is no such file.
+    RecordError : it is a directory, or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not os.fstat(file.fileno()).st_size:  # nothing cannot be mapped
+                return np.empty(0, np.uint8)
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    except FileNotFoundError as error:
+        raise RecordFileNotFoundError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise RecordError(f"{path} is a directory, not a record file") from error
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def create(path: str, mode: str) -> IO[Any]:
+    """An empty file to write to.
+
+    Raises
+    ------
+    RecordFileNotFoundError : its directory does not exist.
+    RecordError : it cannot be written.
+    """
+    try:
+        return open(
+            path,
+            mode,
+            encoding=None if "b" in mode else "utf-8",
+            newline=None if "b" in mode else "\n",
+        )
+    except FileNotFoundError as error:
+        raise RecordFileNotFoundError(
+            f"{path}: its directory does not exist; create it first"
+        ) from error
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be written: {error.strerror}; choose a place that you may write to"
+        ) from error

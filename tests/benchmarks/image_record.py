@@ -1,0 +1,218 @@
+"""ImageRecordIter on the CPU beside DALI's own `readers.mxnet` pipeline, on the same records in the
+same run.
+
+Run it with ``make bench``. Two tasks, as people run them on ImageNet: *eval* (shorter side to 256,
+centre crop 224, mean and std, float32) and *train* (a random 8 to 100 % of the area, aspect 3/4 to
+4/3, to 224, mirror, mean and std). The contestants take turns in short rounds, and each round is
+measured in processor time of the whole process, because wall time on a shared machine says little;
+the figures are medians over the rounds. A round ends when what the contestant does ahead of its
+caller is done too, so that nobody works in another's time. The pictures are those of
+``../shared/photos`` where there are any, else the sample photographs of ``gpuio demo``.
+
+DALI's own pipeline resizes with antialiasing, its default; `antialias=False`, which gives the
+pixels that MXNet and gpuio give, is measured beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gpuio.io import ImageRecordIter
+from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
+
+MEAN = (123.68, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "photos"
+
+# What the first complete version promises: images per CPU-second, as a multiple of DALI's own
+# pipeline.
+BARS = {"eval": 1.6, "train": 1.25}
+
+Run = Callable[[int], int]  # runs so many batches, returns how many images that were
+
+
+def record_files(folder: Path) -> tuple[Path, Path, str]:
+    """A record file and its index of the photographs, and what they are."""
+    paths = sorted(PHOTOS.glob("*.JPEG"))
+    name = f"{len(paths)} ImageNet photographs"
+    if not paths:
+        from gpuio.tools.samples import make_samples
+
+        make_samples(folder / "samples")
+        paths = sorted((folder / "samples").glob("**/*.jpg"))
+        name = f"{len(paths)} sample photographs"
+    rec, idx = folder / "bench.rec", folder / "bench.idx"
+    with MXIndexedRecordIO(idx, rec, "w") as writer:
+        for number, path in enumerate(paths):
+            writer.write_idx(
+                number, pack(IRHeader(0, float(number % 10), number, 0), path.read_bytes())
+            )
+    mean = sum(path.stat().st_size for path in paths) / len(paths)
+    return rec, idx, f"{name}, {mean / 1e3:.0f} kB on average"
+
+
+def gpuio_run(rec: Path, idx: Path, task: str, batch_size: int, threads: int) -> Run:
+    """ImageRecordIter, endless."""
+    options: dict[str, Any] = {"resize": 256}
+    if task == "train":
+        options = dict(
+            random_resized_crop=True,
+            min_random_area=0.08,
+            min_aspect_ratio=3 / 4,
+            max_aspect_ratio=4 / 3,
+            rand_mirror=True,
+            shuffle=True,
+        )
+    iterator = ImageRecordIter(
+        path_imgrec=rec,
+        path_imgidx=idx,
+        data_shape=(3, 224, 224),
+        batch_size=batch_size,
+        preprocess_threads=threads,
+        **dict(zip(("mean_r", "mean_g", "mean_b"), MEAN, strict=True)),
+        **dict(zip(("std_r", "std_g", "std_b"), STD, strict=True)),
+        **options,
+    )
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield from iterator
+            iterator.reset()
+
+    stream = endless()
+
+    def run(batches: int) -> int:
+        return sum(len(next(stream).data[0]) for _ in range(batches))
+
+    return run
+
+
+def dali_run(
+    rec: Path, idx: Path, task: str, batch_size: int, threads: int, antialias: bool
+) -> Run:
+    """The pipeline that DALI's documentation builds on `readers.mxnet`."""
+    from nvidia.dali import Pipeline, fn, types
+
+    pipe = Pipeline(
+        batch_size=batch_size, num_threads=threads, device_id=None, prefetch_queue_depth=2
+    )
+    with pipe:
+        encoded, label = fn.readers.mxnet(
+            path=[str(rec)], index_path=[str(idx)], random_shuffle=task == "train", name="reader"
+        )
+        if task == "train":
+            images = fn.decoders.image_random_crop(
+                encoded, random_area=(0.08, 1.0), random_aspect_ratio=(3 / 4, 4 / 3)
+            )
+            images = fn.resize(images, size=(224, 224), antialias=antialias)
+            mirror = fn.random.coin_flip()
+        else:
+            images = fn.resize(fn.decoders.image(encoded), resize_shorter=256, antialias=antialias)
+            mirror = 0
+        images = fn.crop_mirror_normalize(
+            images,
+            crop=(224, 224),
+            mean=list(MEAN),
+            std=list(STD),
+            dtype=types.FLOAT,
+            mirror=mirror,
+        )
+        pipe.set_outputs(images, label)
+    pipe.build()
+
+    def run(batches: int) -> int:
+        for _ in range(batches):
+            pipe.run()
+        return batches * batch_size
+
+    return run
+
+
+def measure(contestants: dict[str, Run], batches: int, rounds: int) -> dict[str, dict[str, float]]:
+    """CPU-milliseconds and images per wall second of each contestant: median, least and most over
+    the rounds."""
+    for run in contestants.values():
+        run(max(4, batches // 2))  # caches, thread pools, buffers, and what is made ahead
+    _wait_until_idle()
+    cpu: dict[str, list[float]] = {name: [] for name in contestants}
+    wall: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            begun, cpu_begun = time.perf_counter(), _cpu_seconds()
+            images = run(batches)
+            ended = _wait_until_idle()
+            cpu[name].append((_cpu_seconds() - cpu_begun) / images * 1e3)
+            wall[name].append(images / (ended - begun))
+    return {
+        name: {
+            "cpu_ms": statistics.median(cpu[name]),
+            "cpu_ms_least": min(cpu[name]),
+            "cpu_ms_most": max(cpu[name]),
+            "images_per_second": statistics.median(wall[name]),
+        }
+        for name in contestants
+    }
+
+
+def _wait_until_idle(pause: float = 0.02) -> float:
+    """Wait until this process does nothing any more; when it began to do so, on the clock of
+    `perf_counter`."""
+    while True:
+        begun, used = time.perf_counter(), _cpu_seconds()
+        time.sleep(pause)
+        if _cpu_seconds() - used < pause / 10:
+            return begun
+
+
+def _cpu_seconds() -> float:
+    """User and system time of this process, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measure, print a table, and give the figures back."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, default=10, help="batches in a round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args(arguments)
+    figures: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        rec, idx, figures["data"] = record_files(Path(folder))
+        print(f"{figures['data']}; batches of {options.batch_size}, {options.threads} threads")
+        for task, bar in BARS.items():
+            shape = (rec, idx, task, options.batch_size, options.threads)
+            found = measure(
+                {
+                    "gpuio": gpuio_run(*shape),
+                    "DALI readers.mxnet": dali_run(*shape, antialias=True),
+                    "DALI, antialias=False": dali_run(*shape, antialias=False),
+                },
+                options.batches,
+                options.rounds,
+            )
+            ratio = found["DALI readers.mxnet"]["cpu_ms"] / found["gpuio"]["cpu_ms"]
+            figures[task] = {**found, "ratio": ratio, "bar": bar}
+            print(f"\n{task:24}CPU-ms per image        images/s (wall)")
+            for name, row in found.items():
+                spread = f"[{row['cpu_ms_least']:.2f}-{row['cpu_ms_most']:.2f}]"
+                print(f"  {name:22}{row['cpu_ms']:.2f} {spread:18}{row['images_per_second']:8.0f}")
+            print(f"  gpuio gives {ratio:.2f} times DALI's images per CPU-second (bar: {bar})")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+if __name__ == "__main__":
+    main()

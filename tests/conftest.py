@@ -1,0 +1,38 @@
+"""Fixtures for all tests.
+
+Tests marked `gpu` are skipped where there is no GPU, with a reason; ``GPUIO_REQUIRE_GPU=1`` makes
+them fail instead, so that nothing hides on a machine that should have one.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import gpuio as mx
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+REQUIRE_GPU = os.environ.get("GPUIO_REQUIRE_GPU") == "1"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not mx.num_gpus():
+        if REQUIRE_GPU:
+            pytest.fail("GPUIO_REQUIRE_GPU=1, and gpuio finds no GPU")
+        pytest.skip("needs a GPU, and gpuio finds none")
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def ctx(request: pytest.FixtureRequest) -> mx.Context:
+    """Each device in turn."""
+    return mx.Context(request.param)
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Path]:
+    """Real photographs that lie beside the checkout; tests that want them are skipped without."""
+    found = sorted(SHARED.glob("photos/*.JPEG"))
+    if not found:
+        pytest.skip("needs the photographs of ../shared/photos, which are not here")
+    return found

@@ -1,0 +1,104 @@
+"""kernels/assemble.cu compiled by g++ and run on the host, behind just enough of CuPy to call it.
+
+So `CudaAssembler` runs in full where there is no GPU: its checks, the packing of its parameters,
+the order and types of the kernel's arguments, the launch's size. What it cannot show is streams.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+FLAGS = (
+    *("-std=c++17", "-O1", "-g", "-shared", "-fPIC", "-ffp-contract=off"),
+    *("-fsanitize=undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
+)
+
+
+def compile_library(folder):
+    """Build the library, or skip where there is no g++ (never in CI)."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        reason = "g++ is needed to run the kernels on the host"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    library = folder / "assemble_host.so"
+    built = subprocess.run(
+        [compiler, *FLAGS, str(HERE / "assemble_host.cpp"), "-o", str(library)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return ctypes.CDLL(str(library))
+
+
+class DeviceArray(np.ndarray):
+    """Stands for cupy.ndarray: NumPy arrays are not taken for it."""
+
+
+class FakeCupy:
+    """CuPy's names that gpuio.pipeline.assemble and .kernels use."""
+
+    class CompileException(Exception):  # noqa: N818
+        """CuPy's."""
+
+    def __init__(self, library, launch=None):
+        self.library = library
+        self.launch = launch  # another launch than CudaAssembler's
+        self.launched = []
+        self.cuda = SimpleNamespace(
+            Device=lambda device_id: contextlib.nullcontext(),
+            compiler=SimpleNamespace(CompileException=self.CompileException),
+        )
+
+    def empty(self, shape, dtype):
+        """With a guard around it, to show writes out of bounds."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        memory = np.full(size + 128, 0xA5, np.uint8)
+        array = memory[64 : 64 + size].view(dtype).reshape(shape).view(DeviceArray)
+        array.guard = memory
+        return array
+
+    def asarray(self, array):
+        return array.copy().view(DeviceArray)
+
+    def RawModule(self, code, options):  # noqa: N802
+        assert "assemble" in code
+        assert "-std=c++17" in options
+        return SimpleNamespace(get_function=self._function)
+
+    def _function(self, name):
+        function = getattr(self.library, f"launch_{name}")
+        function.restype = None
+
+        def kernel(grid, block, arguments):
+            launch = np.array(self.launch or (*grid, *block), np.uint32)
+            self.launched.append(launch)
+            out, pixels, mirror, matrix, rows, *values = arguments
+            pointers = []
+            for array in (out, pixels, mirror, matrix, rows):
+                assert array is None or isinstance(array, DeviceArray)
+                pointers.append(ctypes.c_void_p(None if array is None else array.ctypes.data))
+            cells = [np.asarray(value) for value in values]
+            assert [cell.dtype for cell in cells[:4]] == ["int64", "int32", "int32", "int32"]
+            assert cells[4].nbytes == 32
+            function(
+                ctypes.c_void_p(launch.ctypes.data),
+                *pointers,
+                *(ctypes.c_void_p(cell.ctypes.data) for cell in cells),
+            )
+            guard = out.guard
+            assert (guard[:64] == 0xA5).all() and (guard[-64:] == 0xA5).all(), (
+                "wrote beyond the batch"
+            )
+
+        return kernel

@@ -1,0 +1,310 @@
+"""kernels/assemble.cu, run on the host, equals the reference and HostAssembler bit for bit."""
+
+import ctypes
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpuio.errors import ArgumentError
+from gpuio.pipeline import kernels
+from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
+from tests.kernels.on_host import DeviceArray, FakeCupy, compile_library
+from tests.kernels.reference import assemble, assert_same_bits
+
+DTYPES = ("float32", "float16", "uint8", "int8")
+LAYOUTS = ("NCHW", "NHWC")
+IMAGENET = {"mean": (123.68, 116.28, 103.53, 20.5), "std": (58.395, 57.12, 57.375, 3.0)}
+
+
+class Stream:
+    """All that a stream does here."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """The kernels compiled by g++."""
+    return compile_library(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def cupy(library, monkeypatch):
+    """Stands for CuPy during a test."""
+    cupy = FakeCupy(library)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    kernels.load.cache_clear()
+    yield cupy
+    kernels.load.cache_clear()
+
+
+def on_gpu(output, pixels, mirror=None, matrix=None, rows=None):
+    """A batch by CudaAssembler."""
+    device = np.ascontiguousarray(pixels).view(DeviceArray)
+    batch = CudaAssembler(output, SimpleNamespace(device_id=0))(
+        device, mirror, matrix, rows, Stream()
+    )
+    return batch.view(np.ndarray)
+
+
+def on_host(output, pixels, mirror=None, matrix=None, rows=None):
+    """A batch by HostAssembler."""
+    assembler = HostAssembler(output)
+    samples = range(len(pixels)) if rows is None else rows.tolist()
+    batch = assembler.empty(len(samples))
+    for row, sample in enumerate(samples):
+        flip = mirror is not None and bool(mirror[sample])
+        assembler.write(
+            batch, row, pixels[sample], flip, None if matrix is None else matrix[sample]
+        )
+    return batch
+
+
+def agree(pixels, dtype, layout, *, mean=(0.0,) * 4, std=(1.0,) * 4, scale=1.0, **arguments):
+    """Compare reference, HostAssembler and the kernel."""
+    output = Output(
+        channels=pixels.shape[3],
+        height=pixels.shape[1],
+        width=pixels.shape[2],
+        dtype=np.dtype(dtype),
+        layout=layout,
+        mean=mean,
+        std=std,
+        scale=scale,
+    )
+    expected = assemble(
+        pixels, dtype=dtype, layout=layout, mean=mean, std=std, scale=scale, **arguments
+    )
+    assert_same_bits(on_host(output, pixels, **arguments), expected)
+    assert_same_bits(on_gpu(output, pixels, **arguments), expected)
+
+
+def images(rng, samples, height, width, channels):
+    return rng.integers(0, 256, (samples, height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (13, 17), (20, 31)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees(cupy, dtype, layout, channels, size):
+    rng = np.random.default_rng(channels)
+    pixels = images(rng, 3, *size, channels)
+    mirror = np.array([True, False, True])
+    rows = np.array([2, 0, 0, 1, 2], np.int32)
+    for arguments in ({}, {"mirror": mirror}, {"rows": rows}, {"mirror": mirror, "rows": rows}):
+        agree(pixels, dtype, layout, scale=0.7, **IMAGENET, **arguments)
+    agree(pixels[:1], dtype, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees_with_colour_matrices(cupy, dtype, layout):
+    rng = np.random.default_rng(7)
+    pixels = images(rng, 3, 9, 11, 3)
+    matrix = rng.normal(0.3, 1, (3, 3, 4)).astype(np.float32)
+    matrix[:, :, 3] *= 100
+    mirror = np.array([False, True, True])
+    rows = np.array([1, 2, 0, 1], np.int32)
+    agree(pixels, dtype, layout, matrix=matrix, **IMAGENET)
+    agree(pixels, dtype, layout, matrix=matrix, mirror=mirror, rows=rows, scale=1.3, **IMAGENET)
+    agree(pixels, dtype, layout, matrix=np.tile(np.eye(3, 4, dtype=np.float32), (3, 1, 1)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees_at_the_edges_of_its_range(cupy, dtype):
+    every_level = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    for mean, std, scale in (
+        (0.5, 1.0, 1.0),
+        (-0.5, 1.0, 1.0),
+        (128.0, 1.0, 1.0),
+        (300.0, 1.0, 1.0),
+        (-300.0, 1e-3, 1.0),  # overflows float16
+        (127.5, 1e-35, 1.0),  # overflows float16 by far
+        (0.0, 1.0, 1e-7),  # subnormal float16
+        (0.0, 1e3, 1e-39),  # subnormal float32
+        (1e-40, 1.0, 1.0),
+        (0.0, 1e-38, 1.0),  # overflows float32
+    ):
+        agree(every_level, dtype, "NCHW", mean=(mean,) * 4, std=(std,) * 4, scale=scale)
+    pixels = np.repeat(every_level, 3, axis=3)
+    extreme = np.float32(3e38)
+    matrix = np.array(
+        [
+            [[extreme, extreme, 0, 0], [-extreme, -extreme, 0, 0], [extreme, extreme, 0, -np.inf]],
+        ],
+        np.float32,
+    )
+    agree(pixels, dtype, "NHWC", matrix=matrix)
+    halves = np.array([[[0.5, 0, 0, 0], [0, 1, 0, -0.5], [0, 0, -0.5, 1]]], np.float32)
+    agree(pixels, dtype, "NCHW", matrix=halves)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_agrees_on_anything(library, data):
+    draw = data.draw
+    samples, height, width = (draw(st.integers(1, most)) for most in (4, 9, 9))
+    channels = draw(st.sampled_from([1, 3, 4]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    level = st.floats(-300, 300, width=32)
+    arguments = {
+        "mean": tuple(draw(st.tuples(level, level, level, level))),
+        "std": tuple(draw(st.tuples(*[st.floats(0.125, 300, width=32)] * 4))),
+        "scale": draw(st.floats(-4, 4, width=32)),
+    }
+    if draw(st.booleans()):
+        arguments["mirror"] = rng.random(samples) < 0.5
+    if channels == 3 and draw(st.booleans()):
+        arguments["matrix"] = rng.normal(0, 2, (samples, 3, 4)).astype(np.float32)
+    if draw(st.booleans()):
+        count = draw(st.integers(1, 6))
+        arguments["rows"] = rng.integers(0, samples, count, dtype=np.int32)
+    dtype, layout = draw(st.sampled_from(DTYPES)), draw(st.sampled_from(LAYOUTS))
+    pixels = images(rng, samples, height, width, channels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", FakeCupy(library))
+        kernels.load.cache_clear()
+        agree(pixels, dtype, layout, **arguments)
+    kernels.load.cache_clear()
+
+
+@pytest.mark.parametrize("launch", [(1, 1, 1), (1, 1, 32), (2, 3, 5), (50, 9, 64)])
+def test_any_launch_will_do(library, monkeypatch, launch):
+    cupy = FakeCupy(library, launch)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    kernels.load.cache_clear()
+    pixels = images(np.random.default_rng(0), 5, 7, 11, 3)
+    agree(pixels, "float32", "NCHW", mirror=np.array([1, 0, 1, 1, 0], bool), **IMAGENET)
+    agree(pixels, "uint8", "NHWC", rows=np.array([4, 4, 1], np.int32))
+    assert {tuple(used) for used in cupy.launched} == {launch}
+    kernels.load.cache_clear()
+
+
+def test_launch_covers_every_pixel_and_stays_within_cuda(cupy):
+    output = Output(1, 30, 20, "uint8", "NCHW")
+    on_gpu(output, np.zeros((4, 30, 20, 1), np.uint8))
+    tiny = Output(1, 1, 1, "uint8", "NCHW")
+    pixels = images(np.random.default_rng(0), 70_000, 1, 1, 1)
+    np.testing.assert_array_equal(on_gpu(tiny, pixels).ravel(), pixels.ravel())
+    assert [used.tolist() for used in cupy.launched] == [[3, 4, 256], [1, 65535, 256]]
+
+
+def test_an_empty_batch_launches_nothing(cupy):
+    output = Output(3, 4, 5, "float32", "NCHW")
+    assert on_gpu(output, np.zeros((0, 4, 5, 3), np.uint8)).shape == (0, 3, 4, 5)
+    pixels = np.zeros((2, 4, 5, 3), np.uint8)
+    assert on_gpu(output, pixels, rows=np.zeros(0, np.int32)).shape == (0, 3, 4, 5)
+    assert not cupy.launched
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pixels": np.zeros((2, 4, 6, 3), np.uint8)}, r"pixels must be uint8 \(M, 4, 5, 3\)"),
+        ({"pixels": np.zeros((2, 4, 5, 3), np.int8)}, "pixels must be uint8"),
+        ({"mirror": np.zeros(3, bool)}, r"mirror must be bool \(2,\)"),
+        ({"mirror": np.zeros(2, np.int64)}, "mirror must be bool"),
+        ({"matrix": np.zeros((2, 4, 3), np.float32)}, "matrix must be float32"),
+        ({"matrix": np.zeros((2, 3, 4))}, "matrix must be float32"),
+        (
+            {"rows": np.array([0, 2], np.int32)},
+            "rows must lie in 0 to 1, but they reach from 0 to 2",
+        ),
+        ({"rows": np.array([-1], np.int32)}, "rows must lie in 0 to 1"),
+        ({"rows": np.array([0])}, "rows must be int32"),
+    ],
+)
+def test_refuses_what_would_read_foreign_memory(cupy, change, message):
+    arguments = {"pixels": np.zeros((2, 4, 5, 3), np.uint8), **change}
+    with pytest.raises(ArgumentError, match=message):
+        on_gpu(Output(3, 4, 5, "float32", "NCHW"), **arguments)
+    assert not cupy.launched
+
+
+def test_refuses_gaps_and_matrices_without_colours(cupy):
+    assembler = CudaAssembler(Output(3, 4, 5, "float32", "NCHW"), SimpleNamespace(device_id=0))
+    gaps = np.zeros((2, 4, 6, 3), np.uint8)[:, :, :5].view(DeviceArray)
+    with pytest.raises(ArgumentError, match="dense"):
+        assembler(gaps, None, None, None, Stream())
+    with pytest.raises(ArgumentError, match="3 channels, not 1"):
+        on_gpu(
+            Output(1, 4, 5, "float32", "NCHW"),
+            np.zeros((2, 4, 5, 1), np.uint8),
+            matrix=np.zeros((2, 3, 4), np.float32),
+        )
+
+
+def test_the_shim_rounds_to_half_as_numpy_does(library):
+    library.half_of.argtypes, library.half_of.restype = [ctypes.c_float], ctypes.c_uint16
+    rng = np.random.default_rng(0)
+    halves = rng.choice(np.arange(0x7C00, dtype=np.uint16), 500).view(np.float16).astype(np.float32)
+    steps = np.nextafter(halves.astype(np.float16), np.float16(np.inf)).astype(np.float32) - halves
+    with np.errstate(invalid="ignore"):
+        middles = halves + steps / 2
+    around = [halves, middles, np.nextafter(middles, 0, dtype=np.float32), -middles]
+    around.append(rng.integers(0, 2**32, 2000, dtype=np.uint32).view(np.float32))
+    values = np.concatenate(around)
+    values = values[~np.isnan(values)]
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16).view(np.uint16)
+    np.testing.assert_array_equal([library.half_of(value) for value in values.tolist()], expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gpu_agrees_with_the_host(dtype, layout, channels):
+    import cupy
+
+    rng = np.random.default_rng(0)
+    output = Output(channels, 61, 47, dtype, layout, scale=0.9, **IMAGENET)
+    assembler = CudaAssembler(output, SimpleNamespace(device_id=0))
+    stream = cupy.cuda.Stream(non_blocking=True)
+    for samples in (1, 9, 64):
+        pixels = images(rng, samples, 61, 47, channels)
+        mirror = rng.random(samples) < 0.5
+        rows = rng.integers(0, samples, 40, dtype=np.int32)
+        colour = channels == 3
+        matrix = rng.normal(0.3, 1, (samples, 3, 4)).astype(np.float32) if colour else None
+        with stream:
+            device = cupy.asarray(pixels)
+        for arguments in (
+            {},
+            {"mirror": mirror},
+            {"mirror": mirror, "matrix": matrix, "rows": rows},
+        ):
+            everything = {"mirror": None, "matrix": None, "rows": None, **arguments}
+            batch = assembler(device, **everything, stream=stream)
+            stream.synchronize()
+            assert_same_bits(cupy.asnumpy(batch), on_host(output, pixels, **arguments))
+
+
+@pytest.mark.gpu
+def test_parameters_are_not_overwritten_before_the_gpu_reads_them():
+    import cupy
+
+    output = Output(1, 256, 256, "uint8", "NHWC")
+    assembler = CudaAssembler(output, SimpleNamespace(device_id=0))
+    stream = cupy.cuda.Stream(non_blocking=True)
+    pixels = images(np.random.default_rng(0), 64, 256, 256, 1)
+    with stream:
+        device = cupy.asarray(pixels)
+    rows = np.empty(64, np.int32)
+    batches = []
+    for call in range(16):
+        rows[:] = call
+        batches.append(assembler(device, None, None, rows, stream))
+        rows[:] = 63 - call
+    stream.synchronize()
+    for call, batch in enumerate(batches):
+        assert (cupy.asnumpy(batch) == pixels[call]).all()

@@ -1,0 +1,94 @@
+"""IRHeader, pack and unpack, with images and without."""
+
+import json
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from gpuio.errors import ArgumentError
+from gpuio.recordio import IRHeader, pack, pack_img, unpack, unpack_img
+
+DATA = Path(__file__).parents[1] / "golden" / "data"
+CASES = json.loads((DATA / "pack.json").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["header"][1]))
+def test_pack_and_unpack_are_mxnets(case: dict) -> None:
+    packed = pack(IRHeader(*case["header"]), b"payload")
+    assert packed.hex() == case["packed_hex"]
+    header, payload = unpack(packed)
+    assert payload == b"payload" and (header.id, header.id2) == (case["unpacked_id"], case["unpacked_id2"])
+    assert header.flag == case["unpacked_flag"]
+    assert isinstance(header.label, np.ndarray) == case["label_is_array"]
+    np.testing.assert_array_equal(header.label, case["unpacked_label"])
+
+
+def test_the_header_prints_as_mxnets() -> None:
+    assert repr(IRHeader(0, 1, 2, 3)) == "HEADER(flag=0, label=1, id=2, id2=3)"
+
+
+def test_a_label_vector_is_read_only_and_payloads_are_views() -> None:
+    packed = pack((7, [1, 2], 3, 4), bytearray(b"data"))
+    header, payload = unpack(memoryview(packed))
+    assert header.label.dtype == np.float32 and not header.label.flags.writeable
+    assert payload.obj is packed and bytes(payload) == b"data"
+    array = np.frombuffer(packed, np.uint8)
+    assert np.shares_memory(unpack(array)[1], array)
+
+
+def test_numbers_of_every_kind_are_scalar_labels() -> None:
+    for label in (True, np.float64(2), np.int8(3), 4.5):
+        header, _ = unpack(pack(IRHeader(0, label, 0, 0), b""))
+        assert header.flag == 0 and header.label == float(label)
+
+
+def test_errors() -> None:
+    with pytest.raises(TypeError, match="encode it first"):
+        pack(IRHeader(0, 1, 0, 0), "text")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="None"):
+        pack(IRHeader(0, None, 0, 0), b"")
+    for number in (-1, 2**64, 1.5):
+        with pytest.raises(struct.error):
+            pack(IRHeader(0, 1, number, 0), b"")
+    with pytest.raises(struct.error):
+        unpack(b"short")
+    with pytest.raises(ValueError):
+        unpack(pack(IRHeader(0, [1, 2, 3], 0, 0), b"")[:-2])
+
+
+GOLDEN = np.load(DATA / "packimg.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("jpg", {}), ("jpg50", {"quality": 50}), ("png", {"quality": 3, "img_fmt": ".png"}), ("gray", {})],
+)
+def test_images_are_mxnets(name: str, options: dict) -> None:
+    image = np.load(DATA / "packimg_input.npy")
+    packed = pack_img(IRHeader(0, 3.0, 11, 0), image[..., 0] if name == "gray" else image, **options)
+    for record in (packed, (DATA / f"packimg_{name}.bin").read_bytes()):
+        for iscolor in (-1, 0, 1):
+            header, decoded = unpack_img(record, iscolor)
+            assert (header.label, header.id) == (3.0, 11)
+            np.testing.assert_array_equal(decoded, GOLDEN[f"{name}_iscolor{iscolor}"])
+
+
+def test_bgra_png_and_other_formats() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
+    assert (unpack_img(pack_img((0, 1, 2, 3), image, img_fmt=".PNG"))[1] == image).all()
+    assert (unpack_img(pack_img((0, 1, 2, 3), image[..., :3], img_fmt=".bmp"))[1] == image[..., :3]).all()
+
+
+def test_image_errors() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(ArgumentError, match="was the file read"):
+        pack_img((0, 1, 2, 3), None)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"\.tea"):
+        pack_img((0, 1, 2, 3), image, img_fmt=".tea")
+    assert unpack_img(pack((0, 1, 2, 3), b"not an image"))[1] is None
+    with pytest.raises(ArgumentError, match="empty"):
+        unpack_img(pack((0, 1, 2, 3), b""))
+    assert cv2.imdecode(np.frombuffer(unpack(pack_img((0, 1, 2, 3), image))[1], np.uint8), 1) is not None

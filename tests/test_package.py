@@ -1,0 +1,52 @@
+"""The wheel: it holds the kernels and works outside the checkout."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_holds_the_kernels(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    sources = list((ROOT / "kernels").glob("*.cu"))
+    assert sources
+    for source in sources:
+        assert f"gpuio/kernels/{source.name}" in names
+    assert "gpuio/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "kernels/"))]
+
+
+def test_the_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    code = f"""
+import sys
+sys.path.insert(0, {str(site)!r})
+import gpuio as mx
+from gpuio.pipeline import kernels
+assert mx.__file__.startswith({str(site)!r}), mx.__file__
+source = kernels.find("assemble")
+assert str(source).startswith({str(site)!r}) and "__global__" in source.read_text(), source
+with mx.recordio.MXRecordIO("x.rec", "w") as writer:
+    writer.write(b"record")
+print(mx.recordio.MXRecordIO("x.rec", "r").read())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=100
+    )
+    assert done.stdout == "b'record'\n", done.stderr
