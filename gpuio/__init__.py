@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from gpuio.context import Context, cpu, current_context, gpu, num_gpus
 from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordError
+from gpuio.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from gpuio import context, io, nd, recordio, tools
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Context",

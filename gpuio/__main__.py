@@ -1,0 +1,5 @@
+"""``python -m gpuio`` is the command ``gpuio``."""
+
+from gpuio.tools.cli import main
+
+raise SystemExit(main())

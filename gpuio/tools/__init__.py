@@ -1,0 +1,16 @@
+"""Tools for people: each a plain function, with one command line, ``gpuio``, over all."""
+
+from gpuio.tools.demo import demo
+from gpuio.tools.im2rec import im2rec, make_lists, write_records
+from gpuio.tools.samples import make_samples
+from gpuio.tools.sheet import contact_sheet, denormalise
+
+__all__ = [
+    "contact_sheet",
+    "demo",
+    "denormalise",
+    "im2rec",
+    "make_lists",
+    "make_samples",
+    "write_records",
+]

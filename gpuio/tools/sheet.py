@@ -1,0 +1,159 @@
+"""Batches as pictures: contact sheets."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
+
+PAPER, INK, FAINT = (250, 249, 246), (38, 38, 38), (130, 128, 122)
+
+# In parts of a picture's width.
+MARGIN, GAP, FONT = 1 / 9, 1 / 14, 1 / 13
+
+LEAST_FONT = 9
+
+
+def contact_sheet(
+    images: NDArray[np.uint8],
+    labels: Sequence[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    columns: int | None = None,
+    title: str = "",
+) -> Image:
+    """Draw pictures side by side, with a label under each.
+
+    Parameters
+    ----------
+    images : uint8 (N, H, W, 3), or (N, H, W, 1) for gray
+    labels : N texts; what does not fit under its picture is cut
+    path : where to save the sheet, as PNG or what the name's ending says; None: nowhere
+    columns : pictures in a row; None: so that the sheet is somewhat wider than high
+    title : a line above the pictures
+
+    Returns
+    -------
+    the sheet, a PIL.Image.Image
+
+    Raises
+    ------
+    ArgumentError : the arguments are not as above.
+    """
+    from PIL import Image, ImageDraw
+
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ArgumentError(
+            "images must be uint8 (N, H, W, 3) or (N, H, W, 1), not "
+            f"{images.dtype} {images.shape}; denormalise() makes them from a batch"
+        )
+    count, height, width = images.shape[:3]
+    if not count or len(labels) != count:
+        raise ArgumentError(
+            f"there must be at least one image, and a label for each: {count} images and "
+            f"{len(labels)} labels"
+        )
+    if columns is None:
+        columns = math.ceil((1.6 * count * height / width) ** 0.5)
+    elif columns < 1:
+        raise ArgumentError(f"columns must be at least 1, not {columns!r}")
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    margin, gap = round(width * MARGIN), round(width * GAP)
+    font = _font(width * FONT)
+    line = round(font.size * 1.9)
+    title_font = _font(width * FONT * 1.25)
+    top = margin + (round(title_font.size * 2) if title else 0)
+
+    size = (
+        2 * margin + columns * width + (columns - 1) * gap,
+        top + rows * (height + line) + (rows - 1) * gap // 2 + margin - line // 3,
+    )
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        text = _fit(title, title_font, size[0] - 2 * margin)
+        draw.text((margin, margin), text, FAINT, title_font, anchor="lt")
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        x = margin + i % columns * (width + gap)
+        y = top + i // columns * (height + line + gap // 2)
+        sheet.paste(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), (x, y))
+        text = _fit(label, font, width)
+        draw.text((x, y + height + round(line * 0.62)), text, INK, font, anchor="ls")
+    if path is not None:
+        sheet.save(path)
+    return sheet
+
+
+def denormalise(
+    batch: Any,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+    std: Sequence[float] = (1.0, 1.0, 1.0),
+    scale: float = 1.0,
+    layout: str = "NCHW",
+) -> NDArray[np.uint8]:
+    """The pixels that a normalised batch was made from.
+
+    ``pixel = value * std / scale + mean``, rounded and limited to 0 to 255.
+
+    Parameters
+    ----------
+    batch : NDArray or array, of any number type, on any device; (N, C, H, W) or (N, H, W, C)
+    mean, std : a number for each channel, as they were given to the iterator
+    scale : as it was given to the iterator
+    layout : "NCHW" or "NHWC"
+
+    Returns
+    -------
+    uint8 (N, H, W, C) on the host
+
+    Raises
+    ------
+    ArgumentError : the batch has not four axes, the layout is another, or mean or std has fewer
+        numbers than there are channels.
+    """
+    if layout not in ("NCHW", "NHWC"):
+        raise ArgumentError(f"layout must be 'NCHW' or 'NHWC', not {layout!r}")
+    values = np.asarray(batch.asnumpy() if hasattr(batch, "asnumpy") else batch)
+    if values.ndim != 4:
+        raise ArgumentError(f"a batch of images has four axes, this has shape {values.shape}")
+    if layout == "NCHW":
+        values = values.transpose(0, 2, 3, 1)
+    channels = values.shape[3]
+    if min(len(mean), len(std)) < channels:
+        raise ArgumentError(
+            f"mean and std must have a number for each of {channels} channels: {mean}, {std}"
+        )
+    factor = np.asarray(std[:channels], np.float32) / np.float32(scale)
+    pixels = values.astype(np.float32) * factor + np.asarray(mean[:channels], np.float32)
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def _font(size: float) -> FreeTypeFont:
+    from PIL import ImageFont
+    from PIL.ImageFont import FreeTypeFont
+
+    font = ImageFont.load_default(max(LEAST_FONT, round(size)))
+    assert isinstance(font, FreeTypeFont)  # what Pillow gives where a size is named
+    return font
+
+
+def _fit(text: str, font: FreeTypeFont, width: float) -> str:
+    """The text; its beginning and an ellipsis, where it is too long."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1].rstrip()
+    return f"{text}…"

@@ -1,0 +1,3 @@
+"""The version, in the one place that holds it."""
+
+VERSION = "0.1.0"
