@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from gpuio.context import Context, cpu, current_context, gpu, num_gpus
 from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordError
-from gpuio.version import VERSION as __version__
+from gpuio.version import VERSION
 
 if TYPE_CHECKING:
     from gpuio import context, io, nd, recordio, tools
 
+__version__ = VERSION
 
 __all__ = [
     "Context",

@@ -23,10 +23,15 @@ def test_contexts_are_values() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cpu", mx.cpu()), ("gpu", mx.gpu()), ("gpu:2", mx.gpu(2)), ("cuda:1", mx.gpu(1)), ("gpu(3)", mx.gpu(3)),
-        (mx.gpu(4), mx.gpu(4)), (None, mx.cpu()),
+        ("cpu", mx.cpu()),
+        ("gpu", mx.gpu()),
+        ("gpu:2", mx.gpu(2)),
+        ("cuda:1", mx.gpu(1)),
+        ("gpu(3)", mx.gpu(3)),
+        (mx.gpu(4), mx.gpu(4)),
+        (None, mx.cpu()),
     ],
-)  # fmt: skip
+)
 def test_what_names_a_context(text: str, expected: mx.Context) -> None:
     assert as_context(text) == expected
 
@@ -67,7 +72,9 @@ def test_the_cpu_is_always_there() -> None:
 @pytest.mark.skipif(mx.num_gpus() > 0, reason="there is a GPU here")
 def test_a_missing_gpu_is_named_with_what_to_do() -> None:
     assert mx.num_gpus() == 0
-    with pytest.raises(ContextError, match=r"gpu\(0\) needs .*(pip install 'gpuio\[cuda13\]'|nvidia-smi)"):
+    with pytest.raises(
+        ContextError, match=r"gpu\(0\) needs .*(pip install 'gpuio\[cuda13\]'|nvidia-smi)"
+    ):
         require(mx.gpu(0))
 
 

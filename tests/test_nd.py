@@ -19,11 +19,17 @@ def test_printing_is_mxnets() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [[1, 2], (1, 2), np.arange(2), np.arange(2.0), np.arange(2, dtype=np.uint8), 5], ids=repr
+    "source",
+    [[1, 2], (1, 2), np.arange(2), np.arange(2.0), np.arange(2, dtype=np.uint8), 5],
+    ids=repr,
 )
 def test_array_makes_float32_of_everything_but_ndarrays(source: object) -> None:
     made = mx.nd.array(source)  # type: ignore[arg-type]
-    assert made.dtype == np.float32 and isinstance(made, mx.nd.NDArray) and isinstance(made, np.ndarray)
+    assert (
+        made.dtype == np.float32
+        and isinstance(made, mx.nd.NDArray)
+        and isinstance(made, np.ndarray)
+    )
     assert mx.nd.array(source, dtype="int8").dtype == np.int8  # type: ignore[arg-type]
     assert mx.nd.array(mx.nd.array(source, dtype="int32")).dtype == np.int32  # type: ignore[arg-type]
 
@@ -93,7 +99,14 @@ def test_the_current_context_decides() -> None:
 
 def test_slices_and_results_stay_ndarrays(ctx: mx.Context) -> None:
     made = mx.nd.array([[1, 2], [3, 4]], ctx)
-    for derived in (made[0], made[:, 1:], made + 1, made * made, made.reshape(4), made.astype("int32")):
+    for derived in (
+        made[0],
+        made[:, 1:],
+        made + 1,
+        made * made,
+        made.reshape(4),
+        made.astype("int32"),
+    ):
         assert isinstance(derived, mx.nd.NDArray) and derived.context == ctx
 
 

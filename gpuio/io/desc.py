@@ -105,9 +105,9 @@ class DataBatch:
             raise AssertionError(f"Data must be list of NDArrays, not {type(data).__name__}")
         if label is not None and not isinstance(label, (list, tuple)):
             raise AssertionError(f"Label must be list of NDArrays, not {type(label).__name__}")
-        self.data = data
-        self.label = label
-        self.pad = pad
+        self.data: Any = data
+        self.label: Any = label
+        self.pad: Any = pad
         self.index = index
         self.bucket_key = bucket_key
         self.provide_data = provide_data

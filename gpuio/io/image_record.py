@@ -152,7 +152,8 @@ class ImageRecordIter(DataIter):
     --------
     >>> train = ImageRecordIter(
     ...     path_imgrec="train.rec", path_imgidx="train.idx",
-    ...     data_shape=(3, 224, 224), batch_size=256, shuffle=True, rand_mirror=True, random_resized_crop=True, min_random_area=0.08,
+    ...     data_shape=(3, 224, 224), batch_size=256, shuffle=True, rand_mirror=True,
+    ...     random_resized_crop=True, min_random_area=0.08,
     ...     min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="gpu:0",
     ... )
     >>> for batch in train:

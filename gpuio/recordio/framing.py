@@ -136,8 +136,8 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
     begin = offset + HEADER.size
     if offset < 0 or begin > len(data):
         raise RecordError(
-            f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it is "
-            f"cut off (recover the whole records with 'gpuio repair {path}'), or an index of "
+            f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it "
+            f"is cut off (recover the whole records with 'gpuio repair {path}'), or an index of "
             f"another file points here (rebuild it with 'gpuio index {path}')"
         )
     magic, word = HEADER.unpack_from(data, offset)

@@ -23,16 +23,20 @@ CASES = {
 
 # Cases whose options come with a later change; they are refused until then.
 LATER = {
-    "pad10", "pad10_fill7", "cropsize60", "rotate30", "rotate90", "img_size_limits", "scale_fixed", "mean_img",
-}  # fmt: skip
+    "pad10",
+    "pad10_fill7",
+    "cropsize60",
+    "rotate30",
+    "rotate90",
+    "img_size_limits",
+    "scale_fixed",
+    "mean_img",
+}
 
 
 def arguments(case: dict[str, Any]) -> tuple[str, dict[str, Any], int]:
-    """The iterator's name, its arguments and the number of epochs, from the call that the manifest
-    quotes."""
-    call, _, epochs = case["call"].partition(")"), None, 1
-    text = case["call"]
-    name, _, rest = text.partition("(")
+    """The iterator's name, its arguments and the number of epochs, from the manifest's call."""
+    name, _, rest = case["call"].partition("(")
     inside, _, tail = rest.rpartition(")")
     values = eval(f"dict({inside})", {"__builtins__": {}}, {"dict": dict})
     for key, value in values.items():

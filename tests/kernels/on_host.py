@@ -48,7 +48,7 @@ class DeviceArray(np.ndarray):
 class FakeCupy:
     """CuPy's names that gpuio.pipeline.assemble and .kernels use."""
 
-    class CompileException(Exception):  # noqa: N818
+    class CompileException(Exception):
         """CuPy's."""
 
     def __init__(self, library, launch=None):
@@ -71,7 +71,7 @@ class FakeCupy:
     def asarray(self, array):
         return array.copy().view(DeviceArray)
 
-    def RawModule(self, code, options):  # noqa: N802
+    def RawModule(self, code, options):
         assert "assemble" in code
         assert "-std=c++17" in options
         return SimpleNamespace(get_function=self._function)

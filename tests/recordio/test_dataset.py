@@ -32,8 +32,12 @@ def contents(records: RecordSet) -> list[tuple[float, bytes]]:
 
 
 EXPECTED = [
-    (5.0, b"a 5"), (3.0, b"a 3" + MAGIC * 2), (9.0, b"a 9" + MAGIC * 2), (1.0, b"b 1"), (0.0, b"b 0" + MAGIC * 2),
-]  # fmt: skip
+    (5.0, b"a 5"),
+    (3.0, b"a 3" + MAGIC * 2),
+    (9.0, b"a 9" + MAGIC * 2),
+    (1.0, b"b 1"),
+    (0.0, b"b 0" + MAGIC * 2),
+]
 
 
 def test_several_files_are_one_sequence(two: list[tuple[Path, Path]], tmp_path: Path) -> None:
@@ -91,7 +95,10 @@ def test_fingerprint(two: list[tuple[Path, Path]], tmp_path: Path) -> None:
     recs, idxs = zip(*two, strict=True)
     mark = RecordSet(recs, idxs).fingerprint
     assert RecordSet(recs, idxs).fingerprint == mark
-    assert len({mark, RecordSet(recs[::-1], idxs[::-1]).fingerprint, RecordSet(recs[0]).fingerprint}) == 3
+    assert (
+        len({mark, RecordSet(recs[::-1], idxs[::-1]).fingerprint, RecordSet(recs[0]).fingerprint})
+        == 3
+    )
     data = bytearray(recs[0].read_bytes())
     data[34] ^= 1
     recs[0].write_bytes(data)
@@ -140,5 +147,9 @@ def test_places_are_kept_in_arrays_only(tmp_path: Path) -> None:
     rec, idx = write(tmp_path, "a", list(range(2000)))
     records = RecordSet(rec, idx)
     assert records.keys.dtype == records.starts.dtype == np.int64
-    held = [value for value in vars(records).values() if isinstance(value, (list, dict, tuple)) and len(value) > 10]
+    held = [
+        value
+        for value in vars(records).values()
+        if isinstance(value, (list, dict, tuple)) and len(value) > 10
+    ]
     assert not held

@@ -32,7 +32,12 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_attributes(files: tuple[Path, Path]) -> None:
     reader = MXRecordIO(files[1], "r")
-    assert (reader.uri, reader.flag, reader.writable, reader.is_open) == (str(files[1]), "r", False, True)
+    assert (reader.uri, reader.flag, reader.writable, reader.is_open) == (
+        str(files[1]),
+        "r",
+        False,
+        True,
+    )
     assert reader.pid == os.getpid()
     reader.close()
     reader.close()
@@ -142,7 +147,12 @@ def test_without_an_index(files: tuple[Path, Path]) -> None:
 
 def test_wrong_direction_and_closed(files: tuple[Path, Path], tmp_path: Path) -> None:
     with MXIndexedRecordIO(*files, "r") as reader:
-        for call in (lambda: reader.write(b""), lambda: reader.write_idx(1, b""), reader.tell, reader.flush):
+        for call in (
+            lambda: reader.write(b""),
+            lambda: reader.write_idx(1, b""),
+            reader.tell,
+            reader.flush,
+        ):
             with pytest.raises(RecordError, match="open for reading"):
                 call()
     with pytest.raises(RecordError, match=r"is closed; reset\(\) opens"):
@@ -204,7 +214,9 @@ def test_an_index_of_another_file(files: tuple[Path, Path], tmp_path: Path) -> N
     with MXRecordIO(tmp_path / "other.rec", "w") as writer:
         writer.write(b"x" * 400)
     with MXIndexedRecordIO(files[0], tmp_path / "other.rec", "r") as reader:
-        with pytest.raises(RecordError, match=r"other\.rec at byte \d+: magic.*rebuild it with 'gpuio index"):
+        with pytest.raises(
+            RecordError, match=r"other\.rec at byte \d+: magic.*rebuild it with 'gpuio index"
+        ):
             reader.read_idx(6)
         with pytest.raises(RecordError, match="an index of another file"):
             reader.read_idx(147)
@@ -227,7 +239,10 @@ def test_pickled_readers_begin_anew_and_leave_the_original_alone(
 
 
 def test_writers_are_not_pickled(tmp_path: Path) -> None:
-    with MXRecordIO(tmp_path / "x.rec", "w") as writer, pytest.raises(TypeError, match="would empty"):
+    with (
+        MXRecordIO(tmp_path / "x.rec", "w") as writer,
+        pytest.raises(TypeError, match="would empty"),
+    ):
         pickle.dumps(writer)
 
 
@@ -251,7 +266,9 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), [len(x) for x in mine]
 def test_reading_by_key_from_several_threads(files: tuple[Path, Path]) -> None:
     with MXIndexedRecordIO(*files, "r") as reader, ThreadPoolExecutor(8) as pool:
         numbers = np.random.default_rng(0).integers(0, COUNT, 4000).tolist()
-        for number, record in zip(numbers, pool.map(lambda n: reader.read_idx(n * 3), numbers), strict=True):
+        for number, record in zip(
+            numbers, pool.map(lambda n: reader.read_idx(n * 3), numbers), strict=True
+        ):
             assert record == payload(number)
 
 

@@ -14,11 +14,15 @@ from gpuio.recordio import MXIndexedRecordIO, MXRecordIO
 from gpuio.recordio.framing import LIMIT, MAGIC_BYTES, frame, parse, walk
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
-PAYLOADS = [bytes.fromhex(text) for text in json.loads((DATA / "seq.json").read_text())["payloads_hex"]]
+PAYLOADS = [
+    bytes.fromhex(text) for text in json.loads((DATA / "seq.json").read_text())["payloads_hex"]
+]
 
 
 def file_of(payloads: list[bytes]) -> np.ndarray:
-    return np.frombuffer(b"".join(bytes(p) for payload in payloads for p in frame(payload)), np.uint8)
+    return np.frombuffer(
+        b"".join(bytes(p) for payload in payloads for p in frame(payload)), np.uint8
+    )
 
 
 def read_all(data: np.ndarray) -> list[bytes]:
@@ -88,7 +92,9 @@ def test_the_magic_stands_only_where_parts_begin(payloads: list[bytes]) -> None:
     assert magics.tolist() == parts
 
 
-@given(PAYLOAD, st.sampled_from([bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)]))
+@given(
+    PAYLOAD, st.sampled_from([bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)])
+)
 def test_every_kind_of_buffer_is_the_same_record(payload: bytes, kind: type) -> None:
     assert b"".join(map(bytes, frame(kind(payload)))) == b"".join(map(bytes, frame(payload)))
 
@@ -103,7 +109,9 @@ def test_a_record_of_one_part_is_a_view() -> None:
 def test_the_limit_of_a_record() -> None:
     with mmap.mmap(-1, LIMIT) as room:  # zeros that take no memory until they are touched
         view = memoryview(room)
-        with pytest.raises(RecordError, match="less than 2\\*\\*29 bytes, this one would have 536870912"):
+        with pytest.raises(
+            RecordError, match="less than 2\\*\\*29 bytes, this one would have 536870912"
+        ):
             frame(view)
         header, body, padding = frame(view[: LIMIT - 1])
         assert bytes(header) == MAGIC_BYTES + b"\xff\xff\xff\x1f"
@@ -133,7 +141,11 @@ WHOLE = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
         (lambda d: d[:6], 0, "cut off.*gpuio repair x.rec"),
         (lambda d: d[:12], 0, "the record needs 8 bytes, only 4 are left"),
         (lambda d: d[:28], 16, "cut off"),
-        (lambda d: np.concatenate([d[:28], d[40:]]), 16, "expected a further part of a split record"),
+        (
+            lambda d: np.concatenate([d[:28], d[40:]]),
+            16,
+            "expected a further part of a split record",
+        ),
     ],
 )
 def test_damage_is_named(damage: object, offset: int, words: str | None) -> None:
@@ -149,11 +161,13 @@ def test_walking_stops_at_damage_after_what_is_good() -> None:
     found = []
     with pytest.raises(RecordError, match="byte 40"):
         for offset in walk(WHOLE[:-4], "x.rec"):
-            found.append(offset)  # noqa: PERF402
+            found.append(offset)
     assert found == [0, 16]
 
 
-@pytest.mark.parametrize("case", json.loads((DATA / "truncated.json").read_text()), ids=lambda c: c["bytes_kept"])
+@pytest.mark.parametrize(
+    "case", json.loads((DATA / "truncated.json").read_text()), ids=lambda c: c["bytes_kept"]
+)
 def test_truncated_files_give_what_mxnet_gives(case: dict, tmp_path: Path) -> None:
     path = tmp_path / "cut.rec"
     path.write_bytes((DATA / "seq.rec").read_bytes()[: case["bytes_kept"]])

@@ -20,7 +20,10 @@ def test_pack_and_unpack_are_mxnets(case: dict) -> None:
     packed = pack(IRHeader(*case["header"]), b"payload")
     assert packed.hex() == case["packed_hex"]
     header, payload = unpack(packed)
-    assert payload == b"payload" and (header.id, header.id2) == (case["unpacked_id"], case["unpacked_id2"])
+    assert payload == b"payload" and (header.id, header.id2) == (
+        case["unpacked_id"],
+        case["unpacked_id2"],
+    )
     assert header.flag == case["unpacked_flag"]
     assert isinstance(header.label, np.ndarray) == case["label_is_array"]
     np.testing.assert_array_equal(header.label, case["unpacked_label"])
@@ -64,11 +67,18 @@ GOLDEN = np.load(DATA / "packimg.npz")
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("jpg", {}), ("jpg50", {"quality": 50}), ("png", {"quality": 3, "img_fmt": ".png"}), ("gray", {})],
+    [
+        ("jpg", {}),
+        ("jpg50", {"quality": 50}),
+        ("png", {"quality": 3, "img_fmt": ".png"}),
+        ("gray", {}),
+    ],
 )
 def test_images_are_mxnets(name: str, options: dict) -> None:
     image = np.load(DATA / "packimg_input.npy")
-    packed = pack_img(IRHeader(0, 3.0, 11, 0), image[..., 0] if name == "gray" else image, **options)
+    packed = pack_img(
+        IRHeader(0, 3.0, 11, 0), image[..., 0] if name == "gray" else image, **options
+    )
     for record in (packed, (DATA / f"packimg_{name}.bin").read_bytes()):
         for iscolor in (-1, 0, 1):
             header, decoded = unpack_img(record, iscolor)
@@ -79,7 +89,9 @@ def test_images_are_mxnets(name: str, options: dict) -> None:
 def test_bgra_png_and_other_formats() -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
     assert (unpack_img(pack_img((0, 1, 2, 3), image, img_fmt=".PNG"))[1] == image).all()
-    assert (unpack_img(pack_img((0, 1, 2, 3), image[..., :3], img_fmt=".bmp"))[1] == image[..., :3]).all()
+    assert (
+        unpack_img(pack_img((0, 1, 2, 3), image[..., :3], img_fmt=".bmp"))[1] == image[..., :3]
+    ).all()
 
 
 def test_image_errors() -> None:
@@ -91,4 +103,7 @@ def test_image_errors() -> None:
     assert unpack_img(pack((0, 1, 2, 3), b"not an image"))[1] is None
     with pytest.raises(ArgumentError, match="empty"):
         unpack_img(pack((0, 1, 2, 3), b""))
-    assert cv2.imdecode(np.frombuffer(unpack(pack_img((0, 1, 2, 3), image))[1], np.uint8), 1) is not None
+    assert (
+        cv2.imdecode(np.frombuffer(unpack(pack_img((0, 1, 2, 3), image))[1], np.uint8), 1)
+        is not None
+    )

@@ -15,7 +15,9 @@ ENTRIES = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2*
 
 
 @given(ENTRIES)
-def test_save_load_and_find(tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int]]) -> None:
+def test_save_load_and_find(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int]]
+) -> None:
     path = tmp_path_factory.mktemp("index") / "x.idx"
     keys = np.array([key for key, _ in entries], np.int64)
     offsets = np.array([offset for _, offset in entries], np.int64)
@@ -30,7 +32,9 @@ def test_save_load_and_find(tmp_path_factory: pytest.TempPathFactory, entries: l
 
 
 @pytest.mark.parametrize(
-    "text", ["1\t0\n2\t8", "1\t0\textra\n2\t8\n", " 1\t0 \r\n2\t8\r\n"], ids=["no newline", "fields", "crlf"]
+    "text",
+    ["1\t0\n2\t8", "1\t0\textra\n2\t8\n", " 1\t0 \r\n2\t8\r\n"],
+    ids=["no newline", "fields", "crlf"],
 )
 def test_what_mxnet_tolerates(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.idx"
@@ -42,10 +46,16 @@ def test_what_mxnet_tolerates(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("1\t0\n\n2\t8\n", 2), ("1 0\n", 1), ("1\t0\n2\tx\n", 2), ("a\t0\n", 1), ("1\t0\n2\n3\t9\n", 2),
-        ("1\t0\n2\t99999999999999999999999\n", 2), ("1.5\t0\n", 1), ("1\t0\n2\t8 9\n", 2),
+        ("1\t0\n\n2\t8\n", 2),
+        ("1 0\n", 1),
+        ("1\t0\n2\tx\n", 2),
+        ("a\t0\n", 1),
+        ("1\t0\n2\n3\t9\n", 2),
+        ("1\t0\n2\t99999999999999999999999\n", 2),
+        ("1.5\t0\n", 1),
+        ("1\t0\n2\t8 9\n", 2),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_is_named(text: str, line: int, tmp_path: Path) -> None:
     path = tmp_path / "x.idx"
     path.write_text(text)

@@ -1,0 +1,128 @@
+"""What becomes of a record that cannot be used, under each policy and executor."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpuio.errors import (
+    DecodeError,
+    Error,
+)
+from tests.close import Tolerance, assert_images_close
+from tests.io.records import (
+    EXECUTORS,
+    jpeg,
+    open_iter,
+    write_records,
+)
+
+GOOD = jpeg(100)
+# A valid header, and then nothing that any decoder could make a picture of.
+NO_TABLES = (
+    b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x32\x00\x3c\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xda\x00\x0c"
+    + bytes(40)
+)
+BROKEN = {
+    "garbage": b"this is not an image",
+    "empty": b"",
+    "cut header": GOOD[:40],
+    "no tables": NO_TABLES,
+}
+
+
+@pytest.fixture(params=BROKEN)
+def broken(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
+    """Seven records, the fourth of which (key 30) is broken."""
+    payloads = [jpeg(number) for number in range(7)]
+    payloads[3] = BROKEN[request.param]
+    return write_records(tmp_path / "broken", payloads)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_bad_record_raise(broken: dict[str, Path], executor: str) -> None:
+    with open_iter(**broken, batch_size=3, executor=executor) as iterator:
+        assert iterator.next().index.tolist() == [0, 10, 20]
+        state = iterator.state_dict()
+        with pytest.raises(DecodeError, match=r"broken\.rec, key 30, byte \d+: .*on_error"):
+            iterator.next()
+        assert iterator.state_dict() == state
+        with pytest.raises(DecodeError):  # asking again is asking for the same batch
+            iterator.next()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_bad_record_skip(broken: dict[str, Path], executor: str) -> None:
+    with (
+        open_iter(
+            **broken, batch_size=3, executor=executor, on_error="skip", round_batch=False
+        ) as iterator,
+        open_iter(**broken, batch_size=1) as single,
+    ):
+        alone = single.next().data[0].asnumpy()[0]
+        batches = list(iterator)
+        assert [(batch.index.tolist(), batch.pad) for batch in batches] == [
+            ([0, 10, 20], 0),
+            ([40, 50, 40], 1),
+            ([60, 0, 10], 2),
+        ]
+        assert batches[1].label[0].asnumpy().tolist() == [4, 5, 4]
+        assert_images_close(batches[0].data[0].asnumpy()[0], alone, Tolerance(1, 0.2))
+        first = batches[1].data[0].asnumpy()
+        np.testing.assert_array_equal(first[2], first[0])
+        (bad,) = iterator.bad_records
+        assert bad.key == 30 and "key 30" in bad.place and bad.reason
+        iterator.reset()
+        list(iterator)
+        assert len(iterator.bad_records) == 1
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_bad_record_substitute(broken: dict[str, Path], executor: str) -> None:
+    with open_iter(**broken, batch_size=3, executor=executor, on_error="substitute") as iterator:
+        batches = list(iterator)
+        assert [(batch.index.tolist(), batch.pad) for batch in batches] == [
+            ([0, 10, 20], 0),
+            ([40, 40, 50], 0),
+            ([60, 0, 10], 2),
+        ]
+        second = batches[1].data[0].asnumpy()
+        np.testing.assert_array_equal(second[0], second[1])
+        assert [bad.key for bad in iterator.bad_records] == [30]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("policy", ["skip", "substitute"])
+def test_a_batch_without_a_good_record_is_left_out(
+    broken: dict[str, Path], executor: str, policy: str
+) -> None:
+    with open_iter(**broken, batch_size=1, executor=executor, on_error=policy) as iterator:
+        assert [batch.index.tolist() for batch in iterator] == [
+            [k] for k in (0, 10, 20, 40, 50, 60)
+        ]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_epoch_without_a_good_record_is_an_error(tmp_path: Path, executor: str) -> None:
+    files = write_records(tmp_path / "none", [b"nothing"] * 4)
+    with (
+        open_iter(**files, batch_size=2, on_error="skip", executor=executor) as iterator,
+        pytest.raises(Error, match="not one record of the epoch"),
+    ):
+        iterator.next()
+
+
+def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(broken: dict[str, Path]) -> None:
+    """The DALI graph goes on after it has refused a batch."""
+    with (
+        open_iter(**broken, batch_size=2, executor="dali", on_error="skip") as iterator,
+        open_iter(**broken, batch_size=2, executor="host", on_error="skip") as host,
+    ):
+        for _ in range(3):
+            for left, right in zip(iterator, host, strict=True):
+                np.testing.assert_array_equal(left.index, right.index)
+                assert_images_close(
+                    left.data[0].asnumpy(), right.data[0].asnumpy(), Tolerance(1, 0.2)
+                )
+            iterator.reset()
+            host.reset()
