@@ -52,12 +52,12 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/clang-format --dry-run --Werror kernels/*
+	$(BIN)/clang-format --dry-run --Werror kernels/* tests/kernels/*.cpp tests/kernels/*.h
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i kernels/*
+	$(BIN)/clang-format -i kernels/* tests/kernels/*.cpp tests/kernels/*.h
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record

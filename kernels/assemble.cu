@@ -7,25 +7,27 @@
 //        levels  by value: what is subtracted from and then multiplied with each channel
 // Out    out     (N, C, H, W) or (N, H, W, C), dense, of the dtype in the kernel's name
 //
-// For output column x and channel c, with s = rows[n] and column W-1-x of sample s where it is mirrored:
+// For output column x and channel c, with s = rows[n] and column W-1-x of sample s where it is
+// mirrored:
 //
 //        v[c] = pixel[c]                                                  without a matrix, or
 //        v[c] = ((m[c][0]*r + m[c][1]*g) + m[c][2]*b) + m[c][3]           with one
 //        out  = cast((v[c] - offset[c]) * factor[c])
 //
 // Each operation is one float32 operation, rounded to nearest, with subnormals and without fused
-// multiply-add. cast to float16 rounds to nearest even; cast to integers takes NaN to the lowest value,
-// rounds half to even and saturates.
+// multiply-add. cast to float16 rounds to nearest even; cast to integers takes NaN to the lowest
+// value, rounds half to even and saturates.
 //
-// Threads  One thread makes one pixel, all its channels. blockIdx.y strides over samples, x over a sample's
-//          pixels, so any launch is right. No shared memory, no barriers.
+// Threads  One thread makes one pixel, all its channels. blockIdx.y strides over samples, x
+//          over a sample's pixels, so any launch is right. No shared memory, no barriers.
 // Align    Each pointer is aligned to its element.
-// Bounds   0 <= rows[n] < M (without rows N <= M), H*W < 2^31; the caller checks them. All bytes of out are
-//          written, nothing else is. out overlaps no input.
-// Twin     HostAssembler in gpuio/pipeline/assemble.py; the naive reference is in tests/kernels/reference.py.
+// Bounds   0 <= rows[n] < M (without rows N <= M), H*W < 2^31; the caller checks them. All
+//          bytes of out are written, nothing else is. out overlaps no input.
+// Twin     HostAssembler in gpuio/pipeline/assemble.py; the naive reference is
+//          tests/kernels/reference.py.
 //
-// The file includes nothing, so that it needs no CUDA headers at run time, and its text alone identifies
-// it in CuPy's cache of compiled kernels.
+// The file includes nothing, so that it needs no CUDA headers at run time, and its text alone
+// identifies it in CuPy's cache of compiled kernels.
 
 struct Levels {
     float offset[4];
@@ -36,8 +38,9 @@ struct Half {
     unsigned short bits;
 };
 
-// NVRTC has the arithmetic as PTX, because CuPy compiles with -ftz=true, which would let __fmul_rn and its
-// like flush subnormals. A host compiler gets the same four functions from tests/kernels/shim.h.
+// NVRTC has the arithmetic as PTX, because CuPy compiles with -ftz=true, which would let __fmul_rn
+// and its like flush subnormals. A host compiler gets the same four functions from
+// tests/kernels/shim.h.
 #ifdef __CUDACC__
 __device__ __forceinline__ float add(float a, float b) {
     float sum;
@@ -69,37 +72,42 @@ __device__ __forceinline__ int to_integer(float value, float lowest, float highe
     return (int)rintf(fminf(fmaxf(value, lowest), highest));
 }
 
-__device__ __forceinline__ void store(float *to, float value) { *to = value; }
+__device__ __forceinline__ void store(float* to, float value) {
+    *to = value;
+}
 
-__device__ __forceinline__ void store(Half *to, float value) { *to = to_half(value); }
+__device__ __forceinline__ void store(Half* to, float value) {
+    *to = to_half(value);
+}
 
-__device__ __forceinline__ void store(unsigned char *to, float value) {
+__device__ __forceinline__ void store(unsigned char* to, float value) {
     *to = (unsigned char)to_integer(value, 0.0f, 255.0f);
 }
 
-__device__ __forceinline__ void store(signed char *to, float value) {
+__device__ __forceinline__ void store(signed char* to, float value) {
     *to = (signed char)to_integer(value, -128.0f, 127.0f);
 }
 
 // One row of a colour matrix.
-__device__ __forceinline__ float mix(const float *m, float r, float g, float b) {
+__device__ __forceinline__ float mix(const float* m, float r, float g, float b) {
     return add(add(add(multiply(m[0], r), multiply(m[1], g)), multiply(m[2], b)), m[3]);
 }
 
 template <typename Element, bool PLANAR, int CHANNELS>
-__device__ __forceinline__ void assemble(Element *out, const unsigned char *pixels, const unsigned char *mirror,
-                                         const float *matrix, const int *rows, long long count, int height,
-                                         int width, const Levels &levels) {
+__device__ __forceinline__ void assemble(Element* out, const unsigned char* pixels,
+                                         const unsigned char* mirror, const float* matrix,
+                                         const int* rows, long long count, int height, int width,
+                                         const Levels& levels) {
     const long long size = (long long)height * width;
     const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const long long stride = (long long)gridDim.x * blockDim.x;
 
     for (long long n = blockIdx.y; n < count; n += gridDim.y) {
         const long long sample = rows ? rows[n] : n;
-        const unsigned char *from = pixels + sample * size * CHANNELS;
-        Element *to = out + n * size * CHANNELS;
+        const unsigned char* from = pixels + sample * size * CHANNELS;
+        Element* to = out + n * size * CHANNELS;
         const bool flip = mirror && mirror[sample];
-        const float *m = CHANNELS == 3 && matrix ? matrix + sample * 12 : nullptr;
+        const float* m = CHANNELS == 3 && matrix ? matrix + sample * 12 : nullptr;
 
         for (long long position = first; position < size; position += stride) {
             long long source = position;
@@ -116,23 +124,28 @@ __device__ __forceinline__ void assemble(Element *out, const unsigned char *pixe
                 }
             }
             for (int c = 0; c < CHANNELS; ++c) {
-                const float level = multiply(subtract(value[c], levels.offset[c]), levels.factor[c]);
+                const float level =
+                    multiply(subtract(value[c], levels.offset[c]), levels.factor[c]);
                 store(to + (PLANAR ? c * size + position : position * CHANNELS + c), level);
             }
         }
     }
 }
 
-#define KERNEL(name, Element, PLANAR)                                                                         \
-    extern "C" __global__ void name(Element *out, const unsigned char *pixels, const unsigned char *mirror,   \
-                                    const float *matrix, const int *rows, long long count, int height,        \
-                                    int width, int channels, Levels levels) {                                 \
-        if (channels == 1)                                                                                    \
-            assemble<Element, PLANAR, 1>(out, pixels, mirror, matrix, rows, count, height, width, levels);    \
-        else if (channels == 3)                                                                               \
-            assemble<Element, PLANAR, 3>(out, pixels, mirror, matrix, rows, count, height, width, levels);    \
-        else if (channels == 4)                                                                               \
-            assemble<Element, PLANAR, 4>(out, pixels, mirror, matrix, rows, count, height, width, levels);    \
+#define KERNEL(name, Element, PLANAR)                                                             \
+    extern "C" __global__ void name(Element* out, const unsigned char* pixels,                    \
+                                    const unsigned char* mirror, const float* matrix,             \
+                                    const int* rows, long long count, int height, int width,      \
+                                    int channels, Levels levels) {                                \
+        if (channels == 1)                                                                        \
+            assemble<Element, PLANAR, 1>(out, pixels, mirror, matrix, rows, count, height, width, \
+                                         levels);                                                 \
+        else if (channels == 3)                                                                   \
+            assemble<Element, PLANAR, 3>(out, pixels, mirror, matrix, rows, count, height, width, \
+                                         levels);                                                 \
+        else if (channels == 4)                                                                   \
+            assemble<Element, PLANAR, 4>(out, pixels, mirror, matrix, rows, count, height, width, \
+                                         levels);                                                 \
     }
 
 KERNEL(assemble_float32_nchw, float, true)

@@ -169,6 +169,7 @@ class HostExecutor:
     def close(self) -> None:
         """Stop at once; batches that are not finished never will be. May be called twice."""
         self._workers.stop()
+        self._assembler.close()
 
     def _begin(self, take: Take, future: Future[Loaded], generation: int) -> None:
         if generation != self.generation:

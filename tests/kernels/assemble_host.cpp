@@ -1,7 +1,7 @@
-// kernels/assemble.cu for the host: each kernel becomes launch_NAME(launch, arguments...), all by pointer.
-#include "shim.h"
-
+// kernels/assemble.cu for the host: each kernel becomes launch_NAME(launch, arguments...), all by
+// pointer.
 #include "../../kernels/assemble.cu"
+#include "shim.h"
 
 // Round to nearest even, by integer arithmetic alone.
 static inline Half to_half(float value) {
@@ -19,21 +19,24 @@ static inline Half to_half(float value) {
         const bool normal = exponent >= 113;
         const unsigned shift = normal ? 13 : exponent < 102 ? 25 : 126 - exponent;
         const unsigned significand = magnitude & 0x7fffffu;
-        const unsigned whole = normal ? magnitude - (112u << 23) : exponent ? significand | 0x800000u : 0;
+        const unsigned whole = normal     ? magnitude - (112u << 23)
+                               : exponent ? significand | 0x800000u
+                                          : 0;
         const unsigned rest = whole & ((1u << shift) - 1), middle = 1u << (shift - 1);
         half = whole >> shift;
-        if (rest > middle || (rest == middle && half & 1)) ++half;  // a carry reaches the exponent rightly
+        if (rest > middle || (rest == middle && half & 1))
+            ++half;  // a carry reaches the exponent rightly
     }
     return {(unsigned short)(sign | half)};
 }
 
-#define LAUNCHER(name, Element)                                                                               \
-    extern "C" void launch_##name(const unsigned *launch, void *out, const unsigned char *pixels,             \
-                                  const unsigned char *mirror, const float *matrix, const int *rows,          \
-                                  const long long *count, const int *height, const int *width,                \
-                                  const int *channels, const Levels *levels) {                                \
-        run(name, launch, (Element *)out, pixels, mirror, matrix, rows, *count, *height, *width, *channels,   \
-            *levels);                                                                                         \
+#define LAUNCHER(name, Element)                                                                   \
+    extern "C" void launch_##name(const unsigned* launch, void* out, const unsigned char* pixels, \
+                                  const unsigned char* mirror, const float* matrix,               \
+                                  const int* rows, const long long* count, const int* height,     \
+                                  const int* width, const int* channels, const Levels* levels) {  \
+        run(name, launch, (Element*)out, pixels, mirror, matrix, rows, *count, *height, *width,   \
+            *channels, *levels);                                                                  \
     }
 
 LAUNCHER(assemble_float32_nchw, float)
@@ -45,4 +48,6 @@ LAUNCHER(assemble_uint8_nhwc, unsigned char)
 LAUNCHER(assemble_int8_nchw, signed char)
 LAUNCHER(assemble_int8_nhwc, signed char)
 
-extern "C" unsigned short half_of(float value) { return to_half(value).bits; }
+extern "C" unsigned short half_of(float value) {
+    return to_half(value).bits;
+}
