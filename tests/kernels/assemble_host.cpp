@@ -1,7 +1,8 @@
 // kernels/assemble.cu for the host: each kernel becomes launch_NAME(launch, arguments...), all by
 // pointer.
-#include "../../kernels/assemble.cu"
 #include "shim.h"
+
+#include "../../kernels/assemble.cu"
 
 // Round to nearest even, by integer arithmetic alone.
 static inline Half to_half(float value) {
