@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.recordio import IRHeader
 
-# Given a record's header: its label, float32 (label_width,). Raises RecordError where it has none
-# that fits.
-LabelSource = Callable[[IRHeader], NDArray[np.float32]]
+# Given a record's header: its label, a number where label_width is 1, float32 (label_width,) else.
+# Raises RecordError where it has none that fits.
+LabelSource = Callable[[IRHeader], "float | NDArray[np.float32]"]
 
 
 class HeaderLabels:
@@ -27,8 +27,10 @@ class HeaderLabels:
     def __init__(self, width: int) -> None:
         self._width = width
 
-    def __call__(self, header: IRHeader) -> NDArray[np.float32]:
-        """The label in a record's header: float32 (width,)."""
+    def __call__(self, header: IRHeader) -> float | NDArray[np.float32]:
+        """The label in a record's header: a number, or float32 (width,)."""
+        if not header.flag and self._width == 1:
+            return float(header.label)
         label = np.atleast_1d(np.asarray(header.label, np.float32))
         if len(label) != self._width:
             raise RecordError(
