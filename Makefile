@@ -61,6 +61,7 @@ format: $(VENV)/dev.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record
+	$(BIN)/python -m tests.benchmarks.record_files
 
 test-gpu:
 	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu
