@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import os
@@ -14,9 +13,18 @@ from numpy.typing import DTypeLike, NDArray
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, Error, StateError, UnsupportedError
+from gpuio.errors import ArgumentError, Error, StateError
 from gpuio.io.desc import DataBatch, DataDesc
 from gpuio.io.iterator import DataIter
+from gpuio.io.options import (
+    crop_ranges,
+    ending_of,
+    image_shape,
+    number,
+    refuse_unknown,
+    switch,
+    whole_number,
+)
 from gpuio.io.partition import Part, contiguous, resolve_parts
 from gpuio.pipeline.assemble import HostAssembler, Output
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
@@ -32,37 +40,6 @@ STATE_VERSION = 1
 
 # Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
 GRAPH_DEPTH = 2
-
-# MXNet's options that are not here yet, with MXNet's defaults. Given with its default an option
-# changes nothing.
-NOT_YET: dict[str, Any] = {
-    "aug_seq": "aug_default",
-    "device_id": 0,
-    "shuffle_chunk_size": 0,
-    "shuffle_chunk_seed": 0,
-    "max_rotate_angle": 0,
-    "rotate": -1,
-    "rotate_list": None,
-    "max_shear_ratio": 0.0,
-    "max_crop_size": -1,
-    "min_crop_size": -1,
-    "max_random_scale": 1.0,
-    "min_random_scale": 1.0,
-    "max_img_size": 1e10,
-    "min_img_size": 0.0,
-    "brightness": 0.0,
-    "contrast": 0.0,
-    "saturation": 0.0,
-    "pca_noise": 0.0,
-    "random_h": 0,
-    "random_s": 0,
-    "random_l": 0,
-    "fill_value": 255,
-    "pad": 0,
-    "mean_img": "",
-    "max_random_contrast": 0.0,
-    "max_random_illumination": 0.0,
-}
 
 log = logging.getLogger("gpuio")
 
@@ -210,44 +187,57 @@ class ImageRecordIter(DataIter):
         verbose: bool = True,
         **others: Any,
     ) -> None:
-        _refuse(others, type(self))
-        super().__init__(_whole("batch_size", batch_size, 1))
-        channels, height, width = _shape(data_shape)
-        label_width = _whole("label_width", label_width, 1)
-        threads = _whole("preprocess_threads", preprocess_threads, 1)
-        ahead = _whole("prefetch_buffer", prefetch_buffer, 1)
-        seed = _whole("seed", seed)
+        known = inspect.signature(ImageRecordIter.__init__).parameters
+        refuse_unknown(others, known, type(self).__name__)
+        super().__init__(whole_number("batch_size", batch_size, 1))
+        channels, height, width = image_shape(data_shape)
+        label_width = whole_number("label_width", label_width, 1)
+        threads = whole_number("preprocess_threads", preprocess_threads, 1)
+        ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
+        seed = whole_number("seed", seed)
         if on_error not in POLICIES:
             raise ArgumentError(f"on_error must be one of {', '.join(POLICIES)}, not {on_error!r}")
+        if not 0 <= number("hw_decoder_load", hw_decoder_load) <= 1:
+            raise ArgumentError(f"hw_decoder_load is a share, 0 to 1, not {hw_decoder_load}")
         self._ctx = as_context(ctx)
         require(self._ctx)
         augment = Augment(
             height=height,
             width=width,
-            resize=None if resize == -1 else _whole("resize", resize, 1),
-            rand_crop=bool(rand_crop),
-            resized_crop=bool(random_resized_crop),
-            **_crop_ranges(
-                random_resized_crop,
+            resize=None if resize == -1 else whole_number("resize", resize, 1),
+            rand_crop=switch("rand_crop", rand_crop),
+            resized_crop=switch("random_resized_crop", random_resized_crop),
+            **crop_ranges(
+                switch("random_resized_crop", random_resized_crop),
                 min_random_area,
                 max_random_area,
                 min_aspect_ratio,
                 max_aspect_ratio,
             ),
-            mirror=bool(mirror),
-            rand_mirror=bool(rand_mirror),
-            method=_whole("inter_method", inter_method, 0),
-            antialias=bool(antialias),
+            mirror=switch("mirror", mirror),
+            rand_mirror=switch("rand_mirror", rand_mirror),
+            method=whole_number("inter_method", inter_method, 0),
+            antialias=switch("antialias", antialias),
         )
         output = Output(
             channels=channels,
             height=height,
             width=width,
-            dtype=np.dtype(np.float32 if dtype is None else dtype),
+            dtype=np.float32 if dtype is None else dtype,  # type: ignore[arg-type]  # checked there
             layout=layout,
-            mean=(mean_r, mean_g, mean_b, mean_a),
-            std=(std_r, std_g, std_b, std_a),
-            scale=scale,
+            mean=(
+                number("mean_r", mean_r),
+                number("mean_g", mean_g),
+                number("mean_b", mean_b),
+                number("mean_a", mean_a),
+            ),
+            std=(
+                number("std_r", std_r),
+                number("std_g", std_g),
+                number("std_b", std_b),
+                number("std_a", std_a),
+            ),
+            scale=number("scale", scale),
         )
         part = resolve_parts(num_parts, part_index, partition)
         self._records = RecordSet(path_imgrec, path_imgidx or None)
@@ -256,9 +246,9 @@ class ImageRecordIter(DataIter):
                 self._records,
                 part,
                 batch_size,
-                bool(shuffle),
+                switch("shuffle", shuffle),
                 seed,
-                _ending(round_batch, last_batch_handle),
+                ending_of(switch("round_batch", round_batch), last_batch_handle),
             )
             labels: LabelSource = (
                 ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
@@ -267,7 +257,7 @@ class ImageRecordIter(DataIter):
                 self._records,
                 selection,
                 augment,
-                seed if seed_aug is None else _whole("seed_aug", seed_aug),
+                seed if seed_aug is None else whole_number("seed_aug", seed_aug),
                 labels,
                 label_width,
             )
@@ -510,73 +500,6 @@ class ImageRecordInt8Iter(ImageRecordIter):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{**arguments, "dtype": "int8"})
-
-
-def _refuse(others: dict[str, Any], kind: type) -> None:
-    """Raise for arguments that are not among ImageRecordIter's."""
-    for name, value in others.items():
-        if name not in NOT_YET:
-            known = [*inspect.signature(ImageRecordIter.__init__).parameters, *NOT_YET]
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise TypeError(f"{kind.__name__} has no argument {name!r}{hint}")
-        if value != NOT_YET[name]:
-            raise UnsupportedError(
-                f"{kind.__name__} does not offer MXNet's {name} yet; leave it out (or at its "
-                f"default, {NOT_YET[name]!r})"
-            )
-
-
-def _whole(name: str, value: Any, least: int | None = None) -> int:
-    try:
-        if isinstance(value, bool) or int(value) != value:
-            raise TypeError
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must be a whole number, not {value!r}") from None
-    if least is not None and value < least:
-        raise ArgumentError(f"{name} must be at least {least}, not {value}")
-    return int(value)
-
-
-def _shape(data_shape: Any) -> tuple[int, int, int]:
-    try:
-        channels, height, width = (_whole("data_shape", side, 1) for side in data_shape)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            "data_shape must be (channels, height, width), whole numbers of at least 1, "
-            f"not {data_shape!r}"
-        ) from error
-    return channels, height, width
-
-
-def _crop_ranges(
-    random_resized_crop: bool,
-    min_area: float,
-    max_area: float,
-    min_ratio: float | None,
-    max_ratio: float,
-) -> dict[str, tuple[float, float]]:
-    """The ranges of a resized crop, as MXNet reads the arguments."""
-    ratio = (1 - max_ratio, 1 + max_ratio) if min_ratio is None else (min_ratio, max_ratio)
-    if not random_resized_crop:
-        if (min_area, max_area) != (1.0, 1.0):
-            raise ArgumentError("min_random_area and max_random_area need random_resized_crop=True")
-        if ratio != (1, 1):
-            raise UnsupportedError(
-                "ImageRecordIter does not offer MXNet's min_aspect_ratio and max_aspect_ratio "
-                "without random_resized_crop=True yet"
-            )
-    return {"area": (min_area, max_area), "ratio": ratio}
-
-
-def _ending(round_batch: bool, last_batch_handle: str | None) -> str:
-    if last_batch_handle is None:
-        return "wrap" if round_batch else "pad"
-    if last_batch_handle not in ("pad", "discard", "roll_over"):
-        raise ArgumentError(
-            f"last_batch_handle must be 'pad', 'discard' or 'roll_over', not {last_batch_handle!r}"
-        )
-    return last_batch_handle
 
 
 def _order(
