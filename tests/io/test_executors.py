@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gpuio.tools.samples import make_samples
 from tests.close import Tolerance, assert_images_close
 from tests.io.records import (
     EXECUTORS,
@@ -78,3 +79,60 @@ def test_executors_agree(name: str, kinds: dict[str, Path]) -> None:
             host.data[0].asnumpy()[row].astype(np.float32),
             tolerance,
         )
+
+
+# ---------------------------------------------------------------- real photographs
+
+PHOTOGRAPHIC = {
+    "eval": {"resize": 256},
+    "train": {
+        "random_resized_crop": True,
+        "min_random_area": 0.08,
+        "min_aspect_ratio": 3 / 4,
+        "max_aspect_ratio": 4 / 3,
+        "rand_mirror": True,
+        "shuffle": True,
+    },
+    "crop": {"rand_crop": True, "rand_mirror": True},
+}
+
+
+@pytest.fixture(scope="module")
+def sample_photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Photographs that come with scikit-image and scikit-learn."""
+    folder = tmp_path_factory.mktemp("samples")
+    make_samples(folder / "photographs", per_class=4)
+    paths = sorted(folder.glob("photographs/*/*.*"))
+    return write_records(folder / "samples", [path.read_bytes() for path in paths])
+
+
+@pytest.fixture(scope="module")
+def imagenet_photographs(
+    photos: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Photographs of ImageNet that lie beside the checkout."""
+    folder = tmp_path_factory.mktemp("photos")
+    return write_records(folder / "photos", [path.read_bytes() for path in photos[:64]])
+
+
+@pytest.mark.parametrize("task", PHOTOGRAPHIC)
+@pytest.mark.parametrize("source", ["sample_photographs", "imagenet_photographs"])
+def test_executors_agree_on_photographs(
+    source: str, task: str, request: pytest.FixtureRequest
+) -> None:
+    arguments = {
+        **request.getfixturevalue(source),
+        "data_shape": (3, 224, 224),
+        "batch_size": 16,
+        "round_batch": False,
+        **PHOTOGRAPHIC[task],
+    }
+    with (
+        open_iter(**arguments, executor="host") as host,
+        open_iter(**arguments, executor="dali") as dali,
+    ):
+        for left, right in zip(host, dali, strict=True):
+            np.testing.assert_array_equal(left.index, right.index)
+            # Decoders are the same library; OpenCV's bilinear weights have 11 bits, DALI's are
+            # floats.
+            assert_images_close(right.data[0].asnumpy(), left.data[0].asnumpy(), Tolerance(1, 0.15))
