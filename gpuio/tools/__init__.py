@@ -1,7 +1,7 @@
-"""Tools for people: each a plain function, with one command line, ``gpuio``, over all."""
+"""Tools around record files: each a plain function, with the command ``gpuio`` over all."""
 
 from gpuio.tools.demo import demo
-from gpuio.tools.im2rec import im2rec, make_lists, write_records
+from gpuio.tools.im2rec import im2rec, make_list, write_records
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 
@@ -10,7 +10,7 @@ __all__ = [
     "demo",
     "denormalise",
     "im2rec",
-    "make_lists",
+    "make_list",
     "make_samples",
     "write_records",
 ]

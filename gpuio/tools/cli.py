@@ -1,4 +1,4 @@
-"""The command line: ``gpuio COMMAND``, thin over the functions of this package."""
+"""The command ``gpuio``: a word for each tool, thin over its function."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from gpuio.tools.demo import add_command as add_demo
 from gpuio.tools.im2rec import add_command as add_im2rec
 from gpuio.version import VERSION
 
-# Exit codes: what was asked for could not be done; some of the input had to be left out (1).
+# Exit statuses; 1, from a command, means: done, but some of the input had to be left out.
 FAILED, INTERRUPTED = 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : the words after ``gpuio``; None: those of this process
 
     Returns
     -------
-    0: done; 1: done, but some of the input had to be left out; 2: not done, with a line that says
-    why; 130: interrupted
+    exit status: 0, done; 1, done, but some of the input had to be left out; 2, not done, and a line
+    on stderr says why; 130, interrupted
+
+    Raises
+    ------
+    SystemExit : with 2, the words make no sense; with 0, they asked for help.
     """
     parser = argparse.ArgumentParser(
         prog="gpuio", description="MXNet's data loading, for today's Python and GPUs."
@@ -30,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_demo(commands)
     add_im2rec(commands)
-    options = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     try:
-        return int(options.run(options))
+        return int(args.run(args))
     except (Error, OSError) as error:
-        print(f"gpuio: {error}", file=sys.stderr)
+        print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("gpuio: interrupted", file=sys.stderr)

@@ -1,226 +1,327 @@
-"""The main job, shown: photographs to records, records to batches, batches to a picture."""
+"""The demo: pack images, load them as for evaluation and as for training, measure, draw a batch."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gpuio.context import Context, as_context, cpu, gpu, num_gpus
+from gpuio.context import Context, as_context, cpu, gpu, num_gpus, require
 from gpuio.errors import ArgumentError
-from gpuio.io import ImageRecordIter
-from gpuio.tools.im2rec import find_images, im2rec
+from gpuio.recordio import RecordSet
+from gpuio.tools.im2rec import cpu_count, make_list, write_records
+from gpuio.tools.lists import EXTENSIONS, BadImage, list_image
 from gpuio.tools.progress import progress
-from gpuio.tools.samples import make_samples
+from gpuio.tools.samples import SOURCES, make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 
-# ImageNet's, in levels of 0 to 255.
+if TYPE_CHECKING:
+    from gpuio.io import DataBatch, ImageRecordIter
+
+File = str | os.PathLike[str]
+
+OUTPUT = "gpuio-demo"
+SHAPE = (3, 224, 224)
+BATCH_SIZE = {"cpu": 32, "gpu": 256}
+
+# Of ImageNet's pictures, in levels of 0 to 255, as most training programs have them.
 MEAN, STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
-NORMALISE = dict(
-    mean_r=MEAN[0], mean_g=MEAN[1], mean_b=MEAN[2], std_r=STD[0], std_g=STD[1], std_b=STD[2]
-)
-EVAL: dict[str, Any] = {"resize": 256}
-TRAIN: dict[str, Any] = {
-    "shuffle": True,
-    "random_resized_crop": True,
-    "min_random_area": 0.08,
-    "min_aspect_ratio": 3 / 4,
-    "max_aspect_ratio": 4 / 3,
-    "rand_mirror": True,
+NORMALISE: dict[str, Any] = {
+    f"{name}_{channel}": value
+    for name, values in (("mean", MEAN), ("std", STD))
+    for channel, value in zip("rgb", values, strict=True)
 }
 
-# Seconds that a measurement takes at least; a small set is read several times.
-ENOUGH = 2.0
-PICTURES_ON_THE_SHEET = 24
+PHASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "evaluation": (
+        "shorter side to 256, centre 224 x 224",
+        {"resize": 256},
+    ),
+    "training": (
+        "random 8 to 100 % of the picture to 224 x 224, mirrored or not, shuffled",
+        {
+            "random_resized_crop": True,
+            "min_random_area": 0.08,
+            "max_random_area": 1.0,
+            "min_aspect_ratio": 3 / 4,
+            "max_aspect_ratio": 4 / 3,
+            "rand_mirror": True,
+            "shuffle": True,
+        },
+    ),
+}
+
+# Seconds of loading before the clock starts, and seconds measured.
+WARM_UP, MEASURED = 0.5, 3.0
+
+PICTURES_ON_SHEET, BAD_SHOWN = 32, 3
+
+
+class Data(NamedTuple):
+    """Record files to load.
+
+    Attributes
+    ----------
+    rec, idx : the files; idx None where there is no index
+    names : label to name, as far as known
+    """
+
+    rec: str
+    idx: str | None
+    names: dict[int, str]
 
 
 class Speed(NamedTuple):
-    """Images, wall seconds and processor seconds of a measurement, and how many epochs it took."""
+    """What was measured: images loaded, in seconds by the clock and of all CPUs together."""
 
     images: int
-    wall: float
-    processor: float
-    epochs: int
-
-    def __str__(self) -> str:
-        times = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
-        return (
-            f"{self.images / self.wall:7,.0f} images/s   {self.images / self.processor:7,.0f} per "
-            "CPU-second   "
-            f"({self.images} images, {times})"
-        )
+    seconds: float
+    cpu_seconds: float
 
 
 def demo(
-    images: str | os.PathLike[str] | None = None,
-    rec: str | os.PathLike[str] | None = None,
-    idx: str | os.PathLike[str] | None = None,
     *,
+    images: File | None = None,
+    rec: File | None = None,
+    idx: File | None = None,
     ctx: Context | str | None = None,
-    batch_size: int = 32,
-    threads: int | None = None,
-    epochs: int = 1,
-    output: str | os.PathLike[str] = "gpuio-demo",
-    quiet: bool = False,
-) -> Path:
-    """Pack photographs, load them as for evaluation and for training, and draw a contact sheet of a
-    train batch.
+    batch_size: int | None = None,
+    output: File = OUTPUT,
+    epochs: int | None = None,
+) -> str:
+    """Pack images, load them in an evaluation and a training epoch, and draw a training batch.
+
+    What is done, and how fast, is printed.
 
     Parameters
     ----------
-    images : a folder of images, with one folder for each class; None: sample photographs
-    rec, idx : a record file, and its index, to use instead
+    images : a folder of images, best with a folder for each class; None: sample photographs
+    rec, idx : record files to load instead; the index is found beside `rec` where it is left out
     ctx : the device; None: the first GPU where there is one, else the CPU
-    batch_size : images in a batch
-    threads : decoding threads; None: as many as there are processors
-    epochs : how often each measurement reads the data, at least; it goes on for two seconds
-    output : the folder for what is written
-    quiet : print nothing
+    batch_size : None: 32 on the CPU, 256 on a GPU; never more than there are images
+    output : folder for what is made
+    epochs : how many to measure; None: as many, or as much of one, as take three seconds
 
     Returns
     -------
-    the path of the contact sheet
+    path of the contact sheet, ``train-batch.png`` in `output`
 
     Raises
     ------
-    ArgumentError, RecordError, ContextError : what was named is not there.
+    ArgumentError : the folder has no images, or the arguments contradict each other.
+    RecordFileNotFoundError : a file or folder does not exist.
+    ContextError : the device is not there.
     """
-    say = (lambda *words: None) if quiet else print
     if images is not None and rec is not None:
-        raise ArgumentError("name a folder of images or a record file, not both")
-    place = as_context(ctx) if ctx is not None else gpu(0) if num_gpus() else cpu(0)
-    output = Path(output)
-    names: list[str] = []
+        raise ArgumentError("name either a folder of images or a record file, not both")
+    if idx is not None and rec is None:
+        raise ArgumentError("an index needs its record file: add --rec FILE")
+    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and value < 1:
+            raise ArgumentError(f"{name} must be at least 1, not {value!r}")
+    device = as_context(ctx) if ctx is not None else gpu(0) if num_gpus() else cpu()
+    require(device)
     if rec is None:
-        rec, idx, names = _pack(images, output, say, quiet)
-    common: dict[str, Any] = dict(
-        path_imgrec=rec,
-        path_imgidx=idx,
-        data_shape=(3, 224, 224),
-        batch_size=batch_size,
-        preprocess_threads=threads or os.cpu_count() or 1,
-        ctx=place,
-        **NORMALISE,
-    )
-    say(f"device    {place}" + ("" if ctx is not None else _why(place)))
-    with ImageRecordIter(**common, **EVAL, round_batch=False) as iterator:
-        say(
-            f"batch     data {iterator.provide_data[0].shape} float32, label {iterator.provide_label[0].shape}"
-        )
-        say(f"eval      {_measure(iterator, epochs, 'eval', quiet)}")
-    with ImageRecordIter(**common, **TRAIN, round_batch=False) as iterator:
-        say(f"train     {_measure(iterator, epochs, 'train', quiet)}")
-        iterator.reset()
-        batch = iterator.next()
-    count = min(PICTURES_ON_THE_SHEET, batch_size - batch.pad)
-    labels = batch.label[0].asnumpy()[:count].astype(int).tolist()
-    path = contact_sheet(
-        denormalise(batch.data[0][:count], MEAN, STD),
-        [names[label] if label < len(names) else str(label) for label in labels],
-        output / "train-batch.png",
-        columns=6,
-    )
-    say(f"sheet     {path}: {count} pictures of a train batch, de-normalised")
+        data = _pack(images, Path(output))
+    else:
+        data = Data(os.fspath(rec), _index_of(rec, idx), {})
+    with RecordSet([data.rec], data.idx and [data.idx]) as records:
+        ordinals = records.image_ordinals()
+        if not len(ordinals):
+            raise ArgumentError(f"{data.rec} has no images; name a record file that has")
+        label_width = max(1, records.record(int(ordinals[0]))[0].flag)
+    if rec is not None:
+        _say("records", f"{len(ordinals):,} images in {data.rec}")
+    _say("device", f"{device}{_why(ctx)}, {cpu_count()} CPUs")
+    rows = min(batch_size or BATCH_SIZE[device.device_type], len(ordinals))
+    for phase in PHASES:
+        first = _run(phase, data, device, rows, label_width, len(ordinals), epochs)
+    os.makedirs(output, exist_ok=True)
+    path = os.path.join(output, "train-batch.png")
+    _draw(first, data.names, path)
+    print()
+    _say("contact sheet", path)
     return path
 
 
-def _pack(
-    images: str | os.PathLike[str] | None, output: Path, say: Any, quiet: bool
-) -> tuple[Path, Path, list[str]]:
-    """Pack a folder, or the sample photographs: the record file, its index, and the classes'
-    names.
-    """
+def _pack(images: File | None, output: Path) -> Data:
+    """Record files of the folder, or of the sample photographs, below `output`."""
     if images is None:
-        folder = output / "photographs"
-        count = len(make_samples(folder))
-        say(f"images    {count} sample photographs in {folder} (their licences: SOURCES.txt there)")
+        root = output / "samples"
+        classes = make_samples(root)
+        _say("photographs", f"{root}: {len(classes)} classes, {classes[0]} to {classes[-1]}")
+        _say("", f"whose they are: {root / SOURCES}")
     else:
-        folder = Path(images)
-    report = im2rec(output / "records", folder, quiet=quiet)
-    for path, reason in report.bad:
-        say(f"left out  {path}: {reason}")
-    size = report.rec.stat().st_size / 1e6
-    say(f"records   {report.records} in {report.rec} ({size:.1f} MB) and {report.idx.name}")
-    names: list[str] = []
-    for entry in find_images(folder, True, (".jpeg", ".jpg", ".png")):
-        if int(entry.label[0]) == len(names):
-            names.append(os.path.dirname(entry.path) or ".")
-    return report.rec, report.idx, names
+        root = Path(images)
+    prefix = output / (root.resolve().name or "images")
+    if next(list_image(root, recursive=True), None) is None:
+        raise ArgumentError(
+            f"no images ({' '.join(EXTENSIONS)}) in {root} or below it; name a folder that has some"
+        )
+    os.makedirs(output, exist_ok=True)
+    start = time.perf_counter()
+    (path,), names = make_list(prefix, root, recursive=True)
+    packed = write_records(path, root, pass_through=True)
+    seconds = time.perf_counter() - start
+    if images is not None:
+        folders = "1 folder" if len(names) == 1 else f"{len(names)} folders"
+        _say("images", f"{packed.records:,} in {folders} of {root}")
+    size = os.path.getsize(packed.rec) / 1e6
+    _say("packed", f"{packed.rec}: {packed.records:,} records, {size:.1f} MB, in {seconds:.2f} s")
+    _tell(packed.bad)
+    if list(names.values()) == ["."]:
+        names = {0: root.resolve().name}
+    return Data(packed.rec, packed.idx, names)
 
 
-def _why(place: Context) -> str:
-    return " (the first GPU)" if place.device_type == "gpu" else " (no GPU found; --ctx chooses)"
+def _index_of(rec: File, idx: File | None) -> str | None:
+    if idx is not None:
+        return os.fspath(idx)
+    beside = os.path.splitext(rec)[0] + ".idx"
+    return beside if os.path.isfile(beside) else None
 
 
-def _measure(iterator: ImageRecordIter, epochs: int, name: str, quiet: bool) -> Speed:
-    """Read the data for a while; what the first batches cost to get under way is not counted."""
-    stream = _endless(iterator)
-    next(stream)
-    images, batches = 0, 0
-    length = len(iterator)
-    begun, processor = time.perf_counter(), time.process_time()
-    with progress(epochs * length, name, quiet, unit="batch", at_once=True) as bar:
-        while batches < epochs * length or time.perf_counter() - begun < ENOUGH:
-            images += next(stream)
-            batches += 1
-            bar.update()
-    return Speed(
-        images, time.perf_counter() - begun, time.process_time() - processor, -(-batches // length)
+def _run(
+    phase: str,
+    data: Data,
+    device: Context,
+    rows: int,
+    label_width: int,
+    count: int,
+    epochs: int | None,
+) -> DataBatch:
+    """Load in one way, and print how fast; returns the first batch."""
+    from gpuio.io import ImageRecordIter
+
+    text, options = PHASES[phase]
+    with ImageRecordIter(
+        path_imgrec=[data.rec],
+        path_imgidx=data.idx and [data.idx],
+        data_shape=SHAPE,
+        batch_size=rows,
+        label_width=label_width,
+        preprocess_threads=cpu_count(),
+        ctx=device,
+        on_error="skip",
+        **NORMALISE,
+        **options,
+    ) as iterator:
+        first, speed = _measure(iterator, phase, count, epochs)
+        bad = [BadImage(place, reason) for _, place, reason in iterator.bad_records]
+    array, label = first.data[0], first.label[0]
+    print()
+    _say(phase, text)
+    _say("batches", f"{array.dtype} {array.shape} on {array.context}, labels {label.shape}")
+    _say(
+        "speed",
+        f"{speed.images / speed.seconds:,.0f} images/s, "
+        f"{speed.images / max(speed.cpu_seconds, 1e-6):,.0f} per CPU second",
     )
+    passes = speed.images / count
+    _say(
+        "measured",
+        f"{speed.images:,} images in {speed.seconds:.1f} s, {passes:,.{2 if passes < 10 else 0}f} "
+        f"times the {count:,} there are",
+    )
+    _tell(bad)
+    return first
 
 
-def _endless(iterator: ImageRecordIter) -> Iterator[int]:
-    """The number of real images in each batch, epoch after epoch."""
+def _measure(
+    iterator: ImageRecordIter, phase: str, count: int, epochs: int | None
+) -> tuple[DataBatch, Speed]:
+    """The first batch, and the speed of those that come after a while."""
+    batches = _stream(iterator)
+    first = next(batches)
+    with progress(phase, "images", epochs and epochs * count, delay=0) as bar:
+        begin = time.perf_counter()
+        while time.perf_counter() < begin + WARM_UP:
+            next(batches)
+        images, start, start_cpu = 0, time.perf_counter(), time.process_time()
+        for batch in batches:
+            rows = batch.data[0].shape[0]
+            images += rows
+            bar.update(rows)
+            if images >= epochs * count if epochs else time.perf_counter() > start + MEASURED:
+                break
+        batch.data[0].wait_to_read()
+        seconds = time.perf_counter() - start
+        return first, Speed(images, seconds, time.process_time() - start_cpu)
+
+
+def _stream(iterator: ImageRecordIter) -> Iterator[DataBatch]:
+    """Epoch after epoch. Each row is an image that was loaded: an epoch's incomplete last batch is
+    filled with the next one's first images, which then do not come again.
+    """
     while True:
-        for batch in iterator:
-            yield iterator.batch_size - batch.pad
+        yield from iterator
         iterator.reset()
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``gpuio demo`` to the command line."""
+def _draw(batch: DataBatch, names: dict[int, str], path: str) -> None:
+    rows = len(batch.data[0]) - (batch.pad or 0)
+    rows = min(rows or len(batch.data[0]), PICTURES_ON_SHEET)
+    pixels = denormalise(batch.data[0][:rows], MEAN, STD)
+    labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
+    texts = [
+        names.get(int(label[0]), f"{label[0]:g}") if len(label) == 1 else f"{label.tolist()}"
+        for label in labels
+    ]
+    contact_sheet(pixels, texts, path, title="A training batch")
+
+
+def _why(ctx: Any) -> str:
+    if ctx is not None:
+        return ""
+    return " (the first GPU)" if num_gpus() else " (no GPU found)"
+
+
+def _tell(bad: list[BadImage]) -> None:
+    if not bad:
+        return
+    _say("left out", f"{len(bad)} that cannot be used")
+    for path, reason in itertools.islice(bad, BAD_SHOWN):
+        _say("", f"{path}: {reason}")
+    if len(bad) > BAD_SHOWN:
+        _say("", f"and {len(bad) - BAD_SHOWN} more")
+
+
+def _say(what: str, text: str) -> None:
+    print(f"{what:>15}  {text}", flush=True)
+
+
+def add_command(commands: Any) -> None:
+    """Add ``demo`` to the commands of `gpuio.tools.cli`."""
     parser = commands.add_parser(
         "demo",
-        help="see it work: pack photographs, load them, draw a contact sheet",
-        description="Pack photographs into records, load them as for evaluation and for training, print how fast that "
-        "goes, and draw a contact sheet of a train batch.",
-        epilog="example: gpuio demo --images ~/photos --ctx gpu:0",
+        help="pack images, load them, measure, and draw a batch",
+        description="Pack sample photographs, a folder's images, or take a record file; load them "
+        "in an evaluation and a training epoch; say how fast; and draw a training batch.",
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--images", metavar="DIR", help="a folder with one folder of images for each class"
-    )
-    source.add_argument("--rec", metavar="FILE", help="a record file")
-    parser.add_argument("--idx", metavar="FILE", help="its index")
-    parser.add_argument("--ctx", help="cpu or gpu:0 (default: the GPU where there is one)")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="decoding threads (default: all processors)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=1, metavar="N", help="read the data so often, at least"
-    )
-    parser.add_argument(
-        "--output",
-        default="gpuio-demo",
-        metavar="DIR",
-        help="where to write (default: %(default)s)",
-    )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_command)
+    add = parser.add_argument
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--images", metavar="DIR", help="a folder of images, or of folders of images")
+    data.add_argument("--rec", metavar="FILE", help="a record file")
+    add("--idx", metavar="FILE", help="its index; default: the one beside it, if there is one")
+    add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: a GPU if there is one")
+    add("--batch-size", type=int, metavar="N", help="default: 32 on the CPU, 256 on a GPU")
+    add("--epochs", type=int, metavar="N", help="epochs to measure; default: three seconds")
+    add("--output", default=OUTPUT, metavar="DIR", help="for what is made; default: %(default)s")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _command(args: argparse.Namespace) -> int:
     demo(
-        options.images,
-        options.rec,
-        options.idx,
-        ctx=options.ctx,
-        batch_size=options.batch_size,
-        threads=options.threads,
-        epochs=options.epochs,
-        output=options.output,
+        images=args.images,
+        rec=args.rec,
+        idx=args.idx,
+        ctx=args.ctx,
+        batch_size=args.batch_size,
+        output=args.output,
+        epochs=args.epochs,
     )
     return 0

@@ -1,28 +1,26 @@
-"""The progress bar of everything that takes a while."""
+"""Progress bars on a terminal."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from tqdm import tqdm
-
-# Seconds before the bar appears.
-PATIENCE = 2.0
+# Seconds after which whoever waits wants to know how long it will take.
+DELAY = 2.0
 
 
-def progress(
-    total: int, name: str, quiet: bool = False, unit: str = "img", at_once: bool = False
-) -> Any:
-    """A bar with rate and time left, on standard error; silent where that is not a terminal.
+def progress(text: str, unit: str, total: int | None = None, delay: float = DELAY) -> Any:
+    """A progress bar on stderr: a context manager whose ``update(n)`` adds n.
 
-    Parameters
-    ----------
-    total : how many steps there are; ``update(n)`` makes some
-    name : what is going on
-    quiet : never show it
-    at_once : show it from the beginning, not after two seconds
+    It appears only on a terminal, only after `delay` seconds, and goes away when it is closed.
     """
-    hidden = quiet or not sys.stderr.isatty()
-    delay = 0.0 if at_once else PATIENCE
-    return tqdm(total=total, desc=name, unit=unit, disable=hidden, delay=delay, leave=False)
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=text,
+        unit=f" {unit}",
+        total=total,
+        delay=delay,
+        disable=None,  # where stderr is not a terminal
+        leave=False,
+        dynamic_ncols=True,
+    )

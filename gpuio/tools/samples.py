@@ -153,7 +153,7 @@ PICTURES = (
 def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
     """Write the sample photographs, as ``<root>/<class>/<class>-<number>.jpg``.
 
-    Their shorter sides have about 180 to 430 pixels. Beside them stands SOURCES.txt: whose the
+    Their shorter sides have 150 to 640 pixels. Beside them stands SOURCES.txt: whose the
     originals are, and on what terms. Takes a second; the same files at every run.
 
     Parameters
@@ -186,8 +186,8 @@ def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
             cut = _cut(picture, _SHAPES[i % len(_SHAPES)], _SIDES[i % len(_SIDES)], random)
             file = os.path.join(folder, f"{source.name}-{i:02}.jpg")
             cut.save(file, quality=(85, 90, 95)[i % 3], subsampling=(2, 0)[i % 2])
-    with open(os.path.join(root, SOURCES), "w", encoding="utf-8") as file:
-        file.write(sources_text())
+    with open(os.path.join(root, SOURCES), "w", encoding="utf-8") as text:
+        text.write(sources_text())
     return [source.name for source in PICTURES]
 
 
@@ -207,9 +207,7 @@ def sources_text() -> str:
     return "\n".join(parts)
 
 
-def _cut(
-    picture: Image, shape: tuple[int, int], longer: int, random: np.random.Generator
-) -> Image:
+def _cut(picture: Image, shape: tuple[int, int], longer: int, random: np.random.Generator) -> Image:
     """A random cut of a shape, scaled so that its longer side has at most so many pixels."""
     from PIL import Image
 
@@ -217,10 +215,9 @@ def _cut(
     unit = min(picture.width / across, picture.height / down)
     unit *= random.uniform(_LEAST_CUT, _GREATEST_CUT) ** 0.5
     width, height = round(across * unit), round(down * unit)
-    left = round((picture.width - width) * random.random())
-    top = round((picture.height - height) * random.random())
-    scale = longer / max(width, height)
+    # Not at the very edges, where what the picture shows might be missing.
+    left = round((picture.width - width) * random.uniform(0.2, 0.8))
+    top = round((picture.height - height) * random.uniform(0.2, 0.8))
+    scale = min(1.0, longer / max(width, height))
     size = round(width * scale), round(height * scale)
-    return picture.resize(
-        size, Image.Resampling.LANCZOS, (left, top, left + width, top + height)
-    )
+    return picture.resize(size, Image.Resampling.LANCZOS, (left, top, left + width, top + height))

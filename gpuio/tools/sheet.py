@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def contact_sheet(
     Parameters
     ----------
     images : uint8 (N, H, W, 3), or (N, H, W, 1) for gray
-    labels : N texts; what does not fit under its picture is cut
+    labels : N texts; what does not fit under its picture is cut, and accents are dropped
     path : where to save the sheet, as PNG or what the name's ending says; None: nowhere
     columns : pictures in a row; None: so that the sheet is somewhat wider than high
     title : a line above the pictures
@@ -137,7 +138,8 @@ def denormalise(
         )
     factor = np.asarray(std[:channels], np.float32) / np.float32(scale)
     pixels = values.astype(np.float32) * factor + np.asarray(mean[:channels], np.float32)
-    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+    limited: NDArray[np.uint8] = np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return limited
 
 
 def _font(size: float) -> FreeTypeFont:
@@ -150,8 +152,12 @@ def _font(size: float) -> FreeTypeFont:
 
 
 def _fit(text: str, font: FreeTypeFont, width: float) -> str:
-    """The text; its beginning and an ellipsis, where it is too long."""
-    text = " ".join(text.split())
+    """The text in letters that the font has; its beginning and an ellipsis, where it is too
+    long.
+    """
+    # Pillow's own font has ASCII, and little more: accents are dropped, other letters become "?".
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = " ".join(plain.encode("ascii", "replace").decode().split())
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:
