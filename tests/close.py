@@ -22,8 +22,16 @@ class Tolerance:
         """The same in a unit of which a level makes `factor`."""
         return Tolerance(self.largest * factor, self.mean * factor)
 
+    def widened(self, other: "Tolerance") -> "Tolerance":
+        """Both together."""
+        return Tolerance(self.largest + other.largest, self.mean + other.mean)
+
 
 EXACT = Tolerance(0, 0)
+
+# nvJPEG's inverse cosine transform and chroma upsampling round otherwise than libjpeg-turbo's.
+# Expected, not measured yet: no GPU has run these tests.
+GPU_DECODER = Tolerance(6, 0.6)
 
 # Against MXNet, by executor and interpolation method.
 LEVELS = {
@@ -46,6 +54,10 @@ LEVELS = {
     ("dali", 4): Tolerance(8, 0.5),
     ("dali", 9): Tolerance(60, 1.8),
 }
+
+for (_executor, _method), _tolerance in list(LEVELS.items()):
+    if _executor == "dali":
+        LEVELS["gpu", _method] = _tolerance.widened(GPU_DECODER)
 
 
 def assert_images_close(found: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> None:

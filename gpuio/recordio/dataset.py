@@ -7,6 +7,7 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,8 @@ class RecordSet:
         self.nbytes: int = self._base[-1]
         found = [self._entries(number) for number in range(len(self.paths))]
         self._first: list[int] = np.cumsum([0, *(len(keys) for keys, _ in found)])[:-1].tolist()
-        self.keys: NDArray[np.int64] = np.concatenate([keys for keys, _ in found])
-        self.starts: NDArray[np.int64] = np.concatenate([starts for _, starts in found])
+        self.keys: NDArray[np.int64] = _joined([keys for keys, _ in found])
+        self.starts: NDArray[np.int64] = _joined([starts for _, starts in found])
         if not self.has_index:
             self.keys = np.arange(len(self.starts), dtype=np.int64)
 
@@ -95,7 +96,8 @@ class RecordSet:
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
             keys, offsets = keys[order], offsets[order]
-        return keys, offsets + self._base[number]
+        base = self._base[number]
+        return keys, offsets + base if base else offsets
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -190,7 +192,7 @@ class RecordSet:
         mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
         return mask
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What a saved state knows the data by: a digest of names, sizes, and a sample of the
         records.
@@ -209,6 +211,11 @@ class RecordSet:
     def close(self) -> None:
         """Let go of the files; views that were handed out stay good. May be called twice."""
         self._data = [np.empty(0, np.uint8) for _ in self.paths]
+
+
+def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The arrays one after another; a single one is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _files(paths: Path | Sequence[Path]) -> tuple[str, ...]:

@@ -74,8 +74,9 @@ class Index:
                 f"the index {path} does not exist; make it with 'gpuio index', or open the records "
                 "without one"
             ) from error
-        pairs = np.concatenate(blocks) if blocks else np.empty((0, 2), np.int64)
-        return cls(pairs[:, 0].copy(), pairs[:, 1].copy())
+        if not blocks:
+            return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+        return cls(*(np.concatenate([block[:, column] for block in blocks]) for column in (0, 1)))
 
     @classmethod
     def build(cls, path: str | os.PathLike[str]) -> Index:

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from PIL import Image
 
 import gpuio as mx
@@ -23,7 +24,14 @@ TRAIN = dict(
     shuffle=True,
     seed=5,
 )
-EXECUTORS = ["host", "dali"]
+# The three ways to run an iterator, with the arguments that choose them: the host's threads, DALI's
+# CPU operators, and the GPU.
+RUNS: dict[str, dict[str, Any]] = {
+    "host": {"executor": "host"},
+    "dali": {"executor": "dali"},
+    "gpu": {"ctx": "gpu:0"},
+}
+EXECUTORS = ["host", "dali", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 
 def open_iter(**changes: Any) -> mx.io.ImageRecordIter:

@@ -7,14 +7,17 @@ import pytest
 from PIL import Image
 
 from gpuio.tools.samples import make_samples
-from tests.close import Tolerance, assert_images_close
+from tests.close import GPU_DECODER, Tolerance, assert_images_close
 from tests.io.records import (
-    EXECUTORS,
+    RUNS,
     TRAIN,
     jpeg,
     open_iter,
     write_records,
 )
+
+# What is compared with the host executor.
+OTHERS = ["dali", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 CMYK = jpeg(6, mode="CMYK")
 EXIF = Image.Exif()
@@ -56,14 +59,15 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_executors_agree(name: str, kinds: dict[str, Path]) -> None:
+def test_executors_agree(name: str, other: str, kinds: dict[str, Path]) -> None:
     changes = {**kinds, "batch_size": len(KINDS), **CONFIGURATIONS[name]}
     batches = {}
-    for executor in EXECUTORS:
-        with open_iter(**changes, executor=executor) as iterator:
+    for executor in ("host", other):
+        with open_iter(**changes, **RUNS[executor]) as iterator:
             batches[executor] = iterator.next()
-    host, dali = batches["host"], batches["dali"]
+    host, dali = batches["host"], batches[other]
     np.testing.assert_array_equal(host.index, dali.index)
     np.testing.assert_array_equal(host.label[0].asnumpy(), dali.label[0].asnumpy())
     for row, key in enumerate(host.index.tolist()):
@@ -74,6 +78,8 @@ def test_executors_agree(name: str, kinds: dict[str, Path]) -> None:
         tolerance = Tolerance(3, 0.3) if "antialias" in name else Tolerance(1, 0.2)
         if kind == "cmyk":
             tolerance = Tolerance(tolerance.largest + 1, 1.6)
+        if other == "gpu":
+            tolerance = tolerance.widened(GPU_DECODER)
         assert_images_close(
             dali.data[0].asnumpy()[row].astype(np.float32),
             host.data[0].asnumpy()[row].astype(np.float32),
@@ -115,10 +121,11 @@ def imagenet_photographs(
     return write_records(folder / "photos", [path.read_bytes() for path in photos[:64]])
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("task", PHOTOGRAPHIC)
 @pytest.mark.parametrize("source", ["sample_photographs", "imagenet_photographs"])
 def test_executors_agree_on_photographs(
-    source: str, task: str, request: pytest.FixtureRequest
+    source: str, task: str, other: str, request: pytest.FixtureRequest
 ) -> None:
     arguments = {
         **request.getfixturevalue(source),
@@ -128,11 +135,14 @@ def test_executors_agree_on_photographs(
         **PHOTOGRAPHIC[task],
     }
     with (
-        open_iter(**arguments, executor="host") as host,
-        open_iter(**arguments, executor="dali") as dali,
+        open_iter(**arguments, **RUNS["host"]) as host,
+        open_iter(**arguments, **RUNS[other]) as dali,
     ):
         for left, right in zip(host, dali, strict=True):
             np.testing.assert_array_equal(left.index, right.index)
-            # Decoders are the same library; OpenCV's bilinear weights have 11 bits, DALI's are
-            # floats.
-            assert_images_close(right.data[0].asnumpy(), left.data[0].asnumpy(), Tolerance(1, 0.15))
+            # On the CPU the decoders are the same library; OpenCV's bilinear weights have 11 bits,
+            # DALI's are floats.
+            tolerance = Tolerance(1, 0.15)
+            if other == "gpu":
+                tolerance = tolerance.widened(GPU_DECODER)
+            assert_images_close(right.data[0].asnumpy(), left.data[0].asnumpy(), tolerance)

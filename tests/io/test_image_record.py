@@ -19,8 +19,8 @@ from gpuio.errors import (
 )
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from tests.io.records import (
-    EXECUTORS,
     GOLDEN,
+    RUNS,
     TRAIN,
     gpuio_threads,
     jpeg,
@@ -93,16 +93,16 @@ def test_mxnets_protocol() -> None:
         assert iter(iterator) is iterator
 
 
-def test_batches_are_ndarrays_where_ctx_says() -> None:
-    with open_iter(ctx="cpu") as iterator:
+def test_batches_are_ndarrays_where_ctx_says(ctx: mx.Context) -> None:
+    with open_iter(ctx=ctx) as iterator:
         batch = iterator.next()
     for array in (*batch.data, *batch.label):
-        assert isinstance(array, mx.nd.NDArray) and array.context == mx.cpu()
+        assert isinstance(array, mx.nd.NDArray) and array.context == ctx
     assert batch.index.dtype == np.uint64 and batch.label[0].dtype == np.float32
 
 
-def test_a_batch_is_never_overwritten() -> None:
-    with open_iter(**TRAIN) as iterator:
+def test_a_batch_is_never_overwritten(ctx: mx.Context) -> None:
+    with open_iter(**TRAIN, ctx=ctx) as iterator:
         held, copies = [], []
         for _ in range(8):
             for batch in iterator:
@@ -115,8 +115,11 @@ def test_a_batch_is_never_overwritten() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_dtypes_and_layouts(dtype: str, layout: str) -> None:
-    with open_iter() as plain, open_iter(dtype=dtype, layout=layout, mean_r=3.0) as iterator:
+def test_dtypes_and_layouts(dtype: str, layout: str, ctx: mx.Context) -> None:
+    with (
+        open_iter(ctx=ctx) as plain,
+        open_iter(dtype=dtype, layout=layout, mean_r=3.0, ctx=ctx) as iterator,
+    ):
         expected = plain.next().data[0].asnumpy()
         expected = expected - np.float32([3, 0, 0])[:, None, None] if dtype != "uint8" else expected
         expected = np.clip(expected, -128, 127) if dtype == "int8" else expected
@@ -134,10 +137,8 @@ def test_rgba(tmp_path: Path) -> None:
         cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGBA2BGRA))[1].tobytes() for p in pixels
     ]
     files = write_records(tmp_path / "rgba", payloads)
-    for executor in EXECUTORS:
-        with open_iter(
-            **files, data_shape=(4, 30, 40), batch_size=2, executor=executor
-        ) as iterator:
+    for executor in ("host", "dali"):
+        with open_iter(**files, data_shape=(4, 30, 40), batch_size=2, **RUNS[executor]) as iterator:
             np.testing.assert_array_equal(
                 iterator.next().data[0].asnumpy(), pixels.transpose(0, 3, 1, 2)
             )

@@ -14,6 +14,7 @@ from gpuio.errors import (
 from tests.io.records import (
     EXECUTORS,
     GOLDEN,
+    RUNS,
     TRAIN,
     gpuio_threads,
     open_iter,
@@ -22,7 +23,7 @@ from tests.io.records import (
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_close_ends_every_thread_and_may_be_called_twice(executor: str) -> None:
-    iterator = open_iter(executor=executor)
+    iterator = open_iter(**RUNS[executor])
     iterator.next()
     assert gpuio_threads()
     iterator.close()
@@ -34,7 +35,7 @@ def test_close_ends_every_thread_and_may_be_called_twice(executor: str) -> None:
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_forgotten_iterator_leaves_no_thread(executor: str) -> None:
-    iterator = open_iter(executor=executor)
+    iterator = open_iter(**RUNS[executor])
     iterator.next()
     del iterator
     gc.collect()
@@ -50,7 +51,7 @@ def test_the_interpreter_ends_with_an_open_iterator(executor: str) -> None:
 import gpuio as mx
 iterator = mx.io.ImageRecordIter(
     path_imgrec={str(GOLDEN / "img.rec")!r}, data_shape=(3, 200, 200), batch_size=200,
-    prefetch_buffer=50, round_batch=False, executor={executor!r},
+    prefetch_buffer=50, round_batch=False, **{RUNS[executor]!r},
 )
 iterator.next()
 print("bye")

@@ -16,6 +16,7 @@ from gpuio.errors import (
 from tests.io.records import (
     EXECUTORS,
     GOLDEN,
+    RUNS,
     TRAIN,
     jpeg,
     open_iter,
@@ -61,7 +62,7 @@ def test_resume_in_a_new_process_is_bit_identical(executor: str, round_batch: bo
         path_imgidx=str(GOLDEN / "img.idx"),
         data_shape=[3, 24, 28],
         batch_size=5,
-        executor=executor,
+        **RUNS[executor],
         round_batch=round_batch,
         **TRAIN,
     )
