@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import weakref
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Protocol
 
 from gpuio.errors import Error
@@ -73,6 +73,8 @@ class Loader:
         take, future = self._in_flight[0]
         try:
             loaded = future.result()
+        except CancelledError:
+            raise Error("the iterator was closed while a batch was awaited") from None
         except BaseException:
             self.seek(self.position)
             raise
@@ -89,5 +91,6 @@ class Loader:
 
     def close(self) -> None:
         """Stop what runs behind the caller and wait until it has. May be called twice."""
-        self._in_flight.clear()
         self._close()
+        for _, future in self._in_flight:
+            future.cancel()  # whoever waits for it in another thread is told

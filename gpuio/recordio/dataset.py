@@ -59,8 +59,8 @@ class RecordSet:
     def __init__(
         self, paths: Path | Sequence[Path], index_paths: Path | Sequence[Path] | None = None
     ) -> None:
-        self.paths = _files(paths)
-        indexes = None if index_paths is None else _files(index_paths)
+        self.paths = _files(paths, ".rec")
+        indexes = None if index_paths is None else _files(index_paths, ".idx")
         if indexes is not None and len(indexes) != len(self.paths):
             raise ArgumentError(
                 f"there are {len(self.paths)} record files and {len(indexes)} indexes; give one "
@@ -218,17 +218,18 @@ def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _files(paths: Path | Sequence[Path]) -> tuple[str, ...]:
+def _files(paths: Path | Sequence[Path], ending: str) -> tuple[str, ...]:
+    """The files that an argument names; in a directory, those with an ending."""
     if isinstance(paths, (str, os.PathLike)):
-        path = local_path(paths)
-        if os.path.isdir(path):
-            found = sorted(name for name in os.listdir(path) if name.endswith(".rec"))
+        if os.path.isdir(paths):
+            folder = os.fspath(paths)
+            found = sorted(name for name in os.listdir(folder) if name.endswith(ending))
             if not found:
-                raise RecordFileNotFoundError(f"{path} is a directory without *.rec files")
-            return tuple(os.path.join(path, name) for name in found)
-        return tuple(part for part in path.split(";") if part)
-    if not isinstance(paths, Sequence):
+                raise RecordFileNotFoundError(f"{folder} is a directory without *{ending} files")
+            return tuple(os.path.join(folder, name) for name in found)
+        paths = [part for part in os.fspath(paths).split(";") if part]
+    if not isinstance(paths, Sequence) or not paths:
         raise ArgumentError(
-            f"record files are named by a path or a sequence of paths, not {paths!r}"
+            f"{ending} files are named by a path, or by a sequence of paths, not by {paths!r}"
         )
     return tuple(local_path(path) for path in paths)

@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -88,6 +89,27 @@ iterator.next()
         check=False,
     )
     assert done.stdout == "7\n", done.stderr
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_close_wakes_who_waits_for_a_batch(executor: str) -> None:
+    size = {"data_shape": (3, 900, 900), "batch_size": 200, "round_batch": False}
+    iterator = open_iter(**size, **RUNS[executor])
+    found: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            for _ in range(50):
+                iterator.next()
+        except Error as error:
+            found.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    iterator.close()
+    thread.join(60)
+    assert not thread.is_alive() and "closed" in str(found[0])
 
 
 def test_two_iterators_at_once_and_a_reset_while_batches_are_ahead() -> None:

@@ -47,6 +47,8 @@ def test_several_files_are_one_sequence(two: list[tuple[Path, Path]], tmp_path: 
         RecordSet(recs),
         RecordSet(";".join(map(str, recs))),
         RecordSet(tmp_path),
+        RecordSet(tmp_path, tmp_path),
+        RecordSet([f"file://{path}" for path in recs]),
     ):
         with records:
             assert contents(records) == EXPECTED
@@ -111,8 +113,9 @@ def test_errors(two: list[tuple[Path, Path]], tmp_path: Path) -> None:
         RecordSet(other, idx)
     with pytest.raises(ArgumentError, match="2 record files and 1 indexes"):
         RecordSet([rec, other], idx)
-    with pytest.raises(ArgumentError, match="path or a sequence"):
-        RecordSet(3)  # type: ignore[arg-type]
+    for nothing in (3, "", ";", []):
+        with pytest.raises(ArgumentError, match=r"\.rec files are named by a path"):
+            RecordSet(nothing)  # type: ignore[arg-type]
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordFileNotFoundError, match=r"without \*\.rec files"):
         RecordSet(tmp_path / "empty")
