@@ -99,8 +99,9 @@ def test_close_wakes_who_waits_for_a_batch(executor: str) -> None:
 
     def wait() -> None:
         try:
-            for _ in range(50):
-                iterator.next()
+            while True:
+                list(iterator)
+                iterator.reset()
         except Error as error:
             found.append(error)
 
