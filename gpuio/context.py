@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import re
-from types import TracebackType
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
@@ -79,12 +78,7 @@ class Context:
         _entered.set((*_entered.get(), self))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         _entered.set(_entered.get()[:-1])
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import ContextError, DecodeError, Error
-from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
+from gpuio.pipeline.assemble import Output
+from gpuio.pipeline.device import CudaHalf, HostHalf
 from gpuio.pipeline.host import sample
 from gpuio.pipeline.order import Take
 from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
@@ -208,91 +209,6 @@ def _closed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if jpeg and (image[-2] != JPEG_END[0] or image[-1] != JPEG_END[1]):
         return np.concatenate([image, JPEG_END])
     return image
-
-
-class HostHalf:
-    """What follows the graph when it is built of CPU operators."""
-
-    def __init__(self, output: Output) -> None:
-        self._assembler = HostAssembler(output)
-        self.stream = None
-
-    def pixels(self, images: Any) -> NDArray[np.uint8]:
-        """The graph's output as an array, not copied."""
-        return np.asarray(images.as_tensor())
-
-    def upload(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Samples that were decoded on the host, where the graph's output would be."""
-        return pixels
-
-    def assemble(
-        self,
-        pixels: NDArray[np.uint8],
-        mirror: NDArray[np.bool_],
-        rows: NDArray[np.intp] | None,
-    ) -> NDArray[np.generic]:
-        """The batch, on the host."""
-        rows = np.arange(len(pixels)) if rows is None else rows
-        batch = self._assembler.empty(len(rows))
-        for row, source in enumerate(rows.tolist()):
-            self._assembler.write(batch, row, pixels[source], bool(mirror[source]), None)
-        return batch
-
-    def hand_over(self, batch: Any) -> None:
-        """Nothing to do: nobody else writes to memory that is held."""
-
-
-class CudaHalf:
-    """What follows the graph on a GPU: everything happens on one stream, and a batch is complete
-    when handed out.
-
-    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it,
-    though the caller's kernels may still be queued. So each batch is also held here until the work
-    that the caller had put on its current stream by the time it asked for the next one is done.
-    """
-
-    def __init__(self, output: Output, ctx: Context) -> None:
-        import cupy
-
-        self._cupy = cupy
-        self._device = cupy.cuda.Device(ctx.device_id)
-        self._assembler = CudaAssembler(output, ctx)
-        with self._device:
-            self.stream = cupy.cuda.Stream(non_blocking=True)
-        self._latest: Any = None
-        self._held: collections.deque[tuple[Any, Any]] = collections.deque()
-
-    def pixels(self, images: Any) -> Any:
-        """The graph's output as a CuPy array on `stream`, not copied."""
-        with self._device, self.stream:
-            return self._cupy.from_dlpack(images.as_tensor())
-
-    def upload(self, pixels: NDArray[np.uint8]) -> Any:
-        """Samples that were decoded on the host, as a CuPy array on `stream`."""
-        with self._device, self.stream:
-            return self._cupy.asarray(pixels)
-
-    def assemble(
-        self, pixels: Any, mirror: NDArray[np.bool_], rows: NDArray[np.intp] | None
-    ) -> Any:
-        """The batch on the device, complete: the calling thread waits for `stream`."""
-        chosen = None if rows is None else rows.astype(np.int32)
-        with self._device:
-            batch = self._assembler(pixels, mirror, None, chosen, self.stream)
-            self.stream.synchronize()
-        return batch
-
-    def hand_over(self, batch: Any) -> None:
-        """Note that the caller now gets `batch`, and lets go of the one before in its stream's own
-        time.
-        """
-        with self._device:
-            if self._latest is not None:
-                done = self._cupy.cuda.get_current_stream().record()
-                self._held.append((done, self._latest))
-            while self._held and self._held[0][0].done:
-                self._held.popleft()
-        self._latest = batch
 
 
 class DaliExecutor:
