@@ -7,12 +7,13 @@ wherever those go, and offers DLPack. The GPU's class is made when CuPy is first
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from gpuio.context import Context, as_context, device_of, require
+from gpuio.context import Context, as_context, device_of, num_gpus, require
 from gpuio.errors import ArgumentError
 
 __all__ = ["NDArray", "array", "from_dlpack", "ones", "waitall", "wrap", "zeros"]
@@ -136,7 +137,7 @@ def wrap(values: Any) -> NDArray:
     if isinstance(values, np.ndarray):
         return values.view(_HostArray)
     if device_of(values).device_type == "gpu":
-        return values.view(_device_class())  # type: ignore[no-any-return]
+        return values.view(type=_device_class())  # type: ignore[no-any-return]
     raise ArgumentError(
         f"wrap takes a numpy.ndarray or a cupy.ndarray, not {type(values).__name__}"
     )
@@ -226,12 +227,8 @@ _DLPACK_CPU, _DLPACK_CUDA, _DLPACK_PINNED = 1, 2, 3
 
 
 def waitall() -> None:
-    """Wait until everything that has been put on the current GPU is done; on the CPU there is
-    nothing to wait for.
-    """
-    import sys
-
-    if "cupy" in sys.modules:
+    """Wait until all work of the current GPU is done; with no GPU there is nothing to wait for."""
+    if "cupy" in sys.modules and num_gpus():
         import cupy
 
         cupy.cuda.Device().synchronize()
