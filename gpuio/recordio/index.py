@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import IndexFormatError, RecordFileNotFoundError
+from gpuio.progress import progress
 from gpuio.recordio.framing import walk
 from gpuio.recordio.storage import create, local_path, map_file
 
@@ -23,6 +25,9 @@ KeyType = Callable[[str], Any]
 # The text is read in pieces of so many bytes, so that a large index costs little more than its two
 # arrays.
 PIECE = 1 << 22
+
+# Records between two steps of the progress bar.
+BLOCK = 1 << 14
 
 
 class Index:
@@ -87,7 +92,15 @@ class Index:
         RecordError : the file is damaged; the text says where.
         """
         path = local_path(path)
-        offsets = np.fromiter(walk(map_file(path), path), np.int64)
+        data = map_file(path)
+        blocks, walked = [], 0
+        records = walk(data, path)
+        with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
+            while len(block := np.fromiter(islice(records, BLOCK), np.int64)):
+                blocks.append(block)
+                bar.update(int(block[-1]) - walked)
+                walked = int(block[-1])
+        offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
         return cls(np.arange(len(offsets), dtype=np.int64), offsets)
 
     def save(self, path: str | os.PathLike[str]) -> None:

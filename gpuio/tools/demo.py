@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuio.context import Context, as_context, cpu, gpu, num_gpus, require
 from gpuio.errors import ArgumentError
+from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.tools.im2rec import cpu_count, make_list, write_records
 from gpuio.tools.lists import EXTENSIONS, BadImage, list_image
-from gpuio.tools.progress import progress
 from gpuio.tools.samples import SOURCES, make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordFileNotFoundError
+from gpuio.progress import progress
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack, pack_img
 from gpuio.tools.lists import EXTENSIONS, BadImage, ListItem, Path, list_image, make_list, read_list
-from gpuio.tools.progress import progress
 
 __all__ = ["BadImage", "Packed", "im2rec", "make_list", "write_records"]
 

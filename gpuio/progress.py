@@ -11,13 +11,15 @@ DELAY = 2.0
 def progress(text: str, unit: str, total: int | None = None, delay: float = DELAY) -> Any:
     """A progress bar on stderr: a context manager whose ``update(n)`` adds n.
 
-    It appears only on a terminal, only after `delay` seconds, and goes away when it is closed.
+    It appears only on a terminal, only after `delay` seconds, and goes away when it is closed. The
+    unit "B", bytes, is shown as kB, MB and so on.
     """
     from tqdm import tqdm
 
     return tqdm(
         desc=text,
         unit=f" {unit}",
+        unit_scale=unit == "B",
         total=total,
         delay=delay,
         disable=None,  # where stderr is not a terminal
