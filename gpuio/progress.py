@@ -18,7 +18,7 @@ def progress(text: str, unit: str, total: int | None = None, delay: float = DELA
 
     return tqdm(
         desc=text,
-        unit=f" {unit}",
+        unit=unit if unit == "B" else f" {unit}",
         unit_scale=unit == "B",
         total=total,
         delay=delay,
