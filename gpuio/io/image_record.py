@@ -509,6 +509,8 @@ def _order(
     images = records.image_ordinals()
     if part.mode == "contiguous":
         images = contiguous(images, records, part)
+    if not len(records):
+        raise ArgumentError(f"{', '.join(records.paths)}: there are no records")
     if not len(images):
         raise ArgumentError(
             f"part {part.index} of {part.count} has no records; there are {len(records)} in all"

@@ -125,7 +125,8 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
             raise RecordError(
                 f"{path} at byte {offset}: expected a further part of a split record, found the "
                 "beginning of another "
-                f"(part kind {kind}); recover the readable records with 'gpuio repair {path}'"
+                f"(part kind {kind}); the file is damaged: get it anew, or read the records before "
+                "this one, which are whole"
             )
         pieces += [magic, data[begin:end]]
     return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
@@ -137,15 +138,16 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
     if offset < 0 or begin > len(data):
         raise RecordError(
             f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it "
-            f"is cut off (recover the whole records with 'gpuio repair {path}'), or an index of "
-            f"another file points here (rebuild it with 'gpuio index {path}')"
+            "is cut off (get it anew, or read the records before this one, which are whole), or an "
+            f"index of another file points here (rebuild it with 'gpuio index {path}')"
         )
     magic, word = HEADER.unpack_from(data, offset)
     if magic != MAGIC:
         raise RecordError(
             f"{path} at byte {offset}: magic {magic:#010x}, expected {MAGIC:#010x}; if an index "
             "points here, rebuild it "
-            f"with 'gpuio index {path}'; recover a damaged file with 'gpuio repair {path}'"
+            f"with 'gpuio index {path}'; else the file is damaged: get it anew, or read the "
+            "records before this one, which are whole"
         )
     length = word & LENGTH_MASK
     end = begin + length
@@ -153,7 +155,8 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
         raise RecordError(
             f"{path} at byte {offset}: the record needs {(length + 3) // 4 * 4} bytes, only "
             f"{len(data) - begin} are left: "
-            f"the file is cut off; recover the whole records with 'gpuio repair {path}'"
+            "the file is cut off: get it anew, or read the records before this one, which are "
+            "whole"
         )
     return word >> LENGTH_BITS, begin, end
 

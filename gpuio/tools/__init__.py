@@ -2,6 +2,7 @@
 
 from gpuio.tools.demo import demo
 from gpuio.tools.im2rec import im2rec, make_list, write_records
+from gpuio.tools.index import index
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 
@@ -10,6 +11,7 @@ __all__ = [
     "demo",
     "denormalise",
     "im2rec",
+    "index",
     "make_list",
     "make_samples",
     "write_records",

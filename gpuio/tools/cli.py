@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from gpuio.errors import Error
 from gpuio.tools.demo import add_command as add_demo
 from gpuio.tools.im2rec import add_command as add_im2rec
+from gpuio.tools.index import add_command as add_index
 from gpuio.version import VERSION
 
 # Exit statuses; 1, from a command, means: done, but some of the input had to be left out.
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_demo(commands)
     add_im2rec(commands)
+    add_index(commands)
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))

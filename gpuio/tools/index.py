@@ -1,0 +1,55 @@
+"""The index of a record file, made anew from the file itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from gpuio.recordio import Index
+from gpuio.recordio.storage import Path, local_path
+
+
+def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
+    """Write the index of a record file by walking over its records; their keys are 0, 1, 2, …
+
+    An older index is replaced only when the new one is complete.
+
+    Parameters
+    ----------
+    rec : the record file
+    idx : the index; None: beside the file, with the ending .idx
+
+    Returns
+    -------
+    path of the index, and how many records it lists
+
+    Raises
+    ------
+    RecordFileNotFoundError : there is no such file.
+    RecordError : it is damaged; the text says where.
+    """
+    path = os.path.splitext(local_path(rec))[0] + ".idx" if idx is None else local_path(idx)
+    built = Index.build(rec)
+    built.save(f"{path}.part")
+    os.replace(f"{path}.part", path)
+    return path, len(built)
+
+
+def add_command(commands: Any) -> None:
+    """Add ``index`` to the commands of `gpuio.tools.cli`."""
+    parser = commands.add_parser(
+        "index",
+        help="make the index of a record file anew",
+        description="Walk over the records of FILE.rec and write FILE.idx. The keys are 0, 1, 2, …",
+        epilog="example: gpuio index train.rec",
+    )
+    parser.set_defaults(run=_command)
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("--idx", metavar="FILE", help="the index; default: beside the record file")
+
+
+def _command(args: argparse.Namespace) -> int:
+    path, records = index(args.rec, args.idx)
+    print(f"{path}: {records:,} records")
+    return 0
