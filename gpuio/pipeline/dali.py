@@ -13,6 +13,7 @@ the host's decoder, which knows each record apart.
 from __future__ import annotations
 
 import collections
+import logging
 import queue
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
 # the one under its corner. Half an output pixel less, and a hair more against rounding, makes the
 # one into the other.
 CORNER, HAIR = 0.5, 1e-3
+
+log = logging.getLogger("gpuio")
 
 JPEG_START = (0xFF, 0xD8)
 JPEG_END = np.array([0xFF, 0xD9], np.uint8)
@@ -266,7 +269,7 @@ class DaliExecutor:
         self._types = _interpolation_types()
         self._half: CudaHalf | HostHalf = CudaHalf(output, ctx) if on_gpu else HostHalf(output)
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._primed = False
+        self._primed = self._warned = False
         self._generation = 0
         self._workers = Workers(1, "gpuio-dali")
         self._workers.submit(self._drive)
@@ -328,12 +331,14 @@ class DaliExecutor:
         try:
             try:
                 (images,) = self._pipe.share_outputs(self._half.stream)
+                if request.generation != self._generation:
+                    return  # nobody wants it any more
                 pixels = self._half.pixels(images)
                 self._check(pixels)
             except (RuntimeError, ValueError, TypeError) as error:
                 if not _decoder_failed(error):
                     raise Error(f"DALI failed: {error}") from error
-                pixels = self._half.upload(self._decode_on_host(work))
+                pixels = self._half.upload(self._decode_on_host(work, error))
             records = self._preparer.records
             settlement: Settlement = settle(work, records, self._policy)
             batch = None
@@ -351,9 +356,10 @@ class DaliExecutor:
         if pixels.shape[1:] != expected:
             raise DecodeError(f"decoders gave samples of {pixels.shape[1:]}, not {expected}")
 
-    def _decode_on_host(self, work: Work) -> NDArray[np.uint8]:
+    def _decode_on_host(self, work: Work, refusal: Exception) -> NDArray[np.uint8]:
         """Decode a batch that DALI refused, noting which records cannot be."""
         output = self._output
+        known = len(work.errors)
         pixels = np.zeros((len(work), output.height, output.width, output.channels), np.uint8)
         for row in range(len(work)):
             if row not in work.errors:
@@ -363,6 +369,13 @@ class DaliExecutor:
                     )
                 except DecodeError as error:
                     work.errors[row] = error
+        if len(work.errors) == known and not self._warned:
+            self._warned = True
+            log.warning(
+                "DALI refused a batch whose records can all be decoded on the host, where such "
+                "batches are now decoded, more slowly; DALI said: %s",
+                refusal,
+            )
         return pixels
 
 

@@ -1,9 +1,11 @@
 """What becomes of a record that cannot be used, under each policy and executor."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gpuio.errors import (
     DecodeError,
@@ -114,6 +116,21 @@ def test_an_epoch_without_a_good_record_is_an_error(tmp_path: Path, executor: st
         pytest.raises(Error, match="not one record of the epoch"),
     ):
         iterator.next()
+
+
+def test_what_only_the_host_decodes_is_decoded_there_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((40, 50, 3), 80, np.uint8)).save(file, "GIF")
+    files = write_records(tmp_path / "gif", [jpeg(0), file.getvalue()])
+    for _ in range(2):
+        with open_iter(**files, batch_size=2, **RUNS["dali"]) as iterator:
+            assert iterator.next().pad == 0
+            iterator.reset()
+            pixels = iterator.next().data[0].asnumpy()
+    np.testing.assert_array_equal(pixels[1], 80)
+    assert len(caplog.records) == 2 and "decoded on the host" in caplog.text
 
 
 def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(broken: dict[str, Path]) -> None:

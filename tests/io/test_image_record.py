@@ -269,6 +269,12 @@ def test_bad_arguments(changes: dict[str, Any], kind: type[Exception], words: st
     assert not gpuio_threads()
 
 
+def test_a_file_without_records(tmp_path: Path) -> None:
+    (tmp_path / "empty.rec").touch()
+    with pytest.raises(ArgumentError, match=r"empty\.rec: there are no records"):
+        open_iter(path_imgrec=tmp_path / "empty.rec", path_imgidx=None)
+
+
 def test_mxnets_defaults_of_options_to_come_are_accepted() -> None:
     with open_iter(rotate=-1, pad=0, brightness=0, mean_img="", fill_value=255) as iterator:
         iterator.next()
