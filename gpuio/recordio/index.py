@@ -161,7 +161,8 @@ class Keys(Sequence[Any]):
         return key in Offsets(self._index)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self._index.keys, dtype, copy=copy)
+        keys = np.asarray(self._index.keys, dtype)
+        return keys.copy() if copy else keys
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

@@ -75,7 +75,10 @@ def test_executors_agree(name: str, other: str, kinds: dict[str, Path]) -> None:
         # OpenCV's bilinear weights have 11 bits, DALI's are floats: one level. Pillow rounds
         # between its two passes: up to three. CMYK is converted to RGB with another rounding: one
         # more.
+        # A window off the pixel grid goes through warpAffine, which in OpenCV 4 is coarser: two.
         tolerance = Tolerance(3, 0.3) if "antialias" in name else Tolerance(1, 0.2)
+        if name == "resize and resized crop":
+            tolerance = Tolerance(2, 0.3)
         if kind == "cmyk":
             tolerance = Tolerance(tolerance.largest + 1, 1.6)
         if other == "gpu":
