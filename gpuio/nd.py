@@ -211,6 +211,8 @@ def from_dlpack(values: Any) -> NDArray:
         raise ArgumentError(
             f"from_dlpack takes an object with __dlpack__, not {type(values).__name__}"
         )
+    if isinstance(values, np.ndarray):  # NumPy refuses to export a read-only one
+        return wrap(values)
     kind, number = values.__dlpack_device__()
     if kind in (_DLPACK_CPU, _DLPACK_PINNED):
         return wrap(np.from_dlpack(values))
