@@ -8,11 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import gpuio as mx
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+# A busy machine is no reason to fail.
+settings.register_profile("gpuio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gpuio")
+
 REQUIRE_GPU = os.environ.get("GPUIO_REQUIRE_GPU") == "1"
 
 

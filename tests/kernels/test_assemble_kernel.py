@@ -148,7 +148,7 @@ def test_agrees_at_the_edges_of_its_range(cupy, dtype):
     agree(pixels, dtype, "NCHW", matrix=halves)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_agrees_on_anything(library, data):
     draw = data.draw

@@ -22,7 +22,7 @@ def batches(order: Order, count: int, position: int = 0) -> list[tuple[list[int]
 
 
 @given(st.integers(1, 3000), st.integers(-(2**63), 2**64), st.integers(0, 2**40))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_permute_is_a_permutation(size: int, seed: int, epoch: int) -> None:
     everything = permute(np.arange(size), size, seed, epoch)
     np.testing.assert_array_equal(np.sort(everything), np.arange(size))
@@ -102,7 +102,6 @@ SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 20), st.integers(1, 4))
 
 
 @given(SHAPES, st.sampled_from(ENDINGS), st.booleans())
-@settings(deadline=None)
 def test_epochs_end_where_batches_says(
     shape: tuple[int, int, int], ending: str, shuffle: bool
 ) -> None:
@@ -126,7 +125,6 @@ def test_epochs_end_where_batches_says(
 
 
 @given(SHAPES, st.sampled_from(["wrap", "pad"]))
-@settings(deadline=None)
 def test_an_epoch_shows_each_record_once(shape: tuple[int, int, int], ending: str) -> None:
     """Rows that are not padding, over all ranks: each record once an epoch of records."""
     size, batch_size, world = shape

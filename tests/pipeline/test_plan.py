@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
@@ -43,7 +43,6 @@ def test_a_small_picture_is_enlarged_first() -> None:
 
 
 @given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.booleans(), st.integers(0, 9))
-@settings(deadline=None)
 def test_windows_lie_within_the_picture(size: tuple[int, int], rand_crop: bool, seed: int) -> None:
     for augment in (
         Augment(33, 47, rand_crop=rand_crop),
