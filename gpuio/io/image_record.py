@@ -13,9 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, Error, StateError
+from gpuio.errors import ArgumentError, Error
 from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.iterator import DataIter
 from gpuio.io.options import (
     crop_ranges,
     ending_of,
@@ -26,17 +25,16 @@ from gpuio.io.options import (
     whole_number,
 )
 from gpuio.io.partition import Part, contiguous, resolve_parts
+from gpuio.io.stream_iter import StreamIter
 from gpuio.pipeline.assemble import HostAssembler, Output
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
 from gpuio.pipeline.loader import Executor, Loader
 from gpuio.pipeline.order import Order
 from gpuio.pipeline.plan import Augment
-from gpuio.pipeline.work import POLICIES, BadRecord, Preparer
+from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer
 from gpuio.recordio import RecordSet
 
 Path = str | os.PathLike[str]
-
-STATE_VERSION = 1
 
 # Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
 GRAPH_DEPTH = 2
@@ -44,7 +42,7 @@ GRAPH_DEPTH = 2
 log = logging.getLogger("gpuio")
 
 
-class ImageRecordIter(DataIter):
+class ImageRecordIter(StreamIter[Loaded]):
     """Batches of decoded, cropped and normalised images from record files, on the CPU or on a GPU.
 
     Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and
@@ -278,15 +276,14 @@ class ImageRecordIter(DataIter):
             raise
         self._part = part
         self._loader = Loader(order, runner, max(ahead, GRAPH_DEPTH))
-        self._start = self._epoch = self._handed = 0
-        self._ended = False
         self._label_width = label_width
         self._bad: dict[str, BadRecord] = {}
-        self._batch: DataBatch | None = None
-        self._provide_data = [
-            DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)
-        ]
-        self._provide_label = [DataDesc(label_name, self._labels_shape(), np.float32)]
+        self._useful = False  # whether any record of this epoch could be used
+        self._draw_from(
+            self._loader,
+            [DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)],
+            [DataDesc(label_name, self._labels_shape(), np.float32)],
+        )
         if verbose:
             log.info(
                 "%s: %d records, %d in this part, on %s",
@@ -297,183 +294,49 @@ class ImageRecordIter(DataIter):
             )
 
     @property
-    def provide_data(self) -> list[DataDesc]:
-        """One description: the images."""
-        return self._provide_data
-
-    @property
-    def provide_label(self) -> list[DataDesc]:
-        """One description: the labels."""
-        return self._provide_label
-
-    @property
     def bad_records(self) -> list[BadRecord]:
         """The records that `on_error` left out or replaced so far, in the order in which they
         came.
         """
         return list(self._bad.values())
 
-    @property
-    def epoch(self) -> int:
-        """The number of the current epoch, from 0; after the last batch of one it is still that
-        epoch's.
-        """
-        return self._epoch
-
     def __len__(self) -> int:
         """Batches in the current epoch. With round_batch it can differ by one from epoch to
         epoch.
         """
-        return self._loader.order.batches(self._start)
-
-    def next(self) -> DataBatch:
-        """The next batch.
-
-        Returns
-        -------
-        DataBatch : `data` one NDArray as `provide_data` says, `label` one float32 NDArray, both on
-            `ctx`; `pad`, the rows at the end that only fill the batch; `index`, uint64
-            (batch_size,) on the host, the records' keys
-
-        Raises
-        ------
-        StopIteration : the epoch has ended; `reset` begins the next.
-        DecodeError, RecordError : under on_error="raise", a record cannot be used; the text says
-            which and why.
-        """
-        while not self._ended:
-            take, loaded = self._loader.next()
-            self._ended = take.last
-            for bad in loaded.bad:
-                self._bad.setdefault(bad.place, bad)
-            if loaded.data is not None:
-                self._handed += 1
-                label = loaded.label.reshape(self._labels_shape())
-                self._batch = DataBatch(
-                    [nd.wrap(loaded.data)], [nd.array(label, ctx=self._ctx)], loaded.pad, loaded.key
-                )
-                return self._batch
-            if self._ended and not self._handed:
-                first = loaded.bad[0]
-                raise Error(
-                    f"not one record of the epoch could be used; {first.place}: {first.reason}"
-                )
-        self._batch = None
-        raise StopIteration
-
-    def iter_next(self) -> bool:
-        """Move to the next batch, which `getdata` and its like then describe; False where the epoch
-        has ended.
-        """
-        try:
-            self.next()
-        except StopIteration:
-            return False
-        return True
-
-    def getdata(self) -> list[Any]:
-        """The current batch's images."""
-        return list(self._current().data or ())
-
-    def getlabel(self) -> list[Any]:
-        """The current batch's labels."""
-        return list(self._current().label or ())
-
-    def getpad(self) -> int:
-        """The current batch's number of rows that only fill it."""
-        return self._current().pad or 0
-
-    def getindex(self) -> NDArray[np.uint64]:
-        """The current batch's record keys."""
-        index: NDArray[np.uint64] = self._current().index
-        return index
-
-    def reset(self) -> None:
-        """Begin the next epoch.
-
-        After the end of an epoch that is where the stream goes on. In the middle of one, its rest
-        is dropped and the next begins with its first record. At the beginning of one there is
-        nothing to do.
-        """
-        position = self._loader.position
-        if not self._ended and position != self._start:
-            position = self._loader.order.restart(position)
-            self._loader.seek(position)
-        self._begin(position)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is: what has been handed out counts, what has been made ahead does
-        not.
-
-        Returns
-        -------
-        dict that JSON can hold; `load_state_dict` of an iterator with the same arguments goes on
-        from there
-        """
-        return {
-            "version": STATE_VERSION,
-            **self._identity(),
-            "position": self._loader.position,
-            "start": self._start,
-            "ended": self._ended,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was when it gave `state`; the next batch is bit for bit the one
-        it would have given.
-
-        Raises
-        ------
-        StateError : the state is not one of these, or comes from other data, another part, order or
-            seed.
-        """
-        try:
-            version = state["version"]
-            position, start, ended = (
-                int(state["position"]),
-                int(state["start"]),
-                bool(state["ended"]),
-            )
-            theirs = {name: state[name] for name in self._identity()}
-        except (KeyError, TypeError, ValueError) as error:
-            raise StateError(f"not a state of an ImageRecordIter: {error!r}") from error
-        if version != STATE_VERSION:
-            raise StateError(f"the state has version {version}, expected {STATE_VERSION}")
-        for name, mine in self._identity().items():
-            if theirs[name] != mine:
-                raise StateError(
-                    f"the state was saved with {name}={theirs[name]!r}, here it is {mine!r}; "
-                    "create the iterator with the arguments and files it was saved with"
-                )
-        if not 0 <= start <= position:
-            raise StateError(f"the state's position {position} does not follow its start {start}")
-        self._loader.seek(position)
-        self._begin(start)
-        self._ended = ended
-        self._handed = position - start
+        return self._loader.order.batches(self._loader.start)
 
     def close(self) -> None:
         """Stop what runs behind the caller and close the files. May be called twice."""
-        self._loader.close()
+        super().close()
         self._records.close()
 
-    def _begin(self, position: int) -> None:
-        """Enter the epoch that begins at `position`."""
-        self._start = position
-        self._ended = False
-        self._handed = 0
-        self._epoch = self._loader.order.epoch(position)
+    def _batch_of(self, drawn: Loaded) -> DataBatch | None:
+        for bad in drawn.bad:
+            self._bad.setdefault(bad.place, bad)
+        if drawn.data is not None:
+            self._useful = True
+            label = nd.array(drawn.label.reshape(self._labels_shape()), ctx=self._ctx)
+            return DataBatch([nd.wrap(drawn.data)], [label], drawn.pad, drawn.key)
+        if self._loader.ended and not self._useful:
+            first = drawn.bad[0]
+            raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")
+        return None
+
+    def reset(self) -> None:
+        """Begin the next epoch, as every iterator does."""
+        super().reset()
+        self._useful = False
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where an iterator was, as every iterator does."""
+        super().load_state_dict(state)
+        self._useful = self._loader.position > self._loader.start
 
     def _identity(self) -> dict[str, Any]:
-        """What a state must have in common with the iterator that loads it."""
-        order = self._loader.order
         return {
-            "kind": "ImageRecordIter",
             "data": self._records.fingerprint,
-            "records": order.size,
-            "shuffle": order.shuffle,
-            "seed": order.seed,
-            "last_batch_handle": order.ending,
+            **self._loader.order.identity(),
             "part": self._part.identity,
         }
 
@@ -481,11 +344,6 @@ class ImageRecordIter(DataIter):
         if self._label_width == 1:
             return (self.batch_size,)
         return (self.batch_size, self._label_width)
-
-    def _current(self) -> DataBatch:
-        if self._batch is None:
-            raise Error("there is no current batch; call next() or iter_next() first")
-        return self._batch
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):
@@ -532,7 +390,7 @@ def _executor(
     threads: int,
     ahead: int,
     hw_decoder_load: float,
-) -> Executor:
+) -> Executor[Loaded]:
     on_gpu = ctx.device_type == "gpu"
     name = name or ("dali" if on_gpu else "host")
     if name == "dali":

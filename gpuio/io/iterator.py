@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 class DataIter:
     """Base of the iterators, and of those that people write themselves.
 
-    A subclass gives either `next`, or `iter_next` with `getdata`, `getlabel`, `getpad` and
-    `getindex`; and `provide_data`, `provide_label` and `reset`. Iterating does not reset: call
-    `reset` between epochs.
+    A subclass gives `next` (or ``__next__``), or `iter_next` with `getdata`, `getlabel`, `getpad`
+    and `getindex`; and `provide_data`, `provide_label` (DataDesc, or pairs of name and shape) and
+    `reset`. With that it can be used wherever an iterator is taken. Iterating does not reset: call
+    `reset` between epochs. Where the rows can be numbered, `IndexedIter` does more with less.
 
     Parameters
     ----------
@@ -50,10 +51,14 @@ class DataIter:
     def next(self) -> DataBatch:
         """The next batch.
 
+        A subclass may give ``__next__`` instead, as Python's own iterators do.
+
         Raises
         ------
         StopIteration : the epoch has ended; `reset` begins the next.
         """
+        if type(self).__next__ is not DataIter.__next__:
+            return self.__next__()
         if self.iter_next():
             return DataBatch(
                 data=self.getdata(), label=self.getlabel(), pad=self.getpad(), index=self.getindex()

@@ -42,6 +42,8 @@ NOT_YET: dict[str, Any] = {
     "max_random_illumination": 0.0,
 }
 
+HANDLES = ("pad", "discard", "roll_over")
+
 
 def refuse_unknown(others: dict[str, Any], known: Iterable[str], kind: str) -> None:
     """Refuse arguments that an iterator does not have.
@@ -134,12 +136,17 @@ def crop_ranges(
     return {"area": area, "ratio": ratio}
 
 
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of several texts."""
+    if value not in choices:
+        raise ArgumentError(
+            f"{name} must be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}"
+        )
+    return str(value)
+
+
 def ending_of(round_batch: bool, last_batch_handle: str | None) -> str:
     """The order's name for what becomes of an incomplete last batch."""
     if last_batch_handle is None:
         return "wrap" if round_batch else "pad"
-    if last_batch_handle not in ("pad", "discard", "roll_over"):
-        raise ArgumentError(
-            f"last_batch_handle must be 'pad', 'discard' or 'roll_over', not {last_batch_handle!r}"
-        )
-    return last_batch_handle
+    return choice("last_batch_handle", last_batch_handle, HANDLES)

@@ -44,14 +44,45 @@ class HostHalf:
         """Nothing to do: nobody else writes to memory that is held."""
 
 
+class Keeper:
+    """Holds what was handed out on a GPU until the caller's work on it is done.
+
+    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it,
+    though the caller's kernels may still be queued, on a stream that the pool knows nothing of. So
+    each batch is also held here until the work that the caller had put on its current stream by the
+    time it asked for the next one is done.
+
+    Parameters
+    ----------
+    ctx : the GPU
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        import cupy
+
+        self._cupy = cupy
+        self._number = ctx.device_id
+        self._latest: Any = None
+        self._held: collections.deque[tuple[Any, Any]] = collections.deque()
+
+    def hand_over(self, batch: Any) -> None:
+        """Note that the caller now gets `batch`, and let go of the one before in its own time.
+
+        Called in the caller's thread.
+        """
+        with self._cupy.cuda.Device(self._number):
+            if self._latest is not None:
+                done = self._cupy.cuda.get_current_stream().record()
+                self._held.append((done, self._latest))
+            while self._held and self._held[0][0].done:
+                self._held.popleft()
+        self._latest = batch
+
+
 class CudaHalf:
     """What follows the graph on a GPU.
 
     Everything happens on one stream, and a batch is complete when it is handed out.
-
-    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it,
-    though the caller's kernels may still be queued. So each batch is also held here until the work
-    that the caller had put on its current stream by the time it asked for the next one is done.
     """
 
     def __init__(self, output: Output, ctx: Context) -> None:
@@ -62,8 +93,7 @@ class CudaHalf:
         self._assembler = CudaAssembler(output, ctx)
         with self._device():
             self.stream = cupy.cuda.Stream(non_blocking=True)
-        self._latest: Any = None
-        self._held: collections.deque[tuple[Any, Any]] = collections.deque()
+        self.hand_over = Keeper(ctx).hand_over
 
     def _device(self) -> Any:
         """A new one each time: it remembers what it was entered from, and two threads are here."""
@@ -88,13 +118,3 @@ class CudaHalf:
             batch = self._assembler(pixels, mirror, None, chosen, self.stream)
             self.stream.synchronize()
         return batch
-
-    def hand_over(self, batch: Any) -> None:
-        """Note that the caller now gets `batch`, and lets go of the one before in its own time."""
-        with self._device():
-            if self._latest is not None:
-                done = self._cupy.cuda.get_current_stream().record()
-                self._held.append((done, self._latest))
-            while self._held and self._held[0][0].done:
-                self._held.popleft()
-        self._latest = batch

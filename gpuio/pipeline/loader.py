@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import collections
-import os
 import weakref
 from concurrent.futures import CancelledError, Future
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from gpuio.errors import Error
 from gpuio.pipeline.order import Order, Take
-from gpuio.pipeline.work import Loaded
+from gpuio.pipeline.stream import CLOSED, Home, OrderedStream
+
+T = TypeVar("T")
 
 
-class Executor(Protocol):
-    """What runs plans: the host's thread pool or a DALI graph."""
+class Executor(Protocol[T]):
+    """What makes batches: the host's thread pool, a DALI graph, or a copy to the device."""
 
-    def submit(self, take: Take) -> Future[Loaded]:
+    def submit(self, take: Take) -> Future[T]:
         """Begin a batch."""
 
     def abandon(self) -> None:
         """Drop the batches that have been submitted so far."""
 
-    def hand_over(self, loaded: Loaded) -> None:
+    def hand_over(self, loaded: T) -> None:
         """Note that the caller now gets this batch."""
 
     def close(self) -> None:
         """Stop at once."""
 
 
-class Loader:
+class Loader(OrderedStream, Generic[T]):
     """Hands out the stream's batches one after another, and keeps the executor busy behind the
     caller.
 
@@ -44,18 +45,17 @@ class Loader:
     ahead : batches that the executor may have in hand while the caller works on one, at least 1
     """
 
-    def __init__(self, order: Order, executor: Executor, ahead: int) -> None:
-        self.order = order
-        self.position = 0
+    def __init__(self, order: Order, executor: Executor[T], ahead: int) -> None:
+        super().__init__(order)
         self._executor = executor
         self._ahead = ahead
-        self._in_flight: collections.deque[tuple[Take, Future[Loaded]]] = collections.deque()
+        self._in_flight: collections.deque[tuple[Take, Future[T]]] = collections.deque()
         self._asked = 0  # the position of the next batch to submit
-        self._process = os.getpid()
+        self._home = Home()
         self._close = weakref.finalize(self, executor.close)
 
-    def next(self) -> tuple[Take, Loaded]:
-        """The batch at `position`, which moves behind it.
+    def next(self) -> T | None:
+        """The batch at `position`, which moves behind it; None where the epoch has ended.
 
         Raises
         ------
@@ -63,9 +63,10 @@ class Loader:
             closed, or it was made by another process.
         """
         if not self._close.alive:
-            raise Error("the iterator is closed; create a new one")
-        if os.getpid() != self._process:
-            raise Error("the iterator belongs to another process; create one in each process")
+            raise Error(CLOSED)
+        self._home.check()
+        if self.ended:
+            return None
         while len(self._in_flight) < self._ahead:
             take = self.order.take(self._asked)
             self._in_flight.append((take, self._executor.submit(take)))
@@ -79,9 +80,9 @@ class Loader:
             self.seek(self.position)
             raise
         self._in_flight.popleft()
-        self.position = take.position
+        self.position, self.ended = take.position, take.last
         self._executor.hand_over(loaded)
-        return take, loaded
+        return loaded
 
     def seek(self, position: int) -> None:
         """Go on from another position; batches that were ahead are dropped."""
