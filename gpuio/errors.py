@@ -30,6 +30,14 @@ class IndexFormatError(RecordError, ValueError):
     """A line of an index is not a key, a tab and an offset."""
 
 
+class DataFileError(Error, ValueError):
+    """A file of numbers (CSV, LibSVM, MNIST) is damaged, or does not hold what it should."""
+
+
+class DataFileNotFoundError(DataFileError, FileNotFoundError):
+    """A file of numbers does not exist."""
+
+
 class DecodeError(Error, ValueError):
     """A record's payload is not an image that can be decoded."""
 

@@ -1,0 +1,190 @@
+"""CSVIter: batches of the rows of CSV files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from gpuio import nd
+from gpuio.context import Context, as_context, require
+from gpuio.errors import ArgumentError
+from gpuio.io.desc import DataDesc
+from gpuio.io.options import ending_of, switch, whole_number
+from gpuio.io.rows_iter import RowsIter
+from gpuio.text.csv import CsvParser
+from gpuio.text.files import Path, TextFiles
+from gpuio.text.rows import Columns, RowReader
+from gpuio.text.stream import TextStream
+
+DTYPES = ("float32", "int32", "int64")
+
+DELIMITER = re.compile(r'[^\w.+\-"\r\n\x80-\U0010ffff]', re.ASCII)
+
+
+class CSVIter(RowsIter):
+    """Batches of rows of CSV files, which may be larger than memory.
+
+    The files are read and parsed in blocks of some megabytes, in a thread. Names, defaults and
+    meanings are MXNet's.
+
+    A line holds numbers separated by `delimiter`. Blank lines, white space around numbers, a
+    delimiter at the end of lines, quotes around numbers, CRLF, a byte order mark, a missing last
+    line end, ``nan``, ``inf`` and exponents are understood. Everything else is an error that names
+    file, line and column. Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are unpacked.
+
+    Parameters
+    ----------
+    data_csv : a file; several, as a sequence or joined by ";"; or a directory, all of whose files
+        are read
+    data_shape : the shape of one row; each line has as many numbers
+    batch_size : rows in a batch
+    label_csv : the same for labels, line for line; None (or MXNet's "NULL"): labels are 0
+    label_shape : the shape of one row's label
+    round_batch : an incomplete last batch is filled with the next epoch's first rows, and that
+        epoch goes on after them; if False, it is filled with the files' first rows, and each epoch
+        begins with the first row. `pad` counts them
+    last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the
+        incomplete batch, or "roll_over": it becomes the beginning of the next epoch's first batch
+    dtype : "float32" (None means that), "int32" or "int64", for data and labels
+    delimiter : one character
+    skip_header : lines to leave out at the beginning of each file; True: one
+    prefetch_buffer : batches made ahead of the caller in a thread; 0: none, and no thread
+    ctx : the device; None: the current context. On a GPU batches arrive through pinned memory
+    data_name, label_name : the arrays' names
+
+    Attributes
+    ----------
+    provide_data : one DataDesc: (batch_size, *data_shape)
+    provide_label : one DataDesc: (batch_size,), or (batch_size, *label_shape)
+
+    Raises
+    ------
+    ArgumentError : a value is out of range.
+    DataFileError, DataFileNotFoundError : a file is missing, has no rows, or cannot be parsed. What
+        is found later is raised by `next`, at the batch where it is found.
+    ContextError : the device is not there.
+
+    Examples
+    --------
+    >>> train = CSVIter(
+    ...     data_csv="train.csv", data_shape=(100,), label_csv="labels.csv", batch_size=256
+    ... )
+    """
+
+    def __init__(
+        self,
+        *,
+        data_csv: Path | Sequence[Path],
+        data_shape: Sequence[int] | int,
+        batch_size: int,
+        label_csv: Path | Sequence[Path] | None = None,
+        label_shape: Sequence[int] | int = (1,),
+        round_batch: bool = True,
+        last_batch_handle: str | None = None,
+        dtype: DTypeLike | None = None,
+        delimiter: str = ",",
+        skip_header: int | bool = 0,
+        prefetch_buffer: int = 4,
+        ctx: Context | str | None = None,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+    ) -> None:
+        super().__init__(whole_number("batch_size", batch_size, 1))
+        shape = row_shape("data_shape", data_shape)
+        labels = row_shape("label_shape", label_shape)
+        kind = _dtype(dtype)
+        if not isinstance(delimiter, str) or not DELIMITER.fullmatch(delimiter):
+            raise ArgumentError(
+                "delimiter must be one ASCII character that numbers, quotes and line ends do not "
+                f"have, such as ',', ';' or '\\t', not {delimiter!r}"
+            )
+        ending = ending_of(switch("round_batch", round_batch), last_batch_handle)
+        ahead = whole_number("prefetch_buffer", prefetch_buffer, 0)
+        header = whole_number("skip_header", int(skip_header), 0)
+        home = as_context(ctx)
+        require(home)
+        if label_csv in (None, "NULL"):
+            labels = (1,)
+            sources = [("data_csv", data_csv, shape)]
+        else:
+            sources = [("data_csv", data_csv, shape), ("label_csv", label_csv, labels)]
+        readers = [
+            RowReader(
+                TextFiles(uri, name, header),
+                _Parse(CsvParser(prod(row), kind, delimiter)),
+            )
+            for name, uri, row in sources
+        ]
+        scalar = labels == (1,)
+        stream = TextStream(
+            readers,
+            [name for name, _, _ in sources],
+            _Compose(shape, () if scalar else labels, kind),
+            self.batch_size,
+            ending,
+        )
+        self._fingerprint = [reader.files.fingerprint() for reader in readers]
+        self._ending = ending
+        self._draw_rows(
+            stream,
+            home,
+            [DataDesc(data_name, (self.batch_size, *shape), kind.type)],
+            [DataDesc(label_name, (self.batch_size, *(() if scalar else labels)), kind.type)],
+            ahead=ahead,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        return {"data": self._fingerprint, "last_batch_handle": self._ending}
+
+
+class _Parse:
+    """Parses a block into one column: its rows."""
+
+    def __init__(self, parser: CsvParser) -> None:
+        self._parser = parser
+
+    def __call__(self, text: bytes) -> Columns:
+        return (self._parser(text),)
+
+
+class _Compose:
+    """Shapes the rows of the data file, and of the label file if there is one."""
+
+    def __init__(
+        self, data_shape: tuple[int, ...], label_shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._data_shape = data_shape
+        self._label_shape = label_shape
+        self._dtype = dtype
+
+    def __call__(self, columns: Columns) -> tuple[list[Any], list[Any]]:
+        data, *label = columns
+        count = len(data)
+        if label:
+            found = label[0].reshape(count, *self._label_shape)
+        else:
+            found = np.zeros((count, *self._label_shape), self._dtype)
+        return [nd.wrap(data.reshape(count, *self._data_shape))], [nd.wrap(found)]
+
+
+def row_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """The shape of one row."""
+    sides = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not sides:
+        raise ArgumentError(f"{name} must have at least one axis, such as (100,)")
+    return tuple(whole_number(name, side, 1) for side in sides)
+
+
+def _dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+    try:
+        kind = np.dtype(np.float32 if dtype is None else dtype)
+    except TypeError:
+        kind = None
+    if kind is None or kind.name not in DTYPES:
+        raise ArgumentError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    return kind

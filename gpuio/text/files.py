@@ -1,0 +1,229 @@
+"""Text files as blocks of whole lines, in bounded memory."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, NamedTuple, cast
+
+from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError, UnsupportedError
+
+Path = str | os.PathLike[str]
+
+# Bytes read at once. Larger blocks parse no faster, smaller ones pay for each block's start.
+BLOCK = 8 << 20
+
+# A line longer than this is taken for a file that is no text.
+LONGEST_LINE = 256 << 20
+
+BOM = b"\xef\xbb\xbf"
+
+OPENERS: dict[str, Callable[[str], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
+class Block(NamedTuple):
+    """Some whole lines of a file.
+
+    Attributes
+    ----------
+    text : the lines; the file's last may lack its line end
+    file : which of the files
+    offset : where the block begins, in bytes of the (unpacked) file
+    """
+
+    text: bytes
+    file: int
+    offset: int
+
+
+class TextFiles:
+    """The lines of one text file or of several, one after another.
+
+    Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are unpacked. A byte order mark is passed
+    over.
+
+    Parameters
+    ----------
+    uri : a file; several, as a sequence or joined by ";"; or a directory, all of whose files are
+        read in the order of their names
+    what : the argument's name, for errors
+    skip_header : lines to leave out at the beginning of each file
+    part, parts : the bytes are cut into so many equal runs, and a line belongs to the run in which
+        it begins
+
+    Raises
+    ------
+    DataFileNotFoundError : there is no such file.
+    DataFileError : a file cannot be read.
+    UnsupportedError : packed files cannot be cut into parts, and remote ones cannot be read.
+    """
+
+    def __init__(
+        self,
+        uri: Path | Sequence[Path],
+        what: str,
+        skip_header: int = 0,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self.paths = _paths(uri, what)
+        self.begins = [_body(path, skip_header) for path in self.paths]
+        self._ends: list[int | None] = [None] * len(self.paths)
+        if parts > 1:
+            self._cut(part, parts)
+
+    @property
+    def start(self) -> tuple[int, int]:
+        """Where the first block begins: file and offset."""
+        return 0, self.begins[0]
+
+    def blocks(self, file: int, offset: int) -> Iterator[Block]:
+        """The blocks from a place on.
+
+        Raises
+        ------
+        DataFileError : a file cannot be read.
+        """
+        while file < len(self.paths):
+            path = self.paths[file]
+            try:
+                for text in _blocks(path, offset, self._ends[file]):
+                    yield Block(text, file, offset)
+                    offset += len(text)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                raise DataFileError(f"{path} cannot be read: {error}") from error
+            file += 1
+            if file < len(self.paths):
+                offset = self.begins[file]
+
+    def locate(self, block: Block, line: int) -> str:
+        """A line's file and number, from 1, as a text; `line` counts from 0 within the block."""
+        before = 0
+        for text in _blocks(self.paths[block.file], 0, block.offset):
+            before += text.count(b"\n")
+        return f"{self.paths[block.file]}, line {before + line + 1}"
+
+    def lines_before(self) -> int:
+        """How many lines that are not blank precede this part."""
+        count = 0
+        for path, end in zip(self.paths, self.begins, strict=True):
+            count += sum(
+                sum(1 for line in text.splitlines() if line.strip())
+                for text in _blocks(path, 0, end)
+            )
+        return count
+
+    def fingerprint(self) -> str:
+        """A text that tells data apart, for saved states: the files' sizes and beginnings."""
+        digest = hashlib.blake2b(digest_size=8)
+        for path, begin, end in zip(self.paths, self.begins, self._ends, strict=True):
+            with open(path, "rb") as file:
+                digest.update(file.read(1 << 16))
+            digest.update(f"{os.path.getsize(path)} {begin} {end}".encode())
+        return digest.hexdigest()
+
+    def _cut(self, part: int, parts: int) -> None:
+        """Keep the lines of one part."""
+        for path in self.paths:
+            if os.path.splitext(path)[1] in OPENERS:
+                raise UnsupportedError(
+                    f"{path}: a packed file cannot be cut into parts; unpack it first"
+                )
+        sizes = [os.path.getsize(path) for path in self.paths]
+        low, high = (sum(sizes) * number // parts for number in (part, part + 1))
+        first = 0
+        for file, (path, size) in enumerate(zip(self.paths, sizes, strict=True)):
+            self.begins[file], self._ends[file] = (
+                max(self.begins[file], _line_start(path, min(max(at - first, 0), size)))
+                for at in (low, high)
+            )
+            first += size
+
+
+def _paths(uri: Path | Sequence[Path], what: str) -> tuple[str, ...]:
+    if isinstance(uri, (str, os.PathLike)):
+        text = os.fspath(uri)
+        if not isinstance(text, str):
+            raise TypeError(f"{what} must be text or a path, not bytes")
+        names = [name for name in text.split(";") if name]
+    elif isinstance(uri, Sequence):
+        names = [os.fspath(name) for name in uri]
+    else:
+        raise TypeError(f"{what} must be a path or several, not {type(uri).__name__}")
+    found: list[str] = []
+    for name in names:
+        path = name.removeprefix("file://")
+        if "://" in path:
+            raise UnsupportedError(
+                f"{what}: {name}: remote files are not offered yet; copy it to this machine first"
+            )
+        if os.path.isdir(path):
+            inside = (os.path.join(path, entry) for entry in sorted(os.listdir(path)))
+            found += [entry for entry in inside if os.path.isfile(entry)]
+        elif os.path.exists(path):
+            found.append(path)
+        else:
+            raise DataFileNotFoundError(f"{what}: {path} does not exist")
+    if not found:
+        raise ArgumentError(f"{what}: {uri!r} names no file")
+    return tuple(found)
+
+
+def _open(path: str) -> IO[bytes]:
+    opener = OPENERS.get(os.path.splitext(path)[1])
+    return cast("IO[bytes]", opener(path) if opener else open(path, "rb", buffering=0))
+
+
+def _body(path: str, skip_header: int) -> int:
+    """Where the lines after the byte order mark and the header begin."""
+    try:
+        with open(path, "rb") if os.path.splitext(path)[1] not in OPENERS else _open(path) as file:
+            begin = len(BOM) if file.read(len(BOM)) == BOM else 0
+            file.seek(begin)
+            return begin + sum(len(file.readline()) for _ in range(skip_header))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataFileError(f"{path} cannot be read: {error}") from error
+
+
+def _line_start(path: str, offset: int) -> int:
+    """Where the first line begins that begins at `offset` or later."""
+    if offset == 0:
+        return 0
+    with open(path, "rb") as file:
+        file.seek(offset - 1)
+        return offset - 1 + len(file.readline())
+
+
+def _blocks(path: str, begin: int, end: int | None) -> Iterator[bytes]:
+    """The bytes from `begin` to `end`, cut at line ends."""
+    with _open(path) as file:
+        file.seek(begin)
+        left = end - begin if end is not None else None
+        rest = b""
+        while True:
+            chunk = file.read(BLOCK if left is None else min(BLOCK, left))
+            if not chunk:
+                break
+            if left is not None:
+                left -= len(chunk)
+            cut = chunk.rfind(b"\n") + 1
+            if cut:
+                yield rest + chunk[:cut]
+                rest = chunk[cut:]
+            else:
+                rest += chunk
+                if len(rest) > LONGEST_LINE:
+                    raise DataFileError(
+                        f"{path}: no line end in {LONGEST_LINE >> 20} MiB; is it a text file?"
+                    )
+        if rest:
+            yield rest
