@@ -8,7 +8,7 @@ from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordErr
 from gpuio.version import VERSION
 
 if TYPE_CHECKING:
-    from gpuio import context, io, nd, recordio, tools
+    from gpuio import context, io, jax, nd, recordio, rnn, tools, torch
 
 __version__ = VERSION
 
@@ -25,16 +25,19 @@ __all__ = [
     "current_context",
     "gpu",
     "io",
+    "jax",
     "nd",
     "num_gpus",
     "recordio",
+    "rnn",
     "tools",
+    "torch",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # OpenCV and its like take a while to import: a room is entered when it is first asked for.
-    if name in ("io", "nd", "recordio", "tools"):
+    if name in ("io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
         return import_module(f"gpuio.{name}")
     raise AttributeError(f"module 'gpuio' has no attribute {name!r}")
 

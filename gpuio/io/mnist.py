@@ -1,0 +1,181 @@
+"""MNISTIter: batches of the images of MNIST, or of others in its file format."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import math
+import os
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio import nd
+from gpuio.context import Context, as_context, require
+from gpuio.errors import DataFileError, DataFileNotFoundError
+from gpuio.io.desc import DataDesc
+from gpuio.io.options import switch, whole_number
+from gpuio.io.partition import resolve_parts
+from gpuio.io.rows_iter import OrderedRowsIter
+from gpuio.io.sources import ArraySource, Gather, Selection, fingerprint
+from gpuio.pipeline.order import Order
+
+Path = str | os.PathLike[str]
+
+# The first four bytes of an idx file: two zeros, the type (8: unsigned byte), the number of axes.
+IMAGES, LABELS = 2051, 2049
+
+GZIP = b"\x1f\x8b"
+
+log = logging.getLogger("gpuio")
+
+
+class MNISTIter(OrderedRowsIter):
+    """Batches of images in MNIST's file format, plain or packed with gzip.
+
+    The images stay in memory (on a GPU: there) as bytes; a batch's are divided by 256, as in MXNet.
+    An incomplete last batch is left out. Names, defaults and meanings are MXNet's, but with
+    `shuffle` each epoch has its own order.
+
+    Parameters
+    ----------
+    image, label : the files (idx3-ubyte, idx1-ubyte)
+    batch_size : images in a batch
+    shuffle : a new order of all images each epoch
+    flat : images as rows of numbers
+    seed : decides the order
+    silent : do not log what was opened
+    num_parts, part_index : the images are cut into so many parts, of which this one is read.
+        ``num_parts="auto"`` takes both from the launcher's variables, and gives each rank its slice
+        of every global batch
+    ctx : the device; None: the current context
+    data_name, label_name : the arrays' names
+
+    Attributes
+    ----------
+    provide_data : one DataDesc: float32 (batch_size, 1, height, width), or (batch_size, height *
+        width) with `flat`; values 0 to 255/256
+    provide_label : one DataDesc: float32 (batch_size,)
+
+    Raises
+    ------
+    DataFileError, DataFileNotFoundError : a file is missing, is none of these, is cut short, or
+        images and labels differ in number.
+    ArgumentError : a value is out of range, or there are fewer images than one batch holds.
+    ContextError : the device is not there.
+    """
+
+    def __init__(
+        self,
+        *,
+        image: Path = "./train-images-idx3-ubyte",
+        label: Path = "./train-labels-idx1-ubyte",
+        batch_size: int = 128,
+        shuffle: bool = True,
+        flat: bool = False,
+        seed: int = 0,
+        silent: bool = False,
+        num_parts: int | str = 1,
+        part_index: int = 0,
+        ctx: Context | str | None = None,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+    ) -> None:
+        super().__init__(whole_number("batch_size", batch_size, 1))
+        part = resolve_parts(num_parts, part_index, None)
+        shuffle = switch("shuffle", shuffle)
+        seed = whole_number("seed", seed)
+        home = as_context(ctx)
+        require(home)
+        images, labels = _read(image, IMAGES), _read(label, LABELS)
+        if len(images) != len(labels):
+            raise DataFileError(
+                f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
+            )
+        count, height, width = images.shape
+        shape = (height * width,) if switch("flat", flat) else (1, height, width)
+        rank, world = part.index, part.count
+        if part.mode == "contiguous":
+            first, last = (int(count / world * number) for number in (rank, rank + 1))
+            images, labels, rank, world = images[first:last], labels[first:last], 0, 1
+        order = Order(len(images), self.batch_size, shuffle, seed, "discard", rank, world)
+        pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(home)
+        numbers = ArraySource(label_name, nd.array(labels, home), 0)
+        self._part = part
+        self._draw_in_order(
+            order,
+            Gather([_Scaled(pixels)], [numbers]),
+            home,
+            [DataDesc(data_name, (self.batch_size, *shape), np.float32)],
+            [DataDesc(label_name, (self.batch_size,), np.float32)],
+            fingerprint=fingerprint([pixels, numbers]),
+            there=True,
+        )
+        if not switch("silent", silent):
+            log.info("%s: %d images, %d in this part, on %s", image, count, len(images), home)
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "part": self._part.identity}
+
+
+class _Scaled:
+    """Bytes as float32 numbers below 1, as a source.
+
+    Parameters
+    ----------
+    pixels : where the bytes come from
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, pixels: ArraySource) -> None:
+        self.name = pixels.name
+        self.shape = pixels.shape
+        self.axis = pixels.axis
+        self.context = pixels.context
+        self.nbytes = 4 * pixels.nbytes
+        self._pixels = pixels
+
+    def __getitem__(self, rows: Selection) -> Any:
+        found = self._pixels[rows]
+        # Its own type decides, not that of the number: float32 of bytes, in every NumPy.
+        return found.astype(np.float32) * np.float32(1 / 256)
+
+    def to(self, ctx: Context) -> _Scaled:
+        """The same rows on a device."""
+        return _Scaled(self._pixels.to(ctx))
+
+
+def _read(path: Path, magic: int) -> NDArray[np.uint8]:
+    """The contents of an idx file of bytes: (N,), or (N, height, width)."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        if content.startswith(GZIP):
+            content = gzip.decompress(content)
+    except FileNotFoundError as error:
+        raise DataFileNotFoundError(
+            f"{os.fspath(path)} does not exist; MNIST's files are train-images-idx3-ubyte, "
+            "train-labels-idx1-ubyte and their like, packed with gzip or not"
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataFileError(f"{os.fspath(path)} cannot be read: {error}") from error
+    axes = magic & 0xFF
+    begin = 4 * (axes + 1)
+    numbers = np.frombuffer(content[:begin], ">u4", len(content[:begin]) // 4).tolist()
+    if not numbers or numbers[0] != magic:
+        found = f"0x{numbers[0]:08x}" if numbers else "nothing"
+        kind = "images (idx3-ubyte)" if magic == IMAGES else "labels (idx1-ubyte)"
+        raise DataFileError(
+            f"{os.fspath(path)} begins with {found}, expected 0x{magic:08x}: it is no file of "
+            f"{kind}"
+        )
+    shape = numbers[1:]
+    if len(shape) < axes or len(content) != begin + math.prod(shape):
+        raise DataFileError(
+            f"{os.fspath(path)} has {len(content)} bytes, but its header speaks of "
+            f"{' x '.join(map(str, shape)) or 'no'} bytes after the first {begin}"
+        )
+    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)

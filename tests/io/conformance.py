@@ -1,0 +1,331 @@
+"""What every iterator keeps to, as tests that each inherits.
+
+A class gives `make`, which opens an iterator over ten rows in batches of four whose labels are the
+rows' numbers, and `variants`, the options to run everything with, named by what becomes of an
+epoch's last batch: "pad", "discard", "roll_over" or "wrap" (see `gpuio.pipeline.order`), and more
+after a space.
+"""
+
+import copy
+import gc
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+from gpuio.context import device_of
+from gpuio.errors import Error, StateError
+
+ROWS, BATCH = 10, 4
+EPOCHS = 4
+
+
+def parts_of(array: Any) -> list[np.ndarray]:
+    """The arrays of which an array consists, on the host."""
+    if hasattr(array, "indptr"):
+        return [mx.nd.wrap(part).asnumpy() for part in (array.data, array.indices, array.indptr)]
+    return [array.asnumpy()]
+
+
+def digest(batch: mx.io.DataBatch) -> str:
+    """A text that is the same for the same batch, bit for bit."""
+    hashed = hashlib.sha256()
+    for array in (*batch.data, *batch.label):
+        for part in parts_of(array):
+            hashed.update(f"{part.shape} {part.dtype}".encode())
+            hashed.update(np.ascontiguousarray(part).tobytes())
+    index = None if batch.index is None else batch.index.tolist()
+    return f"{batch.pad} {index} {batch.bucket_key} {hashed.hexdigest()}"
+
+
+def trace(iterator: mx.io.DataIter, count: int) -> list[str]:
+    """What the next calls of `next` give, with a reset after each epoch."""
+    found = []
+    for _ in range(count):
+        try:
+            found.append(digest(iterator.next()))
+        except StopIteration:
+            found.append("end")
+            iterator.reset()
+    return found
+
+
+def epochs(iterator: mx.io.DataIter, count: int) -> list[list[mx.io.DataBatch]]:
+    found = []
+    for _ in range(count):
+        found.append(list(iterator))
+        iterator.reset()
+    return found
+
+
+def gpuio_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("gpuio-")]
+
+
+def no_threads_left() -> bool:
+    deadline = time.monotonic() + 20
+    while gpuio_threads() and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    return not gpuio_threads()
+
+
+class Conformance:
+    """Tests for one kind of iterator."""
+
+    variants: dict[str, dict[str, Any]] = {"pad": {}}
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test with each variant."""
+        if "variant" in metafunc.fixturenames:
+            metafunc.parametrize("variant", list(self.variants))
+
+    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
+        """The numbers of a batch's rows."""
+        return batch.label[0].asnumpy().astype(int).tolist()
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        """Open an iterator; files that it needs are made in `folder`, the same each time."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def opened(self, tmp_path: Path, ctx: mx.Context, variant: str) -> Any:
+        """Opens one iterator after another; all are closed at the end."""
+        made: list[mx.io.DataIter] = []
+
+        def open_one() -> mx.io.DataIter:
+            made.append(self.make(tmp_path, ctx, **self.variants[variant]))
+            return made[-1]
+
+        yield open_one
+        for one in made:
+            one.close()
+
+    def test_every_row_comes_as_often_as_it_should(self, opened: Any, variant: str) -> None:
+        ending = variant.partition(" ")[0]
+        found = epochs(opened(), EPOCHS)
+        stream: list[int] = []
+        for batches in found:
+            pads = [batch.pad for batch in batches]
+            assert pads[:-1] == [0] * (len(pads) - 1)
+            rows = [row for batch in batches for row in self.rows_of(batch)]
+            proper = rows[: len(rows) - pads[-1]]
+            if ending == "pad":
+                assert sorted(proper) == list(range(ROWS)) and pads[-1] == 2
+                assert set(rows[len(proper) :]) <= set(proper)
+            elif ending == "discard":
+                assert len(set(proper)) == len(proper) == ROWS // BATCH * BATCH and not pads[-1]
+            elif ending == "roll_over":
+                assert not pads[-1]
+            stream += rows
+        if ending in ("wrap", "roll_over"):
+            assert len({len(batches) for batches in found}) == 2  # the last batch wanders
+            for first in range(0, len(stream) - ROWS + 1, ROWS):
+                assert sorted(stream[first : first + ROWS]) == list(range(ROWS))
+
+    def test_shuffled_epochs_differ_and_others_do_not(self, opened: Any, variant: str) -> None:
+        found = epochs(opened(), EPOCHS)
+        orders = [[row for batch in batches for row in self.rows_of(batch)] for batches in found]
+        if variant.partition(" ")[0] in ("wrap", "roll_over"):  # epochs begin where others end
+            stream = [row for order in orders for row in order]
+            orders = [stream[first : first + ROWS] for first in range(0, len(stream) - ROWS, ROWS)]
+        assert len(orders) > 2
+        assert len(set(map(str, orders))) == (len(orders) if "shuffled" in variant else 1)
+
+    @pytest.mark.parametrize("stop", range(5))
+    def test_reset_at_any_point_begins_the_next_epoch(
+        self, opened: Any, variant: str, stop: int
+    ) -> None:
+        iterator, other = opened(), opened()
+        for one in (iterator, other):
+            for _ in range(stop):
+                next(one, None)
+            one.reset()
+            one.reset()  # at the beginning of an epoch there is nothing to do
+        assert trace(iterator, 8) == trace(other, 8)
+        if stop == 1:  # in the middle of an epoch
+            third, fourth = opened(), opened()
+            third.next()
+            third.reset()
+            rows = [row for _ in range(2) for row in self.rows_of(third.next())]
+            assert len(set(rows)) == 2 * BATCH
+            if variant.partition(" ")[0] in ("pad", "discard"):
+                list(fourth)
+                fourth.reset()
+                assert rows == [row for _ in range(2) for row in self.rows_of(fourth.next())]
+
+    def test_after_the_end_there_is_nothing_until_reset(self, opened: Any) -> None:
+        iterator = opened()
+        list(iterator)
+        for _ in range(3):
+            with pytest.raises(StopIteration):
+                iterator.next()
+            assert not iterator.iter_next()
+        assert list(iterator) == []
+        iterator.reset()
+        assert iterator.next().data
+
+    def test_batches_are_as_described(self, opened: Any, ctx: mx.Context) -> None:
+        iterator = opened()
+        assert iterator.batch_size == BATCH
+        for batch in iterator:
+            for arrays, described in (
+                (batch.data, batch.provide_data or iterator.provide_data),
+                (batch.label, batch.provide_label or iterator.provide_label),
+            ):
+                assert [tuple(array.shape) for array in arrays] == [d.shape for d in described]
+                assert [array.dtype for array in arrays] == [np.dtype(d.dtype) for d in described]
+                for array in arrays:
+                    assert array.context == ctx == device_of(parts_on_device(array))
+
+    def test_index_tells_the_rows(self, opened: Any, variant: str) -> None:
+        key: dict[int, int] = {}
+        for batches in epochs(opened(), 2):
+            for batch in batches:
+                if batch.index is None:
+                    return
+                assert batch.index.shape == (BATCH,) and batch.index.dtype == np.uint64
+                for number, row in zip(batch.index.tolist(), self.rows_of(batch), strict=True):
+                    assert key.setdefault(row, number) == number
+        assert len(set(key.values())) == len(key)
+
+    def test_held_batches_stay_as_they_were(self, opened: Any) -> None:
+        iterator, held, seen = opened(), [], []
+        for _ in range(3):
+            for batch in iterator:
+                held.append(batch)
+                seen.append(digest(batch))
+            iterator.reset()
+        assert [digest(batch) for batch in held] == seen
+
+    def test_the_protocol_in_pieces_gives_the_same(self, opened: Any) -> None:
+        iterator, other = opened(), opened()
+        with pytest.raises(Error, match="no current batch"):
+            iterator.getdata()
+        for batch in other:
+            assert iterator.iter_next()
+            pieces = mx.io.DataBatch(
+                iterator.getdata(), iterator.getlabel(), iterator.getpad(), iterator.getindex()
+            )
+            pieces.bucket_key = batch.bucket_key
+            assert digest(pieces) == digest(batch)
+        assert not iterator.iter_next()
+
+    def test_a_state_resumes_at_any_point(self, opened: Any) -> None:
+        iterator, states, whole = opened(), [], []
+        for _ in range(9):
+            states.append(json.loads(json.dumps(iterator.state_dict())))
+            whole += trace(iterator, 1)
+        whole += trace(iterator, 5)
+        other = opened()
+        for stop in (4, 0, 8, 1, 3, 2):
+            other.load_state_dict(states[stop])
+            assert trace(other, 6) == whole[stop : stop + 6]
+
+    def test_a_state_resumes_in_a_new_process(
+        self, opened: Any, tmp_path: Path, ctx: mx.Context, variant: str
+    ) -> None:
+        iterator = opened()
+        trace(iterator, 2)
+        state = json.dumps(iterator.state_dict())
+        kind = type(self)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.io.resumed", f"{kind.__module__}:{kind.__name__}",
+             str(tmp_path), ctx.device_type, variant, state, "6"],
+            capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        assert done.stdout.splitlines() == trace(iterator, 6), done.stderr
+
+    def test_states_that_do_not_fit_are_refused(self, opened: Any) -> None:
+        iterator = opened()
+        state = iterator.state_dict()
+        before = trace(opened(), 3)
+        for wrong in (
+            {},
+            None,
+            {**state, "version": 0},
+            {**state, "kind": "other"},
+            {name: None for name in state},
+        ):
+            with pytest.raises(StateError):
+                iterator.load_state_dict(wrong)
+        assert trace(iterator, 3) == before
+
+    def test_pickles_go_on_where_they_were(self, opened: Any) -> None:
+        iterator = opened()
+        trace(iterator, 2)
+        with pickle.loads(pickle.dumps(iterator)) as again, copy.deepcopy(iterator) as another:
+            assert type(again) is type(iterator)
+            assert trace(again, 6) == trace(another, 6) == trace(iterator, 6)
+
+    def test_two_at_once_do_not_disturb_each_other(self, opened: Any) -> None:
+        alone = trace(opened(), 9)
+        first, second = opened(), opened()
+        mixed: tuple[list[str], list[str]] = ([], [])
+        for _ in range(9):
+            mixed[0].extend(trace(first, 1))
+            mixed[1].extend(trace(second, 1))
+        assert mixed == (alone, alone)
+
+    def test_close_ends_it(self, opened: Any) -> None:
+        iterator = opened()
+        iterator.next()
+        iterator.close()
+        iterator.close()
+        assert no_threads_left()
+        for use in (iterator.next, iterator.iter_next, lambda: next(iterator)):
+            with pytest.raises(Error, match="closed"):
+                use()
+
+    def test_it_is_a_context_manager(self, opened: Any) -> None:
+        with opened() as iterator:
+            iterator.next()
+        with pytest.raises(Error, match="closed"):
+            iterator.next()
+
+    def test_a_consumer_that_stops_early_leaves_no_thread(
+        self, tmp_path: Path, ctx: mx.Context, variant: str
+    ) -> None:
+        for _ in self.make(tmp_path, ctx, **self.variants[variant]):
+            break
+        assert no_threads_left()
+
+    def test_torch_gets_the_same(self, opened: Any) -> None:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+        import gpuio.torch
+
+        iterator = opened()
+        seen = list(gpuio.torch.loader(opened()))
+        batches = list(iterator)
+        assert len(seen) == len(batches)
+        for batch, (data, label) in zip(batches, seen, strict=True):
+            for arrays, tensors, described in (
+                (batch.data, data, iterator.provide_data),
+                (batch.label, label, iterator.provide_label),
+            ):
+                names = [desc.name for desc in described]
+                named = {names[0]: tensors} if len(names) == 1 else tensors
+                assert list(named) == names
+                for array, tensor in zip(arrays, named.values(), strict=True):
+                    assert tensor.is_cuda == (array.context.device_type == "gpu")
+                    dense = tensor.to_dense() if tensor.layout != torch_strided() else tensor
+                    np.testing.assert_array_equal(dense.cpu().numpy(), array.asnumpy())
+
+
+def torch_strided() -> Any:
+    import torch
+
+    return torch.strided
+
+
+def parts_on_device(array: Any) -> Any:
+    return array.data if hasattr(array, "indptr") else array

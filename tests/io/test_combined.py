@@ -1,0 +1,316 @@
+"""PrefetchingIter, ResizeIter and people's own iterators."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+from gpuio.errors import ArgumentError, Error
+from tests.io.conformance import no_threads_left, trace
+from tests.io.golden import arrays, assert_described, assert_epoch, tables
+
+
+class SimpleIter(mx.io.DataIter):
+    """The iterator of MXNet's tutorial: its own descriptions and `next`, and nothing else, not even
+    the base's constructor."""
+
+    def __init__(
+        self,
+        data_names: list[str],
+        data_shapes: list[tuple[int, ...]],
+        data_gen: list[Callable[[tuple[int, ...]], Any]],
+        label_names: list[str],
+        label_shapes: list[tuple[int, ...]],
+        label_gen: list[Callable[[tuple[int, ...]], Any]],
+        num_batches: int = 10,
+    ) -> None:
+        self._provide_data = list(zip(data_names, data_shapes, strict=True))
+        self._provide_label = list(zip(label_names, label_shapes, strict=True))
+        self.num_batches = num_batches
+        self.data_gen = data_gen
+        self.label_gen = label_gen
+        self.cur_batch = 0
+
+    def __iter__(self) -> Any:
+        return self
+
+    def reset(self) -> None:
+        self.cur_batch = 0
+
+    def __next__(self) -> mx.io.DataBatch:
+        return self.next()
+
+    @property
+    def provide_data(self) -> Any:
+        return self._provide_data
+
+    @property
+    def provide_label(self) -> Any:
+        return self._provide_label
+
+    def next(self) -> mx.io.DataBatch:
+        if self.cur_batch < self.num_batches:
+            self.cur_batch += 1
+            data = [
+                mx.nd.array(g(d[1])) for d, g in zip(self._provide_data, self.data_gen, strict=True)
+            ]
+            label = [
+                mx.nd.array(g(d[1]))
+                for d, g in zip(self._provide_label, self.label_gen, strict=True)
+            ]
+            return mx.io.DataBatch(data, label)
+        raise StopIteration
+
+
+def simple(batches: int = 4) -> SimpleIter:
+    count = iter(range(10**6))
+    return SimpleIter(
+        ["data"],
+        [(3, 2)],
+        [lambda shape: np.full(shape, next(count))],
+        ["softmax_label"],
+        [(3,)],
+        [lambda shape: np.arange(*shape)],
+        batches,
+    )
+
+
+class Bare(mx.io.DataIter):
+    """Only ``__next__``, as Python's own iterators; may fail or wait at one of its batches."""
+
+    provide_data = [("data", (2,))]  # type: ignore[assignment]
+    provide_label: Any = []
+
+    def __init__(
+        self, batches: int, fail_at: int = -1, wait: threading.Event | None = None
+    ) -> None:
+        super().__init__(2)
+        self.batches, self.fail_at, self.wait = batches, fail_at, wait
+        self.at = 0
+        self.closed = False
+
+    def reset(self) -> None:
+        self.at = 0
+
+    def __next__(self) -> mx.io.DataBatch:
+        if self.at == self.batches:
+            raise StopIteration
+        if self.at == self.fail_at:
+            raise ValueError("the source is broken")
+        if self.wait is not None:
+            self.wait.wait(20)
+        self.at += 1
+        return mx.io.DataBatch([mx.nd.array([self.at - 1] * 2)], [], 0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def firsts(iterator: mx.io.DataIter) -> list[int]:
+    return [int(batch.data[0].asnumpy().flat[0]) for batch in iterator]
+
+
+def test_golden_resize() -> None:
+    with mx.io.ResizeIter(mx.io.NDArrayIter(*tables(), 4), 5) as iterator:
+        assert iterator.batch_size == 4 and len(iterator) == 5
+        for epoch in range(2):
+            assert_epoch(list(iterator), arrays("resizeiter"), epoch)
+            iterator.reset()
+
+
+def test_golden_prefetching() -> None:
+    x, y = tables()
+    with mx.io.PrefetchingIter(
+        [mx.io.NDArrayIter(x, y, 4), mx.io.NDArrayIter(x + 1, y + 1, 4)],
+        rename_data=[{"data": "a"}, {"data": "b"}],
+        rename_label=[{"softmax_label": "la"}, {"softmax_label": "lb"}],
+    ) as iterator:
+        assert_described(iterator, "PrefetchingIter")
+        assert iterator.batch_size == 4
+        for epoch in range(2):
+            batches = list(iterator)
+            assert_epoch(batches, arrays("prefetching"), epoch)
+            assert batches[0].provide_data == iterator.provide_data
+            iterator.reset()
+
+
+def test_next_or_its_python_name_suffices() -> None:
+    bare = Bare(3)
+    assert bare.next().data[0].tolist() == [0, 0]
+    assert firsts(bare) == [1, 2]
+    assert firsts(simple()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("make", [simple, lambda: Bare(4)], ids=["next", "__next__"])
+def test_own_iterators_can_be_combined(make: Callable[[], mx.io.DataIter]) -> None:
+    with mx.io.PrefetchingIter(make()) as iterator:
+        assert [desc.name for desc in iterator.provide_data] == ["data"]
+        assert iterator.provide_data[0].layout == "NCHW"
+        assert len(list(iterator)) == 4
+        iterator.reset()
+        assert len(list(iterator)) == 4
+        with pytest.raises(NotImplementedError, match="cannot save its state"):
+            iterator.state_dict()
+    with mx.io.ResizeIter(make(), 10) as iterator:
+        assert len(list(iterator)) == 10
+        with pytest.raises(NotImplementedError, match="cannot save its state"):
+            iterator.state_dict()
+    with mx.io.PrefetchingIter([make(), mx.io.ResizeIter(make(), 4)]) as iterator:
+        assert [len(batch.data) for batch in iterator] == [2] * 4
+
+
+def test_own_iterators_reach_torch() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    import gpuio.torch
+
+    loader = gpuio.torch.loader(simple())
+    for _ in range(2):  # each loop is an epoch
+        seen = list(loader)
+        assert len(seen) == 4
+        assert all(data.shape == (3, 2) and label.tolist() == [0, 1, 2] for data, label in seen)
+        assert isinstance(seen[0].data, torch.Tensor)
+    with pytest.raises(TypeError):
+        len(loader)
+    assert [(data.tolist(), label) for data, label in gpuio.torch.loader(Bare(2))] == [
+        ([0, 0], None),
+        ([1, 1], None),
+    ]
+
+
+def test_errors_come_at_their_batch() -> None:
+    for depth in (1, 3):
+        with mx.io.PrefetchingIter(
+            [Bare(5), Bare(5, fail_at=2)], prefetch_buffer=depth
+        ) as iterator:
+            for number in range(2):
+                batch = iterator.next()
+                assert [array.tolist()[0] for array in batch.data] == [number, number]
+            with pytest.raises(ValueError, match="the source is broken"):
+                iterator.next()
+            with pytest.raises(Error, match="reset"):
+                iterator.next()  # the other iterator is a batch ahead by now
+            iterator.iters[1].fail_at = -1  # type: ignore[attr-defined]
+            iterator.reset()
+            assert firsts(iterator) == [0, 1, 2, 3, 4]
+
+
+def test_iterators_that_can_go_back_try_again() -> None:
+    class Flaky(mx.io.IndexedIter):
+        failures = 1
+
+        def load(self, rows: np.ndarray) -> Any:
+            if 4 in rows and self.failures:
+                self.failures -= 1
+                raise ValueError("the source is busy")
+            return rows
+
+    with mx.io.PrefetchingIter(
+        [Flaky(8, 2), mx.io.NDArrayIter(np.arange(8), batch_size=2)]
+    ) as iterator:
+        assert [iterator.next().data[0].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+        with pytest.raises(ValueError, match="busy"):
+            iterator.next()
+        batch = iterator.next()
+        assert batch.data[0].tolist() == batch.data[1].tolist() == [4, 5]
+
+
+def test_epochs_of_different_lengths_are_an_error() -> None:
+    for iterators in ([Bare(3), Bare(2)], [Bare(2), Bare(3)]):
+        with mx.io.PrefetchingIter(iterators) as iterator:
+            assert [iterator.next().data[0].tolist()[0] for _ in range(2)] == [0, 1]
+            with pytest.raises(Error, match=r"different lengths: number .* ended after 2 batches"):
+                iterator.next()
+
+
+def test_renaming() -> None:
+    iterators = [simple(), simple()]
+    with pytest.raises(KeyError, match="iterator 1 has 'data'"):
+        mx.io.PrefetchingIter(iterators, rename_data=[{"data": "a"}, {"date": "b"}])
+    with pytest.raises(ArgumentError, match="a dict for each of 2 iterators, not 1"):
+        mx.io.PrefetchingIter(iterators, rename_label=[{"softmax_label": "a"}])
+    described = mx.io.NDArrayIter(np.zeros((4, 2, 3)), layout="NTC")
+    with mx.io.PrefetchingIter(described, [{"data": "x"}]) as iterator:
+        assert iterator.provide_data[0].name == "x"
+        assert iterator.provide_data[0].layout == "NTC"  # MXNet lost it
+
+
+@pytest.mark.parametrize("wrong", [[], [5], 5], ids=str)
+def test_what_cannot_be_combined(wrong: Any) -> None:
+    with pytest.raises((ArgumentError, TypeError), match="iterator"):
+        mx.io.PrefetchingIter(wrong)
+
+
+def test_resize_can_leave_the_iterator_where_it_is() -> None:
+    with mx.io.ResizeIter(Bare(5), 3, reset_internal=False) as iterator:
+        assert firsts(iterator) == [0, 1, 2]
+        iterator.reset()
+        assert firsts(iterator) == [3, 4, 0]
+    with mx.io.ResizeIter(Bare(5), 3) as iterator:
+        for _ in range(2):
+            assert firsts(iterator) == [0, 1, 2]
+            iterator.reset()
+    with mx.io.ResizeIter(Bare(0), 3) as iterator, pytest.raises(Error, match="gives no batch"):
+        iterator.next()
+    with pytest.raises(ArgumentError, match="size must be at least 1"):
+        mx.io.ResizeIter(Bare(5), 0)
+
+
+def test_buckets_pass_through_resize() -> None:
+    sentences = mx.rnn.BucketSentenceIter([[1, 2]] * 4 + [[1, 2, 3]] * 4, 2)
+    with mx.io.ResizeIter(sentences, 3) as iterator:
+        assert iterator.default_bucket_key == 3 and iterator.batch_size == 2
+        assert {batch.bucket_key for batch in iterator} <= {2, 3}
+
+
+def test_closing_reaches_the_iterators_and_waits_for_them() -> None:
+    wait = threading.Event()
+    slow = Bare(5, wait=wait)
+    iterator = mx.io.PrefetchingIter([slow, Bare(5)])
+    drawing = threading.Thread(target=lambda: next(iterator, None), daemon=True)
+    drawing.start()
+    time.sleep(0.1)
+    threading.Timer(0.1, wait.set).start()
+    iterator.close()
+    assert slow.closed and no_threads_left()
+    drawing.join(20)
+    assert not drawing.is_alive()
+    iterator.close()
+    resized = mx.io.ResizeIter(slow := Bare(5), 3)
+    resized.close()
+    assert slow.closed
+
+
+def test_a_reset_does_not_depend_on_how_far_the_threads_are() -> None:
+    def seen(pause: float) -> list[str]:
+        inner = mx.io.NDArrayIter(np.arange(10), np.arange(10), 4, shuffle=True, seed=1)
+        with mx.io.PrefetchingIter(inner, prefetch_buffer=3) as iterator:
+            found = trace(iterator, 1)
+            time.sleep(pause)
+            iterator.reset()
+            return found + trace(iterator, 5)
+
+    assert seen(0) == seen(0.1)
+
+
+def test_images_and_sentences_together(tmp_path: Any) -> None:
+    from tests.io.records import jpeg, write_records
+
+    files = write_records(tmp_path / "x", [jpeg(number) for number in range(8)])
+    captions = np.arange(8 * 5).reshape(8, 5)
+    images = mx.io.ImageRecordIter(**files, data_shape=(3, 20, 20), batch_size=4)
+    words = mx.io.NDArrayIter({"caption": captions}, None, 4, dtype=None)
+    with mx.io.PrefetchingIter(
+        [images, words], rename_data=[{"data": "image"}, {"caption": "caption"}]
+    ) as pairs:
+        assert [desc.name for desc in pairs.provide_data] == ["image", "caption"]
+        for _ in range(2):
+            for batch in pairs:
+                image, caption = batch.data
+                assert image.shape == (4, 3, 20, 20) and caption.dtype == captions.dtype
+                rows = batch.label[0].asnumpy().astype(int)
+                np.testing.assert_array_equal(caption.asnumpy(), captions[rows])
+            pairs.reset()

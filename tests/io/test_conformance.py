@@ -1,0 +1,211 @@
+"""All iterators keep to the same: see conformance.py."""
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+from tests.io.conformance import BATCH, ROWS, Conformance
+from tests.io.records import jpeg, write_records
+
+HANDLES: dict[str, dict[str, Any]] = {
+    name: {"last_batch_handle": name} for name in ("pad", "discard", "roll_over")
+}
+SHUFFLED = {
+    f"{name} shuffled": {**options, "shuffle": True, "seed": 7} for name, options in HANDLES.items()
+}
+ROUND = {"wrap": {}, **HANDLES}
+NUMBERS = np.arange(ROWS)
+TABLE = np.random.default_rng(1).integers(-99, 99, (ROWS, 3)) / 4
+
+
+class TestNDArrayIter(Conformance):
+    variants = {**HANDLES, **SHUFFLED}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        return mx.io.NDArrayIter(TABLE, NUMBERS, BATCH, ctx=ctx, **options)
+
+
+class TestNDArrayIterOfMany(Conformance):
+    """Several arrays of several types."""
+
+    variants = {"pad": {}, "roll_over shuffled": SHUFFLED["roll_over shuffled"]}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        data = {"b": TABLE, "a": NUMBERS.astype(np.uint8), "c": TABLE.reshape(ROWS, 1, 3)}
+        return mx.io.NDArrayIter(data, [NUMBERS, -NUMBERS], BATCH, ctx=ctx, dtype=None, **options)
+
+
+class TestNDArrayIterStaged(TestNDArrayIter):
+    """Data that may not be on the GPU all at once; on the CPU that is as before."""
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        return super().make(folder, ctx, device_memory=0, **options)
+
+
+class TestNDArrayIterOfStored(TestNDArrayIter):
+    """Arrays that stay on disk."""
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        path = folder / "table.npy"
+        if not path.exists():
+            np.save(path, TABLE)
+        return mx.io.NDArrayIter(np.load(path, mmap_mode="r"), NUMBERS, BATCH, ctx=ctx, **options)
+
+
+class TestNDArrayIterOfSparse(TestNDArrayIter):
+    """CSR batches."""
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        matrix = mx.nd.sparse.csr_matrix(np.where(TABLE > 0, TABLE, 0))
+        return mx.io.NDArrayIter(matrix, NUMBERS, BATCH, ctx=ctx, **options)
+
+
+class TestCSVIter(Conformance):
+    variants = {**ROUND, "wrap here": {"prefetch_buffer": 0}, "pad 2": {"round_batch": False}}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        data, label = folder / "d.csv", folder / "l.csv.gz"
+        if not data.exists():
+            np.savetxt(data, TABLE, delimiter=",")
+            label.write_bytes(gzip.compress("".join(f"{n}\n" for n in NUMBERS).encode()))
+        return mx.io.CSVIter(
+            data_csv=data, data_shape=(3,), label_csv=label, batch_size=BATCH, ctx=ctx, **options
+        )
+
+
+class TestLibSVMIter(Conformance):
+    variants = {**ROUND, "wrap here": {"prefetch_buffer": 0}}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        data = folder / "d.svm"
+        if not data.exists():
+            lines = [
+                f"{n} " + " ".join(f"{c}:{v}" for c, v in enumerate(row) if v > 0)
+                for n, row in enumerate(TABLE)
+            ]
+            data.write_text("\n".join(lines))
+        return mx.io.LibSVMIter(
+            data_libsvm=data, data_shape=(3,), batch_size=BATCH, ctx=ctx, **options
+        )
+
+
+class TestMNISTIter(Conformance):
+    variants = {"discard": {"shuffle": False}, "discard shuffled": {"seed": 3, "flat": True}}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        image, label = folder / "images.gz", folder / "labels"
+        if not image.exists():
+            pixels = np.random.default_rng(0).integers(0, 256, (ROWS, 5, 4), np.uint8)
+            header = struct.pack(">4I", 2051, *pixels.shape)
+            image.write_bytes(gzip.compress(header + pixels.tobytes()))
+            numbers = NUMBERS.astype(np.uint8).tobytes()
+            label.write_bytes(struct.pack(">2I", 2049, ROWS) + numbers)
+        return mx.io.MNISTIter(image=image, label=label, batch_size=BATCH, ctx=ctx, **options)
+
+
+class TestImageRecordIter(Conformance):
+    variants = {
+        **ROUND,
+        "wrap shuffled": {"shuffle": True, "seed": 5, "rand_crop": True, "rand_mirror": True},
+    }
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
+        if not files["path_imgrec"].exists():
+            write_records(folder / "x", [jpeg(number) for number in range(ROWS)])
+        return mx.io.ImageRecordIter(
+            **files, data_shape=(3, 24, 28), batch_size=BATCH, ctx=ctx, **options
+        )
+
+
+class Rows(mx.io.IndexedIter):
+    """An iterator as users write them."""
+
+    fingerprint = "rows"
+
+    def load(self, rows: np.ndarray) -> Any:
+        return {"a": TABLE[rows], "b": NUMBERS[rows]}, NUMBERS[rows]
+
+
+class TestIndexedIter(Conformance):
+    variants = {
+        **HANDLES,
+        **SHUFFLED,
+        "pad ahead": {"prefetch_buffer": 2},
+        "pad shuffled ahead": {"prefetch_buffer": 2, "shuffle": True},
+    }
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        return Rows(ROWS, BATCH, ctx=ctx, **options)
+
+
+class TestResizeIter(Conformance):
+    variants = {"pad": {}, "pad shuffled": SHUFFLED["pad shuffled"]}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        return mx.io.ResizeIter(TestNDArrayIter().make(folder, ctx, **options), 3)
+
+
+class TestPrefetchingIter(Conformance):
+    variants = {"pad": {}, "discard": HANDLES["discard"], "pad deep": {"prefetch_buffer": 3}}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        handle = options.get("last_batch_handle", "pad")
+        return mx.io.PrefetchingIter(
+            [
+                TestNDArrayIter().make(folder, ctx, last_batch_handle=handle),
+                TestCSVIter().make(folder, ctx, last_batch_handle=handle),
+            ],
+            [{"data": "left"}, {"data": "right"}],
+            [{"softmax_label": "one"}, {"softmax_label": "two"}],
+            prefetch_buffer=options.get("prefetch_buffer", 1),
+        )
+
+
+class TestPrefetchingIterOfImages(Conformance):
+    """Images and sentences, combined."""
+
+    variants = {"pad": {}, "pad shuffled": {"shuffle": True, "seed": 3}}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        images = TestImageRecordIter().make(folder, ctx, round_batch=False, **options)
+        captions = mx.io.NDArrayIter({"caption": TABLE}, None, BATCH, ctx=ctx, **options)
+        return mx.io.PrefetchingIter([images, captions])
+
+
+class TestBucketSentenceIter(Conformance):
+    variants = {"discard shuffled": {"seed": 2}, "discard shuffled TN": {"layout": "TN", "seed": 4}}
+
+    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
+        time_major = batch.provide_data[0].layout == "TN"
+        data = batch.data[0].asnumpy().astype(int)
+        return (data[0] if time_major else data[:, 0]).tolist()
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        sentences = [[number, number + 50] for number in NUMBERS.tolist()]
+        return mx.rnn.BucketSentenceIter(sentences, BATCH, ctx=ctx, **options)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("kind", [TestMNISTIter, TestLibSVMIter, TestImageRecordIter])
+def test_parts_cover_the_whole(
+    kind: type[Conformance], parts: int, tmp_path: Path, ctx: mx.Context
+) -> None:
+    found: list[int] = []
+    options: dict[str, Any] = (
+        {"shuffle": False} if kind is TestMNISTIter else {"round_batch": False}
+    )
+    for part in range(parts):
+        made = kind().make(tmp_path, ctx, num_parts=parts, part_index=part, **options)
+        with made as iterator:
+            for batch in iterator:
+                found += batch.label[0].asnumpy()[: BATCH - batch.pad].astype(int).tolist()
+    if kind is TestMNISTIter:  # which leaves incomplete batches out
+        assert len(set(found)) == len(found) and set(found) <= set(range(ROWS))
+    else:
+        assert found == list(range(ROWS))
