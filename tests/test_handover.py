@@ -1,0 +1,203 @@
+"""Batches as PyTorch's and JAX's arrays."""
+
+import builtins
+import importlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+import gpuio.jax
+import gpuio.torch
+
+TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
+NUMBERS = np.arange(10, dtype=np.float32)
+
+
+@pytest.fixture(params=["torch", "jax"])
+def library(request: pytest.FixtureRequest) -> Any:
+    """gpuio's module for each library that is installed."""
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return importlib.import_module(f"gpuio.{request.param}")
+
+
+def iterator(**options: Any) -> mx.io.NDArrayIter:
+    return mx.io.NDArrayIter(TABLE, NUMBERS, 4, **options)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    return array.cpu().numpy() if hasattr(array, "cpu") else np.asarray(array)
+
+
+def test_pairs(library: Any, ctx: mx.Context) -> None:
+    loader = library.loader(iterator(ctx=ctx))
+    assert len(loader) == 3
+    for _ in range(2):
+        pads = []
+        for number, batch in enumerate(loader):
+            data, label = batch
+            assert data is batch.data and label is batch.label
+            rows = np.arange(4 * number, 4 * number + 4) % 10
+            np.testing.assert_array_equal(to_numpy(data), TABLE[rows])
+            np.testing.assert_array_equal(to_numpy(label), NUMBERS[rows])
+            pads.append(batch.pad)
+            assert batch.index is None and batch.bucket_key is None
+        assert pads == [0, 0, 2]
+
+
+def test_rows_that_only_fill_can_be_left_out(library: Any) -> None:
+    batches = list(library.loader(iterator(), drop_pad=True))
+    assert [len(batch.label) for batch in batches] == [4, 4, 2]
+    assert [batch.pad for batch in batches] == [0, 0, 0]
+
+    class Rows(mx.io.IndexedIter):
+        def load(self, rows: np.ndarray) -> Any:
+            return rows
+
+    (*_, last) = library.loader(Rows(5, 4), drop_pad=True)
+    assert last.index.tolist() == to_numpy(last.data).tolist() == [4] and last.label is None
+
+
+def test_names_are_kept(library: Any) -> None:
+    data = {"image": TABLE, "length": NUMBERS}
+    (first, *_) = library.loader(mx.io.NDArrayIter(data, [NUMBERS, -NUMBERS], 5))
+    assert list(first.data) == ["image", "length"]
+    assert list(first.label) == ["_0_softmax_label", "_1_softmax_label"]
+    np.testing.assert_array_equal(to_numpy(first.data["length"]), NUMBERS[:5])
+    inputs, label = next(iter(library.loader(mx.io.NDArrayIter(data, None, 5))))
+    assert label is None and set(inputs) == set(data)
+
+
+def test_sparse_batches(library: Any, ctx: mx.Context) -> None:
+    dense = np.where(TABLE % 2 == 0, TABLE, 0)
+    matrix = mx.nd.sparse.csr_matrix(dense)
+    for number, (data, label) in enumerate(
+        library.loader(mx.io.NDArrayIter(matrix, NUMBERS, 5, ctx=ctx))
+    ):
+        rows = slice(5 * number, 5 * number + 5)
+        found = data.to_dense() if hasattr(data, "to_dense") else data.todense()
+        np.testing.assert_array_equal(to_numpy(found), dense[rows])
+        np.testing.assert_array_equal(to_numpy(label), NUMBERS[rows])
+
+
+def test_each_loop_is_an_epoch(library: Any) -> None:
+    train = iterator(shuffle=True, seed=1)
+    loader = library.loader(train)
+    orders = [np.concatenate([to_numpy(label) for _, label in loader]).tolist() for _ in range(3)]
+    assert len(set(map(str, orders))) == 3
+    for _, label in loader:  # a loop that is broken off
+        first = to_numpy(label).tolist()
+        break
+    assert train.epoch == 3
+    again = [to_numpy(label).tolist() for _, label in loader]
+    assert train.epoch == 4 and len(again) == 3 and again[0] != first
+
+
+def test_a_state_goes_on_in_the_middle(library: Any) -> None:
+    loader = library.loader(iterator(shuffle=True, seed=1))
+    for _ in loader:
+        state = json.loads(json.dumps(loader.state_dict()))
+        break
+    rest = [to_numpy(label).tolist() for _, label in loader]  # a new epoch
+    loader.load_state_dict(state)
+    resumed = [to_numpy(label).tolist() for _, label in loader]
+    assert len(resumed) == 2 and len(rest) == 3
+    fresh = library.loader(iterator(shuffle=True, seed=1))
+    assert [to_numpy(label).tolist() for _, label in fresh][1:] == resumed
+    # A state from the very end of an epoch begins the next.
+    ended = fresh.state_dict()
+    other = library.loader(iterator(shuffle=True, seed=1))
+    other.load_state_dict(ended)
+    assert [to_numpy(label).tolist() for _, label in other] == rest
+
+
+def test_odd_memory(library: Any) -> None:
+    table = TABLE.copy()
+    table.flags.writeable = False
+    for source in (table, TABLE[::-1], TABLE[:, ::-1], np.asfortranarray(TABLE), TABLE[:, 1:]):
+        (first, *_) = library.loader(mx.io.NDArrayIter(source, batch_size=4))
+        np.testing.assert_array_equal(to_numpy(first.data), source[:4])
+
+
+def test_torch_copies_nothing(ctx: mx.Context) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    source = mx.nd.array(TABLE, ctx)
+    train = mx.io.NDArrayIter(source, NUMBERS, 4)
+    (data, _) = next(iter(gpuio.torch.loader(train)))
+    pointer = source.ctypes.data if ctx == mx.cpu() else source.data.ptr
+    assert data.data_ptr() == pointer and data.is_cuda == (ctx != mx.cpu())
+    assert data.dtype == torch.float32
+
+
+def test_jax_takes_aligned_memory_over(tmp_path: Any) -> None:
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    from tests.io.records import jpeg, write_records
+
+    files = write_records(tmp_path / "x", [jpeg(number) for number in range(4)])
+    with mx.io.ImageRecordIter(**files, data_shape=(3, 16, 16), batch_size=4) as images:
+        pixels = images.next().data[0]
+        images.reset()
+        loader = gpuio.jax.loader(images)
+        seen = [batch.data for batch in loader]
+    assert isinstance(seen[0], jax.Array)
+    np.testing.assert_array_equal(np.asarray(seen[0]), pixels)
+    aligned = np.frombuffer(bytearray(4 * 64 + 64), np.uint8)
+    aligned = aligned[-aligned.ctypes.data % 64 :][: 4 * 64].view(np.float32).reshape(4, 16)
+    (batch,) = gpuio.jax.loader(mx.io.NDArrayIter(aligned, batch_size=4))
+    assert batch.data.unsafe_buffer_pointer() == aligned.ctypes.data
+
+
+@pytest.mark.gpu
+def test_torchs_stream_waits_for_the_batch() -> None:
+    """Batches are right on a stream of PyTorch's own while earlier work keeps it busy."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    table = np.arange(64 * 100_000, dtype=np.float32).reshape(64, -1)
+    busy = torch.zeros(4000, 4000, device="cuda")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for options in ({"device_memory": 0}, {}):
+            for epoch in range(3):
+                sums = []
+                train = mx.io.NDArrayIter(table, batch_size=4, ctx="gpu", **options)
+                for data, _ in gpuio.torch.loader(train):
+                    busy = busy @ busy
+                    sums.append(data.double().sum())
+                    del data
+                found = torch.stack(sums).cpu().numpy()
+                expected = table.astype(np.float64).reshape(16, -1).sum(1)
+                np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=str(epoch))
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_what_is_missing_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(wanted: str, *rest: Any) -> Any:
+        if wanted.partition(".")[0] == name:
+            raise ImportError(f"No module named {wanted!r}")
+        return real(wanted, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    module = {"torch": gpuio.torch, "jax": gpuio.jax}[name]
+    with pytest.raises(ImportError, match="pip install"):
+        module.loader(iterator())
+
+
+def test_what_is_no_iterator(library: Any) -> None:
+    with pytest.raises(TypeError, match="takes an iterator, not list"):
+        library.loader([1, 2])
+    with pytest.raises(mx.MXNetError, match="drop_pad"):
+        library.loader(iterator(), drop_pad=5)
+
+
+def test_an_iterator_that_describes_other_than_it_gives(library: Any) -> None:
+    class Wrong(mx.io.DataIter):
+        provide_data: Any = [("a", (2,)), ("b", (2,))]
+        provide_label: Any = []
+
+        def next(self) -> mx.io.DataBatch:
+            return mx.io.DataBatch([mx.nd.zeros(2)])
+
+    with pytest.raises(mx.MXNetError, match="gave 1 arrays, and describes a, b"):
+        next(iter(library.loader(Wrong(2))))
