@@ -3,10 +3,7 @@ same run.
 
 Run it with ``make bench``. Two tasks, as people run them on ImageNet: *eval* (shorter side to 256,
 centre crop 224, mean and std, float32) and *train* (a random 8 to 100 % of the area, aspect 3/4 to
-4/3, to 224, mirror, mean and std). The contestants take turns in short rounds, and each round is
-measured in processor time of the whole process, because wall time on a shared machine says little;
-the figures are medians over the rounds. A round ends when what the contestant does ahead of its
-caller is done too, so that nobody works in another's time. The pictures are those of
+4/3, to 224, mirror, mean and std). See `measure` for how. The pictures are those of
 ``../shared/photos`` where there are any, else the sample photographs of ``gpuio demo``.
 
 DALI's own pipeline resizes with antialiasing, its default; `antialias=False`, which gives the
@@ -17,16 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gpuio.io import ImageRecordIter
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
+from tests.benchmarks.measure import measure
 
 MEAN = (123.68, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -136,48 +133,6 @@ def dali_run(
     return run
 
 
-def measure(contestants: dict[str, Run], batches: int, rounds: int) -> dict[str, dict[str, float]]:
-    """CPU-milliseconds and images per wall second of each contestant: median, least and most over
-    the rounds."""
-    for run in contestants.values():
-        run(max(4, batches // 2))  # caches, thread pools, buffers, and what is made ahead
-    _wait_until_idle()
-    cpu: dict[str, list[float]] = {name: [] for name in contestants}
-    wall: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            begun, cpu_begun = time.perf_counter(), _cpu_seconds()
-            images = run(batches)
-            ended = _wait_until_idle()
-            cpu[name].append((_cpu_seconds() - cpu_begun) / images * 1e3)
-            wall[name].append(images / (ended - begun))
-    return {
-        name: {
-            "cpu_ms": statistics.median(cpu[name]),
-            "cpu_ms_least": min(cpu[name]),
-            "cpu_ms_most": max(cpu[name]),
-            "images_per_second": statistics.median(wall[name]),
-        }
-        for name in contestants
-    }
-
-
-def _wait_until_idle(pause: float = 0.02) -> float:
-    """Wait until this process does nothing any more; when it began to do so, on the clock of
-    `perf_counter`."""
-    while True:
-        begun, used = time.perf_counter(), _cpu_seconds()
-        time.sleep(pause)
-        if _cpu_seconds() - used < pause / 10:
-            return begun
-
-
-def _cpu_seconds() -> float:
-    """User and system time of this process, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure, print a table, and give the figures back."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -195,19 +150,22 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             shape = (rec, idx, task, options.batch_size, options.threads)
             found = measure(
                 {
-                    "gpuio": gpuio_run(*shape),
-                    "DALI readers.mxnet": dali_run(*shape, antialias=True),
-                    "DALI, antialias=False": dali_run(*shape, antialias=False),
+                    name: partial(run, options.batches)
+                    for name, run in (
+                        ("gpuio", gpuio_run(*shape)),
+                        ("DALI readers.mxnet", dali_run(*shape, antialias=True)),
+                        ("DALI, antialias=False", dali_run(*shape, antialias=False)),
+                    )
                 },
-                options.batches,
                 options.rounds,
             )
-            ratio = found["DALI readers.mxnet"]["cpu_ms"] / found["gpuio"]["cpu_ms"]
-            figures[task] = {**found, "ratio": ratio, "bar": bar}
+            ratio = found["DALI readers.mxnet"].cpu / found["gpuio"].cpu
+            rows = {name: asdict(row) for name, row in found.items()}
+            figures[task] = {**rows, "ratio": ratio, "bar": bar}
             print(f"\n{task:24}CPU-ms per image        images/s (wall)")
             for name, row in found.items():
-                spread = f"[{row['cpu_ms_least']:.2f}-{row['cpu_ms_most']:.2f}]"
-                print(f"  {name:22}{row['cpu_ms']:.2f} {spread:18}{row['images_per_second']:8.0f}")
+                spread = f"[{row.least * 1e3:.2f}-{row.most * 1e3:.2f}]"
+                print(f"  {name:22}{row.cpu * 1e3:.2f} {spread:18}{row.per_second:8.0f}")
             print(f"  gpuio gives {ratio:.2f} times DALI's images per CPU-second (bar: {bar})")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
