@@ -17,7 +17,7 @@ from gpuio.errors import ArgumentError
 from gpuio.io.desc import DataBatch, DataDesc
 from gpuio.io.options import choice, whole_number
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.io.sources import ArraySource, fingerprint
+from gpuio.io.sources import ArraySource, fingerprint, on_device
 from gpuio.pipeline.order import Order, Take, permute
 from gpuio.pipeline.rows import Rows
 
@@ -201,11 +201,12 @@ class _Load:
         places = np.arange(first, first + self._batch_size, dtype=np.int64)
         order = take.order
         rows = permute(places, source.shape[0], order.seed, int(take.epoch[0]), bucket + 1)
-        both = source[rows]
-        data, label = both[:, :-1], both[:, 1:]
-        if self._layout == "TN":
-            data, label = data.T, label.T
-        return Rows([data.copy()], [label.copy()], 0)
+        with on_device(source.context):
+            both = source[rows]
+            data, label = both[:, :-1], both[:, 1:]
+            if self._layout == "TN":
+                data, label = data.T, label.T
+            return Rows([data.copy()], [label.copy()], 0)
 
 
 def _fill(

@@ -19,7 +19,7 @@ from gpuio.io.desc import DataDesc
 from gpuio.io.options import switch, whole_number
 from gpuio.io.partition import resolve_parts
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.io.sources import ArraySource, Gather, Selection, fingerprint
+from gpuio.io.sources import ArraySource, Gather, Selection, fingerprint, on_device
 from gpuio.pipeline.order import Order
 
 Path = str | os.PathLike[str]
@@ -139,9 +139,8 @@ class _Scaled:
         self._pixels = pixels
 
     def __getitem__(self, rows: Selection) -> Any:
-        found = self._pixels[rows]
-        # Its own type decides, not that of the number: float32 of bytes, in every NumPy.
-        return found.astype(np.float32) * np.float32(1 / 256)
+        with on_device(self.context):
+            return self._pixels[rows].astype(np.float32) * np.float32(1 / 256)
 
     def to(self, ctx: Context) -> _Scaled:
         """The same rows on a device."""

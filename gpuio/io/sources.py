@@ -4,6 +4,7 @@ arrays that stay on disk.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -78,14 +79,14 @@ class ArraySource:
     def __getitem__(self, rows: Selection) -> Any:
         if isinstance(rows, slice):
             return self._array[(*self._before, rows)] if self.axis else self._array[rows]
-        if self.context.device_type == "cpu":
-            return self._array.take(rows, self.axis)
-        with _device(self.context):
-            return nd.wrap(self._array.take(_numbers(rows), self.axis))
+        with on_device(self.context):
+            return nd.wrap(self._array.take(_numbers(rows, self.context), self.axis))
 
     def to(self, ctx: Context) -> ArraySource:
         """The same rows, all of them on a device."""
-        return ArraySource(self.name, self._array.as_in_context(ctx), self.axis)
+        array = self._array.as_in_context(ctx)
+        array.wait_to_read()  # whatever stream the batches are used on later
+        return ArraySource(self.name, array, self.axis)
 
 
 class CsrSource:
@@ -108,14 +109,14 @@ class CsrSource:
         self._matrix = matrix
 
     def __getitem__(self, rows: Selection) -> Any:
-        if isinstance(rows, slice) or self.context.device_type == "cpu":
-            return self._matrix[rows]
-        with _device(self.context):
-            return self._matrix[_numbers(rows)]
+        with on_device(self.context):
+            return self._matrix[rows if isinstance(rows, slice) else _numbers(rows, self.context)]
 
     def to(self, ctx: Context) -> CsrSource:
         """The same rows, all of them on a device."""
-        return CsrSource(self.name, self._matrix.as_in_context(ctx))
+        matrix = self._matrix.as_in_context(ctx)
+        matrix.wait_to_read()
+        return CsrSource(self.name, matrix)
 
 
 class StoredSource:
@@ -157,17 +158,23 @@ class StoredSource:
         for first in range(0, count, step):
             piece = slice(first, min(first + step, count))
             there[(*self._before, piece)] = self[piece].as_in_context(ctx)
+        there.wait_to_read()
         return ArraySource(self.name, there, self.axis)
 
 
-def _device(ctx: Context) -> Any:
+def on_device(ctx: Context) -> Any:
+    """A context in which CuPy works on this GPU; for the CPU, one that does nothing."""
+    if ctx.device_type == "cpu":
+        return contextlib.nullcontext()
     import cupy
 
     return cupy.cuda.Device(ctx.device_id)
 
 
-def _numbers(rows: NDArray[np.int64]) -> Any:
-    """Row numbers on the current GPU."""
+def _numbers(rows: NDArray[np.int64], ctx: Context) -> Any:
+    """Row numbers where the rows are."""
+    if ctx.device_type == "cpu":
+        return rows
     import cupy
 
     return cupy.asarray(rows)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
-from gpuio.context import Context
+from gpuio.context import Context, device_of
 from gpuio.pipeline.device import Keeper
 
 
@@ -78,10 +78,14 @@ class CudaCarrier:
         self._read: collections.deque[tuple[Any, list[Any]]] = collections.deque()
 
     def begin(self, rows: Rows) -> Rows:
-        """Queue the copy of a batch from the host. Arrays that are on the GPU stay as they are."""
+        """Queue the copy of a batch from the host. Arrays that are on the GPU stay as they are, and
+        are complete when what is now on the calling thread's current stream is done.
+        """
         while self._read and self._read[0][0].done:
             self._read.popleft()
         pinned: list[Any] = []
+        with self._device():
+            self._stream.wait_event(self._cupy.cuda.get_current_stream().record())
         with self._device(), self._stream:
             data = [self._copy(array, pinned) for array in rows.data]
             label = [self._copy(array, pinned) for array in rows.label]
@@ -103,7 +107,10 @@ class CudaCarrier:
     def _copy(self, array: Any, pinned: list[Any]) -> Any:
         import cupyx
 
-        if hasattr(array, "indptr"):
+        sparse_rows = hasattr(array, "indptr")
+        if device_of(array.data if sparse_rows else array).device_type == "gpu":
+            return array
+        if sparse_rows:
             import cupyx.scipy.sparse
 
             from gpuio.nd import sparse
