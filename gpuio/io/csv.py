@@ -5,28 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio import nd
-from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError
 from gpuio.io.desc import DataDesc
-from gpuio.io.options import ending_of, switch, whole_number
-from gpuio.io.rows_iter import RowsIter
+from gpuio.io.options import row_shape, whole_number
+from gpuio.io.text_iter import TextIter
 from gpuio.text.csv import CsvParser
 from gpuio.text.files import Path, TextFiles
 from gpuio.text.rows import Columns, RowReader
-from gpuio.text.stream import TextStream
+
+if TYPE_CHECKING:
+    from gpuio.context import Context
 
 DTYPES = ("float32", "int32", "int64")
 
 DELIMITER = re.compile(r'[^\w.+\-"\r\n\x80-\U0010ffff]', re.ASCII)
 
 
-class CSVIter(RowsIter):
+class CSVIter(TextIter):
     """Batches of rows of CSV files, which may be larger than memory.
 
     The files are read and parsed in blocks of some megabytes, in a thread. Names, defaults and
@@ -103,43 +104,26 @@ class CSVIter(RowsIter):
                 "delimiter must be one ASCII character that numbers, quotes and line ends do not "
                 f"have, such as ',', ';' or '\\t', not {delimiter!r}"
             )
-        ending = ending_of(switch("round_batch", round_batch), last_batch_handle)
-        ahead = whole_number("prefetch_buffer", prefetch_buffer, 0)
         header = whole_number("skip_header", int(skip_header), 0)
-        home = as_context(ctx)
-        require(home)
-        if label_csv in (None, "NULL"):
+        self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
+        sources = [("data_csv", data_csv, shape)]
+        if label_csv is None or label_csv == "NULL":
             labels = (1,)
-            sources = [("data_csv", data_csv, shape)]
         else:
-            sources = [("data_csv", data_csv, shape), ("label_csv", label_csv, labels)]
-        readers = [
-            RowReader(
-                TextFiles(uri, name, header),
-                _Parse(CsvParser(prod(row), kind, delimiter)),
+            sources.append(("label_csv", label_csv, labels))
+        readers = {
+            name: RowReader(
+                TextFiles(uri, name, header), _Parse(CsvParser(prod(row), kind, delimiter))
             )
             for name, uri, row in sources
-        ]
-        scalar = labels == (1,)
-        stream = TextStream(
+        }
+        label_row = () if labels == (1,) else labels
+        self._read_text(
             readers,
-            [name for name, _, _ in sources],
-            _Compose(shape, () if scalar else labels, kind),
-            self.batch_size,
-            ending,
+            _Compose(shape, label_row, kind),
+            DataDesc(data_name, (self.batch_size, *shape), kind.type),
+            DataDesc(label_name, (self.batch_size, *label_row), kind.type),
         )
-        self._fingerprint = [reader.files.fingerprint() for reader in readers]
-        self._ending = ending
-        self._draw_rows(
-            stream,
-            home,
-            [DataDesc(data_name, (self.batch_size, *shape), kind.type)],
-            [DataDesc(label_name, (self.batch_size, *(() if scalar else labels)), kind.type)],
-            ahead=ahead,
-        )
-
-    def _identity(self) -> dict[str, Any]:
-        return {"data": self._fingerprint, "last_batch_handle": self._ending}
 
 
 class _Parse:
@@ -170,14 +154,6 @@ class _Compose:
         else:
             found = np.zeros((count, *self._label_shape), self._dtype)
         return [nd.wrap(data.reshape(count, *self._data_shape))], [nd.wrap(found)]
-
-
-def row_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """The shape of one row."""
-    sides = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if not sides:
-        raise ArgumentError(f"{name} must have at least one axis, such as (100,)")
-    return tuple(whole_number(name, side, 1) for side in sides)
 
 
 def _dtype(dtype: DTypeLike | None) -> np.dtype[Any]:

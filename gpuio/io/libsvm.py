@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError
-from gpuio.io.csv import row_shape
 from gpuio.io.desc import DataDesc
-from gpuio.io.options import ending_of, switch, whole_number
+from gpuio.io.options import row_shape, whole_number
 from gpuio.io.partition import resolve_parts
-from gpuio.io.rows_iter import RowsIter
+from gpuio.io.text_iter import TextIter
 from gpuio.text.files import Path, TextFiles
 from gpuio.text.libsvm import parse_libsvm
 from gpuio.text.rows import Columns, RowReader
-from gpuio.text.stream import TextStream
+
+if TYPE_CHECKING:
+    from gpuio.context import Context
 
 
-class LibSVMIter(RowsIter):
+class LibSVMIter(TextIter):
     """Batches of sparse rows of LibSVM files, which may be larger than memory.
 
     A line is ``label index:value index:value …``; indices count from 0. Blank lines and what
@@ -80,13 +80,10 @@ class LibSVMIter(RowsIter):
         columns = _columns("data_shape", data_shape)
         label_columns = _columns("label_shape", label_shape)
         part = resolve_parts(num_parts, part_index, "contiguous")
-        ending = ending_of(switch("round_batch", round_batch), last_batch_handle)
-        ahead = whole_number("prefetch_buffer", prefetch_buffer, 0)
-        home = as_context(ctx)
-        require(home)
+        self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
         files = TextFiles(data_libsvm, "data_libsvm", 0, part.index, part.count)
-        readers = [RowReader(files, _Parse(columns))]
-        names = ["data_libsvm"]
+        readers = {"data_libsvm": RowReader(files, _Parse(columns))}
+        label_row: tuple[int, ...] = ()
         if label_libsvm is not None and label_libsvm != "NULL":
             if label_columns < 2:
                 raise ArgumentError(
@@ -94,29 +91,20 @@ class LibSVMIter(RowsIter):
                     f"least 2, not {label_shape!r}"
                 )
             labels = TextFiles(label_libsvm, "label_libsvm")
-            readers.append(RowReader(labels, _Parse(label_columns), files.lines_before()))
-            names.append("label_libsvm")
-        stream = TextStream(
-            readers, names, _compose, self.batch_size, ending, whole=part.count == 1
-        )
-        self._fingerprint = [reader.files.fingerprint() for reader in readers]
-        self._ending = ending
+            skipped = files.lines_before()
+            readers["label_libsvm"] = RowReader(labels, _Parse(label_columns), skipped)
+            label_row = (label_columns,)
         self._part = part
-        label_shape = (self.batch_size, label_columns) if len(readers) > 1 else (self.batch_size,)
-        self._draw_rows(
-            stream,
-            home,
-            [DataDesc(data_name, (self.batch_size, columns), np.float32)],
-            [DataDesc(label_name, label_shape, np.float32)],
-            ahead=ahead,
+        self._read_text(
+            readers,
+            _compose,
+            DataDesc(data_name, (self.batch_size, columns), np.float32),
+            DataDesc(label_name, (self.batch_size, *label_row), np.float32),
+            whole=part.count == 1,
         )
 
     def _identity(self) -> dict[str, Any]:
-        return {
-            "data": self._fingerprint,
-            "last_batch_handle": self._ending,
-            "part": self._part.identity,
-        }
+        return {**super()._identity(), "part": self._part.identity}
 
 
 class _Parse:

@@ -100,6 +100,14 @@ def switch(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def row_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """The shape of one row."""
+    sides = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not sides:
+        raise ArgumentError(f"{name} must have at least one axis, such as (100,)")
+    return tuple(whole_number(name, side, 1) for side in sides)
+
+
 def image_shape(data_shape: Any) -> tuple[int, int, int]:
     """Channels, height and width."""
     try:

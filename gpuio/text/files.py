@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, NamedTuple, cast
@@ -15,8 +16,8 @@ from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError, Un
 
 Path = str | os.PathLike[str]
 
-# Bytes read at once. Larger blocks parse no faster, smaller ones pay for each block's start.
-BLOCK = 8 << 20
+# Bytes read at once. Larger blocks leave the caches, smaller ones pay for each block's start.
+BLOCK = 4 << 20
 
 # A line longer than this is taken for a file that is no text.
 LONGEST_LINE = 256 << 20
@@ -180,13 +181,13 @@ def _paths(uri: Path | Sequence[Path], what: str) -> tuple[str, ...]:
 
 def _open(path: str) -> IO[bytes]:
     opener = OPENERS.get(os.path.splitext(path)[1])
-    return cast("IO[bytes]", opener(path) if opener else open(path, "rb", buffering=0))
+    return cast("IO[bytes]", opener(path) if opener else open(path, "rb"))
 
 
 def _body(path: str, skip_header: int) -> int:
     """Where the lines after the byte order mark and the header begin."""
     try:
-        with open(path, "rb") if os.path.splitext(path)[1] not in OPENERS else _open(path) as file:
+        with _open(path) as file:
             begin = len(BOM) if file.read(len(BOM)) == BOM else 0
             file.seek(begin)
             return begin + sum(len(file.readline()) for _ in range(skip_header))
@@ -207,23 +208,13 @@ def _blocks(path: str, begin: int, end: int | None) -> Iterator[bytes]:
     """The bytes from `begin` to `end`, cut at line ends."""
     with _open(path) as file:
         file.seek(begin)
-        left = end - begin if end is not None else None
-        rest = b""
-        while True:
-            chunk = file.read(BLOCK if left is None else min(BLOCK, left))
-            if not chunk:
-                break
-            if left is not None:
-                left -= len(chunk)
-            cut = chunk.rfind(b"\n") + 1
-            if cut:
-                yield rest + chunk[:cut]
-                rest = chunk[cut:]
-            else:
-                rest += chunk
-                if len(rest) > LONGEST_LINE:
+        left = sys.maxsize if end is None else end - begin
+        while left and (text := file.read(min(BLOCK, left))):
+            if not text.endswith(b"\n"):
+                text += file.readline(min(LONGEST_LINE, left - len(text)))
+                if len(text) > LONGEST_LINE and not text.endswith(b"\n"):
                     raise DataFileError(
                         f"{path}: no line end in {LONGEST_LINE >> 20} MiB; is it a text file?"
                     )
-        if rest:
-            yield rest
+            left -= len(text)
+            yield text

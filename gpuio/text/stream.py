@@ -22,8 +22,8 @@ class TextStream:
 
     Parameters
     ----------
-    readers : where the columns of a batch come from; all must have as many rows as the first
-    names : what the readers' files are called, for errors
+    readers : where the columns of a batch come from, by what their files are called; all must have
+        as many rows as the first
     compose : makes data and labels of the columns of all readers
     batch_size : rows in a batch
     ending : "wrap", "pad", "discard" or "roll_over", see `Order`
@@ -36,8 +36,7 @@ class TextStream:
 
     def __init__(
         self,
-        readers: list[RowReader],
-        names: list[str],
+        readers: dict[str, RowReader],
         compose: Callable[[Columns], tuple[list[Any], list[Any]]],
         batch_size: int,
         ending: str,
@@ -46,8 +45,8 @@ class TextStream:
         assert ending in ENDINGS
         self.epoch = 0
         self.ended = False
-        self._readers = readers
-        self._names = names
+        self._names = list(readers)
+        self._readers = list(readers.values())
         self._compose = compose
         self._batch_size = batch_size
         self._ending = ending
@@ -56,8 +55,9 @@ class TextStream:
         self._begun = False  # whether the epoch has given a batch
         self._carrying = False  # whether it begins with rows of the one before
         self._closed = False
-        if readers[0].at_end:
-            raise DataFileError(f"{names[0]}: {', '.join(readers[0].files.paths)} has no rows")
+        if self._readers[0].at_end:
+            paths = ", ".join(self._readers[0].files.paths)
+            raise DataFileError(f"{self._names[0]}: {paths} has no rows")
 
     def next(self) -> Rows | None:
         """The next batch; None where the epoch has ended. If it fails, asking again tries again."""

@@ -5,8 +5,8 @@ Run it with ``make bench``; see `measure` for how. NDArrayIter, 100,000 x 128 fl
 where PyTorch is installed, and beside bare NumPy. CSVIter reads files of about 100 MB, 100 columns
 of normally distributed numbers to float32, beside `numpy.loadtxt` and beside Polars, on which it
 stands, reading the same file by itself (into columns, all of it in memory). How dear a number is
-depends on its digits, so there are two files: as `numpy.savetxt` writes them, with 19 digits, and
-with 6 decimals.
+depends on its digits, so there are three files: as `numpy.savetxt` writes them, with 19 digits,
+with 6 decimals, and integers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROWS, COLUMNS, BATCH = 100_000, 128, 256
 # Batches per CPU-second, as a multiple of PyTorch's.
 BARS = {"in order": 5.0, "shuffled": 2.5}
 
-FORMATS = {"19 digits": "%.18e", "6 decimals": "%.6f"}
+FORMATS = {"19 digits": "%.18e", "6 decimals": "%.6f", "integers": "%.0f"}
 LOADTXT_BAR, LIBRARY_BAR = 3.0, 1.3
 
 
