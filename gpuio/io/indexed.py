@@ -102,8 +102,9 @@ class IndexedIter(OrderedRowsIter):
 
         Returns
         -------
-        data, or (data, label): each an array, a list of arrays, or a dict of arrays by name, with
-        one row for each of `rows`; NumPy's, NDArrays, CuPy's, CSR matrices, or such as offer DLPack
+        data, or the pair (data, label), whose label may be None: each an array, a list of arrays,
+        or a dict of arrays by name, with one row for each of `rows`; NumPy's, NDArrays, CuPy's, CSR
+        matrices, or such as offer DLPack
         """
         raise NotImplementedError(f"{type(self).__name__} has no load")
 
@@ -157,7 +158,9 @@ class _Load:
 
 
 def _by_name(values: Any, name: str) -> dict[str, Any]:
-    if isinstance(values, dict):
+    if values is None:
+        named = {}
+    elif isinstance(values, dict):
         named = values
     elif isinstance(values, (list, tuple)):
         named = {f"_{number}_{name}": value for number, value in enumerate(values)}
