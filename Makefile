@@ -17,7 +17,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, spelling"
 	@echo "make format    put the sources into form"
-	@echo "make bench     measure beside DALI's own pipeline"
+	@echo "make bench     measure beside DALI's own pipeline and other libraries"
 	@echo "make test-gpu  run what needs a GPU, with the Python that is on the path"
 	@echo "make clean     remove what these commands made"
 
@@ -62,6 +62,7 @@ format: $(VENV)/dev.done
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record
 	$(BIN)/python -m tests.benchmarks.record_files
+	$(BIN)/python -m tests.benchmarks.rows
 
 test-gpu:
 	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu

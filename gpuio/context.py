@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import re
+import sys
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
@@ -161,7 +162,9 @@ def require(ctx: Context) -> None:
 
 
 def device_of(array: Any) -> Context:
-    """Where an array lives: a CuPy array's device, else the CPU."""
-    device = getattr(array, "device", None)
-    number = getattr(device, "id", None)
-    return cpu(0) if number is None else gpu(int(number))
+    """Where an array or a CSR matrix lives: a CuPy array's device, else the CPU."""
+    cupy = sys.modules.get("cupy")
+    values = array.data if hasattr(array, "indptr") else array
+    if cupy is None or not isinstance(values, cupy.ndarray):
+        return cpu(0)
+    return gpu(int(values.device.id))

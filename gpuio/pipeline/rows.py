@@ -107,10 +107,9 @@ class CudaCarrier:
     def _copy(self, array: Any, pinned: list[Any]) -> Any:
         import cupyx
 
-        sparse_rows = hasattr(array, "indptr")
-        if device_of(array.data if sparse_rows else array).device_type == "gpu":
+        if device_of(array).device_type == "gpu":
             return array
-        if sparse_rows:
+        if hasattr(array, "indptr"):
             import cupyx.scipy.sparse
 
             from gpuio.nd import sparse

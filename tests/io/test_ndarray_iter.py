@@ -293,6 +293,15 @@ def test_torch_sources(ctx: mx.Context) -> None:
         mx.io.NDArrayIter(tensor.requires_grad_())
 
 
+def test_jax_sources() -> None:
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    with mx.io.NDArrayIter(jax.numpy.asarray(TABLE), jax.numpy.arange(10), 4) as iterator:
+        batch = iterator.next()
+        assert batch.data[0].context == mx.cpu()
+        np.testing.assert_array_equal(batch.data[0], TABLE[:4])
+        np.testing.assert_array_equal(batch.label[0], NUMBERS[:4])
+
+
 @pytest.mark.parametrize(
     ("data", "label", "error", "text"),
     [
