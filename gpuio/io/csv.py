@@ -54,7 +54,8 @@ class CSVIter(TextIter):
     dtype : "float32" (None means that), "int32" or "int64", for data and labels
     delimiter : one character
     skip_header : lines to leave out at the beginning of each file; True: one
-    prefetch_buffer : batches made ahead of the caller in a thread; 0: none, and no thread
+    prefetch_buffer : batches whose rows are parsed ahead of the caller in a thread (at least a
+        block of lines is); 0: none, and no thread
     ctx : the device; None: the current context. On a GPU batches arrive through pinned memory
     data_name, label_name : the arrays' names
 
@@ -113,7 +114,9 @@ class CSVIter(TextIter):
             sources.append(("label_csv", label_csv, labels))
         readers = {
             name: RowReader(
-                TextFiles(uri, name, header), _Parse(CsvParser(prod(row), kind, delimiter))
+                TextFiles(uri, name, header),
+                _Parse(CsvParser(prod(row), kind, delimiter)),
+                ahead=self._ahead,
             )
             for name, uri, row in sources
         }

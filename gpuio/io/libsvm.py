@@ -41,7 +41,7 @@ class LibSVMIter(TextIter):
         one is read; a line belongs to the run in which it begins. ``num_parts="auto"`` takes both
         from the launcher's variables
     round_batch, last_batch_handle : what becomes of an incomplete last batch, as for `CSVIter`
-    prefetch_buffer : batches made ahead of the caller in a thread; 0: none, and no thread
+    prefetch_buffer : batches whose rows are parsed ahead of the caller, as for `CSVIter`
     ctx : the device; None: the current context
     data_name, label_name : the arrays' names
 
@@ -82,7 +82,7 @@ class LibSVMIter(TextIter):
         part = resolve_parts(num_parts, part_index, "contiguous")
         self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
         files = TextFiles(data_libsvm, "data_libsvm", 0, part.index, part.count)
-        readers = {"data_libsvm": RowReader(files, _Parse(columns))}
+        readers = {"data_libsvm": RowReader(files, _Parse(columns), ahead=self._ahead)}
         label_row: tuple[int, ...] = ()
         if label_libsvm is not None and label_libsvm != "NULL":
             if label_columns < 2:
@@ -91,8 +91,9 @@ class LibSVMIter(TextIter):
                     f"least 2, not {label_shape!r}"
                 )
             labels = TextFiles(label_libsvm, "label_libsvm")
-            skipped = files.lines_before()
-            readers["label_libsvm"] = RowReader(labels, _Parse(label_columns), skipped)
+            readers["label_libsvm"] = RowReader(
+                labels, _Parse(label_columns), files.lines_before(), self._ahead
+            )
             label_row = (label_columns,)
         self._part = part
         self._read_text(

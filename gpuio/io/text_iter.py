@@ -17,7 +17,7 @@ class TextIter(RowsIter):
     """Base of the iterators over text files. A subclass calls `_check` and then `_read_text`."""
 
     _ending: str
-    _ahead: int
+    _ahead: int  # rows
     _home: Context
     _fingerprint: list[str]
 
@@ -30,7 +30,7 @@ class TextIter(RowsIter):
     ) -> None:
         """Look at the arguments that all have, before a file is opened."""
         self._ending = ending_of(switch("round_batch", round_batch), last_batch_handle)
-        self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 0)
+        self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 0) * self.batch_size
         self._home = as_context(ctx)
         require(self._home)
 
@@ -52,7 +52,7 @@ class TextIter(RowsIter):
         """
         stream = TextStream(readers, compose, self.batch_size, self._ending, whole)
         self._fingerprint = [reader.files.fingerprint() for reader in readers.values()]
-        self._draw_rows(stream, self._home, [provide_data], [provide_label], ahead=self._ahead)
+        self._draw_rows(stream, self._home, [provide_data], [provide_label])
 
     def _identity(self) -> dict[str, Any]:
         return {"data": self._fingerprint, "last_batch_handle": self._ending}

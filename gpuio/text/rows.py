@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpuio.errors import DataFileError, StateError
+from gpuio.pipeline.prefetch import Prefetcher
 from gpuio.text.bad_line import BadLine
 from gpuio.text.files import Block, TextFiles
+
+# Parsed blocks that wait for the caller at most, however large a batch is.
+MOST_BLOCKS = 16
 
 # What a block or a batch consists of: arrays or CSR matrices with the same number of rows.
 Columns = tuple[Any, ...]
@@ -25,14 +29,23 @@ class RowReader:
     files : where the lines come from
     parse : turns a block's text into arrays of its rows; may raise BadLine
     skip : rows to leave out at the beginning
+    ahead : rows that a thread parses ahead of the caller, at least; 0: no thread
     """
 
-    def __init__(self, files: TextFiles, parse: Callable[[bytes], Columns], skip: int = 0) -> None:
+    def __init__(
+        self,
+        files: TextFiles,
+        parse: Callable[[bytes], Columns],
+        skip: int = 0,
+        ahead: int = 0,
+    ) -> None:
         self.files = files
         self._parse = parse
         self._skip = skip
+        self._ahead = ahead
         self._from: list[int] = []
-        self._blocks: Iterator[Block] = iter(())
+        self._blocks = _ParsedBlocks(files, parse, iter(()))
+        self._thread: Prefetcher[_Parsed] | None = None
         self._block: Block | None = None
         self._columns: Columns = ()
         self._count = self._taken = self._to_skip = 0
@@ -47,11 +60,10 @@ class RowReader:
         DataFileError : the block cannot be read or parsed; the text has file, line and column.
         """
         while self._taken == self._count:
-            block = next(self._blocks, None)
-            if block is None:
+            found = self._blocks() if self._thread is None else self._thread.next()
+            if found is None:
                 return True
-            self._block = block
-            self._columns = self._parsed(block)
+            self._block, self._columns = found
             self._count = self._columns[0].shape[0]
             self._taken = min(self._to_skip, self._count)
             self._to_skip -= self._taken
@@ -67,6 +79,8 @@ class RowReader:
         pieces: list[Columns] = []
         missing = count
         while missing and not self.at_end:
+            if self._ahead and self._thread is None:
+                self._start()
             taken, stop = self._taken, min(self._taken + missing, self._count)
             whole = taken == 0 and stop == self._count
             pieces.append(
@@ -96,25 +110,56 @@ class RowReader:
         file, offset, rows = mark
         if not 0 <= file < len(self.files.paths) or offset < 0 or rows < 0:
             raise StateError(f"there is no place {list(mark)} in {', '.join(self.files.paths)}")
+        self._stop()
         self._from = [file, offset, rows]
-        self._blocks = self.files.blocks(file, offset)
+        self._blocks = _ParsedBlocks(self.files, self._parse, self.files.blocks(file, offset))
         self._block = None
         self._columns = ()
         self._count = self._taken = 0
         self._to_skip = rows
 
     def close(self) -> None:
-        """Close the file that is being read."""
-        self._blocks = iter(())
+        """Stop the thread and close the file that is being read. May be called twice."""
+        self._stop()
+        self._blocks = _ParsedBlocks(self.files, self._parse, iter(()))
         self._columns = ()
 
-    def _parsed(self, block: Block) -> Columns:
+    def _start(self) -> None:
+        """Let a thread parse the blocks that follow."""
+        depth = min(1 + self._ahead // max(1, self._count), MOST_BLOCKS)
+        self._thread = Prefetcher(self._blocks, depth, "gpuio-text")
+
+    def _stop(self) -> None:
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+
+
+class _Parsed(NamedTuple):
+    block: Block
+    columns: Columns
+
+
+class _ParsedBlocks:
+    """Reads and parses one block after another; None at the end."""
+
+    def __init__(
+        self, files: TextFiles, parse: Callable[[bytes], Columns], blocks: Iterator[Block]
+    ) -> None:
+        self._files = files
+        self._parse = parse
+        self._blocks = blocks
+
+    def __call__(self) -> _Parsed | None:
+        block = next(self._blocks, None)
+        if block is None:
+            return None
         try:
-            return self._parse(block.text)
+            return _Parsed(block, self._parse(block.text))
         except BadLine as bad:
             column = "" if bad.column is None else f", column {bad.column + 1}"
             raise DataFileError(
-                f"{self.files.locate(block, bad.line)}{column}: {bad.reason}"
+                f"{self._files.locate(block, bad.line)}{column}: {bad.reason}"
             ) from None
 
 
