@@ -33,6 +33,7 @@ from gpuio.pipeline.order import Order
 from gpuio.pipeline.plan import Augment
 from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer
 from gpuio.recordio import RecordSet
+from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
 
 Path = str | os.PathLike[str]
 
@@ -96,6 +97,7 @@ class ImageRecordIter(StreamIter[Loaded]):
     on_error : what to do about a record that cannot be used. "raise"; "skip": the batch closes up,
         and `pad` counts the rows missing at its end, which repeat others; "substitute": another
         image of the batch stands in its place. `bad_records` lists them
+    quarantine : a list of records to leave out, as `write_quarantine` and ``gpuio verify`` write it
     last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the
         incomplete batch, or "roll_over": it becomes the beginning of the next epoch's first batch
     partition : "contiguous" parts, as MXNet cuts them, or "global": all records are in one order,
@@ -175,6 +177,7 @@ class ImageRecordIter(StreamIter[Loaded]):
         layout: str = "NCHW",
         ctx: Context | str | None = None,
         on_error: str = "raise",
+        quarantine: Path | None = None,
         last_batch_handle: str | None = None,
         partition: str | None = None,
         antialias: bool = False,
@@ -238,6 +241,7 @@ class ImageRecordIter(StreamIter[Loaded]):
             scale=number("scale", scale),
         )
         part = resolve_parts(num_parts, part_index, partition)
+        left_out = [] if quarantine is None else read_quarantine(quarantine)
         self._records = RecordSet(path_imgrec, path_imgidx or None)
         try:
             order, selection = _order(
@@ -247,6 +251,7 @@ class ImageRecordIter(StreamIter[Loaded]):
                 switch("shuffle", shuffle),
                 seed,
                 ending_of(switch("round_batch", round_batch), last_batch_handle),
+                left_out,
             )
             labels: LabelSource = (
                 ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
@@ -275,6 +280,7 @@ class ImageRecordIter(StreamIter[Loaded]):
             self._records.close()
             raise
         self._part = part
+        self._left_out = identity_of(left_out)
         self._loader = Loader(order, runner, max(ahead, GRAPH_DEPTH))
         self._label_width = label_width
         self._bad: dict[str, BadRecord] = {}
@@ -299,6 +305,20 @@ class ImageRecordIter(StreamIter[Loaded]):
         came.
         """
         return list(self._bad.values())
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write the list of `bad_records`, for the `quarantine` of later runs; gives their number.
+
+        Raises
+        ------
+        RecordError : the file cannot be written.
+        """
+        entries = [
+            Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason)
+            for bad in self.bad_records
+        ]
+        write_quarantine(path, entries)
+        return len(entries)
 
     def __len__(self) -> int:
         """Batches in the current epoch. With round_batch it can differ by one from epoch to
@@ -338,6 +358,7 @@ class ImageRecordIter(StreamIter[Loaded]):
             "data": self._records.fingerprint,
             **self._loader.order.identity(),
             "part": self._part.identity,
+            "quarantine": self._left_out,
         }
 
     def _labels_shape(self) -> tuple[int, ...]:
@@ -361,10 +382,16 @@ class ImageRecordInt8Iter(ImageRecordIter):
 
 
 def _order(
-    records: RecordSet, part: Part, batch_size: int, shuffle: bool, seed: int, ending: str
+    records: RecordSet,
+    part: Part,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    ending: str,
+    left_out: list[Entry],
 ) -> tuple[Order, Sequence[int] | NDArray[np.int64]]:
     """The order of this part's samples, and the records that it numbers."""
-    images = records.image_ordinals()
+    images = records.without(records.image_ordinals(), left_out)
     if part.mode == "contiguous":
         images = contiguous(images, records, part)
     if not len(records):

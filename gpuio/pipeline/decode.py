@@ -88,6 +88,17 @@ def _decode_jpeg(data: NDArray[np.uint8], info: ImageInfo, channels: int) -> NDA
     return picture
 
 
+def jpeg_warning(data: NDArray[np.uint8]) -> str | None:
+    """What libjpeg-turbo finds odd about a JPEG that `decode` decodes, such as an early end; None
+    where it is sound.
+    """
+    try:
+        simplejpeg.decode_jpeg(data, "GRAY", strict=True)
+    except ValueError as error:
+        return f"the JPEG decodes in part, or with warnings: {error}"
+    return None
+
+
 def _decode_other(data: NDArray[np.uint8], info: ImageInfo, channels: int) -> NDArray[np.uint8]:
     flags = _OPENCV_FLAGS[channels] | cv2.IMREAD_IGNORE_ORIENTATION
     try:

@@ -29,11 +29,14 @@ class BadRecord(NamedTuple):
     key : the record's key in the index, or its number in the file where there is no index
     place : file, key and byte offset, as a text
     reason : what was wrong with it
+    file, offset : the record file, and the byte at which the record begins
     """
 
     key: int
     place: str
     reason: str
+    file: str
+    offset: int
 
 
 @dataclass
@@ -200,7 +203,12 @@ def finish(work: Work, data: Any, settlement: Settlement, records: RecordSet) ->
     if settlement.rows is not None and not settlement.hopeless:
         ordinal, label = ordinal[settlement.rows], label[settlement.rows]
     bad = tuple(
-        BadRecord(int(records.keys[number]), records.locate(number), str(work.errors[row]))
+        BadRecord(
+            int(records.keys[number]),
+            records.locate(number),
+            str(work.errors[row]),
+            *records.place(number),
+        )
         for row, number in sorted((row, int(work.ordinal[row])) for row in work.errors)
     )
     return Loaded(data, label, records.keys[ordinal].astype(np.uint64), settlement.pad, bad)

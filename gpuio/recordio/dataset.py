@@ -6,7 +6,7 @@ import hashlib
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import HEADER, unpack
 from gpuio.recordio.index import Index
+from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.storage import Path, local_path, map_file
 
 if TYPE_CHECKING:
@@ -144,9 +145,38 @@ class RecordSet:
 
     def locate(self, ordinal: int) -> str:
         """Where a record is, for people: file, key and byte."""
+        path, offset = self.place(ordinal)
+        return f"{path}, key {self.keys[ordinal]}, byte {offset}"
+
+    def place(self, ordinal: int) -> tuple[str, int]:
+        """Where a record is: file and byte."""
         which = bisect_right(self._first, ordinal) - 1
-        offset = int(self.starts[ordinal]) - self._base[which]
-        return f"{self.paths[which]}, key {self.keys[ordinal]}, byte {offset}"
+        return self.paths[which], int(self.starts[ordinal]) - self._base[which]
+
+    def without(
+        self, ordinals: range | NDArray[np.int64], listed: Iterable[Entry]
+    ) -> range | NDArray[np.int64]:
+        """Some records less those of a quarantine list; what it says of other files is passed over.
+
+        Parameters
+        ----------
+        ordinals : records, ascending
+        """
+        names = [os.path.basename(path) for path in self.paths]
+        wanted = np.array(
+            [
+                self._base[which] + entry.offset
+                for entry in listed
+                for which, name in enumerate(names)
+                if name == entry.file
+            ],
+            np.int64,
+        )
+        bad = np.flatnonzero(np.isin(self.starts, wanted))
+        if not len(bad):
+            return ordinals
+        kept = np.asarray(ordinals, np.int64)
+        return kept[~np.isin(kept, bad)]
 
     def image_ordinals(self) -> range | NDArray[np.int64]:
         """The records that hold images, ascending.

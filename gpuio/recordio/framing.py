@@ -53,7 +53,7 @@ def frame(payload: Payload) -> list[Payload]:
             f"a record holds less than 2**29 bytes, this one would have {len(view)}; split it into "
             "several records"
         )
-    cuts = _aligned_magics(view)
+    cuts = aligned_magics(view)
     if not cuts:
         return [HEADER.pack(MAGIC, len(view)), view, PADDING[len(view) % 4]]
     pieces: list[Payload] = []
@@ -81,7 +81,17 @@ def as_bytes(payload: Payload) -> memoryview:
         raise TypeError(f"a record holds bytes, not {type(payload).__name__}: {error}") from None
 
 
-def _aligned_magics(view: memoryview) -> list[int]:
+def part_kind(data: NDArray[np.uint8], offset: int) -> str:
+    """What the part whose header stands at an offset says it is: "whole", "first", "middle",
+    "last", or "none".
+    """
+    if offset + HEADER.size > len(data):
+        return "none"
+    kind = HEADER.unpack_from(data, offset)[1] >> LENGTH_BITS
+    return ("whole", "first", "middle", "last")[kind] if kind <= LAST else "none"
+
+
+def aligned_magics(view: memoryview) -> list[int]:
     """Where the magic stands in a payload at a multiple of four bytes."""
     if len(view) < SHORT and MAGIC_BYTES not in bytes(view):
         return []
@@ -124,9 +134,8 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
         if kind not in (MIDDLE, LAST):
             raise RecordError(
                 f"{path} at byte {offset}: expected a further part of a split record, found the "
-                "beginning of another "
-                f"(part kind {kind}); the file is damaged: get it anew, or read the records before "
-                "this one, which are whole"
+                f"beginning of another (part kind {kind}); the file is damaged: 'gpuio repair "
+                f"{path}' copies what is whole"
             )
         pieces += [magic, data[begin:end]]
     return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
@@ -138,25 +147,23 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
     if offset < 0 or begin > len(data):
         raise RecordError(
             f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it "
-            "is cut off (get it anew, or read the records before this one, which are whole), or an "
-            f"index of another file points here (rebuild it with 'gpuio index {path}')"
+            f"is cut off ('gpuio repair {path}' copies what is whole), or an index of another file "
+            f"points here (rebuild it with 'gpuio index {path}')"
         )
     magic, word = HEADER.unpack_from(data, offset)
     if magic != MAGIC:
         raise RecordError(
             f"{path} at byte {offset}: magic {magic:#010x}, expected {MAGIC:#010x}; if an index "
-            "points here, rebuild it "
-            f"with 'gpuio index {path}'; else the file is damaged: get it anew, or read the "
-            "records before this one, which are whole"
+            f"points here, rebuild it with 'gpuio index {path}'; else the file is damaged: 'gpuio "
+            f"repair {path}' copies what is whole"
         )
     length = word & LENGTH_MASK
     end = begin + length
     if begin + (length + 3) // 4 * 4 > len(data):
         raise RecordError(
             f"{path} at byte {offset}: the record needs {(length + 3) // 4 * 4} bytes, only "
-            f"{len(data) - begin} are left: "
-            "the file is cut off: get it anew, or read the records before this one, which are "
-            "whole"
+            f"{len(data) - begin} are left: the file is cut off: 'gpuio repair {path}' copies what "
+            "is whole"
         )
     return word >> LENGTH_BITS, begin, end
 

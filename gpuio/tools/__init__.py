@@ -3,8 +3,10 @@
 from gpuio.tools.demo import demo
 from gpuio.tools.im2rec import im2rec, make_list, write_records
 from gpuio.tools.index import index
+from gpuio.tools.repair import repair
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
+from gpuio.tools.verify import quarantine, verify
 
 __all__ = [
     "contact_sheet",
@@ -14,5 +16,8 @@ __all__ = [
     "index",
     "make_list",
     "make_samples",
+    "quarantine",
+    "repair",
+    "verify",
     "write_records",
 ]

@@ -10,6 +10,8 @@ from gpuio.errors import Error
 from gpuio.tools.demo import add_command as add_demo
 from gpuio.tools.im2rec import add_command as add_im2rec
 from gpuio.tools.index import add_command as add_index
+from gpuio.tools.repair import add_command as add_repair
+from gpuio.tools.verify import add_command as add_verify
 from gpuio.version import VERSION
 
 # Exit statuses; 1, from a command, means: done, but some of the input had to be left out.
@@ -40,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_demo(commands)
     add_im2rec(commands)
     add_index(commands)
+    add_verify(commands)
+    add_repair(commands)
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))

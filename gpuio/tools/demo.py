@@ -211,7 +211,7 @@ def _run(
         **options,
     ) as iterator:
         first, speed = _measure(iterator, phase, count, epochs)
-        bad = [BadImage(place, reason) for _, place, reason in iterator.bad_records]
+        bad = [BadImage(each.place, each.reason) for each in iterator.bad_records]
     array, label = first.data[0], first.label[0]
     print()
     _say(phase, text)

@@ -138,7 +138,7 @@ WHOLE = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
         (lambda d: d, 28, "byte 28: this is a later part of a record"),
         (lambda d: d, 400, "byte 400: expected a record, but the file has 52 bytes"),
         (lambda d: d, -8, "byte -8: expected a record"),
-        (lambda d: d[:6], 0, "cut off .get it anew.*gpuio index x.rec"),
+        (lambda d: d[:6], 0, "cut off .*gpuio repair x.rec.*gpuio index x.rec"),
         (lambda d: d[:12], 0, "the record needs 8 bytes, only 4 are left"),
         (lambda d: d[:28], 16, "cut off"),
         (

@@ -1,0 +1,73 @@
+"""Lists of records that should not be used.
+
+A quarantine list is a text with a line for each record: the record file's name without its folder,
+a tab, the byte at which the record begins, a tab, its key, a tab, and why it is listed. So a list
+goes with the data to another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gpuio.errors import RecordError, RecordFileNotFoundError
+from gpuio.recordio.storage import Path, create, local_path
+
+
+class Entry(NamedTuple):
+    """A record that should not be used.
+
+    Attributes
+    ----------
+    file : the record file's name, without its folder
+    offset : the byte at which the record begins
+    key : its key
+    reason : why
+    """
+
+    file: str
+    offset: int
+    key: int
+    reason: str
+
+
+def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
+    """Write a list; what the file held is lost."""
+    with create(local_path(path), "w") as file:
+        for entry in entries:
+            reason = " ".join(entry.reason.split())
+            file.write(f"{entry.file}\t{entry.offset}\t{entry.key}\t{reason}\n")
+
+
+def identity_of(entries: Iterable[Entry]) -> str:
+    """A text that tells lists apart, for saved states; the empty list has the empty text."""
+    places = sorted({(entry.file, entry.offset) for entry in entries})
+    return hashlib.sha256(repr(places).encode()).hexdigest()[:16] if places else ""
+
+
+def read_quarantine(path: Path) -> list[Entry]:
+    """Read a list.
+
+    Raises
+    ------
+    RecordFileNotFoundError : there is no such file.
+    RecordError : a line is not of the form.
+    """
+    path = local_path(path)
+    entries = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    name, offset, key, *reason = line.rstrip("\n").split("\t")
+                    entries.append(Entry(os.path.basename(name), int(offset), int(key), *reason))
+                except (TypeError, ValueError) as error:
+                    raise RecordError(
+                        f"{path}, line {number}: expected file, offset, key and reason with tabs "
+                        f"between them, found {line.strip()!r}"
+                    ) from error
+    except FileNotFoundError as error:
+        raise RecordFileNotFoundError(f"the quarantine list {path} does not exist") from error
+    return entries

@@ -1,0 +1,167 @@
+"""A good copy of a damaged record file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.progress import progress
+from gpuio.recordio import Index, unpack
+from gpuio.recordio.framing import parse
+from gpuio.recordio.recovery import Span, scan
+from gpuio.recordio.storage import Path, create, local_path, map_file
+
+
+class Repair(NamedTuple):
+    """What became of a record file.
+
+    Attributes
+    ----------
+    rec, idx : the copy and its index
+    records : whole records that were found and copied
+    lost : what was left out, as Span(begin, end, reason), in bytes of the original
+    """
+
+    rec: str
+    idx: str
+    records: int
+    lost: list[Span]
+
+
+def repair(
+    rec: Path, out: Path | None = None, idx: Path | None = None, damaged: Path | None = None
+) -> Repair:
+    """Copy all whole records of a damaged file, and make the copy's index; the original is not
+    touched.
+
+    The copy and its index appear under their names when they are complete. Records keep their keys
+    where the old index knows them; else they get the ids of their headers, else numbers that are
+    free.
+
+    Parameters
+    ----------
+    rec : the record file
+    out : the copy; None: beside the file, with the ending .repaired.rec
+    idx : the old index; None: that beside the file, if there is a good one
+    damaged : a file to which the bytes that were left out are written, one stretch after another;
+        None: they are dropped
+
+    Raises
+    ------
+    RecordFileNotFoundError : there is no such file.
+    RecordError : a file cannot be written, or `idx` cannot be read.
+    ArgumentError : the copy would be the original.
+    """
+    path = local_path(rec)
+    target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
+    index_path = f"{os.path.splitext(target)[0]}.idx"
+    data = map_file(path)
+    if os.path.exists(target) and os.path.samefile(path, target):
+        raise ArgumentError(f"{target} is the original, which stays as it is; name another file")
+    old = _old_keys(path, idx)
+    begins: list[int] = []
+    new_begins: list[int] = []
+    lost: list[Span] = []
+    with (
+        create(f"{target}.part", "wb") as copy,
+        progress(f"repairing {os.path.basename(path)}", "B", len(data)) as bar,
+    ):
+        for span in scan(data, path):
+            if span.reason is None:
+                begins.append(span.begin)
+                new_begins.append(copy.tell())
+                copy.write(data[span.begin : span.end])
+            else:
+                lost.append(span)
+            bar.update(span.end - span.begin)
+    keys = _keys(data, begins, old, path)
+    Index(np.array(keys, np.int64), np.array(new_begins, np.int64)).save(f"{index_path}.part")
+    if damaged is not None:
+        with create(local_path(damaged), "wb") as side:
+            for span in lost:
+                side.write(data[span.begin : span.end])
+    os.replace(f"{target}.part", target)
+    os.replace(f"{index_path}.part", index_path)
+    return Repair(target, index_path, len(begins), lost)
+
+
+def _old_keys(path: str, idx: Path | None) -> dict[int, int]:
+    """The keys that the old index gives to offsets."""
+    beside = f"{os.path.splitext(path)[0]}.idx"
+    if idx is None and not os.path.exists(beside):
+        return {}
+    try:
+        index = Index.load(beside if idx is None else idx)
+    except RecordError:
+        if idx is not None:
+            raise
+        return {}
+    return dict(zip(index.offsets.tolist(), index.keys.tolist(), strict=True))
+
+
+def _keys(data: NDArray[np.uint8], begins: list[int], old: dict[int, int], path: str) -> list[int]:
+    """A key for each record, none twice."""
+    keys: list[int | None] = []
+    taken: set[int] = set()
+    for begin in begins:
+        key = old.get(begin)
+        keys.append(None if key in taken else key)
+        taken.update(() if key is None else (key,))
+    for number, begin in enumerate(begins):
+        if keys[number] is None and (key := _id(parse(data, begin, path)[0])) not in taken:
+            keys[number] = key
+            taken.update(() if key is None else (key,))
+    free = 0
+    for number, key in enumerate(keys):
+        if key is None:
+            while free in taken:
+                free += 1
+            taken.add(free)
+            keys[number] = free
+    return keys  # type: ignore[return-value]  # no None is left
+
+
+def _id(payload: NDArray[np.uint8]) -> int | None:
+    """The id in an image record's header, if it could be a key."""
+    try:
+        number = unpack(payload)[0].id
+    except (ValueError, struct.error):
+        return None
+    return number if number < 2**63 else None
+
+
+def add_command(commands: Any) -> None:
+    """Add ``repair`` to the commands of `gpuio.tools.cli`."""
+    parser = commands.add_parser(
+        "repair",
+        help="make a good copy of a damaged record file",
+        description="Copy all whole records of FILE.rec to OUT.rec, and make OUT.idx. FILE.rec "
+        "stays as it is. The exit status is 1 where something had to be left out.",
+        epilog="example: gpuio repair train.rec good.rec --damaged train.damaged",
+    )
+    parser.set_defaults(run=_command)
+    parser.add_argument("rec", metavar="FILE.rec", help="the damaged file")
+    parser.add_argument(
+        "out", metavar="OUT.rec", nargs="?", help="the copy; default: FILE.repaired.rec"
+    )
+    parser.add_argument("--idx", metavar="FILE", help="the old index; default: FILE.idx, if any")
+    parser.add_argument("--damaged", metavar="FILE", help="keep what is left out in this file")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
+def _command(args: argparse.Namespace) -> int:
+    done = repair(args.rec, args.out, args.idx, args.damaged)
+    if args.json:
+        print(json.dumps({**done._asdict(), "lost": [span._asdict() for span in done.lost]}))
+    else:
+        for span in done.lost:
+            print(f"left out {span.end - span.begin:,} bytes: {span.reason}")
+        print(f"{done.rec}: {done.records:,} records")
+    return 1 if done.lost else 0

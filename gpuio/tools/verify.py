@@ -1,0 +1,249 @@
+"""Whether a record file, its index and its images are sound."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.pipeline.probe import probe
+from gpuio.progress import progress
+from gpuio.recordio import Index, unpack
+from gpuio.recordio.framing import parse
+from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.recordio.recovery import Span, scan
+from gpuio.recordio.storage import Path, local_path, map_file
+
+LEVELS = ("framing", "headers", "deep")
+
+# Chunks that wait for a thread, or for those before them.
+AHEAD = 64
+
+# Records that a thread looks at between two looks at the clock.
+CHUNK = 256
+
+
+class Finding(NamedTuple):
+    """Something that is wrong.
+
+    Attributes
+    ----------
+    kind : "framing": bytes that belong to no record; "index": the index does not belong to the
+        file; "header": a record has no image record's header; "image": its image cannot be read;
+        "partial": a JPEG can be read only in part, or with warnings
+    offset : the byte of the record file
+    key : the record's key; None where it has none
+    reason : what is wrong
+    """
+
+    kind: str
+    offset: int
+    key: int | None
+    reason: str
+
+
+class Verification(NamedTuple):
+    """What was found out about a record file.
+
+    Attributes
+    ----------
+    rec : the file
+    idx : the index; None: there is none
+    bytes, records : size of the file, and whole records in it
+    findings : what is wrong, in the order of the bytes
+    """
+
+    rec: str
+    idx: str | None
+    bytes: int
+    records: int
+    findings: list[Finding]
+
+
+def verify(
+    rec: Path, idx: Path | None = None, level: str = "headers", threads: int | None = None
+) -> Verification:
+    """Look for damage in a record file, its index, its headers and its images.
+
+    Parameters
+    ----------
+    rec : the record file
+    idx : its index; None: that beside the file, if there is one
+    level : "framing": only where records begin and end, and the index; "headers": also each
+        record's header and its image's; "deep": also decode each image
+    threads : number of threads; None: one for each processor
+
+    Raises
+    ------
+    RecordFileNotFoundError : a file does not exist.
+    ArgumentError : there is no such level.
+    """
+    if level not in LEVELS:
+        raise ArgumentError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+    path = local_path(rec)
+    data = map_file(path)
+    beside = f"{os.path.splitext(path)[0]}.idx"
+    index_path = local_path(idx) if idx is not None else beside if os.path.exists(beside) else None
+    findings: list[Finding] = []
+    keys = _index_keys(index_path, findings)
+    spans = scan(data, path)
+    begins: list[int] = []
+    look = partial(_look, data, path, keys, level)
+    with (
+        ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool,
+        progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,
+    ):
+        chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
+        for chunk, found in _in_order(pool, look, chunks):
+            begins += [span.begin for span in chunk if span.reason is None]
+            findings += found
+            bar.update(chunk[-1].end - chunk[0].begin)
+    if keys is not None:
+        findings += _compare(keys, begins)
+    findings.sort(key=lambda finding: finding.offset)
+    return Verification(path, index_path, len(data), len(begins), findings)
+
+
+def quarantine(found: Verification, path: Path) -> int:
+    """Write a list of the records that should not be used, which ImageRecordIter reads; gives their
+    number.
+    """
+    entries = [
+        Entry(os.path.basename(found.rec), finding.offset, finding.key or 0, finding.reason)
+        for finding in found.findings
+        if finding.kind in ("header", "image")
+    ]
+    write_quarantine(path, entries)
+    return len(entries)
+
+
+def _in_order(pool: ThreadPoolExecutor, look: Any, chunks: Iterator[list[Span]]) -> Iterator[Any]:
+    """Look at chunks in threads, a few ahead, and give them back in their order."""
+    ahead: list[Any] = []
+    for chunk in chunks:
+        ahead.append((chunk, pool.submit(look, chunk)))
+        if len(ahead) > AHEAD:
+            first, future = ahead.pop(0)
+            yield first, future.result()
+    for first, future in ahead:
+        yield first, future.result()
+
+
+def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | None:
+    """The keys that the index gives to offsets; None: there is no index that can be read."""
+    if path is None:
+        return None
+    try:
+        index = Index.load(path)
+    except RecordError as error:
+        findings.append(Finding("index", 0, None, str(error)))
+        return None
+    return dict(zip(index.offsets.tolist(), index.keys.tolist(), strict=True))
+
+
+def _compare(keys: dict[int, int], begins: list[int]) -> Iterator[Finding]:
+    """What the index says of places where no record begins, and where records are not listed."""
+    there = set(begins)
+    for offset, key in keys.items():
+        if offset not in there:
+            yield Finding("index", offset, key, f"no whole record begins at byte {offset}")
+    for number, offset in enumerate(begins):
+        if offset not in keys:
+            yield Finding("index", offset, None, f"record {number} is not in the index")
+
+
+def _look(
+    data: NDArray[np.uint8],
+    path: str,
+    keys: dict[int, int] | None,
+    level: str,
+    chunk: list[Span],
+) -> list[Finding]:
+    """What is wrong with some stretches of a file."""
+    found = []
+    for span in chunk:
+        key = None if keys is None else keys.get(span.begin)
+        if span.reason is not None:
+            found.append(Finding("framing", span.begin, key, span.reason))
+        elif level != "framing":
+            payload = parse(data, span.begin, path)[0]
+            found += [Finding(kind, span.begin, key, why) for kind, why in _wrong(payload, level)]
+    return found
+
+
+def _wrong(payload: NDArray[np.uint8], level: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with one record."""
+    try:
+        header, image = unpack(payload)
+    except (ValueError, struct.error):
+        yield "header", f"{len(payload)} bytes are too few for a header and its label"
+        return
+    if header.flag and not len(image):
+        return  # a header or identity record of a face data set
+    try:
+        info = probe(image)
+        if level == "deep":
+            from gpuio.pipeline.decode import decode, jpeg_warning
+
+            decode(image, info, 4 if info.channels == 4 and info.format == "png" else 3)
+            if info.format == "jpeg" and info.channels != 4 and (why := jpeg_warning(image)):
+                yield "partial", why
+    except DecodeError as error:
+        yield "image", str(error)
+
+
+def add_command(commands: Any) -> None:
+    """Add ``verify`` to the commands of `gpuio.tools.cli`."""
+    parser = commands.add_parser(
+        "verify",
+        help="look for damage in a record file, its index and its images",
+        description="Check where the records of FILE.rec begin and end, its index, and the headers "
+        "of its records and images; with --deep, decode each image. The exit status is 1 where "
+        "something is wrong.",
+        epilog="example: gpuio verify train.rec --deep --quarantine bad.tsv",
+    )
+    parser.set_defaults(run=_command)
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if any")
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument("--framing", action="store_true", help="do not look into the records")
+    levels.add_argument("--deep", action="store_true", help="decode each image")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    parser.add_argument(
+        "--quarantine", metavar="FILE", help="write a list of bad records, which iterators read"
+    )
+    parser.add_argument("--most", type=int, default=20, metavar="N", help="findings to print")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def _command(args: argparse.Namespace) -> int:
+    level = "framing" if args.framing else "deep" if args.deep else "headers"
+    found = verify(args.rec, args.idx, level, args.threads)
+    if args.quarantine:
+        listed = quarantine(found, args.quarantine)
+    if args.json:
+        findings = [finding._asdict() for finding in found.findings]
+        print(json.dumps({**found._asdict(), "findings": findings}))
+        return 1 if findings else 0
+    for finding in found.findings[: args.most]:
+        key = "" if finding.key is None else f", key {finding.key}"
+        print(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")
+    if len(found.findings) > args.most:
+        print(f"… and {len(found.findings) - args.most:,} more")
+    kinds = Counter(finding.kind for finding in found.findings)
+    listing = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    print(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {listing}")
+    if args.quarantine:
+        print(f"{args.quarantine}: {listed:,} records")
+    return 1 if found.findings else 0
