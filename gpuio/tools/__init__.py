@@ -1,8 +1,10 @@
 """Tools around record files: each a plain function, with the command ``gpuio`` over all."""
 
 from gpuio.tools.demo import demo
+from gpuio.tools.extract import extract
 from gpuio.tools.im2rec import im2rec, make_list, write_records
 from gpuio.tools.index import index
+from gpuio.tools.info import info
 from gpuio.tools.repair import repair
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
@@ -12,8 +14,10 @@ __all__ = [
     "contact_sheet",
     "demo",
     "denormalise",
+    "extract",
     "im2rec",
     "index",
+    "info",
     "make_list",
     "make_samples",
     "quarantine",

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from gpuio.errors import Error
 from gpuio.tools.demo import add_command as add_demo
+from gpuio.tools.extract import add_command as add_extract
 from gpuio.tools.im2rec import add_command as add_im2rec
 from gpuio.tools.index import add_command as add_index
+from gpuio.tools.info import add_command as add_info
 from gpuio.tools.repair import add_command as add_repair
 from gpuio.tools.verify import add_command as add_verify
 from gpuio.version import VERSION
@@ -42,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_demo(commands)
     add_im2rec(commands)
     add_index(commands)
+    add_info(commands)
+    add_extract(commands)
     add_verify(commands)
     add_repair(commands)
     args = parser.parse_args(argv)

@@ -1,0 +1,235 @@
+"""What a record file holds, and how to load it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.pipeline.probe import probe
+from gpuio.progress import progress
+from gpuio.recordio import RecordSet
+from gpuio.recordio.storage import Path, local_path
+
+# Records that are looked into unless the caller says otherwise, spread over the file.
+SAMPLE = 1000
+
+# Labels that are listed, the most frequent first.
+MOST_LABELS = 10
+
+
+class Info(NamedTuple):
+    """What a record file holds.
+
+    Attributes
+    ----------
+    rec, idx : the file, and its index; None: there is none
+    bytes, records, images : size of the file, its records, and those of them that hold images
+    layout : "plain" (one label), "multi-label", "detection" or "face identity"
+    label_width : numbers in a label; for detection the most that was seen
+    looked_at : records that what follows was found in
+    labels : number of occurrences by label, the most frequent first; of the first number where
+        there are several
+    formats : number of images by format, such as "jpeg"
+    channels : number of images by channels
+    width, height : least, median and most, in pixels of the upright pictures; None without images
+    mean_bytes : of an encoded image
+    unreadable : records whose image or header could not be read
+    call : a call of ImageRecordIter that loads it; empty for detection data
+    """
+
+    rec: str
+    idx: str | None
+    bytes: int
+    records: int
+    images: int
+    layout: str
+    label_width: int
+    looked_at: int
+    labels: dict[str, int]
+    formats: dict[str, int]
+    channels: dict[str, int]
+    width: tuple[int, int, int] | None
+    height: tuple[int, int, int] | None
+    mean_bytes: int
+    unreadable: int
+    call: str
+
+
+def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
+    """Look into a record file.
+
+    Parameters
+    ----------
+    rec : the record file
+    idx : its index; None: that beside the file, if there is one; else the file is walked through
+    sample : records to look into, spread over the file; 0: all
+
+    Raises
+    ------
+    RecordFileNotFoundError : a file does not exist.
+    RecordError : the file is damaged, or the index is not its own.
+    ArgumentError : sample is negative.
+    """
+    if sample < 0:
+        raise ArgumentError(f"sample must be at least 0, not {sample}")
+    path = local_path(rec)
+    beside = f"{os.path.splitext(path)[0]}.idx"
+    index = local_path(idx) if idx is not None else beside if os.path.exists(beside) else None
+    with RecordSet(path, index) as records:
+        images = np.asarray(records.image_ordinals(), np.int64)
+        count = len(images) if not sample else min(sample, len(images))
+        chosen = images[np.linspace(0, len(images) - 1, count).astype(np.int64)].tolist()
+        seen = _Seen()
+        with progress(f"looking into {os.path.basename(path)}", "records", count) as bar:
+            for ordinal in chosen:
+                seen.look(records, ordinal)
+                bar.update()
+        face = len(images) < len(records)
+        return seen.told(path, index, records, len(images), face)
+
+
+class _Seen:
+    """What the records that were looked at have shown."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[float] = Counter()
+        self.widths: Counter[int] = Counter()
+        self.detections = 0
+        self.formats: Counter[str] = Counter()
+        self.channels: Counter[int] = Counter()
+        self.sizes: list[tuple[int, int]] = []
+        self.nbytes: list[int] = []
+        self.unreadable = 0
+
+    def look(self, records: RecordSet, ordinal: int) -> None:
+        """Look into one record."""
+        try:
+            header, image = records.record(ordinal)
+            found = probe(image)
+        except (RecordError, DecodeError):
+            self.unreadable += 1
+            return
+        label = np.atleast_1d(np.asarray(header.label, np.float32))
+        self.labels[float(label[0])] += 1
+        self.widths[len(label) if header.flag else 1] += 1
+        self.detections += _is_detection(label)
+        self.formats[found.format] += 1
+        self.channels[found.channels] += 1
+        self.sizes.append((found.width, found.height))
+        self.nbytes.append(len(image))
+
+    def told(
+        self, path: str, index: str | None, records: RecordSet, images: int, face: bool
+    ) -> Info:
+        """Everything together."""
+        readable = len(self.sizes)
+        layout = "face identity" if face else "plain"
+        if readable and self.detections == readable:
+            layout = "detection"
+        elif max(self.widths, default=1) > 1:
+            layout = layout if face else "multi-label"
+        width = max(self.widths, default=1)
+        sides = np.array(self.sizes or [(0, 0)])
+        spans = [
+            (int(side.min()), int(np.median(side)), int(side.max())) if readable else None
+            for side in sides.T
+        ]
+        return Info(
+            path,
+            index,
+            records.nbytes,
+            len(records),
+            images,
+            layout,
+            width,
+            readable + self.unreadable,
+            {f"{label:g}": count for label, count in self.labels.most_common(MOST_LABELS)},
+            dict(self.formats.most_common()),
+            {str(channels): count for channels, count in self.channels.most_common()},
+            spans[0],
+            spans[1],
+            int(np.mean(self.nbytes)) if readable else 0,
+            self.unreadable,
+            _call(path, index, layout, width, sides),
+        )
+
+
+def _is_detection(label: Any) -> bool:
+    """Whether a label looks like boxes: header width, object width, more header, whole objects."""
+    if len(label) < 7 or label[0] < 2 or label[1] < 5 or any(label[:2] % 1):
+        return False
+    return (len(label) - int(label[0])) % int(label[1]) == 0
+
+
+def _call(path: str, index: str | None, layout: str, width: int, sides: Any) -> str:
+    """A call that loads the file; nothing for detection data, which no iterator reads yet."""
+    if layout == "detection":
+        return ""
+    side = int(min(np.median(sides, axis=0)))
+    small = side < 256
+    arguments = [f"path_imgrec={path!r}"]
+    if index is not None:
+        arguments.append(f"path_imgidx={index!r}")
+    crop = max(8, side // 8 * 8) if small else 224
+    arguments.append(f"data_shape=(3, {crop}, {crop})")
+    if not small:
+        arguments.append("resize=256")
+    if layout == "multi-label" or (layout == "face identity" and width > 1):
+        arguments.append(f"label_width={width}")
+    arguments += ["batch_size=64", "shuffle=True"]
+    return f"gpuio.io.ImageRecordIter({', '.join(arguments)})"
+
+
+def add_command(commands: Any) -> None:
+    """Add ``info`` to the commands of `gpuio.tools.cli`."""
+    parser = commands.add_parser(
+        "info",
+        help="say what a record file holds, and how to load it",
+        description="Records, labels, image sizes and formats of FILE.rec, its layout, and a call "
+        "that loads it.",
+        epilog="example: gpuio info train.rec --sample 0",
+    )
+    parser.set_defaults(run=_command)
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if any")
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=SAMPLE,
+        metavar="N",
+        help=f"records to look into; 0: all; default: {SAMPLE}",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _command(args: argparse.Namespace) -> int:
+    found = info(args.rec, args.idx, args.sample)
+    if args.json:
+        print(json.dumps(found._asdict()))
+        return 0
+    spread = "" if found.looked_at == found.images else f" (of {found.looked_at:,} looked at)"
+    lines = {
+        "file": f"{found.rec}, {found.bytes:,} bytes",
+        "index": found.idx or "none",
+        "records": f"{found.records:,}, {found.images:,} of them images",
+        "layout": f"{found.layout}, label width {found.label_width}",
+        f"labels{spread}": ", ".join(f"{label}: {n:,}" for label, n in found.labels.items()),
+        "formats": ", ".join(f"{name}: {n:,}" for name, n in found.formats.items()),
+        "channels": ", ".join(f"{name}: {n:,}" for name, n in found.channels.items()),
+    }
+    for side, span in (("width", found.width), ("height", found.height)):
+        if span:
+            lines[side] = f"{span[0]} to {span[2]} pixels, median {span[1]}"
+    lines["image"] = f"{found.mean_bytes:,} bytes on average"
+    if found.unreadable:
+        lines["unreadable"] = f"{found.unreadable:,}; look with: gpuio verify {found.rec}"
+    lines["load it"] = found.call or "no iterator reads detection labels yet"
+    for name, text in lines.items():
+        print(f"{name}: {text}")
+    return 0
