@@ -1,6 +1,7 @@
 """Tools around record files: each a plain function, with the command ``gpuio`` over all."""
 
 from gpuio.tools.demo import demo
+from gpuio.tools.doctor import doctor
 from gpuio.tools.extract import extract
 from gpuio.tools.im2rec import im2rec, make_list, write_records
 from gpuio.tools.index import index
@@ -14,6 +15,7 @@ __all__ = [
     "contact_sheet",
     "demo",
     "denormalise",
+    "doctor",
     "extract",
     "im2rec",
     "index",

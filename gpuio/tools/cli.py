@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from gpuio.errors import Error
 from gpuio.tools.demo import add_command as add_demo
+from gpuio.tools.doctor import add_command as add_doctor
 from gpuio.tools.extract import add_command as add_extract
 from gpuio.tools.im2rec import add_command as add_im2rec
 from gpuio.tools.index import add_command as add_index
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_extract(commands)
     add_verify(commands)
     add_repair(commands)
+    add_doctor(commands)
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))
