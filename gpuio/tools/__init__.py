@@ -6,6 +6,7 @@ from gpuio.tools.extract import extract
 from gpuio.tools.im2rec import im2rec, make_list, write_records
 from gpuio.tools.index import index
 from gpuio.tools.info import info
+from gpuio.tools.rearrange import filter_records, merge, shuffle, split
 from gpuio.tools.repair import repair
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
@@ -17,13 +18,17 @@ __all__ = [
     "denormalise",
     "doctor",
     "extract",
+    "filter_records",
     "im2rec",
     "index",
     "info",
     "make_list",
     "make_samples",
+    "merge",
     "quarantine",
     "repair",
+    "shuffle",
+    "split",
     "verify",
     "write_records",
 ]

@@ -13,6 +13,7 @@ from gpuio.tools.extract import add_command as add_extract
 from gpuio.tools.im2rec import add_command as add_im2rec
 from gpuio.tools.index import add_command as add_index
 from gpuio.tools.info import add_command as add_info
+from gpuio.tools.rearrange import add_commands as add_rearrangements
 from gpuio.tools.repair import add_command as add_repair
 from gpuio.tools.verify import add_command as add_verify
 from gpuio.version import VERSION
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_extract(commands)
     add_verify(commands)
     add_repair(commands)
+    add_rearrangements(commands)
     add_doctor(commands)
     args = parser.parse_args(argv)
     try:
