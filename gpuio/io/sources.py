@@ -272,6 +272,10 @@ def _source(name: str, value: Any, what: str, dtype: Any, axis: int) -> Source:
     if not isinstance(value, nd.NDArray):
         value = as_array(name, value, what)
     value = _checked(name, value, what)
+    if target is None and not value.dtype.isnative:
+        target = value.dtype.newbyteorder("=")  # nobody takes others over
+    if target is not None and value.dtype.kind == "c" and target.kind != "c":
+        raise ArgumentError(f"{what}: {name!r} holds complex numbers, which are no {target}")
     if isinstance(value, np.memmap) and target not in (None, value.dtype):
         return StoredSource(name, value, target, _axis(value, axis))
     if target is not None:
@@ -284,7 +288,12 @@ def _csr_source(name: str, value: Any, target: np.dtype[Any] | None) -> CsrSourc
 
     matrix = value if is_csr(value) else value.tocsr()
     if target is not None and matrix.dtype != target:
-        matrix = matrix.astype(target)
+        try:
+            matrix = matrix.astype(target)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"{name!r} cannot be a sparse matrix of {target}: {error}"
+            ) from error
     return CsrSource(name, sparse.wrap(matrix))
 
 
@@ -325,6 +334,8 @@ def _is_stored(value: Any) -> bool:
 
 
 def _checked(name: str, value: Any, what: str) -> Any:
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentError(f"{what}: {name!r} is masked; fill it first: .filled(0)")
     if len(value.shape) == 0:
         raise ArgumentError(f"{what}: {name!r} is a single number, expected rows")
     if np.dtype(value.dtype).kind not in "biufc":

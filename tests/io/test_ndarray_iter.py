@@ -146,6 +146,19 @@ def test_types(dtype: str, ctx: mx.Context) -> None:
             np.testing.assert_array_equal(batch.asnumpy(), table[:4].astype(expected))
 
 
+def test_other_byte_orders_become_this_machines() -> None:
+    for dtype in (None, "auto"):
+        with mx.io.NDArrayIter(TABLE.astype(">f4"), batch_size=4, dtype=dtype) as iterator:
+            batch = iterator.next().data[0]
+            assert batch.dtype == np.float32 and batch.dtype.isnative
+            np.testing.assert_array_equal(batch, TABLE[:4])
+
+
+def test_sparse_types_that_scipy_lacks() -> None:
+    with pytest.raises(ArgumentError, match="cannot be a sparse matrix of float16"):
+        mx.io.NDArrayIter(scipy.sparse.csr_matrix(TABLE), dtype="float16")
+
+
 def test_names() -> None:
     def names(data: Any, label: Any = None, **options: Any) -> tuple[list[str], list[str]]:
         iterator = mx.io.NDArrayIter(data, label, **options)
@@ -318,6 +331,8 @@ def test_jax_sources() -> None:
         (np.array(["a", "b"]), None, ArgumentError, "expected numbers"),
         (np.array([{}, {}]), None, ArgumentError, "expected numbers"),
         (np.zeros((0, 3)), None, ArgumentError, "no rows"),
+        (np.zeros((3, 3), "c8"), None, ArgumentError, "complex numbers"),
+        (np.ma.masked_array(TABLE, TABLE > 5), None, ArgumentError, "fill it first"),
         (TABLE, NUMBERS[:9], ArgumentError, "data: 10, softmax_label: 9"),
         ({"a": TABLE, "b": TABLE[:3]}, None, ArgumentError, "a: 10, b: 3"),
     ],
