@@ -301,8 +301,11 @@ def test_images_and_sentences_together(tmp_path: Any) -> None:
 
     files = write_records(tmp_path / "x", [jpeg(number) for number in range(8)])
     captions = np.arange(8 * 5).reshape(8, 5)
-    images = mx.io.ImageRecordIter(**files, data_shape=(3, 20, 20), batch_size=4)
-    words = mx.io.NDArrayIter({"caption": captions}, None, 4, dtype=None)
+    order = {"batch_size": 4, "shuffle": True, "seed": 5}
+    images = mx.io.ImageRecordIter(
+        **files, **order, data_shape=(3, 20, 20), last_batch_handle="pad"
+    )
+    words = mx.io.NDArrayIter({"caption": captions}, None, dtype=None, **order)
     with mx.io.PrefetchingIter(
         [images, words], rename_data=[{"data": "image"}, {"caption": "caption"}]
     ) as pairs:
