@@ -220,6 +220,8 @@ class _SideBySide:
             raise
         there = [each for each in made if each is not None]
         if not there:
+            # Some know only now that they have ended.
+            self._states = [_state_of(iterator) for iterator in self._iterators]
             self.ended = True
             return None
         if len(there) < len(made):

@@ -78,6 +78,7 @@ class TextFiles:
     ) -> None:
         self.paths = _paths(uri, what)
         self.begins = [_body(path, skip_header) for path in self.paths]
+        self._bodies = list(self.begins)
         self._ends: list[int | None] = [None] * len(self.paths)
         if parts > 1:
             self._cut(part, parts)
@@ -114,12 +115,12 @@ class TextFiles:
         return f"{self.paths[block.file]}, line {before + line + 1}"
 
     def lines_before(self) -> int:
-        """How many lines that are not blank precede this part."""
+        """How many lines precede this part, blank ones and comments ("#") left out."""
         count = 0
-        for path, end in zip(self.paths, self.begins, strict=True):
+        for path, body, end in zip(self.paths, self._bodies, self.begins, strict=True):
             count += sum(
-                sum(1 for line in text.splitlines() if line.strip())
-                for text in _blocks(path, 0, end)
+                sum(1 for line in text.split(b"\n") if line.partition(b"#")[0].strip())
+                for text in _blocks(path, body, end)
             )
         return count
 

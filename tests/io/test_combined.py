@@ -226,6 +226,27 @@ def test_epochs_of_different_lengths_are_an_error() -> None:
                 iterator.next()
 
 
+def test_a_state_from_the_end_keeps_what_rolls_over(tmp_path: Any) -> None:
+    (tmp_path / "x.csv").write_text("".join(f"{number}\n" for number in range(10)))
+
+    def opened() -> mx.io.PrefetchingIter:
+        return mx.io.PrefetchingIter(
+            mx.io.CSVIter(
+                data_csv=tmp_path / "x.csv",
+                data_shape=1,
+                batch_size=4,
+                last_batch_handle="roll_over",
+            )
+        )
+
+    with opened() as iterator, opened() as other:
+        list(iterator)
+        other.load_state_dict(iterator.state_dict())
+        for one in (iterator, other):
+            one.reset()
+            assert one.next().data[0].ravel().tolist() == [8, 9, 0, 1]
+
+
 def test_renaming() -> None:
     iterators = [simple(), simple()]
     with pytest.raises(KeyError, match="iterator 1 has 'data'"):

@@ -53,8 +53,8 @@ def test_every_golden_case_is_looked_at() -> None:
 @pytest.mark.parametrize("with_labels", [False, True])
 def test_parts_cover_the_lines(parts: int, with_labels: bool, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    for name, lines in (("a", LINES[:7]), ("b", ["", *LINES[7:]])):
-        (tmp_path / "data" / name).write_text("\n".join(lines))
+    for name, lines in (("a", ["\ufeff" + LINES[0], *LINES[1:7]]), ("b", ["", "# x", *LINES[7:]])):
+        (tmp_path / "data" / name).write_text("\n".join(lines), encoding="utf-8")
     options: dict[str, Any] = {}
     if with_labels:
         labels = tmp_path / "l.svm"
