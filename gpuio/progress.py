@@ -8,11 +8,13 @@ from typing import Any
 DELAY = 2.0
 
 
-def progress(text: str, unit: str, total: int | None = None, delay: float = DELAY) -> Any:
+def progress(
+    text: str, unit: str, total: int | None = None, delay: float = DELAY, initial: int = 0
+) -> Any:
     """A progress bar on stderr: a context manager whose ``update(n)`` adds n.
 
     It appears only on a terminal, only after `delay` seconds, and goes away when it is closed. The
-    unit "B", bytes, is shown as kB, MB and so on.
+    unit "B", bytes, is shown as kB, MB and so on. `initial` were there before.
     """
     from tqdm import tqdm
 
@@ -21,6 +23,7 @@ def progress(text: str, unit: str, total: int | None = None, delay: float = DELA
         unit=unit if unit == "B" else f" {unit}",
         unit_scale=unit == "B",
         total=total,
+        initial=initial,
         delay=delay,
         disable=None,  # where stderr is not a terminal
         leave=False,

@@ -14,8 +14,10 @@ from gpuio.context import Context, as_context, cpu, gpu, num_gpus, require
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.tools.im2rec import cpu_count, make_list, write_records
-from gpuio.tools.lists import EXTENSIONS, BadImage, list_image
+from gpuio.tools.command import add_parser
+from gpuio.tools.files import find_index
+from gpuio.tools.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
+from gpuio.tools.im2rec.packing import cpu_count, write_records
 from gpuio.tools.samples import SOURCES, make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 
@@ -128,7 +130,7 @@ def demo(
     if rec is None:
         data = _pack(images, Path(output))
     else:
-        data = Data(os.fspath(rec), _index_of(rec, idx), {})
+        data = Data(os.fspath(rec), find_index(rec, idx), {})
     with RecordSet([data.rec], data.idx and [data.idx]) as records:
         ordinals = records.image_ordinals()
         if not len(ordinals):
@@ -176,13 +178,6 @@ def _pack(images: File | None, output: Path) -> Data:
     if list(names.values()) == ["."]:
         names = {0: root.resolve().name}
     return Data(packed.rec, packed.idx, names)
-
-
-def _index_of(rec: File, idx: File | None) -> str | None:
-    if idx is not None:
-        return os.fspath(idx)
-    beside = os.path.splitext(rec)[0] + ".idx"
-    return beside if os.path.isfile(beside) else None
 
 
 def _run(
@@ -296,13 +291,15 @@ def _say(what: str, text: str) -> None:
 
 def add_command(commands: Any) -> None:
     """Add ``demo`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "demo",
-        help="pack images, load them, measure, and draw a batch",
+        _command,
+        text="pack images, load them, measure, and draw a batch",
         description="Pack sample photographs, a folder's images, or take a record file; load them "
         "in an evaluation and a training epoch; say how fast; and draw a training batch.",
+        example="--images ~/photos --ctx cpu",
     )
-    parser.set_defaults(run=_command)
     add = parser.add_argument
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--images", metavar="DIR", help="a folder of images, or of folders of images")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from gpuio.errors import Error
+from gpuio.tools.command import add_json, add_parser, print_json
 from gpuio.version import VERSION
 
 # Packages that gpuio uses, as pip names them, and those that it can hand batches to.
@@ -127,21 +127,22 @@ def _hand_over(library: str) -> str:
 
 def add_command(commands: Any) -> None:
     """Add ``doctor`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "doctor",
-        help="say what works on this machine, and what to install for the rest",
+        _command,
+        text="say what works on this machine, and what to install for the rest",
         description="Try packages, executors, GPUs and the hand-over to frameworks. The exit "
         "status is 1 where something is broken; what is optional and missing does not count.",
-        epilog="example: gpuio doctor",
+        example="--json",
     )
-    parser.set_defaults(run=_command)
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    add_json(parser)
 
 
 def _command(args: argparse.Namespace) -> int:
     checks = doctor()
     if args.json:
-        print(json.dumps([check._asdict() for check in checks]))
+        print_json(checks)
     else:
         for check in checks:
             print(f"{check.state:8} {check.name}: {check.text}")

@@ -14,7 +14,9 @@ from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
-from gpuio.tools.lists import BadImage, ListItem, write_list
+from gpuio.tools.command import add_parser, add_record_file
+from gpuio.tools.files import open_records
+from gpuio.tools.im2rec.lists import BadImage, ListItem, write_list
 
 # Endings of the files' names, by format.
 ENDINGS = {"jpeg": ".jpg"}
@@ -67,12 +69,10 @@ def extract(
     ArgumentError : there is no record with one of the keys.
     """
     path, root = local_path(rec), local_path(folder)
-    beside = f"{os.path.splitext(path)[0]}.idx"
-    index = local_path(idx) if idx is not None else beside if os.path.exists(beside) else None
     wanted = None if labels is None else {float(label) for label in labels}
     items: list[ListItem] = []
     bad: list[BadImage] = []
-    with RecordSet(path, index) as records:
+    with open_records(path, idx) as records:
         chosen = _chosen(records, keys)
         with progress(f"extracting {os.path.basename(path)}", "images", len(chosen)) as bar:
             for ordinal in chosen:
@@ -112,18 +112,18 @@ def _chosen(records: RecordSet, keys: Iterable[int] | None) -> list[int]:
 
 def add_command(commands: Any) -> None:
     """Add ``extract`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "extract",
-        help="write the images of a record file into folders",
+        _command,
+        text="write the images of a record file into folders",
         description="Write the images of FILE.rec into FOLDER/LABEL/KEY.jpg, as they are stored, "
         "and FOLDER/records.lst, from which im2rec packs the same records. The exit status is 1 "
         "where records hold no image that can be recognised.",
-        epilog="example: gpuio extract train.rec pictures --label 3",
+        example="train.rec pictures --label 3",
     )
-    parser.set_defaults(run=_command)
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    add_record_file(parser)
     parser.add_argument("folder", metavar="FOLDER", help="where the images go")
-    parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if any")
     parser.add_argument("--key", type=int, action="append", metavar="K", help="only this record")
     parser.add_argument(
         "--label", type=float, action="append", metavar="L", help="only records with this label"

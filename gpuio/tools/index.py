@@ -8,6 +8,8 @@ from typing import Any
 
 from gpuio.recordio import Index
 from gpuio.recordio.storage import Path, local_path
+from gpuio.tools.command import add_parser
+from gpuio.tools.files import PART, index_of
 
 
 def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
@@ -29,22 +31,23 @@ def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
     RecordFileNotFoundError : there is no such file.
     RecordError : it is damaged; the text says where.
     """
-    path = os.path.splitext(local_path(rec))[0] + ".idx" if idx is None else local_path(idx)
+    path = index_of(rec) if idx is None else local_path(idx)
     built = Index.build(rec)
-    built.save(f"{path}.part")
-    os.replace(f"{path}.part", path)
+    built.save(path + PART)
+    os.replace(path + PART, path)
     return path, len(built)
 
 
 def add_command(commands: Any) -> None:
     """Add ``index`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "index",
-        help="make the index of a record file anew",
+        _command,
+        text="make the index of a record file anew",
         description="Walk over the records of FILE.rec and write FILE.idx. The keys are 0, 1, 2, …",
-        epilog="example: gpuio index train.rec",
+        example="train.rec",
     )
-    parser.set_defaults(run=_command)
     parser.add_argument("rec", metavar="FILE.rec", help="the record file")
     parser.add_argument("--idx", metavar="FILE", help="the index; default: beside the record file")
 

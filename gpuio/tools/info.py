@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections import Counter
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
+from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import find_index
 
 # Records that are looked into unless the caller says otherwise, spread over the file.
 SAMPLE = 1000
@@ -78,9 +79,7 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
     """
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
-    path = local_path(rec)
-    beside = f"{os.path.splitext(path)[0]}.idx"
-    index = local_path(idx) if idx is not None else beside if os.path.exists(beside) else None
+    path, index = local_path(rec), find_index(rec, idx)
     with RecordSet(path, index) as records:
         images = np.asarray(records.image_ordinals(), np.int64)
         count = len(images) if not sample else min(sample, len(images))
@@ -188,16 +187,16 @@ def _call(path: str, index: str | None, layout: str, width: int, sides: Any) -> 
 
 def add_command(commands: Any) -> None:
     """Add ``info`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "info",
-        help="say what a record file holds, and how to load it",
+        _command,
+        text="say what a record file holds, and how to load it",
         description="Records, labels, image sizes and formats of FILE.rec, its layout, and a call "
         "that loads it.",
-        epilog="example: gpuio info train.rec --sample 0",
+        example="train.rec --sample 0",
     )
-    parser.set_defaults(run=_command)
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
-    parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if any")
+    add_record_file(parser)
     parser.add_argument(
         "--sample",
         type=int,
@@ -205,13 +204,13 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help=f"records to look into; 0: all; default: {SAMPLE}",
     )
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    add_json(parser)
 
 
 def _command(args: argparse.Namespace) -> int:
     found = info(args.rec, args.idx, args.sample)
     if args.json:
-        print(json.dumps(found._asdict()))
+        print_json(found)
         return 0
     spread = "" if found.looked_at == found.images else f" (of {found.looked_at:,} looked at)"
     lines = {

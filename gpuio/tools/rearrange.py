@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,10 @@ from gpuio.errors import ArgumentError, DecodeError
 from gpuio.pipeline.order import permute
 from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
-from gpuio.recordio import MXIndexedRecordIO, RecordSet
+from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
+from gpuio.tools.command import add_parser
+from gpuio.tools.files import RecordOutput, index_of
 
 # Places of a permutation that are worked out at once.
 BLOCK = 1 << 15
@@ -156,7 +157,7 @@ def _open(recs: Path | Sequence[Path], out: Path | None = None) -> RecordSet:
         for path in paths:
             if os.path.exists(path) and os.path.samefile(path, target):
                 raise ArgumentError(f"{target} is an original; name another file to write to")
-    indexes = [f"{os.path.splitext(path)[0]}.idx" for path in paths]
+    indexes = [index_of(path) for path in paths]
     return RecordSet(paths, indexes if all(map(os.path.exists, indexes)) else None)
 
 
@@ -175,24 +176,14 @@ def _copy(
     keys: NDArray[np.int64] | None = None,
 ) -> int:
     """Write some records, with their keys or with others."""
-    target = local_path(out)
-    index = f"{os.path.splitext(target)[0]}.idx"
     given = records.keys[chosen] if keys is None else keys
-    try:
-        with (
-            MXIndexedRecordIO(f"{index}.part", f"{target}.part", "w") as writer,
-            progress(f"writing {os.path.basename(target)}", "records", len(chosen)) as bar,
-        ):
-            for ordinal, key in zip(chosen.tolist(), given.tolist(), strict=True):
-                writer.write_idx(key, records.payload(ordinal))
-                bar.update()
-    except BaseException:
-        for part in (target, index):
-            with suppress(OSError):
-                os.remove(f"{part}.part")
-        raise
-    os.replace(f"{target}.part", target)
-    os.replace(f"{index}.part", index)
+    with (
+        RecordOutput(out) as output,
+        progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
+    ):
+        for ordinal, key in zip(chosen.tolist(), given.tolist(), strict=True):
+            output.write(key, records.payload(ordinal))
+            bar.update()
     return len(chosen)
 
 
@@ -200,14 +191,8 @@ def add_commands(commands: Any) -> None:
     """Add ``split``, ``merge``, ``shuffle`` and ``filter`` to the commands of `gpuio.tools.cli`."""
 
     def add(name: str, text: str, example: str, run: Callable[[argparse.Namespace], int]) -> Any:
-        parser = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ". Outputs get an index beside them.",
-            epilog=f"example: gpuio {name} {example}",
-        )
-        parser.set_defaults(run=run)
-        return parser
+        description = f"{text[0].upper()}{text[1:]}. Outputs get an index beside them."
+        return add_parser(commands, name, run, text=text, description=description, example=example)
 
     parser = add(
         "split", "cut a record file into several", "all.rec part --ratio 8 --ratio 2", _split

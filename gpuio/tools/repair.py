@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import struct
+from array import array
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from gpuio.recordio import Index, unpack
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
 from gpuio.recordio.storage import Path, create, local_path, map_file
+from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import RecordOutput, find_index
 
 
 class Repair(NamedTuple):
@@ -61,44 +63,38 @@ def repair(
     """
     path = local_path(rec)
     target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
-    index_path = f"{os.path.splitext(target)[0]}.idx"
     data = map_file(path)
     if os.path.exists(target) and os.path.samefile(path, target):
         raise ArgumentError(f"{target} is the original, which stays as it is; name another file")
     old = _old_keys(path, idx)
     begins: list[int] = []
-    new_begins: list[int] = []
     lost: list[Span] = []
     with (
-        create(f"{target}.part", "wb") as copy,
+        RecordOutput(target) as output,
         progress(f"repairing {os.path.basename(path)}", "B", len(data)) as bar,
     ):
         for span in scan(data, path):
             if span.reason is None:
                 begins.append(span.begin)
-                new_begins.append(copy.tell())
-                copy.write(data[span.begin : span.end])
+                output.append(0, [data[span.begin : span.end]])
             else:
                 lost.append(span)
             bar.update(span.end - span.begin)
-    keys = _keys(data, begins, old, path)
-    Index(np.array(keys, np.int64), np.array(new_begins, np.int64)).save(f"{index_path}.part")
-    if damaged is not None:
-        with create(local_path(damaged), "wb") as side:
-            for span in lost:
-                side.write(data[span.begin : span.end])
-    os.replace(f"{target}.part", target)
-    os.replace(f"{index_path}.part", index_path)
-    return Repair(target, index_path, len(begins), lost)
+        output.keys = array("q", _keys(data, begins, old, path))
+        if damaged is not None:
+            with create(local_path(damaged), "wb") as side:
+                for span in lost:
+                    side.write(data[span.begin : span.end])
+    return Repair(output.rec, output.idx, len(begins), lost)
 
 
 def _old_keys(path: str, idx: Path | None) -> dict[int, int]:
     """The keys that the old index gives to offsets."""
-    beside = f"{os.path.splitext(path)[0]}.idx"
-    if idx is None and not os.path.exists(beside):
+    found = find_index(path, idx)
+    if found is None:
         return {}
     try:
-        index = Index.load(beside if idx is None else idx)
+        index = Index.load(found)
     except RecordError:
         if idx is not None:
             raise
@@ -139,27 +135,27 @@ def _id(payload: NDArray[np.uint8]) -> int | None:
 
 def add_command(commands: Any) -> None:
     """Add ``repair`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "repair",
-        help="make a good copy of a damaged record file",
+        _command,
+        text="make a good copy of a damaged record file",
         description="Copy all whole records of FILE.rec to OUT.rec, and make OUT.idx. FILE.rec "
         "stays as it is. The exit status is 1 where something had to be left out.",
-        epilog="example: gpuio repair train.rec good.rec --damaged train.damaged",
+        example="train.rec good.rec --damaged train.damaged",
     )
-    parser.set_defaults(run=_command)
-    parser.add_argument("rec", metavar="FILE.rec", help="the damaged file")
+    add_record_file(parser)
     parser.add_argument(
         "out", metavar="OUT.rec", nargs="?", help="the copy; default: FILE.repaired.rec"
     )
-    parser.add_argument("--idx", metavar="FILE", help="the old index; default: FILE.idx, if any")
     parser.add_argument("--damaged", metavar="FILE", help="keep what is left out in this file")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    add_json(parser)
 
 
 def _command(args: argparse.Namespace) -> int:
     done = repair(args.rec, args.out, args.idx, args.damaged)
     if args.json:
-        print(json.dumps({**done._asdict(), "lost": [span._asdict() for span in done.lost]}))
+        print_json(done)
     else:
         for span in done.lost:
             print(f"left out {span.end - span.begin:,} bytes: {span.reason}")

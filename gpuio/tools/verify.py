@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import struct
 from collections import Counter
@@ -24,6 +23,8 @@ from gpuio.recordio.framing import parse
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
 from gpuio.recordio.storage import Path, local_path, map_file
+from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import find_index
 
 LEVELS = ("framing", "headers", "deep")
 
@@ -93,8 +94,7 @@ def verify(
         raise ArgumentError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
     path = local_path(rec)
     data = map_file(path)
-    beside = f"{os.path.splitext(path)[0]}.idx"
-    index_path = local_path(idx) if idx is not None else beside if os.path.exists(beside) else None
+    index_path = find_index(path, idx)
     findings: list[Finding] = []
     keys = _index_keys(index_path, findings)
     spans = scan(data, path)
@@ -205,17 +205,17 @@ def _wrong(payload: NDArray[np.uint8], level: str) -> Iterator[tuple[str, str]]:
 
 def add_command(commands: Any) -> None:
     """Add ``verify`` to the commands of `gpuio.tools.cli`."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "verify",
-        help="look for damage in a record file, its index and its images",
+        _command,
+        text="look for damage in a record file, its index and its images",
         description="Check where the records of FILE.rec begin and end, its index, and the headers "
         "of its records and images; with --deep, decode each image. The exit status is 1 where "
         "something is wrong.",
-        epilog="example: gpuio verify train.rec --deep --quarantine bad.tsv",
+        example="train.rec --deep --quarantine bad.tsv",
     )
-    parser.set_defaults(run=_command)
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
-    parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if any")
+    add_record_file(parser)
     levels = parser.add_mutually_exclusive_group()
     levels.add_argument("--framing", action="store_true", help="do not look into the records")
     levels.add_argument("--deep", action="store_true", help="decode each image")
@@ -224,7 +224,7 @@ def add_command(commands: Any) -> None:
         "--quarantine", metavar="FILE", help="write a list of bad records, which iterators read"
     )
     parser.add_argument("--most", type=int, default=20, metavar="N", help="findings to print")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    add_json(parser)
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -233,9 +233,8 @@ def _command(args: argparse.Namespace) -> int:
     if args.quarantine:
         listed = quarantine(found, args.quarantine)
     if args.json:
-        findings = [finding._asdict() for finding in found.findings]
-        print(json.dumps({**found._asdict(), "findings": findings}))
-        return 1 if findings else 0
+        print_json(found)
+        return 1 if found.findings else 0
     for finding in found.findings[: args.most]:
         key = "" if finding.key is None else f", key {finding.key}"
         print(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from gpuio.errors import ArgumentError, Error, RecordFileNotFoundError
-from gpuio.tools.lists import BadImage, ListItem, list_image, make_list, read_list, write_list
+from gpuio.tools.im2rec.lists import (
+    BadImage,
+    ListItem,
+    list_image,
+    make_list,
+    read_list,
+    write_list,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "data"
 ROOT = GOLDEN / "im2rec_root"

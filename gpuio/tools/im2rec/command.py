@@ -1,0 +1,208 @@
+"""The function im2rec, and its command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.tools.command import add_parser
+from gpuio.tools.im2rec.lists import EXTENSIONS, Path, list_image, make_list
+from gpuio.tools.im2rec.packing import Packed, count_lines, write_records
+
+
+def im2rec(
+    prefix: Path,
+    root: Path,
+    *,
+    recursive: bool = False,
+    exts: Sequence[str] = EXTENSIONS,
+    shuffle: bool = True,
+    train_ratio: float = 1.0,
+    test_ratio: float = 0.0,
+    chunks: int = 1,
+    pass_through: bool = False,
+    resize: int = 0,
+    center_crop: bool = False,
+    quality: int = 95,
+    encoding: str = ".jpg",
+    color: int = 1,
+    pack_label: bool = False,
+    num_thread: int | None = None,
+    resume: bool = True,
+) -> list[Packed]:
+    """Pack the images of a folder: list them, and write the records of each list.
+
+    The parameters are those of `make_list` and `write_records`.
+
+    Returns
+    -------
+    one Packed for each list
+
+    Examples
+    --------
+    >>> (packed,) = im2rec("photos", "folder/of/photos", recursive=True, resize=256)
+    >>> packed.records, packed.bad
+    (120, [])
+    """
+    lists, _ = make_list(
+        prefix,
+        root,
+        recursive=recursive,
+        exts=exts,
+        shuffle=shuffle,
+        train_ratio=train_ratio,
+        test_ratio=test_ratio,
+        chunks=chunks,
+    )
+    return [
+        write_records(
+            path,
+            root,
+            pass_through=pass_through,
+            resize=resize,
+            center_crop=center_crop,
+            quality=quality,
+            encoding=encoding,
+            color=color,
+            pack_label=pack_label,
+            num_thread=num_thread,
+            resume=resume,
+        )
+        for path in lists
+    ]
+
+
+def add_command(commands: Any) -> None:
+    """Add ``im2rec`` to the commands of `gpuio.tools.cli`."""
+    parser = add_parser(
+        commands,
+        "im2rec",
+        _run,
+        text="pack a folder of images into record files",
+        description="Pack the images of ROOT into PREFIX.rec and PREFIX.idx, in the order of "
+        "PREFIX*.lst. Where there is no such list it is made first. A run that was stopped goes on "
+        "where it was. The exit status is 1 if images had to be left out.",
+        example="photos ~/photos --recursive --pass-through",
+    )
+    add = parser.add_argument
+    add("prefix", metavar="PREFIX", help="beginning of the paths of lists and record files")
+    add("root", metavar="ROOT", help="folder of the images")
+    add = parser.add_argument_group("lists").add_argument
+    add("--list", action="store_true", help="only make the list, anew if there is one")
+    add(
+        "--recursive",
+        action="store_true",
+        help="enter folders, and give each that has images a label of its own; else only ROOT's "
+        "own images are listed, with label 0",
+    )
+    add(
+        "--exts",
+        nargs="+",
+        default=list(EXTENSIONS),
+        metavar="EXT",
+        help=f"endings of the files' names; default: {' '.join(EXTENSIONS)}",
+    )
+    add("--no-shuffle", dest="shuffle", action="store_false", help="leave the order of the names")
+    add("--train-ratio", type=float, default=1.0, metavar="SHARE", help="put into PREFIX_train.lst")
+    add("--test-ratio", type=float, default=0.0, metavar="SHARE", help="put into PREFIX_test.lst")
+    add("--chunks", type=int, default=1, metavar="N", help="make N lists")
+    add = parser.add_argument_group("records").add_argument
+    add("--pass-through", action="store_true", help="store the files as they are")
+    add("--resize", type=int, default=0, metavar="N", help="scale the shorter side to N pixels")
+    add("--center-crop", action="store_true", help="cut images square first")
+    add(
+        "--quality",
+        type=int,
+        default=95,
+        metavar="N",
+        help="of a JPEG, 1 to 100; or compression of a PNG, 0 to 9; default: 95",
+    )
+    add("--encoding", choices=[".jpg", ".png"], default=".jpg", help="default: .jpg")
+    add(
+        "--color",
+        type=int,
+        choices=[-1, 0, 1],
+        default=1,
+        help="1: colour (default), 0: gray, -1: as the file has it",
+    )
+    add("--pack-label", action="store_true", help="store all labels of a line, not only the first")
+    add("--num-thread", type=int, metavar="N", help="threads; default: one for each CPU")
+    add(
+        "--no-resume",
+        dest="resume",
+        action="store_false",
+        help="begin anew where a run was stopped",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    lists = [] if args.list else _find_lists(args.prefix)
+    if lists:
+        print(f"using {', '.join(lists)} (--list makes lists anew)")
+    else:
+        lists = _make_lists(args)
+    if args.list:
+        return 0
+    bad = 0
+    for path in lists:
+        packed = write_records(
+            path,
+            args.root,
+            pass_through=args.pass_through,
+            resize=args.resize,
+            center_crop=args.center_crop,
+            quality=args.quality,
+            encoding=args.encoding,
+            color=args.color,
+            pack_label=args.pack_label,
+            num_thread=args.num_thread,
+            resume=args.resume,
+        )
+        for place, reason in packed.bad:
+            print(f"left out: {place}: {reason}", file=sys.stderr)
+        for place, reason in packed.doubtful:
+            print(f"stored, but no image: {place}: {reason}", file=sys.stderr)
+        if packed.kept:
+            print(f"went on behind {packed.kept:,} records of a run that was stopped")
+        bad += len(packed.bad)
+        size = os.path.getsize(packed.rec) / 1e6
+        print(f"{packed.rec}: {packed.records:,} records, {size:.1f} MB")
+    return 1 if bad else 0
+
+
+def _make_lists(args: argparse.Namespace) -> list[str]:
+    if next(list_image(args.root, args.recursive, args.exts), None) is None:
+        hint = "" if args.recursive else "; add --recursive to look into its folders"
+        raise ArgumentError(f"no images ({' '.join(args.exts)}) in {args.root}{hint}")
+    lists, names = make_list(
+        args.prefix,
+        args.root,
+        recursive=args.recursive,
+        exts=args.exts,
+        shuffle=args.shuffle,
+        train_ratio=args.train_ratio,
+        test_ratio=args.test_ratio,
+        chunks=args.chunks,
+    )
+    if args.recursive:
+        for label, name in names.items():
+            print(name, label)
+    for path in lists:
+        print(f"{path}: {count_lines(path):,} images")
+    return lists
+
+
+def _find_lists(prefix: str) -> list[str]:
+    """The files ``PREFIX*.lst``; all lists in it, where the prefix is a folder."""
+    folder, start = (prefix, "") if os.path.isdir(prefix) else os.path.split(prefix)
+    if not os.path.isdir(folder or "."):
+        raise RecordFileNotFoundError(f"the folder {folder} does not exist; create it first")
+    return [
+        os.path.join(folder, name)
+        for name in sorted(os.listdir(folder or "."))
+        if name.startswith(start) and name.endswith(".lst")
+    ]
