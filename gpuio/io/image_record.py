@@ -300,6 +300,11 @@ class ImageRecordIter(StreamIter[Loaded]):
             )
 
     @property
+    def num_data(self) -> int:
+        """Images in an epoch of this part, good and bad."""
+        return self._loader.order.size
+
+    @property
     def bad_records(self) -> list[BadRecord]:
         """The records that `on_error` left out or replaced so far, in the order in which they
         came.

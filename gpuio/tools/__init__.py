@@ -10,6 +10,8 @@ from gpuio.tools.rearrange import filter_records, merge, shuffle, split
 from gpuio.tools.repair import repair
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
+from gpuio.tools.show import show
+from gpuio.tools.stats import stats
 from gpuio.tools.verify import quarantine, verify
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "merge",
     "quarantine",
     "repair",
+    "show",
     "shuffle",
     "split",
+    "stats",
     "verify",
     "write_records",
 ]

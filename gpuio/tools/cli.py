@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from gpuio.errors import Error
+from gpuio.tools.bench.command import add_command as add_bench
 from gpuio.tools.demo import add_command as add_demo
 from gpuio.tools.doctor import add_command as add_doctor
 from gpuio.tools.extract import add_command as add_extract
@@ -15,6 +16,8 @@ from gpuio.tools.index import add_command as add_index
 from gpuio.tools.info import add_command as add_info
 from gpuio.tools.rearrange import add_commands as add_rearrangements
 from gpuio.tools.repair import add_command as add_repair
+from gpuio.tools.show import add_command as add_show
+from gpuio.tools.stats import add_command as add_stats
 from gpuio.tools.verify import add_command as add_verify
 from gpuio.version import VERSION
 
@@ -47,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_im2rec(commands)
     add_index(commands)
     add_info(commands)
+    add_stats(commands)
+    add_show(commands)
+    add_bench(commands)
     add_extract(commands)
     add_verify(commands)
     add_repair(commands)

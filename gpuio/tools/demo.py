@@ -20,6 +20,7 @@ from gpuio.tools.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
 from gpuio.tools.im2rec.packing import cpu_count, write_records
 from gpuio.tools.samples import SOURCES, make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
+from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 
 if TYPE_CHECKING:
     from gpuio.io import DataBatch, ImageRecordIter
@@ -27,33 +28,14 @@ if TYPE_CHECKING:
 File = str | os.PathLike[str]
 
 OUTPUT = "gpuio-demo"
-SHAPE = (3, 224, 224)
 BATCH_SIZE = {"cpu": 32, "gpu": 256}
 
-# Of ImageNet's pictures, in levels of 0 to 255, as most training programs have them.
-MEAN, STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
-NORMALISE: dict[str, Any] = {
-    f"{name}_{channel}": value
-    for name, values in (("mean", MEAN), ("std", STD))
-    for channel, value in zip("rgb", values, strict=True)
-}
-
-PHASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "evaluation": (
-        "shorter side to 256, centre 224 x 224",
-        {"resize": 256},
-    ),
+# What is loaded: the task, and how it is told.
+PHASES = {
+    "evaluation": ("eval", "shorter side to 256, centre 224 x 224"),
     "training": (
+        "train",
         "random 8 to 100 % of the picture to 224 x 224, mirrored or not, shuffled",
-        {
-            "random_resized_crop": True,
-            "min_random_area": 0.08,
-            "max_random_area": 1.0,
-            "min_aspect_ratio": 3 / 4,
-            "max_aspect_ratio": 4 / 3,
-            "rand_mirror": True,
-            "shuffle": True,
-        },
     ),
 }
 
@@ -192,7 +174,7 @@ def _run(
     """Load in one way, and print how fast; returns the first batch."""
     from gpuio.io import ImageRecordIter
 
-    text, options = PHASES[phase]
+    task, text = PHASES[phase]
     with ImageRecordIter(
         path_imgrec=[data.rec],
         path_imgidx=data.idx and [data.idx],
@@ -202,8 +184,7 @@ def _run(
         preprocess_threads=cpu_count(),
         ctx=device,
         on_error="skip",
-        **NORMALISE,
-        **options,
+        **TASKS[task],
     ) as iterator:
         first, speed = _measure(iterator, phase, count, epochs)
         bad = [BadImage(each.place, each.reason) for each in iterator.bad_records]

@@ -38,6 +38,20 @@ def open_records(rec: Path, idx: Path | None = None) -> RecordSet:
     return RecordSet(local_path(rec), find_index(rec, idx))
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a whole file, which appears under its name when it is complete.
+
+    Raises
+    ------
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : it cannot be written.
+    """
+    target = local_path(path)
+    with create(target + PART, "wb") as file:
+        file.write(data)
+    os.replace(target + PART, target)
+
+
 class Beginning(NamedTuple):
     """Records that an unfinished file has already.
 

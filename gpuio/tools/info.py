@@ -117,7 +117,7 @@ class _Seen:
         label = np.atleast_1d(np.asarray(header.label, np.float32))
         self.labels[float(label[0])] += 1
         self.widths[len(label) if header.flag else 1] += 1
-        self.detections += _is_detection(label)
+        self.detections += is_detection(label)
         self.formats[found.format] += 1
         self.channels[found.channels] += 1
         self.sizes.append((found.width, found.height))
@@ -159,7 +159,7 @@ class _Seen:
         )
 
 
-def _is_detection(label: Any) -> bool:
+def is_detection(label: Any) -> bool:
     """Whether a label looks like boxes: header width, object width, more header, whole objects."""
     if len(label) < 7 or label[0] < 2 or label[1] < 5 or any(label[:2] % 1):
         return False

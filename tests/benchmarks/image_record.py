@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from gpuio.io import ImageRecordIter
+from gpuio.pipeline.dali_reader import reader_pipeline
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
-from tests.benchmarks.measure import measure
+from gpuio.tools.bench.measure import measure
+from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 
-MEAN = (123.68, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
 # What the first complete version promises: images per CPU-second, as a multiple of DALI's own
@@ -58,25 +58,13 @@ def record_files(folder: Path) -> tuple[Path, Path, str]:
 
 def gpuio_run(rec: Path, idx: Path, task: str, batch_size: int, threads: int) -> Run:
     """ImageRecordIter, endless."""
-    options: dict[str, Any] = {"resize": 256}
-    if task == "train":
-        options = dict(
-            random_resized_crop=True,
-            min_random_area=0.08,
-            min_aspect_ratio=3 / 4,
-            max_aspect_ratio=4 / 3,
-            rand_mirror=True,
-            shuffle=True,
-        )
     iterator = ImageRecordIter(
         path_imgrec=rec,
         path_imgidx=idx,
-        data_shape=(3, 224, 224),
+        data_shape=SHAPE,
         batch_size=batch_size,
         preprocess_threads=threads,
-        **dict(zip(("mean_r", "mean_g", "mean_b"), MEAN, strict=True)),
-        **dict(zip(("std_r", "std_g", "std_b"), STD, strict=True)),
-        **options,
+        **TASKS[task],
     )
 
     def endless() -> Iterator[Any]:
@@ -96,34 +84,24 @@ def dali_run(
     rec: Path, idx: Path, task: str, batch_size: int, threads: int, antialias: bool
 ) -> Run:
     """The pipeline that DALI's documentation builds on `readers.mxnet`."""
-    from nvidia.dali import Pipeline, fn, types
-
-    pipe = Pipeline(
-        batch_size=batch_size, num_threads=threads, device_id=None, prefetch_queue_depth=2
+    train = task == "train"
+    pipe = reader_pipeline(
+        str(rec),
+        str(idx),
+        device_id=None,
+        data_shape=SHAPE,
+        batch_size=batch_size,
+        threads=threads,
+        resize=-1 if train else 256,
+        random_resized_crop=train,
+        area=(0.08, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        rand_mirror=train,
+        mean=MEAN,
+        std=STD,
+        shuffle=train,
+        antialias=antialias,
     )
-    with pipe:
-        encoded, label = fn.readers.mxnet(
-            path=[str(rec)], index_path=[str(idx)], random_shuffle=task == "train", name="reader"
-        )
-        if task == "train":
-            images = fn.decoders.image_random_crop(
-                encoded, random_area=(0.08, 1.0), random_aspect_ratio=(3 / 4, 4 / 3)
-            )
-            images = fn.resize(images, size=(224, 224), antialias=antialias)
-            mirror = fn.random.coin_flip()
-        else:
-            images = fn.resize(fn.decoders.image(encoded), resize_shorter=256, antialias=antialias)
-            mirror = 0
-        images = fn.crop_mirror_normalize(
-            images,
-            crop=(224, 224),
-            mean=list(MEAN),
-            std=list(STD),
-            dtype=types.FLOAT,
-            mirror=mirror,
-        )
-        pipe.set_outputs(images, label)
-    pipe.build()
 
     def run(batches: int) -> int:
         for _ in range(batches):

@@ -60,8 +60,12 @@ def measure(contestants: dict[str, Round], rounds: int) -> dict[str, Figures]:
 
 
 def _wait_until_idle(pause: float = 0.02) -> float:
-    """Wait until this process does nothing any more; when it began to do so, on the clock of
-    `perf_counter`."""
+    """Wait until this process does nothing any more.
+
+    Returns
+    -------
+    when it began to do nothing, on the clock of `perf_counter`
+    """
     while True:
         begun, used = time.perf_counter(), _cpu_seconds()
         time.sleep(pause)

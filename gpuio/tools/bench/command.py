@@ -1,0 +1,147 @@
+"""The command bench: a table, and a plot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from gpuio.errors import ArgumentError, ContextError
+from gpuio.recordio.storage import Path, local_path
+from gpuio.tools.bench.contest import ITERATOR, READING, ROUNDS, Bench, bench
+from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.tasks import add_options, options_of
+
+FIRST, OTHER, NEEDED = "#1f6f8b", "#b9b4a7", "#b3261e"
+
+
+def table(found: Bench) -> list[str]:
+    """The figures as lines."""
+    lines = [f"{'':22}{'images/s':>12}{'per CPU-second':>17}{'CPU-ms per image':>19}"]
+    for stage in found.stages:
+        per_cpu = 1e3 / max(stage.cpu_ms, 1e-6)
+        spread = (
+            "" if stage.name == READING else f"  [{stage.least_cpu_ms:.2f}-{stage.most_cpu_ms:.2f}]"
+        )
+        lines.append(
+            f"{stage.name:22}{stage.images_per_second:12,.0f}{per_cpu:17,.0f}"
+            f"{stage.cpu_ms:19.2f}{spread}"
+        )
+    return lines
+
+
+def plot(found: Bench, path: Path) -> None:
+    """Draw the contestants' images per second, and what training needs, to a picture.
+
+    Raises
+    ------
+    ContextError : matplotlib is not installed.
+    ArgumentError : the name has an ending that matplotlib does not know.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ContextError("a plot needs matplotlib: pip install 'gpuio[plot]'") from error
+
+    # Reading is many times as fast as the rest; it has its place in the table.
+    stages = [stage for stage in found.stages if stage.name != READING][::-1]
+    figure = Figure(figsize=(9, 1.4 + 0.55 * len(stages)), layout="constrained")
+    sides = figure.subplots(1, 2, sharey=True)
+    figures = (
+        ("images per second", [stage.images_per_second for stage in stages]),
+        ("images per CPU-second", [1e3 / max(stage.cpu_ms, 1e-6) for stage in stages]),
+    )
+    for side, (name, values) in zip(sides, figures, strict=True):
+        colours = [FIRST if stage.name == ITERATOR else OTHER for stage in stages]
+        bars = side.barh([stage.name for stage in stages], values, color=colours, height=0.62)
+        texts = side.bar_label(bars, [f"{value:,.0f}" for value in values], label_type="center")
+        for text, colour in zip(texts, colours, strict=True):
+            text.set(fontsize=9, color="white" if colour == FIRST else "black")
+        side.set_title(name, loc="left", fontsize=10)
+        side.spines[["top", "right", "left"]].set_visible(False)
+        side.tick_params(left=False, labelsize=9)
+        side.xaxis.set_major_formatter("{x:,.0f}")
+    if found.needed is not None:
+        sides[0].axvline(found.needed, color=NEEDED, linewidth=1.5, linestyle="--")
+        sides[0].annotate(
+            f"training needs {found.needed:,.0f}",
+            (found.needed, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -2),
+            textcoords="offset points",
+            color=NEEDED,
+            fontsize=9,
+            va="bottom",
+            annotation_clip=False,
+        )
+    figure.suptitle(
+        f"{os.path.basename(found.rec)} on {found.device}, batches of {found.batch_size}, "
+        f"{found.threads} of {found.cpus} CPUs",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    target = local_path(path)
+    try:
+        figure.savefig(target, dpi=130)
+    except ValueError as error:
+        raise ArgumentError(f"{target}: {error}") from error
+
+
+def add_command(commands: Any) -> None:
+    """Add ``bench`` to the commands of `gpuio.tools.cli`."""
+    parser = add_parser(
+        commands,
+        "bench",
+        _command,
+        text="measure how fast a record file loads here, and what limits that",
+        description="Measure ImageRecordIter on FILE.rec, in images per second and per CPU-second, "
+        "beside reading alone, decoding alone and, where it is installed, DALI's own reader; say "
+        "what limits, and whether training with a given step time would have to wait.",
+        example="train.rec --task train --batch-size 256 --step 0.28 --plot bench.png",
+    )
+    add_record_file(parser)
+    add = parser.add_argument
+    add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: cpu")
+    add("--batch-size", type=int, default=64, metavar="N", help="default: 64")
+    add("--threads", type=int, metavar="N", help="decoding threads; default: one for each CPU")
+    add("--step", type=float, metavar="S", help="seconds that training takes for a batch")
+    add("--rounds", type=int, default=ROUNDS, metavar="N", help=f"default: {ROUNDS}")
+    add_options(parser, "eval")
+    add("--plot", metavar="FILE", help="draw the figures to a .png, .svg or .pdf file")
+    add_json(parser)
+
+
+def _command(args: argparse.Namespace) -> int:
+    found = bench(
+        args.rec,
+        args.idx,
+        ctx=args.ctx,
+        batch_size=args.batch_size,
+        threads=args.threads,
+        step=args.step,
+        rounds=args.rounds,
+        options=options_of(args.task, args.options),
+    )
+    if args.plot:
+        plot(found, args.plot)
+    if args.json:
+        print_json({**found._asdict(), "verdict": found.verdict})
+        return 0
+    print(
+        f"{found.rec}: {found.images:,} images, batches of {found.batch_size} on {found.device}, "
+        f"{found.threads} threads, {found.cpus} CPUs"
+    )
+    print()
+    print("\n".join(table(found)))
+    print()
+    for name, reason in found.left_out.items():
+        print(f"{name} was not measured: {reason}")
+    if found.cached:
+        print(f"{READING}: the file was in the system's cache; the disk may be slower")
+    print(f"limited by {found.limit}")
+    if found.verdict:
+        print(found.verdict)
+    if args.plot:
+        print(f"{args.plot}: the figures drawn")
+    return 0
