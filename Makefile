@@ -63,6 +63,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record
 	$(BIN)/python -m tests.benchmarks.record_files
 	$(BIN)/python -m tests.benchmarks.rows
+	$(BIN)/python -m tests.benchmarks.tools
 
 test-gpu:
 	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu

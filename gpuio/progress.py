@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Seconds after which whoever waits wants to know how long it will take.
 DELAY = 2.0
@@ -16,6 +20,8 @@ def progress(
     It appears only on a terminal, only after `delay` seconds, and goes away when it is closed. The
     unit "B", bytes, is shown as kB, MB and so on. `initial` were there before.
     """
+    if not sys.stderr.isatty():
+        return _Silent()
     from tqdm import tqdm
 
     return tqdm(
@@ -25,7 +31,19 @@ def progress(
         total=total,
         initial=initial,
         delay=delay,
-        disable=None,  # where stderr is not a terminal
         leave=False,
         dynamic_ncols=True,
     )
+
+
+class _Silent:
+    """A bar that does not appear."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def update(self, n: int = 1) -> None:
+        pass

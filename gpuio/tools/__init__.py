@@ -1,5 +1,6 @@
 """Tools around record files: each a plain function, with the command ``gpuio`` over all."""
 
+from gpuio.tools.bench import bench
 from gpuio.tools.demo import demo
 from gpuio.tools.doctor import doctor
 from gpuio.tools.extract import extract
@@ -15,6 +16,7 @@ from gpuio.tools.stats import stats
 from gpuio.tools.verify import quarantine, verify
 
 __all__ = [
+    "bench",
     "contact_sheet",
     "demo",
     "denormalise",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.metadata
 import os
 import platform
 from collections.abc import Callable
@@ -58,6 +57,8 @@ def doctor() -> list[Check]:
 
 
 def _package(name: str, needed: bool) -> Check:
+    import importlib.metadata
+
     try:
         return Check(name, "works", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:

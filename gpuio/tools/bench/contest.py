@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import cycle, islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, UnsupportedError
-from gpuio.io import ImageRecordIter
-from gpuio.pipeline.decode import decode
 from gpuio.pipeline.order import permute
 from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
@@ -25,6 +23,9 @@ from gpuio.tools.bench.measure import Figures, Round, measure
 from gpuio.tools.files import find_index
 from gpuio.tools.im2rec import cpu_count
 from gpuio.tools.tasks import SHAPE, TASKS
+
+if TYPE_CHECKING:
+    from gpuio.io import ImageRecordIter
 
 ROUNDS = 5
 
@@ -211,6 +212,8 @@ def bench(
 def _iterator(
     path: str, index: str | None, device: Context, arguments: dict[str, Any]
 ) -> ImageRecordIter:
+    from gpuio.io import ImageRecordIter
+
     try:
         return ImageRecordIter(path_imgrec=[path], path_imgidx=index, ctx=device, **arguments)
     except TypeError as error:  # no such option
@@ -267,6 +270,8 @@ def _decoder(
     records: RecordSet, order: Any, channels: int, pool: ThreadPoolExecutor
 ) -> Callable[[int], int]:
     """Decode at least so many whole pictures in threads."""
+    from gpuio.pipeline.decode import decode
+
     ordinals = cycle(order.tolist())
 
     def chunk(some: list[int]) -> None:

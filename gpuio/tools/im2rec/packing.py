@@ -25,13 +25,14 @@ from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordF
 from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
-from gpuio.recordio.framing import parse
+from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.storage import create, map_file
 from gpuio.tools.files import PART, Beginning, RecordOutput
 from gpuio.tools.im2rec.lists import BadImage, ListItem, Path, read_list
 
-# Images taken up ahead of the one that is written next, for each thread.
-AHEAD = 8
+# Images that a thread takes at once, and how many times as many are taken up ahead of the one that
+# is written next, for each thread.
+CHUNK, AHEAD = 4, 3
 
 # What the index holds.
 KEYS = range(1 << 63)
@@ -67,13 +68,13 @@ class Record(NamedTuple):
     ----------
     path : the image file
     key : its number in the list
-    payload : the record
+    framed : the record as it stands in the file, in pieces
     doubt : why it may be no image; empty: no doubt
     """
 
     path: str
     key: int
-    payload: bytes
+    framed: list[Payload]
     doubt: str
 
 
@@ -110,9 +111,11 @@ class Recipe:
         try:
             with open(path, "rb") as file:
                 payload = self._payload(item, file.read())
+            framed = frame(payload)
         except (Error, OSError, struct.error) as error:
             return BadImage(path, getattr(error, "strerror", None) or str(error))
-        return Record(path, item.key, payload, self.doubt(np.frombuffer(payload, np.uint8)))
+        doubt = self.doubt(np.frombuffer(payload, np.uint8))
+        return Record(path, item.key, framed, doubt)
 
     def doubt(self, payload: NDArray[np.uint8]) -> str:
         """Why a record may hold no image; empty: no doubt."""
@@ -207,7 +210,7 @@ def write_records(
             for made in _in_order(lambda item: recipe.make(item, root), rest, threads):
                 done.note(made)
                 if isinstance(made, Record):
-                    output.write(made.key, made.payload)
+                    output.append(made.key, made.framed)
                 bar.update()
     return Packed(output.rec, output.idx, len(output.keys), done.bad, done.doubtful, done.kept)
 
@@ -259,7 +262,7 @@ class _Done:
                 kept.keys.append(key)
                 kept.offsets.append(at)
                 at = end
-                done.note(Record(path, key, b"", recipe.doubt(payload)))
+                done.note(Record(path, key, [], recipe.doubt(payload)))
             elif isinstance(made := recipe.make(item, root), BadImage):
                 done.note(made)
             else:
@@ -278,13 +281,14 @@ class _Done:
 
 def _identity(lst: str, root: str, recipe: Recipe) -> str:
     """What decides the records, but for the images themselves."""
-    import cv2
-
     with open(lst, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    return json.dumps(
-        {"list": digest, "root": os.path.abspath(root), "cv2": cv2.__version__, **asdict(recipe)}
-    )
+    identity = {"list": digest, "root": os.path.abspath(root), **asdict(recipe)}
+    if not recipe.pass_through:
+        import cv2
+
+        identity["cv2"] = cv2.__version__
+    return json.dumps(identity)
 
 
 @contextmanager
@@ -360,15 +364,20 @@ def _scale(image: NDArray[Any], short: int) -> NDArray[Any]:
 
 def _in_order(function: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
     """The function's results, in the order of the items, computed in threads a little ahead."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    items = iter(items)
+    chunks: Iterator[list[In]] = iter(lambda: list(islice(items, CHUNK)), [])
     with ThreadPoolExecutor(threads, "gpuio-im2rec") as pool:
-        waiting: deque[Future[Out]] = deque()
+        waiting: deque[Future[list[Out]]] = deque()
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
+            for chunk in chunks:
+                waiting.append(pool.submit(lambda some: list(map(function, some)), chunk))
                 if len(waiting) >= AHEAD * threads:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
