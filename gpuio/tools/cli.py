@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ from gpuio.tools.verify import add_command as add_verify
 from gpuio.version import VERSION
 
 # Exit statuses; 1, from a command, means: done, but some of the input had to be left out.
-FAILED, INTERRUPTED = 2, 130
+FAILED, INTERRUPTED, UNREAD = 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     exit status: 0, done; 1, done, but some of the input had to be left out; 2, not done, and a line
-    on stderr says why; 130, interrupted
+    on stderr says why; 130, interrupted; 141, nobody reads what is printed any more
 
     Raises
     ------
@@ -59,8 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_rearrangements(commands)
     add_doctor(commands)
     args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
+        return UNREAD
     except (Error, OSError) as error:
         print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED

@@ -41,7 +41,7 @@ class Info(NamedTuple):
     width, height : least, median and most, in pixels of the upright pictures; None without images
     mean_bytes : of an encoded image
     unreadable : records whose image or header could not be read
-    call : a call of ImageRecordIter that loads it; empty for detection data
+    call : a call of ImageRecordIter that loads it; empty for detection data, and without images
     """
 
     rec: str
@@ -110,14 +110,14 @@ class _Seen:
         """Look into one record."""
         try:
             header, image = records.record(ordinal)
+            label = np.atleast_1d(np.asarray(header.label, np.float32))
+            self.labels[float(label[0])] += 1
+            self.widths[len(label) if header.flag else 1] += 1
+            self.detections += is_detection(label)
             found = probe(image)
         except (RecordError, DecodeError):
             self.unreadable += 1
             return
-        label = np.atleast_1d(np.asarray(header.label, np.float32))
-        self.labels[float(label[0])] += 1
-        self.widths[len(label) if header.flag else 1] += 1
-        self.detections += is_detection(label)
         self.formats[found.format] += 1
         self.channels[found.channels] += 1
         self.sizes.append((found.width, found.height))
@@ -129,7 +129,7 @@ class _Seen:
         """Everything together."""
         readable = len(self.sizes)
         layout = "face identity" if face else "plain"
-        if readable and self.detections == readable:
+        if self.detections and self.detections == sum(self.widths.values()):
             layout = "detection"
         elif max(self.widths, default=1) > 1:
             layout = layout if face else "multi-label"
@@ -155,7 +155,7 @@ class _Seen:
             spans[1],
             int(np.mean(self.nbytes)) if readable else 0,
             self.unreadable,
-            _call(path, index, layout, width, sides),
+            _call(path, index, layout, width, sides) if readable else "",
         )
 
 
@@ -167,7 +167,7 @@ def is_detection(label: Any) -> bool:
 
 
 def _call(path: str, index: str | None, layout: str, width: int, sides: Any) -> str:
-    """A call that loads the file; nothing for detection data, which no iterator reads yet."""
+    """A call that loads the file; none for detection data, which no iterator reads yet."""
     if layout == "detection":
         return ""
     side = int(min(np.median(sides, axis=0)))
@@ -225,10 +225,14 @@ def _command(args: argparse.Namespace) -> int:
     for side, span in (("width", found.width), ("height", found.height)):
         if span:
             lines[side] = f"{span[0]} to {span[2]} pixels, median {span[1]}"
-    lines["image"] = f"{found.mean_bytes:,} bytes on average"
+    if found.width:
+        lines["image"] = f"{found.mean_bytes:,} bytes on average"
     if found.unreadable:
         lines["unreadable"] = f"{found.unreadable:,}; look with: gpuio verify {found.rec}"
-    lines["load it"] = found.call or "no iterator reads detection labels yet"
+    if found.layout == "detection":
+        lines["load it"] = "no iterator reads detection labels yet"
+    elif found.call:
+        lines["load it"] = found.call
     for name, text in lines.items():
         print(f"{name}: {text}")
     return 0

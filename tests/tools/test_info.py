@@ -20,7 +20,7 @@ def test_a_plain_file(tmp_path: Path) -> None:
     found = mx.tools.info(files["path_imgrec"])
     assert (found.records, found.images, found.looked_at, found.unreadable) == (5, 5, 5, 1)
     assert found.layout == "plain" and found.label_width == 1
-    assert found.labels == {"1": 2, "2": 1, "3": 1}
+    assert found.labels == {"1": 2, "2": 1, "3": 1, "4": 1}
     assert (found.formats, found.channels) == ({"jpeg": 4}, {"3": 4})
     assert (found.width, found.height) == ((40, 41, 43), (30, 30, 30))
     assert found.mean_bytes == int(np.mean([len(picture) for picture in pictures[:4]]))

@@ -206,7 +206,7 @@ def bench(
         step,
         None if step is None else batch_size / step,
     )
-    return found._replace(limit=_limit(found))
+    return found._replace(limit=describe_limit(found))
 
 
 def _iterator(
@@ -373,7 +373,7 @@ def _stage(name: str, figures: Figures) -> Stage:
     return Stage(name, figures.per_second, *milliseconds)
 
 
-def _limit(found: Bench) -> str:
+def describe_limit(found: Bench) -> str:
     """What limits the loader, in words."""
     whole, reading, decoding = (found.stage(name) for name in (ITERATOR, READING, DECODING))
     assert whole and reading and decoding
