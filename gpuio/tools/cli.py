@@ -43,6 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     ------
     SystemExit : with 2, the words make no sense; with 0, they asked for help.
     """
+    args = make_parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
+        return UNREAD
+    except (Error, OSError) as error:
+        print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("gpuio: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="gpuio", description="MXNet's data loading, for today's Python and GPUs."
     )
@@ -60,20 +81,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_repair(commands)
     add_rearrangements(commands)
     add_doctor(commands)
-    args = parser.parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        status = int(args.run(args))
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
-        return UNREAD
-    except (Error, OSError) as error:
-        print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("gpuio: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return parser

@@ -71,6 +71,10 @@ class Stage(NamedTuple):
     most_cpu_ms: float
 
 
+class _GaveUpError(Error):
+    """DALI's pipeline has failed, for good."""
+
+
 class Bench(NamedTuple):
     """How fast a record file loads.
 
@@ -188,8 +192,13 @@ def bench(
         try:
             contestants[DALI] = _dali(path, index, device, arguments)
         except (Error, RuntimeError) as error:
-            left_out[DALI] = " ".join(str(error).split())[:200]
-        figures = _contest(contestants, rounds, batch_size)
+            left_out[DALI] = _reason(error)
+        try:
+            figures = _contest(contestants, rounds, batch_size)
+        except _GaveUpError as error:  # a whole batch, over an image that gpuio leaves out
+            del contestants[DALI]
+            left_out[DALI] = str(error)
+            figures = _contest(contestants, rounds, batch_size)
     stages = [_stage(name, figures[name]) for name in contestants]
     stages.insert(1, reading)
     found = Bench(
@@ -330,12 +339,20 @@ def _dali(
 
     def load(count: int) -> int:
         runs = -(-count // size)
-        for _ in range(runs):
-            pipe.run()
+        try:
+            for _ in range(runs):
+                pipe.run()
+        except RuntimeError as error:
+            raise _GaveUpError(f"it gave up: {_reason(error)}") from error
         return runs * size
 
-    load(1)  # what it cannot read, it refuses here
     return load
+
+
+def _reason(error: Exception) -> str:
+    """What DALI says, less where in its own sources it was."""
+    text = str(error).split("encountered:")[-1].split("Current pipeline")[0]
+    return " ".join(text.split())[:200]
 
 
 def _read(path: str, records: RecordSet, order: Any) -> tuple[Stage, bool | None]:
