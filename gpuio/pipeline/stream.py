@@ -141,12 +141,12 @@ class Home:
     def __init__(self) -> None:
         self._process = os.getpid()
 
-    def check(self) -> None:
+    def check(self, advice: str = OTHER_PROCESS) -> None:
         """Refuse to be used in another one.
 
         Raises
         ------
-        Error : this is another process.
+        Error : this is another process; the text is `advice`.
         """
         if os.getpid() != self._process:
-            raise Error(OTHER_PROCESS)
+            raise Error(advice)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.pipeline.stream import Home
 from gpuio.text.bad_line import BadLine
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ FLOAT = re.compile(
 INTEGER = re.compile(r"([+-]?)(?:0x([\da-f]+)|(\d+))", re.ASCII | re.IGNORECASE)
 
 WHITE = " \t\r"
+
+FORKED = (
+    "text files are read with Polars, whose threads a fork does not take along: start processes with "
+    "the method 'spawn' or 'forkserver', or open no text file before the fork"
+)
 
 # The longest piece of a file that a message repeats.
 SHOWN = 40
@@ -172,6 +178,7 @@ def read_table(
     """A text's columns, if each line has one number for each of them, and no white space."""
     import polars as pl
 
+    _home_of_polars().check(FORKED)
     schema = {str(number): getattr(pl, NAMES[kind.name]) for number, kind in enumerate(types)}
     try:
         table = pl.read_csv(
@@ -182,6 +189,12 @@ def read_table(
     if any(column.null_count() for column in table.iter_columns()):
         return None
     return table
+
+
+@cache
+def _home_of_polars() -> Home:
+    """The process that has Polars' threads, which are made when it is first used."""
+    return Home()
 
 
 def read_column(text: bytes, dtype: np.dtype[Any], quote: str | None = '"') -> NDArray[Any] | None:

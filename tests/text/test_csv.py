@@ -1,5 +1,8 @@
 """CSV blocks: every spelling of a table gives the table, every fault is named at its place."""
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -363,3 +366,29 @@ def test_the_values_are_mxnets(name: str, text: str, columns: int, arrays: list[
     found = parse((DATA / text).read_bytes(), columns, expected.dtype)
     rows = min(len(found), len(expected))  # the last batch has rows more
     assert_same(found[:rows], expected[:rows])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_is_told_why_it_cannot_read(tmp_path: Path) -> None:
+    """It would wait for ever for threads that it does not have."""
+    (tmp_path / "x.csv").write_text("1\n2\n")
+    code = f"""
+import os
+import gpuio as mx
+def first():
+    return mx.io.CSVIter(data_csv={str(tmp_path / "x.csv")!r}, data_shape=(1,), batch_size=1).next()
+first()
+child = os.fork()
+if not child:
+    try:
+        first()
+    except mx.MXNetError as error:
+        os._exit(7 if "spawn" in str(error) else 1)
+    os._exit(2)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+first()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr
