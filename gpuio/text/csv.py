@@ -36,8 +36,8 @@ INTEGER = re.compile(r"([+-]?)(?:0x([\da-f]+)|(\d+))", re.ASCII | re.IGNORECASE)
 WHITE = " \t\r"
 
 FORKED = (
-    "text files are read with Polars, whose threads a fork does not take along: start processes with "
-    "the method 'spawn' or 'forkserver', or open no text file before the fork"
+    "text files are read with Polars, whose threads a fork does not take along: start processes "
+    "with the method 'spawn' or 'forkserver', or open no text file before the fork"
 )
 
 # The longest piece of a file that a message repeats.

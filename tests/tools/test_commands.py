@@ -202,14 +202,14 @@ def test_a_reader_that_goes_away_is_no_failure(rec: str, tmp_path: Path) -> None
 
 
 def test_names_that_are_not_text_are_printed(tmp_path: Path) -> None:
-    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pictures/caf\xe9"))
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pictures/na\xefve"))
     folder.mkdir(parents=True)
     (folder / "x.jpg").write_bytes(b"no picture")
     (folder / "y.jpg").write_bytes(jpeg(0))
     run = gpuio("im2rec", tmp_path / "x", tmp_path / "pictures", "--recursive")
     out, err = run.communicate(timeout=60)
     assert run.returncode == 1 and "1 records" in out
-    assert "caf\\udce9 0" in out and "caf\\udce9/x.jpg: not an image" in err
+    assert "na\\udcefve 0" in out and "na\\udcefve/x.jpg: not an image" in err
 
 
 GIGABYTES_100 = 100 * 10**9
