@@ -8,7 +8,7 @@ from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordErr
 from gpuio.version import VERSION
 
 if TYPE_CHECKING:
-    from gpuio import context, io, jax, nd, recordio, rnn, tools, torch
+    from gpuio import context, image, io, jax, nd, recordio, rnn, tools, torch
 
 __version__ = VERSION
 
@@ -24,6 +24,8 @@ __all__ = [
     "cpu",
     "current_context",
     "gpu",
+    "image",
+    "img",
     "io",
     "jax",
     "nd",
@@ -37,7 +39,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # OpenCV and its like take a while to import: a room is entered when it is first asked for.
-    if name in ("io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
+    if name == "img":  # MXNet's short name
+        name = "image"
+    if name in ("image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
         return import_module(f"gpuio.{name}")
     raise AttributeError(f"module 'gpuio' has no attribute {name!r}")
 

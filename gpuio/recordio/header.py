@@ -107,10 +107,15 @@ def pack_img(header: Any, img: NDArray[Any], quality: int = 95, img_fmt: str = "
     ------
     ArgumentError : there is no image, or it cannot be encoded so.
     """
-    import cv2
-
     if img is None:
         raise ArgumentError("pack_img needs an image, not None; was the file read?")
+    return pack(header, encode(img, quality, img_fmt))
+
+
+def encode(img: NDArray[Any], quality: int, img_fmt: str) -> NDArray[np.uint8]:
+    """Encode an image, as `pack_img` has it: uint8 (bytes,)."""
+    import cv2
+
     ending = img_fmt.lower()
     options: list[int] = []
     if ending in JPEG:
@@ -123,7 +128,7 @@ def pack_img(header: Any, img: NDArray[Any], quality: int = 95, img_fmt: str = "
         raise ArgumentError(f"the image cannot be encoded as {img_fmt}: {error}") from error
     if not done:
         raise ArgumentError(f"the image cannot be encoded as {img_fmt}")
-    return pack(header, np.asarray(encoded, np.uint8).reshape(-1))
+    return np.asarray(encoded, np.uint8).reshape(-1)
 
 
 def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | None]:

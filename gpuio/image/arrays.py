@@ -1,0 +1,64 @@
+"""Pictures as arrays: on the host or on a GPU, and what must hold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpuio import nd
+from gpuio.context import device_of
+from gpuio.errors import ArgumentError
+from gpuio.nd import NDArray
+
+
+def host(values: Any) -> Any:
+    """Values as a plain NumPy array."""
+    return values.asnumpy() if isinstance(values, NDArray) else np.asarray(values)
+
+
+def library(array: Any) -> Any:
+    """NumPy or CuPy, whichever the array is of."""
+    if device_of(array).device_type == "cpu":
+        return np
+    import cupy
+
+    return cupy
+
+
+def picture_of(src: Any) -> NDArray:
+    """A picture as an NDArray, the same memory."""
+    picture = src if isinstance(src, NDArray) else nd.wrap(_array(src))
+    if picture.ndim != 3 or not picture.size:
+        raise ArgumentError(
+            f"a picture has the axes (height, width, channels), not the shape {picture.shape}"
+        )
+    return picture
+
+
+def _array(src: Any) -> Any:
+    return src if device_of(src).device_type == "gpu" else np.asarray(src)
+
+
+def beside(picture: NDArray, values: Any) -> Any:
+    """Numbers of the picture's dtype, on its device."""
+    dtype = picture.dtype
+    if isinstance(values, NDArray) and values.context == picture.context:
+        return values.astype(dtype)
+    return library(picture).asarray(host(values), dtype=dtype)
+
+
+def whole_side(name: str, value: Any) -> int:
+    """A length in pixels."""
+    if int(value) != value or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of pixels, at least 1, not {value!r}")
+    return int(value)
+
+
+def span(name: str, pair: Sequence[float]) -> tuple[float, float]:
+    """A range of numbers above 0."""
+    least, most = pair
+    if not 0 < least <= most:
+        raise ArgumentError(f"{name} must be a range 0 < least <= most, not {tuple(pair)}")
+    return least, most

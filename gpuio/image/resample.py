@@ -1,0 +1,138 @@
+"""Resizing on either device: OpenCV's on the CPU, and on a GPU the same filters as two matrix
+products.
+
+All of OpenCV's interpolations are separable: the output is ``rows @ picture @ columns.T`` with a
+matrix of weights for each axis, which is worked out on the host.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.context import device_of
+from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
+
+# The third coefficient of OpenCV's bicubic kernel (Keys, IEEE Trans. ASSP 29, 1981).
+KEYS_A = -0.75
+
+# Source pixels that a filter reads for an output pixel, where it does not average areas.
+TAPS = {LINEAR: 2, CUBIC: 4, LANCZOS: 8}
+
+
+def resize(picture: Any, width: int, height: int, method: int) -> Any:
+    """Resize a picture.
+
+    Parameters
+    ----------
+    picture : (height, width, channels), on either device
+    width, height : of the output, in pixels
+    method : NEAREST, LINEAR, CUBIC, AREA or LANCZOS, OpenCV's, none of which antialiases but AREA
+
+    Returns
+    -------
+    a new array (height, width, channels) of the same dtype on the same device. A GPU's values
+    differ from the CPU's by rounding only: at most one level of integers
+    """
+    if device_of(picture).device_type == "cpu":
+        return _with_opencv(np.asarray(picture), width, height, method)
+    import cupy
+
+    with cupy.cuda.Device(device_of(picture).device_id):
+        return with_matrices(cupy, picture, width, height, method)
+
+
+def _with_opencv(picture: NDArray[Any], width: int, height: int, method: int) -> NDArray[Any]:
+    import cv2
+
+    from gpuio.pipeline.host import OPENCV_METHODS
+
+    channels = picture.shape[2]
+    made = cv2.resize(picture, (width, height), interpolation=OPENCV_METHODS[method])
+    return made.reshape(height, width, channels)
+
+
+def with_matrices(xp: Any, picture: Any, width: int, height: int, method: int) -> Any:
+    """Resize with the array library `xp`: NumPy or CuPy."""
+    source_height, source_width, channels = picture.shape
+    down = area_shrinks(source_width, width) and area_shrinks(source_height, height)
+    rows = xp.asarray(weights(source_height, height, method, down))
+    columns = xp.asarray(weights(source_width, width, method, down))
+    kind = xp.float64 if picture.dtype == np.float64 else xp.float32
+    values = picture.astype(kind)
+    tall = xp.tensordot(rows.astype(kind), values, axes=(1, 0))
+    made = xp.matmul(columns.astype(kind), tall)
+    if picture.dtype.kind in "ui":
+        limits = np.iinfo(picture.dtype)
+        made = xp.rint(made).clip(limits.min, limits.max)
+    return made.astype(picture.dtype).reshape(height, width, channels)
+
+
+def area_shrinks(source: int, target: int) -> bool:
+    """Whether AREA averages along this axis; it does only where it does along both."""
+    return source >= target
+
+
+@lru_cache(maxsize=64)
+def weights(source: int, target: int, method: int, average: bool = False) -> NDArray[np.float32]:
+    """What each source pixel of an axis counts for each output pixel.
+
+    Parameters
+    ----------
+    source, target : pixels
+    method : the interpolation
+    average : for AREA: average what lies under an output pixel; else it interpolates between the
+        two nearest, so that output pixels cover source pixels evenly
+
+    Returns
+    -------
+    float32 (target, source), rows of which sum to 1; read-only
+    """
+    made = np.zeros((target, source))
+    scale = source / target
+    output = np.arange(target)
+    if method == NEAREST:
+        made[output, np.minimum((output * scale).astype(int), source - 1)] = 1
+    elif method == AREA and average:
+        # How much of each source pixel [j, j + 1] lies under the output pixel.
+        edges = np.arange(source)
+        begin, end = output[:, None] * scale, (output[:, None] + 1) * scale
+        covered = np.minimum(end, edges + 1) - np.maximum(begin, edges)
+        made = covered.clip(0) / scale
+    elif method == AREA:
+        first = np.floor(output * scale).astype(int)
+        share = output + 1 - (first + 1) / scale
+        _add(made, first, np.where(share <= 0, 0, share - np.floor(share)), LINEAR)
+    else:
+        place = (output + 0.5) * scale - 0.5
+        first = np.floor(place).astype(int)
+        _add(made, first, place - first, method)
+    even: NDArray[np.float32] = (made / made.sum(1, keepdims=True)).astype(np.float32)
+    even.flags.writeable = False
+    return even
+
+
+def _add(made: NDArray[Any], first: NDArray[Any], share: NDArray[Any], method: int) -> None:
+    """Add the filter's weights around the places ``first + share``; beyond the ends the last pixel
+    goes on.
+    """
+    taps = TAPS[method]
+    rows = np.arange(len(first))
+    for tap in range(1 - taps // 2, taps // 2 + 1):
+        pixel = (first + tap).clip(0, made.shape[1] - 1)
+        np.add.at(made, (rows, pixel), _kernel(share - tap, method))
+
+
+def _kernel(distance: NDArray[Any], method: int) -> Any:
+    """The weight of a pixel at a distance."""
+    d = np.abs(distance)
+    if method == LINEAR:
+        return (1 - d).clip(0)
+    if method == LANCZOS:
+        return np.sinc(d) * np.sinc(d / 4)
+    near = ((KEYS_A + 2) * d - (KEYS_A + 3)) * d * d + 1
+    far = ((KEYS_A * d - 5 * KEYS_A) * d + 8 * KEYS_A) * d - 4 * KEYS_A
+    return np.where(d <= 1, near, np.where(d < 2, far, 0))
