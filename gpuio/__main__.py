@@ -1,5 +1,17 @@
 """``python -m gpuio`` is the command ``gpuio``."""
 
-from gpuio.tools.cli import main
+import sys
 
-raise SystemExit(main())
+
+def main() -> int:
+    """Run the command line; an interrupt during its imports, too, ends it as it should."""
+    try:
+        from gpuio.tools.cli import main as run
+    except KeyboardInterrupt:
+        print("gpuio: interrupted", file=sys.stderr)
+        return 130
+    return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

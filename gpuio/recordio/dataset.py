@@ -210,7 +210,7 @@ class RecordSet:
             header, image = self.record(begin)
         except RecordError:
             return None
-        if not header.flag or len(image):
+        if not is_face_header(header, image):
             return None
         keys = self.keys[begin:end] - (0 if self.has_index else begin)
         mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
@@ -235,6 +235,16 @@ class RecordSet:
     def close(self) -> None:
         """Let go of the files; views that were handed out stay good. May be called twice."""
         self._data = [np.empty(0, np.uint8) for _ in self.paths]
+
+
+def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
+    """Whether a file's first record says that this is a face data set: it has no image, and its
+    label is the key of the first identity record and that behind the last.
+    """
+    if header.flag != 2 or len(image):
+        return False
+    first, end = np.asarray(header.label, float).tolist()
+    return bool(first % 1 == 0 and end % 1 == 0 and 1 <= first <= end)
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -106,8 +106,10 @@ class Index:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an index file."""
         with create(local_path(path), "w") as file:
-            for key, offset in zip(self.keys.tolist(), self.offsets.tolist(), strict=True):
-                file.write(f"{key}\t{offset}\n")
+            for first in range(0, len(self), BLOCK):
+                part = slice(first, first + BLOCK)
+                pairs = zip(self.keys[part].tolist(), self.offsets[part].tolist(), strict=True)
+                file.writelines(f"{key}\t{offset}\n" for key, offset in pairs)
 
     def find(self, key: Any) -> int:
         """The number of the record with a key; of several, the last.

@@ -35,10 +35,11 @@ class Entry(NamedTuple):
 
 def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
     """Write a list; what the file held is lost."""
-    with create(local_path(path), "w") as file:
+    with create(local_path(path), "wb") as file:
         for entry in entries:
             reason = " ".join(entry.reason.split())
-            file.write(f"{entry.file}\t{entry.offset}\t{entry.key}\t{reason}\n")
+            line = f"{entry.file}\t{entry.offset}\t{entry.key}\t{reason}\n"
+            file.write(line.encode("utf-8", "surrogateescape"))
 
 
 def identity_of(entries: Iterable[Entry]) -> str:
@@ -58,7 +59,7 @@ def read_quarantine(path: Path) -> list[Entry]:
     path = local_path(path)
     entries = []
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
                 try:
                     name, offset, key, *reason = line.rstrip("\n").split("\t")

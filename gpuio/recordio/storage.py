@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from typing import IO, Any
 
 import numpy as np
@@ -46,7 +47,10 @@ def map_file(path: str) -> NDArray[np.uint8]:
     """
     try:
         with open(path, "rb") as file:
-            if not os.fstat(file.fileno()).st_size:  # nothing cannot be mapped
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordError(f"{path} is a pipe or a device, not a file; save it as one first")
+            if not status.st_size:  # nothing cannot be mapped
                 return np.empty(0, np.uint8)
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except FileNotFoundError as error:

@@ -17,6 +17,7 @@ from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_parser, add_record_file
 from gpuio.tools.files import open_records
 from gpuio.tools.im2rec.lists import BadImage, ListItem, write_list
+from gpuio.tools.labels import LabelChoice
 
 # Endings of the files' names, by format.
 ENDINGS = {"jpeg": ".jpg"}
@@ -52,7 +53,8 @@ def extract(
     Images with one whole number as their label go into a folder of that name, others into
     ``images``; a file is named by its record's key. The list, ``FOLDER/records.lst``, has keys,
     labels and paths: ``gpuio im2rec FOLDER/records FOLDER --pass-through --pack-label`` packs the
-    same records.
+    same records, as far as im2rec makes such: with keys of at least 0, which are the headers' ids,
+    and a single number as a label that is no array.
 
     Parameters
     ----------
@@ -69,8 +71,9 @@ def extract(
     ArgumentError : there is no record with one of the keys.
     """
     path, root = local_path(rec), local_path(folder)
-    wanted = None if labels is None else {float(label) for label in labels}
+    wanted = None if labels is None else LabelChoice(labels)
     items: list[ListItem] = []
+    taken: set[str] = set()
     bad: list[BadImage] = []
     with open_records(path, idx) as records:
         chosen = _chosen(records, keys)
@@ -79,23 +82,34 @@ def extract(
                 bar.update()
                 try:
                     header, image = records.record(ordinal)
+                    if wanted is not None and header.label not in wanted:
+                        continue
                     found = probe(image)
                 except (RecordError, DecodeError) as error:
                     bad.append(BadImage(records.locate(ordinal), str(error)))
                     continue
                 label = tuple(np.atleast_1d(np.asarray(header.label, np.float32)).tolist())
-                if wanted is not None and label[0] not in wanted:
-                    continue
-                name = f"{records.keys[ordinal]}{ENDINGS.get(found.format, '.' + found.format)}"
+                ending = ENDINGS.get(found.format, f".{found.format}")
                 inside = f"{label[0]:.0f}" if len(label) == 1 and label[0] % 1 == 0 else "images"
+                name = _new_name(f"{inside}/{records.keys[ordinal]}", ending, taken)
                 os.makedirs(os.path.join(root, inside), exist_ok=True)
-                with open(os.path.join(root, inside, name), "wb") as file:
+                with open(os.path.join(root, name), "wb") as file:
                     file.write(image)
-                items.append(ListItem(int(records.keys[ordinal]), label, f"{inside}/{name}"))
+                items.append(ListItem(int(records.keys[ordinal]), label, name))
     list_path = os.path.join(root, "records.lst")
     os.makedirs(root, exist_ok=True)
     write_list(list_path, items)
     return Extraction(root, list_path, len(items), bad)
+
+
+def _new_name(stem: str, ending: str, taken: set[str]) -> str:
+    """A file's name that no record has yet: several may have the same key."""
+    name, more = f"{stem}{ending}", 1
+    while name in taken:
+        more += 1
+        name = f"{stem}-{more}{ending}"
+    taken.add(name)
+    return name
 
 
 def _chosen(records: RecordSet, keys: Iterable[int] | None) -> list[int]:
@@ -104,6 +118,7 @@ def _chosen(records: RecordSet, keys: Iterable[int] | None) -> list[int]:
     if keys is None:
         return images
     places = {int(records.keys[ordinal]): ordinal for ordinal in images}
+    keys = list(keys)
     missing = [key for key in keys if key not in places]
     if missing:
         raise ArgumentError(f"there is no image with key {missing[0]} in {records.paths[0]}")

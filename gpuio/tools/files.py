@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from array import array
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gpuio.errors import ArgumentError, RecordError
 from gpuio.recordio import Index, RecordSet
 from gpuio.recordio.framing import Payload, frame
 from gpuio.recordio.storage import Path, create, local_path
@@ -35,7 +38,58 @@ def find_index(rec: Path, idx: Path | None = None) -> str | None:
 
 def open_records(rec: Path, idx: Path | None = None) -> RecordSet:
     """A record file, with the index that is named or lies beside it, if there is one."""
-    return RecordSet(local_path(rec), find_index(rec, idx))
+    index = find_index(rec, idx)
+    return RecordSet([local_path(rec)], None if index is None else [index])
+
+
+def check_outputs(
+    outputs: Iterable[Path], inputs: Iterable[Path] = (), *, indexes: bool = True
+) -> None:
+    """See to it that files to be written are none of those to be read, nor one another.
+
+    Parameters
+    ----------
+    outputs : files to be written
+    inputs : files that must stay
+    indexes : the indexes beside them must stay, too
+
+    Raises
+    ------
+    ArgumentError : an output is one of the inputs, or named twice, or something that is no file.
+    """
+    targets = [local_path(path) for path in outputs]
+    kept = [local_path(path) for path in inputs]
+    if indexes:
+        kept += [index_of(path) for path in kept]
+    for target in targets:
+        for name in (target, target + PART):
+            for path in kept:
+                if os.path.exists(name) and os.path.exists(path) and os.path.samefile(name, path):
+                    raise ArgumentError(
+                        f"{target} would overwrite {path}, an original; name another file to write"
+                    )
+        if os.path.exists(target) and not os.path.isfile(target):
+            raise ArgumentError(f"{target} is no file that could be replaced; name another one")
+    if len({os.path.realpath(target) for target in targets}) < len(targets):
+        raise ArgumentError(
+            f"the outputs {', '.join(targets)} must be different files; a record file has its "
+            "index beside it, with the ending .idx"
+        )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[str]:
+    """Gives the name under which to write a file, which takes its own when the block ends well, and
+    is removed if not.
+    """
+    target = local_path(path)
+    try:
+        yield target + PART
+        os.replace(target + PART, target)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(target + PART)
+        raise
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -46,10 +100,32 @@ def write_file(path: Path, data: bytes) -> None:
     RecordFileNotFoundError : the directory does not exist.
     RecordError : it cannot be written.
     """
-    target = local_path(path)
-    with create(target + PART, "wb") as file:
+    with replacing(path) as name, create(name, "wb") as file:
         file.write(data)
-    os.replace(target + PART, target)
+
+
+def open_alone(path: str) -> IO[bytes]:
+    """Open a file to write to, if no other process does; what it holds stays.
+
+    Raises
+    ------
+    RecordFileNotFoundError : its directory does not exist.
+    RecordError : it cannot be written, or another process is writing it.
+    """
+    while True:
+        file: IO[bytes] = create(path, "ab+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go when we end
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        except FileNotFoundError:
+            pass  # whoever had it has just given it its name, or removed it
+        except OSError as error:
+            file.close()
+            raise RecordError(
+                f"{path} is being written by another run; wait for its end"
+            ) from error
+        file.close()
 
 
 class Beginning(NamedTuple):
@@ -75,6 +151,7 @@ class RecordOutput:
     Parameters
     ----------
     rec : the record file; the index is made beside it
+    inputs : files that are being read, and must not be written to
     beginning : go on behind these records, which the unfinished file has; None: begin anew
     keep : leave the unfinished record file where it is if the block does not end well
 
@@ -86,35 +163,43 @@ class RecordOutput:
     Raises
     ------
     RecordFileNotFoundError : the directory does not exist.
-    RecordError : a file cannot be written.
+    RecordError : a file cannot be written, or another process is writing it.
+    ArgumentError : one of the two would overwrite an input.
     """
 
     def __init__(
-        self, rec: Path, *, beginning: Beginning | None = None, keep: bool = False
+        self,
+        rec: Path,
+        inputs: Iterable[Path] = (),
+        *,
+        beginning: Beginning | None = None,
+        keep: bool = False,
     ) -> None:
         self.rec, self.idx = local_path(rec), index_of(rec)
+        check_outputs([self.rec, self.idx], inputs)
         self.keys = beginning.keys if beginning else array("q")
         self.offsets = beginning.offsets if beginning else array("q")
         self._position = beginning.end if beginning else 0
         self._keep = keep
-        self._file: IO[bytes] = create(self.rec + PART, "r+b" if beginning else "wb")
-        if beginning:
-            self._file.truncate(beginning.end)
-            self._file.seek(beginning.end)
+        self._file = open_alone(self.rec + PART)
+        self._file.truncate(self._position)  # and writing appends
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
         try:
-            self._file.close()
+            self._file.flush()
             if kind is None:
                 self._finish()
         except BaseException:
             self._drop()
             raise
-        if kind is not None:
-            self._drop()
+        else:
+            if kind is not None:
+                self._drop()
+        finally:
+            self._file.close()  # only now may another run write
 
     def write(self, key: int, payload: Payload) -> None:
         """Append a record.

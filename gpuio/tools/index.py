@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 from gpuio.recordio import Index
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_parser
-from gpuio.tools.files import PART, index_of
+from gpuio.tools.files import check_outputs, index_of, replacing
 
 
 def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
@@ -32,9 +31,10 @@ def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
     RecordError : it is damaged; the text says where.
     """
     path = index_of(rec) if idx is None else local_path(idx)
+    check_outputs([path], [rec], indexes=False)
     built = Index.build(rec)
-    built.save(path + PART)
-    os.replace(path + PART, path)
+    with replacing(path) as name:
+        built.save(name)
     return path, len(built)
 
 

@@ -16,6 +16,7 @@ from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import find_index
+from gpuio.tools.labels import is_detection, label_text
 
 # Records that are looked into unless the caller says otherwise, spread over the file.
 SAMPLE = 1000
@@ -80,7 +81,7 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
     path, index = local_path(rec), find_index(rec, idx)
-    with RecordSet(path, index) as records:
+    with RecordSet([path], None if index is None else [index]) as records:
         images = np.asarray(records.image_ordinals(), np.int64)
         count = len(images) if not sample else min(sample, len(images))
         chosen = images[np.linspace(0, len(images) - 1, count).astype(np.int64)].tolist()
@@ -97,7 +98,7 @@ class _Seen:
     """What the records that were looked at have shown."""
 
     def __init__(self) -> None:
-        self.labels: Counter[float] = Counter()
+        self.labels: Counter[str] = Counter()
         self.widths: Counter[int] = Counter()
         self.detections = 0
         self.formats: Counter[str] = Counter()
@@ -111,7 +112,7 @@ class _Seen:
         try:
             header, image = records.record(ordinal)
             label = np.atleast_1d(np.asarray(header.label, np.float32))
-            self.labels[float(label[0])] += 1
+            self.labels[label_text(label[0])] += 1
             self.widths[len(label) if header.flag else 1] += 1
             self.detections += is_detection(label)
             found = probe(image)
@@ -129,7 +130,8 @@ class _Seen:
         """Everything together."""
         readable = len(self.sizes)
         layout = "face identity" if face else "plain"
-        if self.detections and self.detections == sum(self.widths.values()):
+        # Two numbers may be a picture without boxes; where there are no more, they are two labels.
+        if self.detections == sum(self.widths.values()) and max(self.widths, default=0) > 2:
             layout = "detection"
         elif max(self.widths, default=1) > 1:
             layout = layout if face else "multi-label"
@@ -148,7 +150,7 @@ class _Seen:
             layout,
             width,
             readable + self.unreadable,
-            {f"{label:g}": count for label, count in self.labels.most_common(MOST_LABELS)},
+            dict(self.labels.most_common(MOST_LABELS)),
             dict(self.formats.most_common()),
             {str(channels): count for channels, count in self.channels.most_common()},
             spans[0],
@@ -157,13 +159,6 @@ class _Seen:
             self.unreadable,
             _call(path, index, layout, width, sides) if readable else "",
         )
-
-
-def is_detection(label: Any) -> bool:
-    """Whether a label looks like boxes: header width, object width, more header, whole objects."""
-    if len(label) < 7 or label[0] < 2 or label[1] < 5 or any(label[:2] % 1):
-        return False
-    return (len(label) - int(label[0])) % int(label[1]) == 0
 
 
 def _call(path: str, index: str | None, layout: str, width: int, sides: Any) -> str:
@@ -207,6 +202,10 @@ def add_command(commands: Any) -> None:
     add_json(parser)
 
 
+def _idx(idx: str | None) -> str:
+    return "" if idx is None else f" --idx {idx}"
+
+
 def _command(args: argparse.Namespace) -> int:
     found = info(args.rec, args.idx, args.sample)
     if args.json:
@@ -228,7 +227,9 @@ def _command(args: argparse.Namespace) -> int:
     if found.width:
         lines["image"] = f"{found.mean_bytes:,} bytes on average"
     if found.unreadable:
-        lines["unreadable"] = f"{found.unreadable:,}; look with: gpuio verify {found.rec}"
+        lines["unreadable"] = (
+            f"{found.unreadable:,}; look with: gpuio verify {found.rec}{_idx(args.idx)}"
+        )
     if found.layout == "detection":
         lines["load it"] = "no iterator reads detection labels yet"
     elif found.call:

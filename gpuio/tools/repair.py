@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
+from gpuio.errors import RecordError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
 from gpuio.recordio.storage import Path, create, local_path, map_file
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import RecordOutput, find_index
+from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of, replacing
 
 
 class Repair(NamedTuple):
@@ -64,8 +64,8 @@ def repair(
     path = local_path(rec)
     target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
     data = map_file(path)
-    if os.path.exists(target) and os.path.samefile(path, target):
-        raise ArgumentError(f"{target} is the original, which stays as it is; name another file")
+    side = [] if damaged is None else [damaged]
+    check_outputs([target, index_of(target), *side], [path, *([] if idx is None else [idx])])
     old = _old_keys(path, idx)
     begins: list[int] = []
     lost: list[Span] = []
@@ -82,9 +82,9 @@ def repair(
             bar.update(span.end - span.begin)
         output.keys = array("q", _keys(data, begins, old, path))
         if damaged is not None:
-            with create(local_path(damaged), "wb") as side:
+            with replacing(damaged) as name, create(name, "wb") as file:
                 for span in lost:
-                    side.write(data[span.begin : span.end])
+                    file.write(data[span.begin : span.end])
     return Repair(output.rec, output.idx, len(begins), lost)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import struct
+from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
 from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
+from gpuio.recordio.dataset import is_face_header
 from gpuio.recordio.framing import parse
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
 from gpuio.recordio.storage import Path, local_path, map_file
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import find_index
+from gpuio.tools.files import check_outputs, find_index
 
 LEVELS = ("framing", "headers", "deep")
 
@@ -44,7 +47,7 @@ class Finding(NamedTuple):
         file; "header": a record has no image record's header; "image": its image cannot be read;
         "partial": a JPEG can be read only in part, or with warnings
     offset : the byte of the record file
-    key : the record's key; None where it has none
+    key : the record's key, without an index its number; None where it has none
     reason : what is wrong
     """
 
@@ -92,25 +95,32 @@ def verify(
     """
     if level not in LEVELS:
         raise ArgumentError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+    if threads is not None and threads < 1:
+        raise ArgumentError(f"threads must be at least 1, not {threads!r}")
     path = local_path(rec)
     data = map_file(path)
     index_path = find_index(path, idx)
+    if idx is not None and not os.path.isfile(str(index_path)):
+        raise RecordFileNotFoundError(f"the index {index_path} does not exist")
     findings: list[Finding] = []
     keys = _index_keys(index_path, findings)
     spans = scan(data, path)
-    begins: list[int] = []
-    look = partial(_look, data, path, keys, level)
-    with (
-        ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool,
-        progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,
-    ):
-        chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
-        for chunk, found in _in_order(pool, look, chunks):
-            begins += [span.begin for span in chunk if span.reason is None]
-            findings += found
-            bar.update(chunk[-1].end - chunk[0].begin)
+    begins = array("q")
+    look = partial(_look, data, path, keys, level, _is_face_file(data, path))
+    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+    try:
+        with progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar:
+            chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
+            for chunk, found in _in_order(pool, look, chunks):
+                begins.extend(span.begin for span in chunk if span.reason is None)
+                findings += found
+                bar.update(chunk[-1].end - chunk[0].begin)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if keys is not None:
         findings += _compare(keys, begins)
+    elif index_path is None:  # the keys are the records' numbers
+        findings = [_numbered(finding, begins) for finding in findings]
     findings.sort(key=lambda finding: finding.offset)
     return Verification(path, index_path, len(data), len(begins), findings)
 
@@ -119,10 +129,13 @@ def quarantine(found: Verification, path: Path) -> int:
     """Write a list of the records that should not be used, which ImageRecordIter reads; gives their
     number.
     """
+    check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
     entries = [
         Entry(os.path.basename(found.rec), finding.offset, finding.key or 0, finding.reason)
         for finding in found.findings
+        # Damage at a place where the index has a record is a bad record, too.
         if finding.kind in ("header", "image")
+        or (finding.kind == "framing" and finding.key is not None)
     ]
     write_quarantine(path, entries)
     return len(entries)
@@ -149,10 +162,19 @@ def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | N
     except RecordError as error:
         findings.append(Finding("index", 0, None, str(error)))
         return None
-    return dict(zip(index.offsets.tolist(), index.keys.tolist(), strict=True))
+    keys: dict[int, int] = {}
+    known: set[int] = set()
+    for offset, key in zip(index.offsets.tolist(), index.keys.tolist(), strict=True):
+        if offset in keys:
+            findings.append(Finding("index", offset, key, "the index lists this record again"))
+        elif key in known:
+            findings.append(Finding("index", offset, key, "the index has this key twice"))
+        keys.setdefault(offset, key)
+        known.add(key)
+    return keys
 
 
-def _compare(keys: dict[int, int], begins: list[int]) -> Iterator[Finding]:
+def _compare(keys: dict[int, int], begins: array[int]) -> Iterator[Finding]:
     """What the index says of places where no record begins, and where records are not listed."""
     there = set(begins)
     for offset, key in keys.items():
@@ -163,11 +185,28 @@ def _compare(keys: dict[int, int], begins: list[int]) -> Iterator[Finding]:
             yield Finding("index", offset, None, f"record {number} is not in the index")
 
 
+def _numbered(finding: Finding, begins: array[int]) -> Finding:
+    """With the number of the record, if it is about one."""
+    number = bisect_left(begins, finding.offset)
+    if number < len(begins) and begins[number] == finding.offset:
+        return finding._replace(key=number)
+    return finding
+
+
+def _is_face_file(data: NDArray[np.uint8], path: str) -> bool:
+    """Whether the first record is the header of a face data set."""
+    try:
+        return is_face_header(*unpack(parse(data, 0, path)[0]))
+    except (RecordError, ValueError, struct.error):
+        return False
+
+
 def _look(
     data: NDArray[np.uint8],
     path: str,
     keys: dict[int, int] | None,
     level: str,
+    face: bool,
     chunk: list[Span],
 ) -> list[Finding]:
     """What is wrong with some stretches of a file."""
@@ -178,18 +217,20 @@ def _look(
             found.append(Finding("framing", span.begin, key, span.reason))
         elif level != "framing":
             payload = parse(data, span.begin, path)[0]
-            found += [Finding(kind, span.begin, key, why) for kind, why in _wrong(payload, level)]
+            found += [
+                Finding(kind, span.begin, key, why) for kind, why in _wrong(payload, level, face)
+            ]
     return found
 
 
-def _wrong(payload: NDArray[np.uint8], level: str) -> Iterator[tuple[str, str]]:
+def _wrong(payload: NDArray[np.uint8], level: str, face: bool) -> Iterator[tuple[str, str]]:
     """What is wrong with one record."""
     try:
         header, image = unpack(payload)
     except (ValueError, struct.error):
         yield "header", f"{len(payload)} bytes are too few for a header and its label"
         return
-    if header.flag and not len(image):
+    if face and header.flag and not len(image):
         return  # a header or identity record of a face data set
     try:
         info = probe(image)
@@ -235,11 +276,12 @@ def _command(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
         return 1 if found.findings else 0
-    for finding in found.findings[: args.most]:
+    most = max(0, args.most)
+    for finding in found.findings[:most]:
         key = "" if finding.key is None else f", key {finding.key}"
         print(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")
-    if len(found.findings) > args.most:
-        print(f"… and {len(found.findings) - args.most:,} more")
+    if len(found.findings) > most:
+        print(f"… and {len(found.findings) - most:,} more")
     kinds = Counter(finding.kind for finding in found.findings)
     listing = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {listing}")

@@ -32,7 +32,7 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 def test_python_m_gpuio(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import runpy; runpy.run_module('gpuio')", "--version"],
+        [sys.executable, "-m", "gpuio", "--version"],
         capture_output=True,
         text=True,
         cwd=Path(mx.__file__).parents[1],

@@ -66,3 +66,32 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["extract", str(files["path_imgrec"]), str(out)]) == 1
     assert "left out" in capsys.readouterr().out
     assert main([*words, "--key", "99"]) == 2
+
+
+def test_records_with_the_same_key_are_all_written(tmp_path: Path) -> None:
+    rec = tmp_path / "x.rec"
+    pictures = [jpeg(number) for number in range(3)]
+    with mx.recordio.MXIndexedRecordIO(rec.with_suffix(".idx"), rec, "w") as writer:
+        for picture in pictures:
+            writer.write_idx(7, mx.recordio.pack(mx.recordio.IRHeader(0, 1.0, 7, 0), picture))
+    done = mx.tools.extract(rec, tmp_path / "folder", keys=(key for key in [7]))
+    assert done.images == 1
+    done = mx.tools.extract(rec, tmp_path / "folder")
+    assert done.images == 3
+    names = [line.split("\t")[2] for line in Path(done.lst).read_text().splitlines()]
+    assert names == ["1/7.jpg", "1/7-2.jpg", "1/7-3.jpg"]
+    assert [(tmp_path / "folder" / name).read_bytes() for name in names] == pictures
+
+
+def test_small_labels_come_back(tmp_path: Path) -> None:
+    labels = [1e-7, 0.1, 3.0, -2.5e-30, 16777217.0]
+    rec = write_records(tmp_path / "x", [jpeg(n) for n in range(5)], labels)["path_imgrec"]
+    done = mx.tools.extract(rec, tmp_path / "folder")
+    packed = mx.tools.write_records(done.lst, done.folder, pass_through=True, pack_label=True)
+    assert Path(packed.rec).read_bytes() == rec.read_bytes()
+
+
+def test_records_of_other_labels_are_not_looked_into(tmp_path: Path) -> None:
+    rec = write_records(tmp_path / "x", [jpeg(0), b"no picture"], [3, 0])["path_imgrec"]
+    done = mx.tools.extract(rec, tmp_path / "folder", labels=[3])
+    assert (done.images, done.bad) == (1, [])

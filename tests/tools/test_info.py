@@ -65,3 +65,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         mx.tools.info(tmp_path / "none.rec")
     with pytest.raises(ArgumentError, match="sample"):
         mx.tools.info(rec, sample=-1)
+
+
+def test_pictures_without_boxes_are_detection_data_too(tmp_path: Path) -> None:
+    labels = [[2.0, 5.0], [2.0, 5.0, 1.0, 0.1, 0.1, 0.5, 0.5]]
+    rec = write_records(tmp_path / "x", [jpeg(0), jpeg(1)], labels)["path_imgrec"]
+    found = mx.tools.info(rec)
+    assert (found.layout, found.call) == ("detection", "")
+    two = write_records(tmp_path / "y", [jpeg(0), jpeg(1)], [[2.0, 5.0]] * 2)["path_imgrec"]
+    assert mx.tools.info(two).layout == "multi-label"
+
+
+def test_a_name_with_a_semicolon(tmp_path: Path) -> None:
+    rec = write_records(tmp_path / "a;b", [jpeg(0)])["path_imgrec"]
+    assert mx.tools.info(rec).records == 1
+    assert mx.tools.extract(rec, tmp_path / "out").images == 1
+    assert mx.tools.show(rec, tmp_path / "x.png").pictures == 1
+    assert mx.tools.stats(rec, data_shape=(3, 8, 8)).images == 1

@@ -36,6 +36,7 @@ def pictures(tmp_path: Path) -> Path:
     (folder / "4b.png").write_bytes(b"broken")
     for path in folder.iterdir():
         age(path)
+    time.sleep(0.05)  # more than a tick of the clock that files' times are taken from
     return folder
 
 
@@ -302,3 +303,60 @@ def test_numbers_that_no_index_holds_are_reported(pictures: Path, tmp_path: Path
 def test_the_note_of_a_run_is_json(stopped: tuple[Path, list[str]]) -> None:
     note = json.loads(stopped[0].with_name("x.rec.part.json").read_text())
     assert note["resize"] == 0 and len(note["list"]) == 64
+
+
+def test_a_picture_replaced_by_an_older_one_is_taken_anew(
+    stopped: tuple[Path, list[str]], pictures: Path
+) -> None:
+    """As ``cp -p`` and ``mv`` do."""
+    lst, names = stopped
+    changed = next(name for name in names[2:] if name != "4b.png")
+    other = pictures / "other"
+    cv2.imwrite(f"{other}.png", np.zeros((9, 9, 3), np.uint8))
+    age(Path(f"{other}.png"))
+    os.replace(f"{other}.png", pictures / changed)
+    went_on = write_records(lst, pictures)
+    assert written(went_on) == written(write_records(lst, pictures))
+
+
+def test_another_runs_records_never_stand_beside_the_new_note(
+    stopped: tuple[Path, list[str]], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with other options that is stopped at once leaves nothing to go on with."""
+    lst, _ = stopped
+
+    def stop(path: str) -> int:
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["gpuio.tools.im2rec.packing"], "count_lines", stop)
+        with pytest.raises(Stop):
+            write_records(lst, pictures, resize=20)
+    went_on = write_records(lst, pictures, resize=20)
+    assert went_on.kept == 0
+    assert written(went_on) == written(write_records(lst, pictures, resize=20))
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "said"),
+    [
+        ("0\t1e39\t1.png", {"pass_through": True}, "its label 1e+39 does not fit into float32"),
+        ("0\t2\t1e39\t1.png", {"pack_label": True}, "its label 1e+39 does not fit into float32"),
+        ("0\t0\t1\0.png", {}, "null byte"),
+        ("0\t0\t1.png", {"resize": 9_999_999_999}, "it cannot be scaled to"),
+    ],
+)
+def test_lines_that_cannot_be_packed_are_named(
+    line: str, options: dict[str, Any], said: str, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.lst").write_text(f"{line}\n1\t0\t2.png\n")
+    packed = write_records(tmp_path / "x.lst", pictures, **options)
+    assert said in packed.bad[0].reason
+    assert packed.records == 2 - len(packed.bad)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_folder_that_cannot_be_read_is_no_empty_one(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "secret").mkdir(0o000)
+    with pytest.raises(OSError, match="secret"):
+        im2rec(tmp_path / "x", pictures, recursive=True)

@@ -219,8 +219,9 @@ def test_the_ending_decides(ending: str, rec: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"out": "x.rec"}, "the ending '.rec' is none of a picture"),
+        ({"out": "y.rec"}, "the ending '.rec' is none of a picture"),
         ({"out": "x"}, "the ending '' is none of a picture"),
+        ({"out": "x.idx"}, "would overwrite"),
         ({"count": 0}, "count must be at least 1"),
         ({"size": 0}, "size must be at least 1"),
         ({"keys": [10, 11]}, "there is no image with key 11"),

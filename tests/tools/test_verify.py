@@ -1,6 +1,7 @@
 """gpuio verify, and the quarantine lists that come of it."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError, StateError
+from gpuio.recordio.quarantine import read_quarantine
 from gpuio.tools.cli import main
 from tests.io.records import EXECUTORS, RUNS, jpeg, write_records
 
@@ -78,7 +80,7 @@ def test_a_short_record_has_no_header(tmp_path: Path) -> None:
     with mx.recordio.MXRecordIO(tmp_path / "x.rec", "w") as writer:
         writer.write(b"short")
     (finding,) = mx.tools.verify(tmp_path / "x.rec").findings
-    assert (finding.kind, finding.key) == ("header", None)
+    assert (finding.kind, finding.key) == ("header", 0)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -138,8 +140,74 @@ def test_the_command(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("image at byte") and lines[2] == "… and 3 more"
     assert "findings: 1 framing, 2 image, 1 index, 1 partial" in lines[3]
-    assert lines[4] == f"{listed}: 2 records" and len(listed.read_text().splitlines()) == 2
+    assert lines[4] == f"{listed}: 3 records" and len(listed.read_text().splitlines()) == 3
     assert main(["verify", rec, "--framing", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert Counter(finding["kind"] for finding in found["findings"]) == {"framing": 1, "index": 1}
     assert main(["verify", str(tmp_path / "none.rec")]) == 2
+
+
+def test_a_quarantine_list_has_damaged_places(tmp_path: Path) -> None:
+    """Where the index has a record, and the file has damage."""
+    files = write_records(tmp_path / "x", [jpeg(number) for number in range(5)])
+    rec = files["path_imgrec"]
+    content = bytearray(rec.read_bytes())
+    content[mx.recordio.Index.load(files["path_imgidx"]).offsets[2]] ^= 1
+    rec.write_bytes(content)
+    found = mx.tools.verify(rec)
+    assert mx.tools.quarantine(found, tmp_path / "bad.tsv") == 1
+    call = {**files, "data_shape": (3, 16, 16), "batch_size": 2}
+    with mx.io.ImageRecordIter(**call, quarantine=tmp_path / "bad.tsv") as iterator:
+        assert [key for batch in iterator for key in batch.index.tolist()] == [0, 10, 30, 40]
+
+
+def test_without_an_index_keys_are_numbers(tmp_path: Path) -> None:
+    files = write_records(tmp_path / "x", [jpeg(0), jpeg(1), b"no picture"])
+    files["path_imgidx"].unlink()
+    found = mx.tools.verify(files["path_imgrec"])
+    assert [finding.key for finding in found.findings] == [2]
+    mx.tools.quarantine(found, tmp_path / "bad.tsv")
+    assert "\t2\tnot an image" in (tmp_path / "bad.tsv").read_text()
+
+
+def test_an_empty_image_is_bad_unless_it_is_of_face_data(tmp_path: Path) -> None:
+    for labels in ([[1.0, 2.0, 3.0]] * 3, [[5.0, 2.0, 3.0], 0, 0], [[5.0, 2.0]] * 3):
+        pictures = [b"", jpeg(1), b""]
+        rec = write_records(tmp_path / "x", pictures, labels)["path_imgrec"]
+        kinds = [finding.kind for finding in mx.tools.verify(rec).findings]
+        assert kinds == ["image", "image"]
+        assert mx.tools.info(rec).images == 3
+    rec = write_records(tmp_path / "x", pictures, [[20.0, 30.0], 1, [1.0, 2.0]])["path_imgrec"]
+    assert mx.tools.verify(rec).findings == []
+    assert mx.tools.info(rec).images == 1
+
+
+def test_doubled_lines_of_an_index_are_found(tmp_path: Path) -> None:
+    files = write_records(tmp_path / "x", [jpeg(0), jpeg(1)])
+    index = files["path_imgidx"]
+    lines = index.read_text().splitlines()
+    index.write_text("\n".join([*lines, lines[1], "0\t99999"]) + "\n")
+    reasons = [finding.reason for finding in mx.tools.verify(files["path_imgrec"]).findings]
+    assert sorted(reasons) == [
+        "no whole record begins at byte 99999",
+        "the index has this key twice",
+        "the index lists this record again",
+    ]
+
+
+def test_odd_wishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rec = write_records(tmp_path / "x", [b"no picture"])["path_imgrec"]
+    for threads in (0, -1):
+        with pytest.raises(ArgumentError, match="threads must be at least 1"):
+            mx.tools.verify(rec, threads=threads)
+    for index in (tmp_path / "none.idx", tmp_path):
+        with pytest.raises(RecordFileNotFoundError, match="does not exist"):
+            mx.tools.verify(rec, index)
+    assert main(["verify", str(rec), "--most", "-1"]) == 1
+    assert "… and 1 more" in capsys.readouterr().out
+    name = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.rec"))
+    rec.rename(name)
+    found = mx.tools.verify(name)
+    mx.tools.quarantine(found, tmp_path / "bad.tsv")
+    (entry,) = read_quarantine(tmp_path / "bad.tsv")
+    assert entry.file == name.name

@@ -197,10 +197,17 @@ def _make_lists(args: argparse.Namespace) -> list[str]:
 
 
 def _find_lists(prefix: str) -> list[str]:
-    """The files ``PREFIX*.lst``; all lists in it, where the prefix is a folder."""
-    folder, start = (prefix, "") if os.path.isdir(prefix) else os.path.split(prefix)
+    """The files ``PREFIX*.lst``; if there are none, and the prefix is a folder, all lists in it."""
+    folder, start = os.path.split(prefix)
     if not os.path.isdir(folder or "."):
         raise RecordFileNotFoundError(f"the folder {folder} does not exist; create it first")
+    if not start:
+        raise ArgumentError(f"PREFIX is the beginning of files' names, such as {prefix}photos")
+    found = _lists_in(folder, start)
+    return found if found or not os.path.isdir(prefix) else _lists_in(prefix, "")
+
+
+def _lists_in(folder: str, start: str) -> list[str]:
     return [
         os.path.join(folder, name)
         for name in sorted(os.listdir(folder or "."))

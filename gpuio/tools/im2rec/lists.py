@@ -7,7 +7,10 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.tools.files import replacing
 
 Path = str | os.PathLike[str]
 
@@ -155,14 +158,25 @@ def write_list(path: Path, items: Iterable[ListItem]) -> None:
     """
     # What a file's name has that is not UTF-8 passes through unchanged.
     try:
-        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with (
+            replacing(path) as name,
+            open(name, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+        ):
             for key, labels, image in items:
-                file.write("\t".join([str(key), *(f"{label:f}" for label in labels), image]))
+                file.write("\t".join([str(key), *map(_number, labels), image]))
                 file.write("\n")
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(
             f"{os.fspath(path)}: its folder does not exist; create it first"
         ) from error
+
+
+def _number(label: float) -> str:
+    """A label as MXNet writes it, or with more digits where these are too few for float32."""
+    text = f"{label:f}"
+    if label != label or np.float32(text) == np.float32(label):
+        return text
+    return str(np.float32(label))
 
 
 def read_list(path: Path) -> Iterator[ListItem | BadImage]:
@@ -207,9 +221,13 @@ def _folders(root: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
     if not recursive:
         yield root, sorted(os.listdir(root))
         return
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in os.walk(root, onerror=_raise, followlinks=True):
         below.sort()
         yield folder, sorted(names)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _writable(path: str) -> str:

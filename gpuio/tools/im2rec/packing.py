@@ -4,16 +4,16 @@ was stopped.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import math
 import os
 import struct
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -26,16 +26,16 @@ from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
-from gpuio.recordio.storage import create, map_file
-from gpuio.tools.files import PART, Beginning, RecordOutput
+from gpuio.recordio.storage import map_file
+from gpuio.tools.files import PART, Beginning, RecordOutput, open_alone
 from gpuio.tools.im2rec.lists import BadImage, ListItem, Path, read_list
 
 # Images that a thread takes at once, and how many times as many are taken up ahead of the one that
 # is written next, for each thread.
 CHUNK, AHEAD = 4, 3
 
-# What the index holds.
-KEYS = range(1 << 63)
+# What the index holds, and the largest label of a header.
+KEYS, LARGEST = range(1 << 63), float(np.finfo(np.float32).max)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -112,7 +112,7 @@ class Recipe:
             with open(path, "rb") as file:
                 payload = self._payload(item, file.read())
             framed = frame(payload)
-        except (Error, OSError, struct.error) as error:
+        except (Error, OSError, ValueError, struct.error) as error:
             return BadImage(path, getattr(error, "strerror", None) or str(error))
         doubt = self.doubt(np.frombuffer(payload, np.uint8))
         return Record(path, item.key, framed, doubt)
@@ -132,6 +132,9 @@ class Recipe:
         label = list(labels) if self.pack_label and len(labels) > 1 else labels[0]
         if item.key not in KEYS:
             raise ArgumentError(f"its number must be from 0 to {KEYS[-1]}, not {item.key}")
+        for number in labels:
+            if LARGEST < abs(number) < math.inf:
+                raise ArgumentError(f"its label {number:g} does not fit into float32")
         header = IRHeader(0, label, item.key, 0)
         if self.pass_through:
             return pack(header, encoded)
@@ -298,28 +301,26 @@ def _journal(rec: str, identity: str) -> Iterator[float | None]:
     Gives the time at which such a file of the same identity was begun; None: there is none.
     """
     path = f"{rec}{PART}.json"
-    with create(path, "a+") as note:
-        try:
-            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go when we end
-        except OSError as error:
-            raise RecordError(f"{rec} is being written by another run; wait for its end") from error
+    with open_alone(path) as note:
         note.seek(0)
-        begun = os.fstat(note.fileno()).st_mtime if note.read() == identity else None
+        begun = os.fstat(note.fileno()).st_mtime if note.read() == identity.encode() else None
         if begun is None:
-            note.seek(0)
-            note.truncate()
-            note.write(identity)
+            with suppress(FileNotFoundError):  # at no moment is it there with another's note
+                os.remove(rec + PART)
+            note.truncate(0)
+            note.write(identity.encode())
             note.flush()
         yield begun
         os.remove(path)
 
 
 def _older(path: str, moment: float) -> bool:
-    """Whether a file was last changed before a moment."""
+    """Whether a file was last changed, or put there, before a moment."""
     try:
-        return os.stat(path).st_mtime < moment
+        status = os.stat(path)
     except OSError:
         return False
+    return max(status.st_mtime, status.st_ctime) < moment
 
 
 def cpu_count() -> int:
@@ -359,7 +360,12 @@ def _scale(image: NDArray[Any], short: int) -> NDArray[Any]:
     height, width = image.shape[:2]
     tall = height > width
     size = (short, height * short // width) if tall else (width * short // height, short)
-    return cv2.resize(image, size)
+    try:
+        return cv2.resize(image, size)
+    except cv2.error as error:
+        raise ArgumentError(
+            f"it cannot be scaled to {size[0]} x {size[1]} pixels: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _in_order(function: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:

@@ -16,7 +16,7 @@ from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_parser, add_record_file
-from gpuio.tools.files import find_index, open_records, write_file
+from gpuio.tools.files import check_outputs, find_index, open_records, write_file
 from gpuio.tools.sheet import PAPER, contact_sheet
 from gpuio.tools.show.page import page
 from gpuio.tools.show.pictures import Picture, of_bad_records, of_batches, of_records
@@ -87,6 +87,7 @@ def show(
     path = local_path(rec)
     stem = os.path.splitext(os.path.basename(path))[0]
     target = f"{stem}-sheet.png" if out is None else local_path(out)
+    check_outputs([target], [path])
     ending = os.path.splitext(target)[1].lower()
     if ending not in PAGE_ENDINGS:
         _picture_format(ending)

@@ -14,7 +14,7 @@ from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.pipeline.order import permute
 from gpuio.pipeline.probe import probe
 from gpuio.recordio import RecordSet
-from gpuio.tools.info import is_detection
+from gpuio.tools.labels import LabelChoice, is_detection, label_text
 from gpuio.tools.sheet import denormalise
 from gpuio.tools.tasks import SHAPE
 from gpuio.tools.verify import verify
@@ -93,9 +93,9 @@ def of_records(
     else:
         chosen = images
     if labels is not None:
-        wanted = {float(label) for label in labels}
+        wanted = LabelChoice(labels)
         found: Iterable[int] = (
-            int(ordinal) for ordinal in chosen if _first_label(records, int(ordinal)) in wanted
+            int(ordinal) for ordinal in chosen if _label(records, int(ordinal)) in wanted
         )
     else:
         found = chosen.tolist()
@@ -185,20 +185,20 @@ def _of_record(records: RecordSet, ordinal: int, size: int) -> Picture:
     return Picture(key, label, about, "", pixels)
 
 
-def _first_label(records: RecordSet, ordinal: int) -> float | None:
+def _label(records: RecordSet, ordinal: int) -> Any:
     try:
-        return float(np.ravel(records.record(ordinal)[0].label)[0])
-    except (RecordError, IndexError):
-        return None
+        return records.record(ordinal)[0].label
+    except RecordError:
+        return []
 
 
 def _written(label: NDArray[np.float32]) -> str:
     """A label as text."""
-    if is_detection(label):
+    if is_detection(label) and len(label) > 2:
         boxes = (len(label) - int(label[0])) // int(label[1])
-        return f"{boxes} box{'es' if boxes > 1 else ''}"
+        return f"{boxes} box{'' if boxes == 1 else 'es'}"
     more = ", …" if len(label) > MOST_NUMBERS else ""
-    return ", ".join(f"{number:g}" for number in label[:MOST_NUMBERS]) + more
+    return ", ".join(map(label_text, label[:MOST_NUMBERS])) + more
 
 
 def _draw_boxes(pixels: NDArray[np.uint8], label: NDArray[np.float32]) -> None:
