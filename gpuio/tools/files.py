@@ -7,7 +7,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,8 +38,16 @@ def find_index(rec: Path, idx: Path | None = None) -> str | None:
 
 def open_records(rec: Path, idx: Path | None = None) -> RecordSet:
     """A record file, with the index that is named or lies beside it, if there is one."""
+    return RecordSet(*iterator_files(rec, idx).values())
+
+
+def iterator_files(rec: Path, idx: Path | None = None) -> dict[str, Any]:
+    """The same as arguments of ImageRecordIter, in which no name is taken apart at a ";"."""
     index = find_index(rec, idx)
-    return RecordSet([local_path(rec)], None if index is None else [index])
+    return {
+        "path_imgrec": [local_path(rec)],
+        "path_imgidx": None if index is None else [index],
+    }
 
 
 def check_outputs(

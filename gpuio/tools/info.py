@@ -15,7 +15,7 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import find_index
+from gpuio.tools.files import find_index, open_records
 from gpuio.tools.labels import is_detection, label_text
 
 # Records that are looked into unless the caller says otherwise, spread over the file.
@@ -81,7 +81,7 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
     path, index = local_path(rec), find_index(rec, idx)
-    with RecordSet([path], None if index is None else [index]) as records:
+    with open_records(path, idx) as records:
         images = np.asarray(records.image_ordinals(), np.int64)
         count = len(images) if not sample else min(sample, len(images))
         chosen = images[np.linspace(0, len(images) - 1, count).astype(np.int64)].tolist()

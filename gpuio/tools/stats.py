@@ -14,7 +14,7 @@ from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import find_index
+from gpuio.tools.files import iterator_files
 from gpuio.tools.im2rec import cpu_count
 from gpuio.tools.tasks import SHAPE
 
@@ -111,8 +111,7 @@ def stats(
     means: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
     with ImageRecordIter(
-        path_imgrec=[path],
-        path_imgidx=find_index(path, idx),
+        **iterator_files(path, idx),
         data_shape=data_shape,
         batch_size=BATCH_SIZE,
         resize=resize,

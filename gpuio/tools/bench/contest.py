@@ -20,7 +20,7 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.storage import Path, local_path
 from gpuio.tools.bench.measure import Figures, Round, measure
-from gpuio.tools.files import find_index
+from gpuio.tools.files import find_index, iterator_files, open_records
 from gpuio.tools.im2rec import cpu_count
 from gpuio.tools.tasks import SHAPE, TASKS
 
@@ -176,7 +176,7 @@ def bench(
     with ExitStack() as stack:
         iterator = _iterator(path, index, device, arguments)
         stack.enter_context(iterator)
-        records = stack.enter_context(RecordSet(path, index))
+        records = stack.enter_context(open_records(path, index))
         images = np.asarray(records.image_ordinals(), np.int64)
         if not len(images):
             raise ArgumentError(f"{path} has no images")
@@ -224,7 +224,7 @@ def _iterator(
     from gpuio.io import ImageRecordIter
 
     try:
-        return ImageRecordIter(path_imgrec=[path], path_imgidx=index, ctx=device, **arguments)
+        return ImageRecordIter(**iterator_files(path, index), ctx=device, **arguments)
     except TypeError as error:  # no such option
         raise ArgumentError(str(error)) from error
 

@@ -14,6 +14,7 @@ from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.pipeline.order import permute
 from gpuio.pipeline.probe import probe
 from gpuio.recordio import RecordSet
+from gpuio.tools.files import iterator_files
 from gpuio.tools.labels import LabelChoice, is_detection, label_text
 from gpuio.tools.sheet import denormalise
 from gpuio.tools.tasks import SHAPE
@@ -141,7 +142,7 @@ def of_batches(
     }
     arguments.setdefault("batch_size", min(count, 64))
     try:
-        iterator = ImageRecordIter(path_imgrec=[rec], path_imgidx=idx, ctx=ctx, **arguments)
+        iterator = ImageRecordIter(**iterator_files(rec, idx), ctx=ctx, **arguments)
     except TypeError as error:  # no such option
         raise ArgumentError(str(error)) from error
     with iterator:
