@@ -56,7 +56,7 @@ class Augmenter:
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        self._kwargs = {name: _plain(value) for name, value in kwargs.items()}
+        self._kwargs = {name: plain(value) for name, value in kwargs.items()}
 
     def dumps(self) -> str:
         """The augmenter as JSON: its class's name in lower case, and its arguments."""
@@ -528,7 +528,7 @@ def _mixed(picture: Any, matrix: Any) -> NDArray:
     return nd.wrap(xp.matmul(picture, xp.asarray(matrix.T.astype(picture.dtype))))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An argument as JSON has it."""
     if isinstance(value, (np.ndarray, NDArray)):
         return host(value).tolist()
