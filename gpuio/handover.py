@@ -10,7 +10,7 @@ from gpuio.context import device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
 from gpuio.io.combined import described
-from gpuio.io.options import switch
+from gpuio.iterators.options import switch
 
 Context = contextlib.AbstractContextManager[Any]
 

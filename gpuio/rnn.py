@@ -14,10 +14,10 @@ from numpy.typing import DTypeLike, NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError
-from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.options import choice, whole_number
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.io.sources import ArraySource, fingerprint, on_device
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.options import choice, whole_number
 from gpuio.pipeline.order import Order, Take, permute
 from gpuio.pipeline.rows import Rows
 

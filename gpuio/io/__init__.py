@@ -2,13 +2,13 @@
 
 from gpuio.io.combined import PrefetchingIter, ResizeIter
 from gpuio.io.csv import CSVIter
-from gpuio.io.desc import DataBatch, DataDesc
 from gpuio.io.image_record import ImageRecordInt8Iter, ImageRecordIter, ImageRecordUInt8Iter
 from gpuio.io.indexed import IndexedIter
-from gpuio.io.iterator import DataIter
 from gpuio.io.libsvm import LibSVMIter
 from gpuio.io.mnist import MNISTIter
 from gpuio.io.ndarray import NDArrayIter
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.iterator import DataIter
 
 __all__ = [
     "CSVIter",

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError, Error
-from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.iterator import DataIter
-from gpuio.io.options import switch, whole_number
-from gpuio.io.stream_iter import StreamIter
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.iterator import DataIter
+from gpuio.iterators.options import switch, whole_number
+from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline.device import Keeper
 from gpuio.pipeline.prefetch import Prefetcher
 from gpuio.pipeline.stream import CLOSED

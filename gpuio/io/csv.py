@@ -12,9 +12,9 @@ from numpy.typing import DTypeLike
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import row_shape, whole_number
 from gpuio.io.text_iter import TextIter
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import row_shape, whole_number
 from gpuio.text.csv import CsvParser
 from gpuio.text.files import Path, TextFiles
 from gpuio.text.rows import Columns, RowReader

@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, Error
-from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.options import (
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.options import (
     crop_ranges,
     ending_of,
     image_shape,
@@ -24,8 +24,8 @@ from gpuio.io.options import (
     switch,
     whole_number,
 )
-from gpuio.io.partition import Part, contiguous, resolve_parts
-from gpuio.io.stream_iter import StreamIter
+from gpuio.iterators.partition import Part, contiguous, resolve_parts
+from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline.assemble import HostAssembler, Output
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
 from gpuio.pipeline.loader import Executor, Loader

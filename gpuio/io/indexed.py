@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, Error
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import HANDLES, choice, switch, whole_number
 from gpuio.io.rows_iter import OrderedRowsIter
 from gpuio.io.sources import as_array, is_csr
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import HANDLES, choice, switch, whole_number
 from gpuio.pipeline.order import Order, Take
 from gpuio.pipeline.rows import Rows
 

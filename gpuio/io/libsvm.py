@@ -9,10 +9,10 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import row_shape, whole_number
-from gpuio.io.partition import resolve_parts
 from gpuio.io.text_iter import TextIter
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import row_shape, whole_number
+from gpuio.iterators.partition import resolve_parts
 from gpuio.text.files import Path, TextFiles
 from gpuio.text.libsvm import parse_libsvm
 from gpuio.text.rows import Columns, RowReader

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import DataFileError, DataFileNotFoundError
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import switch, whole_number
-from gpuio.io.partition import resolve_parts
 from gpuio.io.rows_iter import OrderedRowsIter
 from gpuio.io.sources import ArraySource, Gather, Selection, fingerprint, on_device
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import switch, whole_number
+from gpuio.iterators.partition import resolve_parts
 from gpuio.pipeline.order import Order
 
 Path = str | os.PathLike[str]

@@ -9,10 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from gpuio.context import Context, as_context, cpu, require
 from gpuio.errors import ArgumentError
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import HANDLES, choice, switch, whole_number
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.io.sources import AUTO, Gather, Source, fingerprint, named_sources
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import HANDLES, choice, switch, whole_number
 from gpuio.pipeline.order import Order, permute
 
 # The share of a GPU's free memory that data takes up at most, unless the caller says otherwise.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.options import whole_number
-from gpuio.io.stream_iter import StreamIter
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.options import whole_number
+from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline.order import Order, Take
 from gpuio.pipeline.prefetch import PrefetchedStream
 from gpuio.pipeline.rows import Carrier, CudaCarrier, HostCarrier, Rows

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuio.context import Context, as_context, require
-from gpuio.io.desc import DataDesc
-from gpuio.io.options import ending_of, switch, whole_number
 from gpuio.io.rows_iter import RowsIter
+from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.options import ending_of, switch, whole_number
 from gpuio.text.rows import Columns, RowReader
 from gpuio.text.stream import TextStream
 

@@ -301,7 +301,7 @@ def _dali(
     path: str, index: str | None, device: Context, arguments: dict[str, Any]
 ) -> Callable[[int], int]:
     """Run DALI's own pipeline for at least so many images."""
-    from gpuio.io.options import crop_ranges
+    from gpuio.iterators.options import crop_ranges
     from gpuio.pipeline.dali_reader import NOT_FOLLOWED, reader_pipeline
 
     if index is None:

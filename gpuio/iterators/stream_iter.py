@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gpuio.errors import Error, StateError
-from gpuio.io.desc import DataBatch, DataDesc
-from gpuio.io.iterator import DataIter
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.iterator import DataIter
 from gpuio.pipeline.stream import Stream
 
 if TYPE_CHECKING:

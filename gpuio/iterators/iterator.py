@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpuio.io.desc import DataBatch, DataDesc
+from gpuio.iterators.desc import DataBatch, DataDesc
 
 if TYPE_CHECKING:
     from typing_extensions import Self
