@@ -445,8 +445,7 @@ def _executor(
         raise ArgumentError(
             "executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()"
         )
-    from gpuio.pipeline.host import HostExecutor
+    from gpuio.pipeline.host import HostExecutor, PlanRenderer
 
-    return HostExecutor(
-        preparer, HostAssembler(output), antialias=antialias, policy=policy, threads=threads
-    )
+    renderer = PlanRenderer(HostAssembler(output), antialias)
+    return HostExecutor(preparer, renderer, preparer.records, policy=policy, threads=threads)

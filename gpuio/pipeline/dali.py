@@ -29,7 +29,7 @@ from gpuio.pipeline.device import CudaHalf, HostHalf
 from gpuio.pipeline.host import sample
 from gpuio.pipeline.order import Take
 from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
-from gpuio.pipeline.work import Loaded, Preparer, Settlement, Work, finish, settle
+from gpuio.pipeline.work import Loaded, PlannedWork, Preparer, Settlement, finish, settle
 from gpuio.pipeline.workers import Workers
 
 # Pixels to each side of a window that its interpolation reads, in pixels of the coarser of the two
@@ -157,7 +157,7 @@ Feed = tuple[
 ]
 
 
-def feed(work: Work, size: tuple[int, int], types: dict[int, int]) -> Feed:
+def feed(work: PlannedWork, size: tuple[int, int], types: dict[int, int]) -> Feed:
     """A batch as the graph takes it.
 
     Parameters
@@ -296,7 +296,7 @@ class DaliExecutor:
 
     def _drive(self) -> None:
         """Keep `depth` batches in the graph, and collect the oldest."""
-        in_flight: collections.deque[tuple[_Request, Work]] = collections.deque()
+        in_flight: collections.deque[tuple[_Request, PlannedWork]] = collections.deque()
         while not self._workers.stopped.is_set():
             if len(in_flight) < self._depth:
                 try:
@@ -315,7 +315,7 @@ class DaliExecutor:
             if in_flight:
                 self._collect(*in_flight.popleft())
 
-    def _begin(self, request: _Request) -> Work:
+    def _begin(self, request: _Request) -> PlannedWork:
         work = self._preparer(request.take)
         size = (self._output.width, self._output.height)
         self._feeds.append(feed(work, size, self._types))
@@ -325,7 +325,7 @@ class DaliExecutor:
             self._pipe.schedule_run()
         return work
 
-    def _collect(self, request: _Request, work: Work) -> None:
+    def _collect(self, request: _Request, work: PlannedWork) -> None:
         """Take the oldest batch out of the graph and finish it."""
         images = None
         try:
@@ -356,7 +356,7 @@ class DaliExecutor:
         if pixels.shape[1:] != expected:
             raise DecodeError(f"decoders gave samples of {pixels.shape[1:]}, not {expected}")
 
-    def _decode_on_host(self, work: Work, refusal: Exception) -> NDArray[np.uint8]:
+    def _decode_on_host(self, work: PlannedWork, refusal: Exception) -> NDArray[np.uint8]:
         """Decode a batch that DALI refused, noting which records cannot be."""
         output = self._output
         known = len(work.errors)

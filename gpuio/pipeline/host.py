@@ -1,4 +1,4 @@
-"""The host executor: a thread pool that decodes, resamples and normalises sample by sample.
+"""The host executor: a thread pool that makes batches sample by sample.
 
 Each thread takes one sample at a time from encoded bytes to its row of the batch, so that the
 pixels stay in the core's cache; several batches are in flight, so that no thread waits for the last
@@ -8,19 +8,21 @@ sample of one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import DecodeError
+from gpuio.errors import Error
 from gpuio.pipeline.assemble import HostAssembler
 from gpuio.pipeline.decode import decode
 from gpuio.pipeline.order import Take
 from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
-from gpuio.pipeline.work import Loaded, Preparer, Work, finish, settle
+from gpuio.pipeline.work import Loaded, PlannedWork, Records, Work, finish, settle
 from gpuio.pipeline.workers import Workers
 
 OPENCV_METHODS = {
@@ -36,7 +38,7 @@ GRID = 1e-6
 
 
 def sample(
-    work: Work, row: int, size: tuple[int, int], channels: int, antialias: bool
+    work: PlannedWork, row: int, size: tuple[int, int], channels: int, antialias: bool
 ) -> NDArray[np.uint8]:
     """Decode one sample of a batch and resample its window.
 
@@ -124,30 +126,81 @@ def _antialiased(
     return np.asarray(resized).reshape(size[1], size[0], -1)
 
 
-class HostExecutor:
-    """Runs plans on the CPU.
+W = TypeVar("W", bound=Work)
+W_contra = TypeVar("W_contra", bound=Work, contravariant=True)
+
+
+class Renderer(Protocol[W_contra]):
+    """What makes a sample; called by several threads at once."""
+
+    def empty(self, rows: int) -> NDArray[np.generic]:
+        """Memory for a batch."""
+
+    def write(self, work: W_contra, row: int, batch: NDArray[np.generic]) -> None:
+        """Make one sample and write it to its row of the batch.
+
+        Raises
+        ------
+        Error : the record cannot be used.
+        """
+
+    def close(self) -> None:
+        """Let go of what is kept."""
+
+
+class PlanRenderer:
+    """Takes a sample from its encoded bytes to its row, as its plan says.
 
     Parameters
     ----------
-    preparer : makes the work
     assembler : writes samples into batches
     antialias : see `Augment`
+    """
+
+    def __init__(self, assembler: HostAssembler, antialias: bool) -> None:
+        self._assembler = assembler
+        self._antialias = antialias
+
+    def empty(self, rows: int) -> NDArray[np.generic]:
+        """Memory for a batch."""
+        return self._assembler.empty(rows)
+
+    def write(self, work: PlannedWork, row: int, batch: NDArray[np.generic]) -> None:
+        """Decode, resample, normalise."""
+        output = self._assembler.output
+        size = (output.width, output.height)
+        pixels = sample(work, row, size, output.channels, self._antialias)
+        self._assembler.write(batch, row, pixels, bool(work.plan.mirror[row]), None)
+
+    def close(self) -> None:
+        """Let go of the memory that is kept for batches."""
+        self._assembler.close()
+
+
+class HostExecutor(Generic[W]):
+    """Makes batches on the CPU.
+
+    Parameters
+    ----------
+    prepare : makes the work of a slice of the stream
+    renderer : makes its samples
+    records : where they come from
     policy : what to do about bad records, see `settle`
     threads : number of threads
     """
 
     def __init__(
         self,
-        preparer: Preparer,
-        assembler: HostAssembler,
+        prepare: Callable[[Take], W],
+        renderer: Renderer[W],
+        records: Records,
         *,
-        antialias: bool,
         policy: str,
         threads: int,
     ) -> None:
-        self._preparer = preparer
-        self._assembler = assembler
-        self._antialias = antialias
+        self._prepare = prepare
+        self._renderer = renderer
+        self._records = records
         self._policy = policy
         self.threads = threads
         self.generation = 0
@@ -169,14 +222,14 @@ class HostExecutor:
     def close(self) -> None:
         """Stop at once; batches that are not finished never will be. May be called twice."""
         self._workers.stop()
-        self._assembler.close()
+        self._renderer.close()
 
     def _begin(self, take: Take, future: Future[Loaded], generation: int) -> None:
         if generation != self.generation:
             return
         try:
-            work = self._preparer(take)
-            job = _Job(self, work, self._assembler.empty(len(work)), future, generation)
+            work = self._prepare(take)
+            job = _Job(self, work, self._renderer.empty(len(work)), future, generation)
         except BaseException as error:
             future.set_exception(error)
             return
@@ -187,37 +240,31 @@ class HostExecutor:
         """Whether work of that generation is no longer wanted."""
         return self._workers.stopped.is_set() or generation != self.generation
 
-    def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
-        """Take one sample from its encoded bytes to its row of the batch, or note why that
-        fails.
-        """
-        output = self._assembler.output
-        size = (output.width, output.height)
+    def write(self, work: W, row: int, batch: NDArray[np.generic]) -> None:
+        """Make one sample, or note why that fails."""
         try:
-            pixels = sample(work, row, size, output.channels, self._antialias)
-        except DecodeError as error:
+            self._renderer.write(work, row, batch)
+        except Error as error:
             work.errors[row] = error
-        else:
-            self._assembler.write(batch, row, pixels, bool(work.plan.mirror[row]), None)
 
-    def finish(self, work: Work, batch: NDArray[np.generic]) -> Loaded:
+    def finish(self, work: W, batch: NDArray[np.generic]) -> Loaded:
         """Settle what is to be done about bad records."""
-        settlement = settle(work, self._preparer.records, self._policy)
+        settlement = settle(work, self._records, self._policy)
         data: NDArray[np.generic] | None = batch
         if settlement.hopeless:
             data = None
         elif settlement.rows is not None:
             data = batch[settlement.rows]
-        return finish(work, data, settlement, self._preparer.records)
+        return finish(work, data, settlement, self._records)
 
 
-class _Job:
+class _Job(Generic[W]):
     """One batch, worked on by all threads of the pool."""
 
     def __init__(
         self,
-        executor: HostExecutor,
-        work: Work,
+        executor: HostExecutor[W],
+        work: W,
         batch: NDArray[np.generic],
         future: Future[Loaded],
         generation: int,

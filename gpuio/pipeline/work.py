@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,31 +39,53 @@ class BadRecord(NamedTuple):
     offset: int
 
 
-@dataclass
+class Records(Protocol):
+    """Where samples come from, as far as reports of bad ones go."""
+
+    keys: NDArray[np.int64]
+
+    def locate(self, ordinal: int) -> str:
+        """Where a record is, for people."""
+
+    def place(self, ordinal: int) -> tuple[str, int]:
+        """Where a record is: file and byte."""
+
+
+@dataclass(kw_only=True)
 class Work:
-    """A batch whose records have been read and whose plan is made, but which is not decoded yet.
+    """A batch on its way.
 
     Attributes
     ----------
     take : the slice of the stream
     ordinal : int64 (B,), the records' numbers in the record set
-    image : the encoded images, uint8 views of the record files; None where the record is bad
-    info : what their headers say
-    plan : the geometry, B rows; rows of bad records mean nothing
     label : float32 (B, label_width)
     errors : row -> what is wrong with its record; executors add what they find
     """
 
     take: Take
     ordinal: NDArray[np.int64]
-    image: list[NDArray[np.uint8] | None]
-    info: list[ImageInfo | None]
-    plan: Plan
     label: NDArray[np.float32]
     errors: dict[int, Error] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ordinal)
+
+
+@dataclass(kw_only=True)
+class PlannedWork(Work):
+    """A batch whose records have been read and whose plan is made, but which is not decoded yet.
+
+    Attributes
+    ----------
+    image : the encoded images, uint8 views of the record files; None where the record is bad
+    info : what their headers say
+    plan : the geometry, B rows; rows of bad records mean nothing
+    """
+
+    image: list[NDArray[np.uint8] | None]
+    info: list[ImageInfo | None]
+    plan: Plan
 
 
 class Preparer:
@@ -97,9 +119,9 @@ class Preparer:
         self._labels = labels
         self._label_width = label_width
 
-    def __call__(self, take: Take) -> Work:
+    def __call__(self, take: Take) -> PlannedWork:
         """Prepare one slice of the stream."""
-        ordinal = self._select(take.record)
+        ordinal = select(self._selection, take.record)
         count = len(ordinal)
         label = np.zeros((count, self._label_width), np.float32)
         sizes = np.ones((count, 2), np.int64)
@@ -117,12 +139,24 @@ class Preparer:
             image[row], info[row] = data, found
             sizes[row] = found.width, found.height
         made = plan(self._augment, sizes, self._seed, take.epoch, ordinal)
-        return Work(take, ordinal, image, info, made, label, errors)
+        return PlannedWork(
+            take=take,
+            ordinal=ordinal,
+            label=label,
+            errors=errors,
+            image=image,
+            info=info,
+            plan=made,
+        )
 
-    def _select(self, record: NDArray[np.int64]) -> NDArray[np.int64]:
-        if isinstance(self._selection, range):
-            return record * self._selection.step + self._selection.start
-        return np.asarray(self._selection, np.int64)[record]
+
+def select(
+    selection: Sequence[int] | NDArray[np.int64], record: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The records' numbers, ``selection[record]``, for a range without making an array of it."""
+    if isinstance(selection, range):
+        return record * selection.step + selection.start
+    return np.asarray(selection, np.int64)[record]
 
 
 @dataclass(frozen=True)
@@ -164,7 +198,7 @@ class Settlement(NamedTuple):
         return self.rows is not None and len(self.rows) == 0
 
 
-def settle(work: Work, records: RecordSet, policy: str) -> Settlement:
+def settle(work: Work, records: Records, policy: str) -> Settlement:
     """Decide what stands in the place of a batch's bad records.
 
     Parameters
@@ -197,7 +231,7 @@ def settle(work: Work, records: RecordSet, policy: str) -> Settlement:
     return Settlement(np.resize(good, count), count - kept)
 
 
-def finish(work: Work, data: Any, settlement: Settlement, records: RecordSet) -> Loaded:
+def finish(work: Work, data: Any, settlement: Settlement, records: Records) -> Loaded:
     """The finished batch; `data` is already in the rows that `settlement` gives."""
     ordinal, label = work.ordinal, work.label
     if settlement.rows is not None and not settlement.hopeless:
