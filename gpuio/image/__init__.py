@@ -43,6 +43,8 @@ from gpuio.image.geometry import (
     resize_short,
     scale_down,
 )
+from gpuio.image.image_det_iter import ImageDetIter
+from gpuio.image.image_iter import ImageIter
 from gpuio.image.rotate import imrotate, random_rotate
 
 __all__ = [
@@ -65,6 +67,8 @@ __all__ = [
     "ForceResizeAug",
     "HorizontalFlipAug",
     "HueJitterAug",
+    "ImageDetIter",
+    "ImageIter",
     "LightingAug",
     "RandomCropAug",
     "RandomGrayAug",

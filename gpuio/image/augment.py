@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
+from gpuio.image import draws
 from gpuio.image.arrays import beside, host, library, picture_of
 from gpuio.image.colour import color_normalize
 from gpuio.image.geometry import (
@@ -105,7 +105,7 @@ class RandomOrderAug(SequentialAug):
 
     def __call__(self, src: NDArray) -> NDArray:
         """Apply all, in a random order."""
-        for each in random.sample(self.ts, len(self.ts)):
+        for each in draws.shuffled(self.ts):
             src = each(src)
         return src
 
@@ -289,7 +289,7 @@ class HueJitterAug(Augmenter):
     def __call__(self, src: NDArray) -> NDArray:
         """The picture in other colours."""
         picture = _floating(src)
-        angle = random.uniform(-self.hue, self.hue) * math.pi
+        angle = draws.uniform(-self.hue, self.hue) * math.pi
         cos, sin = math.cos(angle), math.sin(angle)
         turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
         return _mixed(picture, np.array(FROM_YIQ) @ turn @ np.array(TO_YIQ))
@@ -332,7 +332,7 @@ class LightingAug(Augmenter):
     def __call__(self, src: NDArray) -> NDArray:
         """The picture in another light."""
         picture = _floating(src)
-        alpha = np.random.normal(0, self.alphastd, 3)
+        alpha = draws.normal(self.alphastd, 3)
         return nd.wrap(picture + beside(picture, (self.eigvec * alpha) @ self.eigval))
 
 
@@ -370,7 +370,7 @@ class RandomGrayAug(Augmenter):
 
     def __call__(self, src: NDArray) -> NDArray:
         """The picture, or a gray one."""
-        if random.random() >= self.p:
+        if not draws.below(self.p):
             return src
         return _mixed(_floating(src), np.array([GRAY, GRAY, GRAY]))
 
@@ -389,7 +389,7 @@ class HorizontalFlipAug(Augmenter):
 
     def __call__(self, src: NDArray) -> NDArray:
         """The picture, or its mirror image, a view."""
-        return nd.wrap(src[:, ::-1]) if random.random() < self.p else src
+        return nd.wrap(src[:, ::-1]) if draws.below(self.p) else src
 
 
 class CastAug(Augmenter):
@@ -508,7 +508,7 @@ def channel_numbers(name: str, values: Any) -> Any:
 
 
 def _factor(jitter: float) -> float:
-    return 1.0 + random.uniform(-jitter, jitter)
+    return 1.0 + draws.uniform(-jitter, jitter)
 
 
 def _floating(src: Any) -> Any:

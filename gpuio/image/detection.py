@@ -6,7 +6,6 @@ whatever follows, with the sides as shares of the picture's width and height.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
+from gpuio.image import draws
 from gpuio.image.augment import (
     Augmenter,
     CastAug,
@@ -124,9 +124,9 @@ class DetRandomSelectAug(DetAugmenter):
 
     def __call__(self, src: NDArray, label: Boxes) -> tuple[NDArray, Boxes]:
         """What one of the augmenters makes of them, or both as they are."""
-        if random.random() < self.skip_prob:
+        if draws.below(self.skip_prob):
             return src, label
-        return random.choice(self.aug_list)(src, label)
+        return draws.choice(self.aug_list)(src, label)
 
 
 class DetHorizontalFlipAug(DetAugmenter):
@@ -143,7 +143,7 @@ class DetHorizontalFlipAug(DetAugmenter):
 
     def __call__(self, src: NDArray, label: Boxes) -> tuple[NDArray, Boxes]:
         """Both, or their mirror images."""
-        if random.random() >= self.p:
+        if not draws.below(self.p):
             return src, label
         flipped = label.copy()
         flipped[:, LEFT], flipped[:, RIGHT] = 1 - label[:, RIGHT], 1 - label[:, LEFT]
@@ -200,8 +200,8 @@ class DetRandomCropAug(DetAugmenter):
             size = self._size(width, height)
             if size is None:
                 continue
-            x = random.randint(0, width - size[0])
-            y = random.randint(0, height - size[1])
+            x = draws.randint(0, width - size[0])
+            y = draws.randint(0, height - size[1])
             window = np.array([x / width, y / height, size[0] / width, size[1] / height])
             if not self._keeps_enough(label, window, width, height):
                 continue
@@ -212,13 +212,13 @@ class DetRandomCropAug(DetAugmenter):
 
     def _size(self, width: int, height: int) -> tuple[int, int] | None:
         """A random size in pixels; None: there is none of the aspect that was drawn."""
-        aspect = random.uniform(*self.aspect_ratio_range)
+        aspect = draws.uniform(*self.aspect_ratio_range)
         least, most = (share * width * height for share in self.area_range)
         highest = min(round((most / aspect) ** 0.5), height)
         if round(highest * aspect) > width:
             highest = int((width + 0.5) / aspect)
         lowest = min(round((least / aspect) ** 0.5), highest)
-        drawn = random.randint(lowest, highest)
+        drawn = draws.randint(lowest, highest)
         for tall in (drawn, drawn + 1, drawn - 1):  # as sides are whole, the area may be just off
             wide = round(tall * aspect)
             if least <= wide * tall <= most and 1 <= wide <= width and 1 <= tall <= height:
@@ -294,18 +294,18 @@ class DetRandomPadAug(DetAugmenter):
         """The canvas and its boxes, or both as they are."""
         height, width, channels = src.shape
         for _ in range(self.max_attempts):
-            aspect = random.uniform(*self.aspect_ratio_range)
+            aspect = draws.uniform(*self.aspect_ratio_range)
             least, most = (share * width * height for share in self.area_range)
             highest = round((most / aspect) ** 0.5)
             lowest = round((least / aspect) ** 0.5)
             if round(lowest * aspect) < width:
                 lowest = int((width + 0.5) / aspect)
-            tall = random.randint(min(max(lowest, height), highest), highest)
+            tall = draws.randint(min(max(lowest, height), highest), highest)
             wide = round(tall * aspect)
             if tall - height < LEAST_MARGIN or wide - width < LEAST_MARGIN:
                 continue
-            x = random.randint(0, wide - width)
-            y = random.randint(0, tall - height)
+            x = draws.randint(0, wide - width)
+            y = draws.randint(0, tall - height)
             levels = self.pad_val * channels if len(self.pad_val) == 1 else self.pad_val
             canvas = copyMakeBorder(src, y, tall - y - height, x, wide - x - width, values=levels)
             window = np.array([-x / width, -y / height, wide / width, tall / height])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
+from gpuio.image import draws
 from gpuio.image.arrays import library, picture_of, span, whole_side
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
@@ -76,7 +76,7 @@ def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
             "9 by the size, 10 random"
         )
     if interp == ANY:
-        return random.randint(NEAREST, LANCZOS)
+        return draws.randint(NEAREST, LANCZOS)
     if interp != AUTOMATIC:
         return interp
     if not sizes:
@@ -179,8 +179,8 @@ def random_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectang
     picture = picture_of(src)
     height, width = picture.shape[:2]
     new_width, new_height = scale_down((width, height), size)
-    x0 = random.randint(0, width - new_width)
-    y0 = random.randint(0, height - new_height)
+    x0 = draws.randint(0, width - new_width)
+    y0 = draws.randint(0, height - new_height)
     out = fixed_crop(picture, x0, y0, new_width, new_height, size, interp)
     return out, (x0, y0, new_width, new_height)
 
@@ -235,13 +235,13 @@ def random_size_crop(
     least, most = span("area", (area, 1.0) if isinstance(area, (int, float)) else area)
     narrow, wide = span("ratio", ratio)
     for _ in range(CROP_TRIES):
-        target = random.uniform(least, most) * height * width
-        aspect = math.exp(random.uniform(math.log(narrow), math.log(wide)))
+        target = draws.uniform(least, most) * height * width
+        aspect = math.exp(draws.uniform(math.log(narrow), math.log(wide)))
         new_width = round(math.sqrt(target * aspect))
         new_height = round(math.sqrt(target / aspect))
         if 1 <= new_width <= width and 1 <= new_height <= height:
-            x0 = random.randint(0, width - new_width)
-            y0 = random.randint(0, height - new_height)
+            x0 = draws.randint(0, width - new_width)
+            y0 = draws.randint(0, height - new_height)
             out = fixed_crop(picture, x0, y0, new_width, new_height, size, interp)
             return out, (x0, y0, new_width, new_height)
     return center_crop(picture, size, interp)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
+from gpuio.image import draws
 from gpuio.image.arrays import host, library
 from gpuio.nd import NDArray
 
@@ -80,7 +81,7 @@ def random_rotate(
     pictures = src if isinstance(src, NDArray) else nd.wrap(np.asarray(src))
     low, high = angle_limits
     size = None if pictures.ndim == 3 else len(pictures)
-    return imrotate(pictures, np.random.uniform(low, high, size), zoom_in, zoom_out)
+    return imrotate(pictures, draws.uniforms(low, high, size), zoom_in, zoom_out)
 
 
 def _rotated(xp: Any, picture: Any, angle: float, zoom_in: bool, zoom_out: bool) -> Any:

@@ -16,9 +16,10 @@ from PIL import Image
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.image.boxes import COLOURS
 from gpuio.recordio import RecordSet
 from gpuio.tools.cli import main
-from gpuio.tools.show.pictures import COLOURS, Picture, of_batches, of_records
+from gpuio.tools.show.pictures import Picture, of_batches, of_records
 from tests.io.records import jpeg, write_records
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "data"

@@ -23,16 +23,6 @@ from gpuio.tools.verify import verify
 # Numbers of a label that are written out.
 MOST_NUMBERS = 6
 
-# Of boxes, by class, one after another.
-COLOURS = (
-    (230, 60, 50),
-    (40, 130, 230),
-    (20, 160, 80),
-    (240, 160, 0),
-    (150, 70, 200),
-    (0, 160, 170),
-)
-
 MEANS, DEVIATIONS = (tuple(f"{kind}_{name}" for name in "rgba") for kind in ("mean", "std"))
 
 
@@ -168,6 +158,7 @@ def of_batches(
 
 
 def _of_record(records: RecordSet, ordinal: int, size: int) -> Picture:
+    from gpuio.image.boxes import draw_boxes
     from gpuio.pipeline.decode import decode
 
     key, label, about = int(records.keys[ordinal]), "", ""
@@ -180,7 +171,7 @@ def _of_record(records: RecordSet, ordinal: int, size: int) -> Picture:
         channels = 4 if info.channels == 4 and info.format == "png" else 3
         pixels = _fit(_coloured(decode(image, info, channels)), size)
         if is_detection(numbers):
-            _draw_boxes(pixels, numbers)
+            draw_boxes(pixels, numbers[int(numbers[0]) :].reshape(-1, int(numbers[1])))
     except (RecordError, DecodeError) as error:
         return Picture(key, label, about, str(error), None)
     return Picture(key, label, about, "", pixels)
@@ -200,18 +191,6 @@ def _written(label: NDArray[np.float32]) -> str:
         return f"{boxes} box{'' if boxes == 1 else 'es'}"
     more = ", …" if len(label) > MOST_NUMBERS else ""
     return ", ".join(map(label_text, label[:MOST_NUMBERS])) + more
-
-
-def _draw_boxes(pixels: NDArray[np.uint8], label: NDArray[np.float32]) -> None:
-    """Draw a detection label's boxes: class, left, top, right, bottom, as shares of the sides."""
-    import cv2
-
-    head, width = int(label[0]), int(label[1])
-    height_width = np.array([pixels.shape[1], pixels.shape[0]])
-    for box in label[head:].reshape(-1, width):
-        corners = (box[1:5].reshape(2, 2) * height_width).round().astype(int)
-        colour = COLOURS[int(box[0]) % len(COLOURS)]
-        cv2.rectangle(pixels, corners[0].tolist(), (corners[1] - 1).tolist(), colour, 2)
 
 
 def _coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,296 @@
+"""ImageDetIter: pictures with the boxes of their objects."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
+from gpuio.image import draws
+from gpuio.image.detection import BOTTOM, LEFT, RIGHT, TOP, CreateDetAugmenter, DetAugmenter
+from gpuio.image.image_iter import ImageIter, Path
+from gpuio.image.sources import Source
+from gpuio.iterators.options import image_shape
+from gpuio.pipeline.order import Take
+from gpuio.pipeline.work import Work, select
+
+# Stands in a label where there is no object.
+NOTHING = -1.0
+
+# Numbers of a raw label's header, and of an object, at least.
+LEAST_HEADER, LEAST_OBJECT = 2, 5
+
+
+class ImageDetIter(ImageIter):
+    """Batches of images and their objects' boxes, through detection augmenters.
+
+    A record's label is: the header's width, an object's width, more of the header, and objects:
+    class, left, top, right, bottom (as shares of the picture's sides), and whatever follows. Boxes
+    without an area are left out; a picture may have no object.
+
+    Parameters
+    ----------
+    batch_size, data_shape, path_imgrec, path_imglist, path_root, path_imgidx, shuffle, part_index,
+    num_parts, imglist, data_name, last_batch_handle : as `ImageIter` has them
+    aug_list : detection augmenters; None: those that `CreateDetAugmenter` makes of the further
+        arguments
+    label_name : the label's name
+    kwargs : of `CreateDetAugmenter`; and ctx, seed, preprocess_threads, prefetch_buffer, on_error
+        of `ImageIter`
+
+    Attributes
+    ----------
+    label_shape : (most objects of a picture, numbers of an object); `reshape` and
+        `sync_label_shape` make it larger
+    provide_label : one DataDesc: float32 (batch_size, objects, numbers), with -1 where there is no
+        object
+
+    Raises
+    ------
+    RecordError : a label is not of that form.
+    ArgumentError, TypeError, RecordFileNotFoundError, ContextError : as `ImageIter`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        data_shape: Sequence[int],
+        path_imgrec: Path | Sequence[Path] | None = None,
+        path_imglist: Path | None = None,
+        path_root: Path | None = None,
+        path_imgidx: Path | Sequence[Path] | None = None,
+        shuffle: bool = False,
+        part_index: int = 0,
+        num_parts: int | str = 1,
+        aug_list: Sequence[DetAugmenter] | None = None,
+        imglist: Sequence[Any] | None = None,
+        data_name: str = "data",
+        label_name: str = "label",
+        last_batch_handle: str = "pad",
+        **kwargs: Any,
+    ) -> None:
+        self.label_shape = (1, LEAST_OBJECT)
+        super().__init__(
+            batch_size,
+            data_shape,
+            path_imgrec=path_imgrec,
+            path_imglist=path_imglist,
+            path_root=path_root,
+            path_imgidx=path_imgidx,
+            shuffle=shuffle,
+            part_index=part_index,
+            num_parts=num_parts,
+            aug_list=aug_list,  # type: ignore[arg-type]  # these take boxes, too
+            imglist=imglist,
+            data_name=data_name,
+            label_name=label_name,
+            last_batch_handle=last_batch_handle,
+            **kwargs,
+        )
+
+    def _augmenters(self, options: dict[str, Any]) -> list[Any]:
+        return list(CreateDetAugmenter(self.data_shape, **options))
+
+    def _preparer(self, selection: range) -> Callable[[Take], Work]:
+        self.label_shape = _largest(self._source)
+        return _Prepare(self, selection)
+
+    def _labels_shape(self) -> tuple[int, ...]:
+        return (self.batch_size, *self.label_shape)
+
+    def augmentation_transform(  # type: ignore[override]  # as in MXNet
+        self, data: Any, label: NDArray[np.float32]
+    ) -> tuple[Any, NDArray[np.float32]]:
+        """Picture and boxes behind all augmenters; called by several threads."""
+        for augment in self.auglist:
+            data, label = augment(data, label)
+        return data, label
+
+    def write_sample(self, work: Work, row: int, batch: NDArray[Any]) -> None:
+        """Make one sample and write it, and its boxes, to their row; called by several threads."""
+        ordinal = int(work.ordinal[row])
+        boxes = parse_label(self._source.label(ordinal))
+        picture = self._picture(ordinal)
+        with draws.seeded(self._seed, int(work.take.epoch[row]), ordinal):
+            picture, boxes = self.augmentation_transform(picture, boxes)
+        self._place(picture, batch[row])
+        room = work.label[row].reshape(self.label_shape)
+        if len(boxes) > len(room) or (len(boxes) and boxes.shape[1] != room.shape[1]):
+            raise ArgumentError(
+                f"the augmenters gave boxes {boxes.shape}, the label has room for {room.shape}; "
+                "make room with reshape(label_shape=…)"
+            )
+        room[: len(boxes)] = boxes
+
+    def check_label_shape(self, label_shape: Sequence[int]) -> None:
+        """Refuse a shape that has no room for the labels.
+
+        Raises
+        ------
+        ValueError : it is not (objects, numbers of an object), or smaller than `label_shape`.
+        """
+        if len(label_shape) != 2:
+            raise ArgumentError("label_shape should have length 2")
+        if label_shape[0] < self.label_shape[0] or label_shape[1] != self.label_shape[1]:
+            raise ArgumentError(
+                f"label_shape {tuple(label_shape)} has no room for labels of {self.label_shape}: "
+                "at least as many objects, and the same numbers for each"
+            )
+
+    def reshape(
+        self, data_shape: Sequence[int] | None = None, label_shape: Sequence[int] | None = None
+    ) -> None:
+        """Change the shapes of the batches from the next one on.
+
+        Parameters
+        ----------
+        data_shape : (3, height, width); the augmenters must give it; None: leave it
+        label_shape : (objects, numbers of an object); None: leave it
+
+        Raises
+        ------
+        ValueError : a shape is not of that form, or has no room for the labels.
+        """
+        state = self._stream.state()
+        if data_shape is not None:
+            self.check_data_shape(data_shape)
+            self.data_shape = image_shape(data_shape)
+        if label_shape is not None:
+            self.check_label_shape(label_shape)
+            self.label_shape = int(label_shape[0]), int(label_shape[1])
+        self._provide_data, self._provide_label = self._described()
+        self._stream.restore(state)  # drops what has been made ahead
+
+    def sync_label_shape(self, it: ImageDetIter, verbose: bool = False) -> ImageDetIter:
+        """Give this iterator and another the larger of both label shapes, as a model needs that is
+        trained with one and tested with the other.
+
+        Parameters
+        ----------
+        it : the other one
+        verbose : print the shape if one changed
+
+        Returns
+        -------
+        it
+
+        Raises
+        ------
+        ArgumentError : it is no ImageDetIter, or its objects have another number of numbers.
+        """
+        if not isinstance(it, ImageDetIter):
+            raise ArgumentError(f"sync_label_shape takes an ImageDetIter, not {type(it).__name__}")
+        largest = max(self.label_shape[0], it.label_shape[0]), self.label_shape[1]
+        for each in (self, it):
+            if each.label_shape != largest:
+                each.reshape(label_shape=largest)
+                if verbose:
+                    print(f"label_shape is now {largest}")
+        return it
+
+    def draw_next(
+        self,
+        color: Sequence[int] | None = None,
+        thickness: int = 2,
+        mean: Any = None,
+        std: Any = None,
+        clip: bool = True,
+        waitKey: int | None = None,  # noqa: N803  # MXNet's name
+        window_name: str = "draw_next",
+        id2labels: dict[int, str] | None = None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Go through the rest of the epoch, and draw the boxes into the pictures.
+
+        Parameters
+        ----------
+        color : (red, green, blue) of the boxes; None: one for each class
+        thickness : of the lines, in pixels
+        mean, std : undo a normalisation: ``pixel * std + mean``; True: by those of ImageNet
+        clip : limit levels to 0 to 255
+        waitKey, window_name : accepted for MXNet's sake; there is no window
+        id2labels : names of the classes, to be written above the boxes
+
+        Returns
+        -------
+        an iterator over pictures, uint8 (height, width, 3), RGB, on the host
+
+        Raises
+        ------
+        UnsupportedError : waitKey is given.
+        """
+        if waitKey is not None:
+            raise UnsupportedError(
+                f"there is no window {window_name!r}: show the pictures yourself, as in a notebook"
+            )
+        from gpuio.image.augment import channel_numbers
+        from gpuio.image.boxes import draw_boxes
+
+        mean, std = channel_numbers("mean", mean), channel_numbers("std", std)
+        for batch in self:
+            rows = self.batch_size - (batch.pad or 0)
+            pixels = batch.data[0].asnumpy()[:rows].transpose(0, 2, 3, 1)
+            for picture, label in zip(pixels, batch.label[0].asnumpy(), strict=False):
+                levels = picture * (1.0 if std is None else std) + (0.0 if mean is None else mean)
+                limited = levels.clip(0, 255) if clip else levels
+                drawn = np.ascontiguousarray(np.rint(limited).astype(np.uint8))
+                draw_boxes(drawn, label[label[:, 0] >= 0], color, thickness, id2labels)
+                yield drawn
+
+
+class _Prepare:
+    """Finds the samples of a slice of the stream, with room for their boxes."""
+
+    def __init__(self, owner: ImageDetIter, selection: range) -> None:
+        self._owner = weakref.ref(owner)
+        self._selection = selection
+
+    def __call__(self, take: Take) -> Work:
+        owner = self._owner()
+        if owner is None:
+            raise Error("the iterator is gone")
+        ordinal = select(self._selection, take.record)
+        room = owner.label_shape[0] * owner.label_shape[1]
+        label = np.full((len(ordinal), room), NOTHING, np.float32)
+        return Work(take=take, ordinal=ordinal, label=label)
+
+
+def parse_label(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A raw label's boxes that have an area: float32 (objects, numbers of an object).
+
+    Raises
+    ------
+    RecordError : it is no detection label.
+    """
+    if len(raw) < LEAST_HEADER or raw[0] < LEAST_HEADER or raw[1] < LEAST_OBJECT:
+        raise RecordError(
+            "a detection label begins with the header's width, at least 2, and an object's, at "
+            f"least 5; this one is {raw[:6].tolist()}"
+        )
+    header, width = int(raw[0]), int(raw[1])
+    if header > len(raw) or (len(raw) - header) % width:
+        raise RecordError(
+            f"Label shape {raw.shape} inconsistent with annotation width {width}, behind a header "
+            f"of {header}"
+        )
+    boxes = raw[header:].reshape(-1, width)
+    good = (boxes[:, RIGHT] > boxes[:, LEFT]) & (boxes[:, BOTTOM] > boxes[:, TOP])
+    return np.array(boxes[good])
+
+
+def _largest(source: Source) -> tuple[int, int]:
+    """The most objects that a picture has, and the numbers of an object."""
+    most, widths = 1, set()
+    for ordinal in range(len(source)):
+        try:
+            boxes = parse_label(source.label(ordinal))
+        except RecordError as error:
+            raise RecordError(f"{source.locate(ordinal)}: {error}") from error
+        most = max(most, len(boxes))
+        widths.add(boxes.shape[1])
+    if len(widths) > 1:
+        raise RecordError(f"objects have different numbers of numbers: {sorted(widths)}")
+    return most, widths.pop()
