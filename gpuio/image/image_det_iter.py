@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
+from gpuio.errors import ArgumentError, RecordError, UnsupportedError
 from gpuio.image import draws
 from gpuio.image.detection import BOTTOM, LEFT, RIGHT, TOP, CreateDetAugmenter, DetAugmenter
 from gpuio.image.image_iter import ImageIter, Path
 from gpuio.image.sources import Source
+from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.options import image_shape
-from gpuio.pipeline.order import Take
-from gpuio.pipeline.work import Work, select
 
 # Stands in a label where there is no object.
 NOTHING = -1.0
@@ -73,7 +71,7 @@ class ImageDetIter(ImageIter):
         last_batch_handle: str = "pad",
         **kwargs: Any,
     ) -> None:
-        self.label_shape = (1, LEAST_OBJECT)
+        self.label_shape: tuple[int, int] = (0, 0)  # until the labels have been looked at
         super().__init__(
             batch_size,
             data_shape,
@@ -95,9 +93,15 @@ class ImageDetIter(ImageIter):
     def _augmenters(self, options: dict[str, Any]) -> list[Any]:
         return list(CreateDetAugmenter(self.data_shape, **options))
 
-    def _preparer(self, selection: range) -> Callable[[Take], Work]:
-        self.label_shape = _largest(self._source)
-        return _Prepare(self, selection)
+    def _described(self) -> tuple[list[DataDesc], list[DataDesc]]:
+        if not self.label_shape[0]:
+            self.label_shape = _largest(self._source)
+        return super()._described()
+
+    def empty_labels(self, rows: int) -> NDArray[np.float32]:
+        """Room for the boxes of some samples: float32 (rows, objects * numbers), of -1."""
+        objects, numbers = self.label_shape
+        return np.full((rows, objects * numbers), NOTHING, np.float32)
 
     def _labels_shape(self) -> tuple[int, ...]:
         return (self.batch_size, *self.label_shape)
@@ -110,15 +114,23 @@ class ImageDetIter(ImageIter):
             data, label = augment(data, label)
         return data, label
 
-    def write_sample(self, work: Work, row: int, batch: NDArray[Any]) -> None:
-        """Make one sample and write it, and its boxes, to their row; called by several threads."""
-        ordinal = int(work.ordinal[row])
-        boxes = parse_label(self._source.label(ordinal))
-        picture = self._picture(ordinal)
-        with draws.seeded(self._seed, int(work.take.epoch[row]), ordinal):
+    def render(
+        self,
+        label: Any,
+        encoded: Any,
+        drawn: tuple[int, int],
+        picture_row: NDArray[Any],
+        label_row: NDArray[np.float32],
+    ) -> None:
+        """Make a sample of a label and an encoded image, and write it and its boxes to their
+        rows.
+        """
+        boxes = parse_label(np.asarray(label, np.float32))
+        picture = self._decoded(encoded)
+        with draws.seeded(self._seed, *drawn):
             picture, boxes = self.augmentation_transform(picture, boxes)
-        self._place(picture, batch[row])
-        room = work.label[row].reshape(self.label_shape)
+        self._place(picture, picture_row)
+        room = label_row.reshape(self.label_shape)
         if len(boxes) > len(room) or (len(boxes) and boxes.shape[1] != room.shape[1]):
             raise ArgumentError(
                 f"the augmenters gave boxes {boxes.shape}, the label has room for {room.shape}; "
@@ -155,7 +167,6 @@ class ImageDetIter(ImageIter):
         ------
         ValueError : a shape is not of that form, or has no room for the labels.
         """
-        state = self._stream.state()
         if data_shape is not None:
             self.check_data_shape(data_shape)
             self.data_shape = image_shape(data_shape)
@@ -163,7 +174,8 @@ class ImageDetIter(ImageIter):
             self.check_label_shape(label_shape)
             self.label_shape = int(label_shape[0]), int(label_shape[1])
         self._provide_data, self._provide_label = self._described()
-        self._stream.restore(state)  # drops what has been made ahead
+        if self._stream is self._loader:
+            self._stream.restore(self._stream.state())  # drops what has been made ahead
 
     def sync_label_shape(self, it: ImageDetIter, verbose: bool = False) -> ImageDetIter:
         """Give this iterator and another the larger of both label shapes, as a model needs that is
@@ -239,23 +251,6 @@ class ImageDetIter(ImageIter):
                 drawn = np.ascontiguousarray(np.rint(limited).astype(np.uint8))
                 draw_boxes(drawn, label[label[:, 0] >= 0], color, thickness, id2labels)
                 yield drawn
-
-
-class _Prepare:
-    """Finds the samples of a slice of the stream, with room for their boxes."""
-
-    def __init__(self, owner: ImageDetIter, selection: range) -> None:
-        self._owner = weakref.ref(owner)
-        self._selection = selection
-
-    def __call__(self, take: Take) -> Work:
-        owner = self._owner()
-        if owner is None:
-            raise Error("the iterator is gone")
-        ordinal = select(self._selection, take.record)
-        room = owner.label_shape[0] * owner.label_shape[1]
-        label = np.full((len(ordinal), room), NOTHING, np.float32)
-        return Work(take=take, ordinal=ordinal, label=label)
 
 
 def parse_label(raw: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
 from gpuio.image import draws
 from gpuio.image.augment import Augmenter, CreateAugmenter
 from gpuio.image.codec import imdecode
+from gpuio.image.sampled import Sampled
 from gpuio.image.sources import FileSource, RecordSource, Source, from_items, read_list
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
@@ -49,7 +50,7 @@ class ImageIter(StreamIter[Loaded]):
 
     A subclass may replace `imdecode`, `check_valid_image`, `augmentation_transform`,
     `postprocess_data`, `read_image` and `check_data_shape`; all but the last are called by several
-    threads at once (``preprocess_threads=1``: by one).
+    threads at once (``preprocess_threads=1``: by one). It may also replace `next_sample`.
 
     Parameters
     ----------
@@ -145,6 +146,7 @@ class ImageIter(StreamIter[Loaded]):
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
         self.auglist: list[Any] = self._augmenters(kwargs) if aug_list is None else list(aug_list)
+        self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
         part = resolve_parts(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
         self._source = _open(path_imgrec, path_imgidx, path_imglist, imglist, self.path_root)
@@ -156,7 +158,7 @@ class ImageIter(StreamIter[Loaded]):
                 self.batch_size,
                 switch("shuffle", shuffle),
                 self._seed,
-                choice("last_batch_handle", last_batch_handle, HANDLES),
+                self.last_batch_handle,
                 rank,
                 world,
             )
@@ -165,7 +167,7 @@ class ImageIter(StreamIter[Loaded]):
             raise
         ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
         runner = HostExecutor(
-            self._preparer(selection),
+            _Prepare(self, selection),
             Pictures(self),
             self._source,
             policy=on_error,
@@ -173,17 +175,21 @@ class ImageIter(StreamIter[Loaded]):
         )
         self._part = part
         self._loader = Loader(order, runner, ahead)
+        self._selection = selection
+        self._asked = 0  # samples that next_sample has given in this epoch
         self._bad: dict[str, BadRecord] = {}
         self._names = data_name, label_name
-        self._draw_from(self._loader, *self._described())
+        # A subclass that replaces next_sample decides which samples come, one after another.
+        own = type(self).next_sample is not ImageIter.next_sample
+        self._draw_from(Sampled(self, on_error) if own else self._loader, *self._described())
 
     def _augmenters(self, options: dict[str, Any]) -> list[Any]:
         """Those that the further arguments ask for."""
         return CreateAugmenter(self.data_shape, **options)
 
-    def _preparer(self, selection: range) -> Callable[[Take], Work]:
-        """What makes the work of a slice of the stream."""
-        return _Prepare(self._source, selection, self.label_width)
+    def empty_labels(self, rows: int) -> NDArray[np.float32]:
+        """Room for the labels of some samples: float32 (rows, numbers)."""
+        return np.zeros((rows, self.label_width), np.float32)
 
     def _described(self) -> tuple[list[DataDesc], list[DataDesc]]:
         data, label = self._names
@@ -216,6 +222,35 @@ class ImageIter(StreamIter[Loaded]):
             raise ArgumentError("data_shape should have length 3, with dimensions CxHxW")
         if data_shape[0] != 3:
             raise ArgumentError("This iterator expects inputs to have 3 channels.")
+
+    def next_sample(self) -> tuple[NDArray[np.float32], Any]:
+        """The next sample of the epoch in its order; `reset` begins with the first.
+
+        A subclass that replaces it decides what the batches are made of. They are then made when
+        they are asked for, in the caller's thread, and the iterator cannot save its state.
+
+        Returns
+        -------
+        label, float32 (n,), and the image file's content
+
+        Raises
+        ------
+        StopIteration : the epoch has ended.
+        """
+        order = self._loader.order
+        if self._asked == order.size:
+            raise StopIteration
+        epoch, place = np.array([self.epoch]), np.array([self._asked])
+        number = int(select(self._selection, order.records(epoch, place))[0])
+        self._asked += 1
+        if isinstance(self._source, FileSource):
+            return self._source.label(number), self.read_image(self._source.name(number))
+        return self._source.label(number), self._source.encoded(number)
+
+    def reset(self) -> None:
+        """Begin the next epoch, as every iterator does."""
+        super().reset()
+        self._asked = 0
 
     def read_image(self, fname: str) -> bytes:
         """The content of an image file that a list names; called by several threads.
@@ -261,6 +296,9 @@ class ImageIter(StreamIter[Loaded]):
         dropped.
         """
         self.reset()
+        if isinstance(self._stream, Sampled):
+            self._stream.forget()
+            return
         position = self._loader.position
         if position % self.num_data:
             begin = self._loader.order.restart(position)
@@ -278,18 +316,47 @@ class ImageIter(StreamIter[Loaded]):
         ------
         Error : it cannot be used.
         """
-        ordinal = int(work.ordinal[row])
-        picture = self._picture(ordinal)
-        with draws.seeded(self._seed, int(work.take.epoch[row]), ordinal):
-            picture = self.augmentation_transform(picture)
-        self._place(picture, batch[row])
-
-    def _picture(self, ordinal: int) -> Array:
-        """A sample's picture as it is stored."""
+        number = int(work.ordinal[row])
         if isinstance(self._source, FileSource):
-            encoded = self.read_image(self._source.name(ordinal))
+            encoded: Any = self.read_image(self._source.name(number))
         else:
-            encoded = self._source.encoded(ordinal)
+            encoded = self._source.encoded(number)
+        drawn = int(work.take.epoch[row]), number
+        self.render(self._source.label(number), encoded, drawn, batch[row], work.label[row])
+
+    def render(
+        self,
+        label: Any,
+        encoded: Any,
+        drawn: tuple[int, int],
+        picture_row: NDArray[Any],
+        label_row: NDArray[np.float32],
+    ) -> None:
+        """Make a sample of a label and an encoded image, and write it to its rows.
+
+        Parameters
+        ----------
+        drawn : epoch and number, from which, with the seed, its random choices follow
+        picture_row : float32, of data_shape
+        label_row : float32 (label_width,)
+
+        Raises
+        ------
+        Error : it cannot be used.
+        """
+        numbers = np.atleast_1d(np.asarray(label, np.float32))
+        if len(numbers) not in (1, self.label_width):
+            raise RecordError(
+                f"the label holds {len(numbers)} numbers, label_width asks for {self.label_width}"
+            )
+        picture = self._decoded(encoded)
+        with draws.seeded(self._seed, *drawn):
+            picture = self.augmentation_transform(picture)
+        self._place(picture, picture_row)
+        label_row[...] = numbers
+
+    def _decoded(self, encoded: Any) -> Array:
+        """A sample's picture, if it is one."""
         picture = self.imdecode(encoded)
         try:
             self.check_valid_image([picture])
@@ -313,7 +380,7 @@ class ImageIter(StreamIter[Loaded]):
         for bad in drawn.bad:
             self._bad.setdefault(bad.place, bad)
         if drawn.data is None:
-            if self._loader.ended and self._loader.order.size == len(self._bad):
+            if self.ended and self._loader.order.size == len(self._bad):
                 first = drawn.bad[0]
                 raise Error(
                     f"not one image of the epoch could be used; {first.place}: {first.reason}"
@@ -337,30 +404,18 @@ class ImageIter(StreamIter[Loaded]):
 
 
 class _Prepare:
-    """Finds the samples of a slice of the stream, and their labels."""
+    """Finds the samples of a slice of the stream, with room for their labels."""
 
-    def __init__(self, source: Source, selection: range, width: int) -> None:
-        self._source = source
+    def __init__(self, owner: ImageIter, selection: range) -> None:
+        self._owner = weakref.ref(owner)
         self._selection = selection
-        self._width = width
 
     def __call__(self, take: Take) -> Work:
+        owner = self._owner()
+        if owner is None:
+            raise Error("the iterator is gone")
         ordinal = select(self._selection, take.record)
-        work = Work(
-            take=take, ordinal=ordinal, label=np.zeros((len(ordinal), self._width), np.float32)
-        )
-        for row, number in enumerate(ordinal.tolist()):
-            try:
-                label = self._source.label(number)
-                if len(label) not in (1, self._width):
-                    raise RecordError(
-                        f"the label holds {len(label)} numbers, label_width asks for {self._width}"
-                    )
-            except Error as error:
-                work.errors[row] = error
-            else:
-                work.label[row] = label
-        return work
+        return Work(take=take, ordinal=ordinal, label=owner.empty_labels(len(ordinal)))
 
 
 class Pictures:

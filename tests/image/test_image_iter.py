@@ -371,3 +371,68 @@ def test_mistakes_in_lists_and_sizes(folder: Path) -> None:
     cv2.imwrite(str(folder / "pictures" / "0.jpg"), np.zeros((24, 28, 3), np.uint8))
     with over(folder, aug_list=[], batch_size=1) as iterator:
         assert iterator.next().data[0].shape == (1, 3, 24, 28)
+
+
+class Odd(I.ImageIter):
+    """Every second sample of the order, with another label."""
+
+    def next_sample(self) -> Any:
+        super().next_sample()
+        label, encoded = super().next_sample()
+        return label + 100, encoded
+
+
+def odd(folder: Path, **options: Any) -> Odd:
+    values = {"path_imglist": folder / "x.lst", "path_root": folder / "pictures", "label_width": 2}
+    return Odd(3, (3, 24, 28), **{**values, **options})
+
+
+def test_samples_of_your_own_choice(folder: Path) -> None:
+    with over(folder, batch_size=8) as whole:
+        pictures = whole.next().data[0].asnumpy()
+    with odd(folder) as iterator:
+        for _ in range(2):
+            first, second = iterator
+            np.testing.assert_array_equal(first.label[0][:, 0], [101, 103, 105])
+            np.testing.assert_array_equal(first.data[0], pictures[[1, 3, 5]])
+            np.testing.assert_array_equal(second.data[0], pictures[[7, 7, 7]])
+            assert (first.pad, second.pad) == (0, 2)
+            iterator.reset()
+        with pytest.raises(mx.MXNetError, match="cannot save its state"):
+            iterator.state_dict()
+    with odd(folder, last_batch_handle="discard") as iterator:
+        assert len(list(iterator)) == 1
+    with odd(folder, last_batch_handle="roll_over") as iterator:
+        labels = []
+        for _ in range(3):
+            labels.append([batch.label[0][:, 0].tolist() for batch in iterator])
+            iterator.reset()
+        assert labels == [
+            [[101, 103, 105]], [[107, 101, 103]], [[105, 107, 101], [103, 105, 107]],
+        ]  # fmt: skip
+        iterator.next()
+        iterator.hard_reset()
+        assert iterator.next().label[0][0, 0] == 101
+
+
+def test_bad_samples_of_your_own_choice(folder: Path) -> None:
+    (folder / "pictures" / "3.jpg").write_bytes(b"not an image")
+    with odd(folder) as iterator, pytest.raises(Error, match="sample 1 of epoch 0: Decoding"):
+        iterator.next()
+    with odd(folder, on_error="skip") as iterator:
+        (batch,) = iterator
+        np.testing.assert_array_equal(batch.label[0][:, 0], [101, 105, 107])
+        assert [bad.key for bad in iterator.bad_records] == [1]
+
+
+def test_next_sample_goes_through_the_epoch(folder: Path) -> None:
+    with over(folder, shuffle=True, batch_size=8) as iterator:
+        for _ in range(2):
+            expected = iterator.next()
+            for label in expected.label[0].asnumpy():
+                found, encoded = iterator.next_sample()
+                np.testing.assert_array_equal(found, label)
+                assert bytes(encoded[:2]) == b"\xff\xd8"
+            with pytest.raises(StopIteration):
+                iterator.next_sample()
+            iterator.reset()
