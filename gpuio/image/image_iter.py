@@ -42,7 +42,7 @@ class ImageIter(StreamIter[Loaded]):
 
     Names, defaults and meanings are MXNet's. Each sample is decoded and goes through the augmenters
     one after another, in threads, on the CPU; batches are made ahead of the caller. For what
-    ImageRecordIter can do, that is two to three times as fast.
+    ImageRecordIter can do, that one takes less time.
 
     The random choices of a sample follow from the seed, the epoch and the record alone, as long as
     augmenters draw as gpuio's do. One of your own that draws from `random` or NumPy itself is
