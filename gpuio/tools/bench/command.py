@@ -63,17 +63,8 @@ def plot(found: Bench, path: Path) -> None:
         side.xaxis.set_major_formatter("{x:,.0f}")
     if found.needed is not None:
         sides[0].axvline(found.needed, color=NEEDED, linewidth=1.5, linestyle="--")
-        sides[0].annotate(
-            f"training needs {found.needed:,.0f}",
-            (found.needed, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, -2),
-            textcoords="offset points",
-            color=NEEDED,
-            fontsize=9,
-            va="bottom",
-            annotation_clip=False,
-        )
+        told = f"- - training needs {found.needed:,.0f}"
+        sides[0].set_title(told, loc="right", fontsize=9, color=NEEDED)
     figure.suptitle(
         f"{os.path.basename(found.rec)} on {found.device}, batches of {found.batch_size}, "
         f"{found.threads} of {found.cpus} CPUs",

@@ -146,7 +146,9 @@ def _sheet(pictures: list[Picture], title: str, ending: str) -> bytes:
         label = f"{picture.key}: {picture.label}"
         texts.append(f"{label}  {picture.trouble}" if picture.trouble else label)
     buffer = io.BytesIO()
-    contact_sheet(cells, texts, title=title).save(buffer, _picture_format(ending))
+    contact_sheet(cells, texts, title=f"{title}   (key: label)").save(
+        buffer, _picture_format(ending)
+    )
     return buffer.getvalue()
 
 
