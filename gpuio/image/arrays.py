@@ -62,3 +62,27 @@ def span(name: str, pair: Sequence[float]) -> tuple[float, float]:
     if not 0 < least <= most:
         raise ArgumentError(f"{name} must be a range 0 < least <= most, not {tuple(pair)}")
     return least, most
+
+
+def by_channel(operation: Any, picture: Any, values: Any, out: Any = None) -> Any:
+    """A picture and a number for each channel, or one for all, put together.
+
+    NumPy goes through the innermost axis in one run, and starts anew for each: three channels make
+    short runs. So the numbers are repeated along a row of pixels, where the picture lies in one
+    piece.
+
+    Parameters
+    ----------
+    operation : a ufunc of the picture's library, such as ``numpy.subtract``
+    picture : (height, width, channels), of a floating type
+    values : numbers
+    out : the picture itself, to change it in place; None: a new array
+    """
+    numbers = beside(picture, values).reshape(-1)
+    height, width, channels = picture.shape
+    if not picture.flags.c_contiguous or len(numbers) not in (1, channels):
+        return operation(picture, numbers, out=out)
+    row = library(picture).tile(numbers, width * channels // len(numbers))
+    flat = picture.reshape(height, width * channels)
+    made = operation(flat, row, out=None if out is None else flat)
+    return picture if out is not None else made.reshape(picture.shape)

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from gpuio import nd
 from gpuio.errors import ArgumentError
 from gpuio.image import draws
-from gpuio.image.arrays import beside, host, library, picture_of
+from gpuio.image.arrays import beside, by_channel, host, library, picture_of
 from gpuio.image.colour import color_normalize
 from gpuio.image.geometry import (
     Size,
@@ -333,7 +333,8 @@ class LightingAug(Augmenter):
         """The picture in another light."""
         picture = _floating(src)
         alpha = draws.normal(self.alphastd, 3)
-        return nd.wrap(picture + beside(picture, (self.eigvec * alpha) @ self.eigval))
+        noise = (self.eigvec * alpha) @ self.eigval
+        return nd.wrap(by_channel(library(picture).add, picture, noise))
 
 
 class ColorNormalizeAug(Augmenter):
@@ -352,8 +353,11 @@ class ColorNormalizeAug(Augmenter):
 
     def __call__(self, src: NDArray) -> NDArray:
         """The picture normalised; a new array."""
-        picture = _floating(src)
-        return color_normalize(nd.wrap(picture.copy()), self.mean, self.std)
+        picture, std = _floating(src), self.std
+        if self.mean is None:
+            return color_normalize(nd.wrap(picture.copy()), None, std)
+        made = by_channel(library(picture).subtract, picture, self.mean)
+        return color_normalize(nd.wrap(made), None, std)
 
 
 class RandomGrayAug(Augmenter):
@@ -519,7 +523,7 @@ def _floating(src: Any) -> Any:
 
 def _luma(picture: Any) -> Any:
     """(height, width, 1)."""
-    return (picture * beside(picture, LUMA)).sum(axis=2, keepdims=True)
+    return library(picture).matmul(picture, beside(picture, LUMA))[:, :, None]
 
 
 def _mixed(picture: Any, matrix: Any) -> NDArray:

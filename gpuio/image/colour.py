@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import beside, picture_of
+from gpuio.image.arrays import by_channel, library, picture_of
 from gpuio.nd import NDArray
 
 
@@ -31,8 +31,9 @@ def color_normalize(src: Any, mean: Any, std: Any = None) -> NDArray:
             f"color_normalize works in place, and {picture.dtype} cannot hold the result; convert "
             "the picture first: src.astype('float32')"
         )
+    xp = library(picture)
     if mean is not None:
-        picture -= beside(picture, mean)
+        by_channel(xp.subtract, picture, mean, picture)
     if std is not None:
-        picture /= beside(picture, std)
+        by_channel(xp.divide, picture, std, picture)
     return picture

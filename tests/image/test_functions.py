@@ -262,3 +262,23 @@ def test_pictures_stay_on_their_device(ctx: mx.Context) -> None:
         assert made.context == ctx
         assert made.dtype == expected.dtype
         np.testing.assert_allclose(made.asnumpy().astype(float), expected.astype(float), atol=1.01)
+
+
+@pytest.mark.parametrize("values", [2, [2.0], [1, 2, 4]])
+@pytest.mark.parametrize("view", ["whole", "flipped", "cut", "transposed"])
+def test_numbers_for_each_channel_meet_their_channel(view: str, values: Any) -> None:
+    """However the picture lies in memory; in place it is the same memory that changes."""
+    whole = noise(6, 5, dtype=np.float32)
+    picture = {
+        "whole": whole,
+        "flipped": whole[:, ::-1],
+        "cut": whole[1:4, 2:5],
+        "transposed": whole.transpose(1, 0, 2),
+    }[view]
+    expected = (np.array(picture) - np.float32(values)) / np.float32(values)
+    made = I.ColorNormalizeAug(values, values)(picture)
+    np.testing.assert_array_equal(made, expected)
+    assert not np.shares_memory(made, picture)
+    assert I.color_normalize(picture, values, values) is picture
+    np.testing.assert_array_equal(picture, expected)
+    assert np.shares_memory(picture, whole)
