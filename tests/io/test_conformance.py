@@ -123,6 +123,50 @@ class TestImageRecordIter(Conformance):
         )
 
 
+class TestImageIter(Conformance):
+    variants = {
+        **HANDLES,
+        **SHUFFLED,
+        "pad shuffled augmented": {
+            "shuffle": True, "rand_crop": True, "rand_mirror": True, "brightness": 0.3, "hue": 0.2,
+        },
+    }  # fmt: skip
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        if not (folder / "x.lst").exists():
+            lines = []
+            for number in range(ROWS):
+                (folder / f"{number}.jpg").write_bytes(jpeg(number))
+                lines.append(f"{number}\t{number}\t{number}.jpg\n")
+            (folder / "x.lst").write_text("".join(lines))
+        return mx.image.ImageIter(
+            BATCH, (3, 24, 28), path_imglist=folder / "x.lst", path_root=folder, ctx=ctx, **options
+        )
+
+
+class TestImageDetIter(Conformance):
+    variants = {
+        **HANDLES,
+        "pad shuffled augmented": {
+            "shuffle": True,
+            "rand_crop": 0.7,
+            "rand_pad": 0.7,
+            "rand_mirror": True,
+        },
+    }
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
+        if not files["path_imgrec"].exists():
+            labels = [[2, 5, *[n, 0.1, 0.1, 0.6, 0.6] * (1 + n % 3)] for n in range(ROWS)]
+            write_records(folder / "x", [jpeg(number) for number in range(ROWS)], labels)
+        return mx.image.ImageDetIter(BATCH, (3, 24, 28), **files, ctx=ctx, **options)
+
+    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
+        """The class of each picture's boxes is its number; a crop keeps one at least."""
+        return batch.label[0].asnumpy()[:, 0, 0].astype(int).tolist()
+
+
 class Rows(mx.io.IndexedIter):
     """An iterator as users write them."""
 
