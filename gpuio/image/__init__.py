@@ -1,26 +1,26 @@
 """MXNet's ``mx.image``: pictures as arrays, (height, width, channels), RGB, on either device."""
 
-from gpuio.image.augment import (
-    Augmenter,
+from gpuio.image.augment import CreateAugmenter
+from gpuio.image.augment_colour import (
     BrightnessJitterAug,
     CastAug,
-    CenterCropAug,
     ColorJitterAug,
     ColorNormalizeAug,
     ContrastJitterAug,
-    CreateAugmenter,
-    ForceResizeAug,
-    HorizontalFlipAug,
     HueJitterAug,
     LightingAug,
-    RandomCropAug,
     RandomGrayAug,
-    RandomOrderAug,
+    SaturationJitterAug,
+)
+from gpuio.image.augment_geometry import (
+    CenterCropAug,
+    ForceResizeAug,
+    HorizontalFlipAug,
+    RandomCropAug,
     RandomSizedCropAug,
     ResizeAug,
-    SaturationJitterAug,
-    SequentialAug,
 )
+from gpuio.image.augmenter import Augmenter, RandomOrderAug, SequentialAug
 from gpuio.image.codec import imdecode, imencode, imread
 from gpuio.image.colour import color_normalize
 from gpuio.image.detection import (

@@ -14,20 +14,13 @@ from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.image import draws
-from gpuio.image.augment import (
-    Augmenter,
-    CastAug,
-    ColorNormalizeAug,
-    ForceResizeAug,
-    RandomGrayAug,
-    ResizeAug,
-    channel_numbers,
-    colour_augmenters,
-    plain,
-)
+from gpuio.image.augment import channel_numbers, colour_augmenters
+from gpuio.image.augment_colour import CastAug, ColorNormalizeAug, RandomGrayAug
+from gpuio.image.augment_geometry import ForceResizeAug, ResizeAug
+from gpuio.image.augmenter import Augmenter, plain
 from gpuio.image.geometry import copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
+from gpuio.pipeline import draws
 
 Boxes = HostArray[Any]
 

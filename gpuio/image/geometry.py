@@ -10,21 +10,12 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.image import draws
 from gpuio.image.arrays import library, picture_of, span, whole_side
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
-from gpuio.pipeline.plan import (
-    ANY,
-    AREA,
-    AUTOMATIC,
-    CROP_TRIES,
-    CUBIC,
-    LANCZOS,
-    LINEAR,
-    METHODS,
-    NEAREST,
-)
+from gpuio.pipeline import draws
+from gpuio.pipeline.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS
+from gpuio.pipeline.sketch import interpolation
 
 Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height
@@ -75,16 +66,9 @@ def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
             f"Unknown interp method {interp}: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, "
             "9 by the size, 10 random"
         )
-    if interp == ANY:
-        return draws.randint(NEAREST, LANCZOS)
-    if interp != AUTOMATIC:
-        return interp
-    if not sizes:
+    if interp == AUTOMATIC and not sizes:
         return CUBIC
-    old_height, old_width, height, width = sizes
-    if height > old_height and width > old_width:
-        return CUBIC
-    return AREA if height < old_height and width < old_width else LINEAR
+    return interpolation(interp, sizes[:2], sizes[2:])
 
 
 def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
@@ -122,11 +106,21 @@ def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:
     ArgumentError : as `imresize`.
     """
     picture = picture_of(src)
-    height, width = picture.shape[:2]
+    return imresize(picture, *shorter_side(picture.shape[1::-1], size), interp)
+
+
+def shorter_side(source: Size, size: int) -> tuple[int, int]:
+    """The size of a picture whose shorter side is scaled to `size` pixels.
+
+    Raises
+    ------
+    ArgumentError : size is no whole number of at least 1.
+    """
+    width, height = source
     size = whole_side("size", size)
     if height > width:
-        return imresize(picture, size, size * height // width, interp)
-    return imresize(picture, size * width // height, size, interp)
+        return size, size * height // width
+    return size * width // height, size
 
 
 def fixed_crop(
@@ -177,23 +171,31 @@ def random_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectang
     crop, and where it was: (x0, y0, width, height)
     """
     picture = picture_of(src)
-    height, width = picture.shape[:2]
-    new_width, new_height = scale_down((width, height), size)
+    at = anywhere(picture.shape[1::-1], size)
+    return fixed_crop(picture, *at, size, interp), at
+
+
+def anywhere(source: Size, size: Size) -> Rectangle:
+    """Where in a picture `random_crop` cuts."""
+    width, height = source
+    new_width, new_height = scale_down(source, size)
     x0 = draws.randint(0, width - new_width)
     y0 = draws.randint(0, height - new_height)
-    out = fixed_crop(picture, x0, y0, new_width, new_height, size, interp)
-    return out, (x0, y0, new_width, new_height)
+    return x0, y0, new_width, new_height
 
 
 def center_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
     """Cut a rectangle out of the centre, as `random_crop` does anywhere."""
     picture = picture_of(src)
-    height, width = picture.shape[:2]
-    new_width, new_height = scale_down((width, height), size)
-    x0 = int((width - new_width) / 2)
-    y0 = int((height - new_height) / 2)
-    out = fixed_crop(picture, x0, y0, new_width, new_height, size, interp)
-    return out, (x0, y0, new_width, new_height)
+    at = centred(picture.shape[1::-1], size)
+    return fixed_crop(picture, *at, size, interp), at
+
+
+def centred(source: Size, size: Size) -> Rectangle:
+    """Where in a picture `center_crop` cuts."""
+    width, height = source
+    new_width, new_height = scale_down(source, size)
+    return (width - new_width) // 2, (height - new_height) // 2, new_width, new_height
 
 
 def random_size_crop(
@@ -231,7 +233,15 @@ def random_size_crop(
     if kwargs:
         raise TypeError(f"random_size_crop has no argument {next(iter(kwargs))!r}")
     picture = picture_of(src)
-    height, width = picture.shape[:2]
+    at = random_share(picture.shape[1::-1], size, area, ratio)
+    return fixed_crop(picture, *at, size, interp), at
+
+
+def random_share(
+    source: Size, size: Size, area: float | Sequence[float], ratio: Sequence[float]
+) -> Rectangle:
+    """Where in a picture `random_size_crop` cuts."""
+    width, height = source
     least, most = span("area", (area, 1.0) if isinstance(area, (int, float)) else area)
     narrow, wide = span("ratio", ratio)
     for _ in range(CROP_TRIES):
@@ -242,9 +252,8 @@ def random_size_crop(
         if 1 <= new_width <= width and 1 <= new_height <= height:
             x0 = draws.randint(0, width - new_width)
             y0 = draws.randint(0, height - new_height)
-            out = fixed_crop(picture, x0, y0, new_width, new_height, size, interp)
-            return out, (x0, y0, new_width, new_height)
-    return center_crop(picture, size, interp)
+            return x0, y0, new_width, new_height
+    return centred(source, size)
 
 
 def copyMakeBorder(  # noqa: N802  # MXNet's name

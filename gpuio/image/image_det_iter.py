@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
-from gpuio.image import draws
 from gpuio.image.detection import BOTTOM, LEFT, RIGHT, TOP, CreateDetAugmenter, DetAugmenter
 from gpuio.image.image_iter import ImageIter, Path
 from gpuio.image.sources import Source
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.options import image_shape
+from gpuio.pipeline import draws
 
 # Stands in a label where there is no object.
 NOTHING = -1.0

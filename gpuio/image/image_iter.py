@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, cpu, require
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
-from gpuio.image import draws
-from gpuio.image.augment import Augmenter, CreateAugmenter
+from gpuio.image.augment import CreateAugmenter
+from gpuio.image.augmenter import Augmenter
 from gpuio.image.codec import imdecode
 from gpuio.image.sampled import Sampled
 from gpuio.image.sources import FileSource, RecordSource, Source, from_items, read_list
@@ -22,6 +22,7 @@ from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
 from gpuio.iterators.partition import Part, resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
+from gpuio.pipeline import draws
 from gpuio.pipeline.host import HostExecutor
 from gpuio.pipeline.loader import Loader
 from gpuio.pipeline.order import Order, Take

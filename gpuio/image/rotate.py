@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
-from gpuio.image import draws
 from gpuio.image.arrays import host, library
 from gpuio.nd import NDArray
+from gpuio.pipeline import draws
 
 
 def imrotate(

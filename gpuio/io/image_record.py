@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ from gpuio.pipeline.assemble import HostAssembler, Output
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
 from gpuio.pipeline.loader import Executor, Loader
 from gpuio.pipeline.order import Order
-from gpuio.pipeline.plan import Augment
-from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer
+from gpuio.pipeline.plan import Augment, Plan, plan
+from gpuio.pipeline.work import POLICIES, BadRecord, Draft, Loaded, Preparer
 from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
 
@@ -196,6 +197,7 @@ class ImageRecordIter(StreamIter[Loaded]):
         threads = whole_number("preprocess_threads", preprocess_threads, 1)
         ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
         seed = whole_number("seed", seed)
+        seed_aug = seed if seed_aug is None else whole_number("seed_aug", seed_aug)
         if on_error not in POLICIES:
             raise ArgumentError(f"on_error must be one of {', '.join(POLICIES)}, not {on_error!r}")
         if not 0 <= number("hw_decoder_load", hw_decoder_load) <= 1:
@@ -259,10 +261,9 @@ class ImageRecordIter(StreamIter[Loaded]):
             preparer = Preparer(
                 self._records,
                 selection,
-                augment,
-                seed if seed_aug is None else whole_number("seed_aug", seed_aug),
-                labels,
-                label_width,
+                partial(_read, self._records, labels),
+                partial(_plan, augment, seed_aug),
+                partial(_room, label_width),
             )
             runner = _executor(
                 executor,
@@ -384,6 +385,21 @@ class ImageRecordInt8Iter(ImageRecordIter):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{**arguments, "dtype": "int8"})
+
+
+def _read(
+    records: RecordSet, labels: LabelSource, ordinal: int
+) -> tuple[float | NDArray[np.float32], NDArray[np.uint8]]:
+    header, data = records.record(ordinal)
+    return labels(header), data
+
+
+def _plan(augment: Augment, seed: int, draft: Draft) -> Plan:
+    return plan(augment, draft.sizes, seed, draft.epoch, draft.record)
+
+
+def _room(label_width: int, rows: int) -> NDArray[np.float32]:
+    return np.zeros((rows, label_width), np.float32)
 
 
 def _order(

@@ -76,6 +76,7 @@ def graph(
     depth: int,
     antialias: bool,
     hw_decoder_load: float,
+    upright: bool = True,
 ) -> Any:
     """Build the graph: encoded bytes and windows in, uint8 samples of one size out.
 
@@ -86,6 +87,7 @@ def graph(
     threads : DALI's CPU threads
     depth : batches in flight
     hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
+    upright : turn pictures as EXIF says
 
     Returns
     -------
@@ -127,7 +129,7 @@ def graph(
             axes=[0, 1],
             device=place,
             output_type=colours[output.channels],
-            adjust_orientation=True,
+            adjust_orientation=upright,
             jpeg_fancy_upsampling=True,  # the GPU's default is off, and its pixels then differ
             **tuning,
         )
@@ -201,9 +203,10 @@ def _region(plan: Plan, size: tuple[int, int]) -> NDArray[np.int64]:
     margin = support * np.maximum(plan.window[:, 2:] / size, 1) + 1
     low = np.floor(plan.window[:, :2] - margin)
     high = np.ceil(plan.window[:, :2] + plan.window[:, 2:] + margin)
-    return np.concatenate(
-        [np.maximum(low, plan.bounds[:, :2]), np.minimum(high, plan.bounds[:, 2:])], axis=1
-    ).astype(np.int64)
+    first, end = plan.bounds[:, :2], plan.bounds[:, 2:]
+    # At least a pixel, where a window shows nothing but canvas.
+    low = low.clip(first, end - 1)
+    return np.concatenate([low, high.clip(low + 1, end)], axis=1).astype(np.int64)
 
 
 def _closed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -265,6 +268,7 @@ class DaliExecutor:
             depth=depth,
             antialias=antialias,
             hw_decoder_load=hw_decoder_load,
+            upright=preparer.upright,
         )
         self._types = _interpolation_types()
         self._half: CudaHalf | HostHalf = CudaHalf(output, ctx) if on_gpu else HostHalf(output)
@@ -343,7 +347,7 @@ class DaliExecutor:
             settlement: Settlement = settle(work, records, self._policy)
             batch = None
             if not settlement.hopeless:
-                batch = self._half.assemble(pixels, work.plan.mirror, settlement.rows)
+                batch = self._half.assemble(pixels, work.plan, settlement.rows)
             request.future.set_result(finish(work, batch, settlement, records))
         except BaseException as error:
             request.future.set_exception(error)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
+from gpuio.pipeline.plan import Plan
+from gpuio.pipeline.retouch import batch_matrices, paint
 
 
 class HostHalf:
@@ -30,14 +32,17 @@ class HostHalf:
     def assemble(
         self,
         pixels: NDArray[np.uint8],
-        mirror: NDArray[np.bool_],
+        plan: Plan,
         rows: NDArray[np.intp] | None,
     ) -> NDArray[np.generic]:
         """The batch, on the host."""
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
+        pixels = paint(np, pixels, plan)
+        colours = batch_matrices(plan, pixels)
         for row, source in enumerate(rows.tolist()):
-            self._assembler.write(batch, row, pixels[source], bool(mirror[source]), None)
+            colour = None if colours is None else colours[source]
+            self._assembler.write(batch, row, pixels[source], bool(plan.mirror[source]), colour)
         return batch
 
     def hand_over(self, batch: Any) -> None:
@@ -109,12 +114,13 @@ class CudaHalf:
         with self._device(), self.stream:
             return self._cupy.asarray(pixels)
 
-    def assemble(
-        self, pixels: Any, mirror: NDArray[np.bool_], rows: NDArray[np.intp] | None
-    ) -> Any:
+    def assemble(self, pixels: Any, plan: Plan, rows: NDArray[np.intp] | None) -> Any:
         """The batch on the device, complete: the calling thread waits for `stream`."""
         chosen = None if rows is None else rows.astype(np.int32)
         with self._device():
-            batch = self._assembler(pixels, mirror, None, chosen, self.stream)
+            with self.stream:
+                pixels = paint(self._cupy, pixels, plan)
+                colours = batch_matrices(plan, pixels)
+            batch = self._assembler(pixels, plan.mirror, colours, chosen, self.stream)
             self.stream.synchronize()
         return batch

@@ -22,6 +22,7 @@ from gpuio.pipeline.assemble import HostAssembler
 from gpuio.pipeline.decode import decode
 from gpuio.pipeline.order import Take
 from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
+from gpuio.pipeline.retouch import matrix
 from gpuio.pipeline.work import Loaded, PlannedWork, Records, Work, finish, settle
 from gpuio.pipeline.workers import Workers
 
@@ -58,11 +59,29 @@ def sample(
     """
     data, info = work.image[row], work.info[row]
     assert data is not None and info is not None, "rows with errors are not sampled"
-    return resample(decode(data, info, channels), work.plan, row, size, antialias)
+    picture, plan = decode(data, info, channels), work.plan
+    window = tuple(plan.window[row].tolist())
+    if plan.shown is None or plan.fill is None:
+        return resample(picture, window, plan, row, size, antialias)
+    x0, y0, x1, y1 = plan.shown[row].tolist()
+    canvas = np.empty((size[1], size[0], channels), np.uint8)
+    canvas[:] = plan.fill[row]
+    if x0 < x1 and y0 < y1:
+        x, y, w, h = window
+        across, down = w / size[0], h / size[1]
+        part = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
+        part_size = x1 - x0, y1 - y0
+        canvas[y0:y1, x0:x1] = resample(picture, part, plan, row, part_size, antialias)
+    return canvas
 
 
 def resample(
-    picture: NDArray[np.uint8], plan: Plan, row: int, size: tuple[int, int], antialias: bool
+    picture: NDArray[np.uint8],
+    window: tuple[float, ...],
+    plan: Plan,
+    row: int,
+    size: tuple[int, int],
+    antialias: bool,
 ) -> NDArray[np.uint8]:
     """Resample one window of a picture: uint8 (h, w, C) to uint8 (height, width, C).
 
@@ -71,7 +90,7 @@ def resample(
     it does not, the window is sampled directly.
     """
     x0, y0, x1, y1 = plan.bounds[row].tolist()
-    x, y, w, h = plan.window[row].tolist()
+    x, y, w, h = window
     method = int(plan.method[row])
     width, height = size
     region = picture[y0:y1, x0:x1]
@@ -86,11 +105,11 @@ def resample(
         if (full_width, full_height) != (x1 - x0, y1 - y0):
             region = _resize(region, (full_width, full_height), method)
         return region[top : top + height, left : left + width]
-    if method == LINEAR:
+    if method in (LINEAR, CUBIC, LANCZOS):
         to_source = np.array(
             [[1 / across, 0, x + 0.5 / across - 0.5], [0, 1 / down, y + 0.5 / down - 0.5]]
         )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = OPENCV_METHODS[method] | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(
             region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
@@ -170,7 +189,8 @@ class PlanRenderer:
         output = self._assembler.output
         size = (output.width, output.height)
         pixels = sample(work, row, size, output.channels, self._antialias)
-        self._assembler.write(batch, row, pixels, bool(work.plan.mirror[row]), None)
+        colours = matrix(work.plan, row, pixels)
+        self._assembler.write(batch, row, pixels, bool(work.plan.mirror[row]), colours)
 
     def close(self) -> None:
         """Let go of the memory that is kept for batches."""

@@ -96,12 +96,11 @@ class Augment:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch's geometry, one row for each of N samples. Pixels are counted in the upright source
-    picture.
+    """A batch's geometry and colours, one row for each of N samples. Pixels are counted in the
+    source picture, upright where its orientation is followed.
 
-    Output pixel (i, j) is the picture at ``x + (j + 1/2) * w / width - 1/2``, ``y + (i + 1/2) * h /
-    height
-    - 1/2``, where the pixel centres are whole numbers.
+    Output pixel (i, j) is the picture at ``x + (j + 1/2) * w / width - 1/2``,
+    ``y + (i + 1/2) * h / height - 1/2``, where the pixel centres are whole numbers.
 
     Attributes
     ----------
@@ -110,12 +109,20 @@ class Plan:
         repeated
     method : int64 (N,), interpolation, NEAREST to LANCZOS
     mirror : bool (N,), flip the output left to right
+    colour : float64 (N, 3, 7), or None: leave the colours. RGB becomes ``colour @ (r, g, b, mean r,
+        mean g, mean b, 1)``, with the means of the sample's output pixels
+    shown : int64 (N, 4), x0, y0, x1, y1: the output pixels, before mirroring, that show the
+        picture; None: all
+    fill : uint8 (N, 3), the colour of the others; None where `shown` is
     """
 
     window: NDArray[np.float64]
     bounds: NDArray[np.int64]
     method: NDArray[np.int64]
     mirror: NDArray[np.bool_]
+    colour: NDArray[np.float64] | None = None
+    shown: NDArray[np.int64] | None = None
+    fill: NDArray[np.uint8] | None = None
 
 
 def plan(

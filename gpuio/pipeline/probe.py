@@ -49,6 +49,13 @@ class ImageInfo(NamedTuple):
     channels: int
     format: str
 
+    def as_stored(self) -> ImageInfo:
+        """The same image where orientations are ignored."""
+        width, height = self.width, self.height
+        if self.orientation in TRANSPOSED:
+            width, height = height, width
+        return self._replace(width=width, height=height, orientation=1)
+
 
 def probe(data: NDArray[np.uint8]) -> ImageInfo:
     """Read an encoded image's header.

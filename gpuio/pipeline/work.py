@@ -4,7 +4,7 @@ bad records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import DecodeError, Error, RecordError
-from gpuio.pipeline.labels import LabelSource
 from gpuio.pipeline.order import Take
-from gpuio.pipeline.plan import Augment, Plan, plan
+from gpuio.pipeline.plan import Plan
 from gpuio.pipeline.probe import ImageInfo, probe
-from gpuio.recordio import RecordSet
 
 POLICIES = ("raise", "skip", "substitute")
 
@@ -88,62 +86,87 @@ class PlannedWork(Work):
     plan: Plan
 
 
+@dataclass(kw_only=True)
+class Draft:
+    """A batch whose records have been read, and whose plan is to be made.
+
+    Attributes
+    ----------
+    epoch, record : int64 (B,), of which, with a seed, all random choices are made
+    sizes : int64 (B, 2), width and height of the pictures in pixels; 1 x 1 for bad records
+    labels : what `read` gave for each row, None for bad records; whoever plans may put others in
+        their place
+    errors : row -> what is wrong with its record; whoever plans may add to them
+    """
+
+    epoch: NDArray[np.int64]
+    record: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    labels: list[Any]
+    errors: dict[int, Error]
+
+
 class Preparer:
-    """Turns a slice of the stream into work: reads the records' headers, asks their sizes, makes
+    """Turns a slice of the stream into work: reads the records, asks their pictures' sizes, makes
     the plan.
 
     Safe to call from several threads.
 
     Parameters
     ----------
-    records : where the bytes are
+    records : where samples come from, for reports
     selection : the records in use: the order's record i is ``selection[i]``
-    augment, seed : for the plan
-    labels : where labels come from
-    label_width : numbers in a label
+    read : gives a record's label and its encoded image, uint8 (bytes,); raises RecordError
+    planner : makes the plan
+    room : gives an array, float32 (rows, …), for the labels of so many rows
+    upright : turn pictures as EXIF says
     """
 
     def __init__(
         self,
-        records: RecordSet,
+        records: Records,
         selection: Sequence[int] | NDArray[np.int64],
-        augment: Augment,
-        seed: int,
-        labels: LabelSource,
-        label_width: int,
+        read: Callable[[int], tuple[Any, NDArray[np.uint8]]],
+        planner: Callable[[Draft], Plan],
+        room: Callable[[int], NDArray[np.float32]],
+        upright: bool = True,
     ) -> None:
         self.records = records
+        self.upright = upright
         self._selection = selection
-        self._augment = augment
-        self._seed = seed
-        self._labels = labels
-        self._label_width = label_width
+        self._read = read
+        self._planner = planner
+        self._room = room
 
     def __call__(self, take: Take) -> PlannedWork:
         """Prepare one slice of the stream."""
         ordinal = select(self._selection, take.record)
         count = len(ordinal)
-        label = np.zeros((count, self._label_width), np.float32)
-        sizes = np.ones((count, 2), np.int64)
         image: list[NDArray[np.uint8] | None] = [None] * count
         info: list[ImageInfo | None] = [None] * count
-        errors: dict[int, Error] = {}
+        sizes = np.ones((count, 2), np.int64)
+        draft = Draft(
+            epoch=take.epoch, record=ordinal, sizes=sizes, labels=[None] * count, errors={}
+        )
         for row, number in enumerate(ordinal.tolist()):
             try:
-                header, data = self.records.record(number)
-                label[row] = self._labels(header)
-                found = probe(data)
+                label, data = self._read(number)
+                found = probe(data) if self.upright else probe(data).as_stored()
             except (RecordError, DecodeError) as error:
-                errors[row] = error
+                draft.errors[row] = error
                 continue
-            image[row], info[row] = data, found
+            draft.labels[row], image[row], info[row] = label, data, found
             sizes[row] = found.width, found.height
-        made = plan(self._augment, sizes, self._seed, take.epoch, ordinal)
+        made = self._planner(draft)
+        room = self._room(count)
+        for row, label in enumerate(draft.labels):
+            if label is not None:
+                room[row] = label
         return PlannedWork(
             take=take,
             ordinal=ordinal,
-            label=label,
-            errors=errors,
+            label=room,
+            errors=draft.errors,
             image=image,
             info=info,
             plan=made,

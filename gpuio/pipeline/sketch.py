@@ -1,0 +1,208 @@
+"""What augmenters make of a picture, worked out step by step without its pixels.
+
+Resizes, crops, flips and canvases, one after another, come to one window of the source; changes of
+colour come to one matrix. A `Sketch` follows both for one picture, and `plan_of` puts the sketches
+of a batch into a `Plan`, which either executor runs: each picture is resampled once, whatever the
+number of its augmenters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError
+from gpuio.pipeline import draws
+from gpuio.pipeline.plan import (
+    ANY,
+    AREA,
+    AUTOMATIC,
+    CUBIC,
+    LANCZOS,
+    LINEAR,
+    NEAREST,
+    Plan,
+)
+
+# Shares of red, green and blue in the luma of ITU-R BT.601.
+LUMA = (0.299, 0.587, 0.114)
+
+# Rounding must not widen a rectangle of whole pixels.
+HAIR = 1e-9
+
+Rectangle = tuple[float, float, float, float]
+
+
+def interpolation(method: int, old: Sequence[float], new: Sequence[float]) -> int:
+    """What AUTOMATIC and ANY stand for; any other method is itself.
+
+    Parameters
+    ----------
+    old, new : the sizes before and after, both as (width, height) or both as (height, width)
+    """
+    if method == ANY:
+        return draws.randint(NEAREST, LANCZOS)
+    if method != AUTOMATIC:
+        return method
+    if all(after > before for before, after in zip(old, new, strict=True)):
+        return CUBIC
+    shrinks = all(after < before for before, after in zip(old, new, strict=True))
+    return AREA if shrinks else LINEAR
+
+
+class Sketch:
+    """One picture on its way through augmenters.
+
+    Parameters
+    ----------
+    width, height : of the source, in pixels
+
+    Attributes
+    ----------
+    width, height : of the picture so far, in pixels
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self._limits = width, height
+        # In pixels of the source: what the picture so far shows, what of it is not canvas (left,
+        # top, right, bottom), and what may be read.
+        self._window: Rectangle = (0.0, 0.0, float(width), float(height))
+        self._shown: Rectangle = self._window
+        self._bounds = (0, 0, width, height)
+        self._method = LINEAR
+        self._resized = self._flipped = False
+        self._fill: Sequence[float] | None = None
+        self._colour: NDArray[np.float64] | None = None
+
+    def resize(self, width: int, height: int, method: int) -> None:
+        """Resample the picture to `width` x `height` pixels, with any of METHODS."""
+        left, top, right, bottom = self._shown
+        # Behind a first resampling, what counts is the change from the source.
+        old = (right - left, bottom - top) if self._resized else (self.width, self.height)
+        method = interpolation(method, old, (width, height))
+        if (width, height) == (self.width, self.height):
+            return
+        # What was cut off is not mixed in.
+        x0, x1 = _pixels(left, right, self._limits[0])
+        y0, y1 = _pixels(top, bottom, self._limits[1])
+        self._bounds = x0, y0, x1, y1
+        self._method, self._resized = method, True
+        self.width, self.height = width, height
+
+    def crop(self, x: int, y: int, width: int, height: int) -> None:
+        """Cut a rectangle out; it lies inside of the picture."""
+        self._look_at(x, y, width, height)
+        left, top, w, h = self._window
+        l, t, r, b = self._shown  # noqa: E741
+        self._shown = max(l, left), max(t, top), min(r, left + w), min(b, top + h)
+
+    def flip(self) -> None:
+        """Flip left to right."""
+        self._flipped = not self._flipped
+
+    def pad(self, left: int, top: int, right: int, bottom: int, fill: Sequence[float]) -> None:
+        """Put a border of one colour, (red, green, blue), around the picture; its sides in
+        pixels.
+        """
+        self._look_at(-left, -top, self.width + left + right, self.height + top + bottom)
+        self._fill = fill
+
+    def _look_at(self, x: int, y: int, width: int, height: int) -> None:
+        """Make a rectangle of the picture so far, which may reach beyond it, the picture."""
+        if self._flipped:
+            x = self.width - x - width
+        left, top, w, h = self._window
+        across, down = w / self.width, h / self.height
+        self._window = left + x * across, top + y * down, width * across, height * down
+        self.width, self.height = width, height
+
+    def mix(self, matrix: Any) -> None:
+        """Make new channels of the old: row i of the matrix, (3, 3), says what the i-th is made
+        of.
+        """
+        self._colour = np.asarray(matrix, np.float64) @ self._mixture()
+
+    def scale(self, factors: Any) -> None:
+        """Multiply the channels, each by its own factor or all by one."""
+        self._colour = self._mixture() * np.reshape(np.asarray(factors, np.float64), (-1, 1))
+
+    def shift(self, levels: Any) -> None:
+        """Add to the channels, to each its own levels or to all one."""
+        self._mixture()[:, 6] += np.asarray(levels, np.float64)
+
+    def contrast(self, factor: float) -> None:
+        """Move all levels away from the picture's mean luma, by a factor."""
+        mixture = self._mixture()
+        luma = np.array(LUMA) @ mixture
+        mixture *= factor
+        mixture[:, 3:6] += (1 - factor) * (luma[:3] + luma[3:6])
+        mixture[:, 6] += (1 - factor) * luma[6]
+
+    def saturate(self, factor: float) -> None:
+        """Move each pixel away from its luma, by a factor."""
+        self.mix(np.eye(3) * factor + (1 - factor) * np.array([LUMA] * 3))
+
+    def _mixture(self) -> NDArray[np.float64]:
+        if self._colour is None:
+            self._colour = np.eye(3, 7)
+        return self._colour
+
+
+def _pixels(low: float, high: float, limit: int) -> tuple[int, int]:
+    """The pixels, at least one, that a stretch of an axis touches."""
+    first = min(max(math.floor(low + HAIR), 0), limit - 1)
+    return first, min(max(math.ceil(high - HAIR), first + 1), limit)
+
+
+def plan_of(sketches: Sequence[Sketch], width: int, height: int) -> Plan:
+    """The plan of a batch of finished pictures, all of one size.
+
+    Parameters
+    ----------
+    width, height : in pixels; a sketch of another size counts as one of this size
+    """
+    window = np.array([each._window for each in sketches])
+    plan = Plan(
+        window,
+        np.array([each._bounds for each in sketches], np.int64),
+        np.array([each._method for each in sketches], np.int64),
+        np.array([each._flipped for each in sketches]),
+    )
+    if any(each._colour is not None for each in sketches):
+        plain = np.eye(3, 7)
+        colour = [plain if each._colour is None else each._colour for each in sketches]
+        plan = replace(plan, colour=np.array(colour))
+    if any(each._fill is not None for each in sketches):
+        shown = np.array([each._shown for each in sketches])
+        fill = [(0, 0, 0) if each._fill is None else each._fill for each in sketches]
+        # The output pixels whose centres lie inside.
+        scale = np.array([width, height]) / window[:, 2:]
+        low = np.ceil((shown[:, :2] - window[:, :2]) * scale - 0.5 - HAIR)
+        high = np.ceil((shown[:, 2:] - window[:, :2]) * scale - 0.5 - HAIR)
+        low, high = low.clip(0, (width, height)), high.clip(0, (width, height))
+        plan = replace(
+            plan,
+            shown=np.concatenate([low, np.maximum(low, high)], axis=1).astype(np.int64),
+            fill=np.rint(fill).clip(0, 255).astype(np.uint8),
+        )
+    return plan
+
+
+def check_size(sketch: Sketch, width: int, height: int) -> None:
+    """Refuse a picture that does not come out in the batch's size.
+
+    Raises
+    ------
+    ArgumentError : it does not.
+    """
+    if (sketch.width, sketch.height) != (width, height):
+        raise ArgumentError(
+            f"the picture comes out as (3, {sketch.height}, {sketch.width}), data_shape is "
+            f"(3, {height}, {width}); aug_list must end with that size"
+        )
