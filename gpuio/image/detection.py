@@ -7,10 +7,9 @@ whatever follows, with the sides as shares of the picture's width and height.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
@@ -18,11 +17,13 @@ from gpuio.image.augment import channel_numbers, colour_augmenters
 from gpuio.image.augment_colour import CastAug, ColorNormalizeAug, RandomGrayAug
 from gpuio.image.augment_geometry import ForceResizeAug, ResizeAug
 from gpuio.image.augmenter import Augmenter, plain
-from gpuio.image.geometry import copyMakeBorder, fixed_crop
+from gpuio.image.geometry import Rectangle, copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
 from gpuio.pipeline import draws
+from gpuio.pipeline.boxes import SIDES, Boxes, areas, mirrored, moved
 
-Boxes = HostArray[Any]
+if TYPE_CHECKING:
+    from gpuio.pipeline.sketch import Sketch
 
 # A crop, or an object in pixels, of less than this area is none; a canvas must be larger than the
 # picture by this many pixels along each side.
@@ -31,15 +32,12 @@ LEAST_AREA, LEAST_MARGIN = 2, 2
 # A share of a box that is left by rounding alone.
 SLIVER = 1e-5
 
-# Columns of a label.
-LEFT, TOP, RIGHT, BOTTOM = 1, 2, 3, 4
-
 
 class DetAugmenter:
     """Base of the detection augmenters: `__call__` takes a picture and its boxes and gives both.
 
-    Subclass it for one of your own. Named arguments given to ``super().__init__`` are what `dumps`
-    writes down.
+    Subclass it for one of your own; gpuio's own also have `sketch`, as those of pictures do. Named
+    arguments given to ``super().__init__`` are what `dumps` writes down.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -85,6 +83,11 @@ class DetBorrowAug(DetAugmenter):
         """The picture changed, the boxes as they are."""
         return self.augmenter(src), label
 
+    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+        """The same to a sketch; the boxes are given."""
+        self.augmenter.sketch(picture)  # type: ignore[attr-defined]  # has been looked at
+        return label
+
 
 class DetRandomSelectAug(DetAugmenter):
     """One of several augmenters, or none.
@@ -121,6 +124,14 @@ class DetRandomSelectAug(DetAugmenter):
             return src, label
         return draws.choice(self.aug_list)(src, label)
 
+    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+        """The same to a sketch; the boxes are given."""
+        if draws.below(self.skip_prob):
+            return label
+        chosen: Any = draws.choice(self.aug_list)
+        boxes: Boxes = chosen.sketch(picture, label)
+        return boxes
+
 
 class DetHorizontalFlipAug(DetAugmenter):
     """Flip picture and boxes left to right, with some probability.
@@ -138,9 +149,14 @@ class DetHorizontalFlipAug(DetAugmenter):
         """Both, or their mirror images."""
         if not draws.below(self.p):
             return src, label
-        flipped = label.copy()
-        flipped[:, LEFT], flipped[:, RIGHT] = 1 - label[:, RIGHT], 1 - label[:, LEFT]
-        return nd.wrap(src[:, ::-1]), flipped
+        return nd.wrap(src[:, ::-1]), mirrored(label)
+
+    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+        """The same to a sketch; the boxes are given."""
+        if not draws.below(self.p):
+            return label
+        picture.flip()
+        return mirrored(label)
 
 
 class DetRandomCropAug(DetAugmenter):
@@ -188,7 +204,19 @@ class DetRandomCropAug(DetAugmenter):
 
     def __call__(self, src: NDArray, label: Boxes) -> tuple[NDArray, Boxes]:
         """The crop and its boxes, or both as they are."""
-        height, width = src.shape[:2]
+        chosen = self._chosen(src.shape[1], src.shape[0], label)
+        return (src, label) if chosen is None else (fixed_crop(src, *chosen[0]), chosen[1])
+
+    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+        """The same to a sketch; the boxes are given."""
+        chosen = self._chosen(picture.width, picture.height, label)
+        if chosen is None:
+            return label
+        picture.crop(*chosen[0])
+        return chosen[1]
+
+    def _chosen(self, width: int, height: int, label: Boxes) -> tuple[Rectangle, Boxes] | None:
+        """A crop and its boxes; None: nothing that was drawn fulfils the conditions."""
         for _ in range(self.max_attempts):
             size = self._size(width, height)
             if size is None:
@@ -200,8 +228,8 @@ class DetRandomCropAug(DetAugmenter):
                 continue
             left = self._boxes_in(label, window)
             if len(left):
-                return fixed_crop(src, x, y, *size), left
-        return src, label
+                return (x, y, *size), left
+        return None
 
     def _size(self, width: int, height: int) -> tuple[int, int] | None:
         """A random size in pixels; None: there is none of the aspect that was drawn."""
@@ -221,22 +249,21 @@ class DetRandomCropAug(DetAugmenter):
     def _keeps_enough(self, label: Boxes, window: Boxes, width: int, height: int) -> bool:
         if window[2] * width * window[3] * height < LEAST_AREA:
             return False
-        boxes = label[:, LEFT : BOTTOM + 1]
-        areas = _areas(boxes)
-        there = areas * width * height > LEAST_AREA
+        boxes = label[:, SIDES]
+        whole = areas(boxes)
+        there = whole * width * height > LEAST_AREA
         x, y, w, h = window
         cut = boxes[there].clip([x, y, x, y], [x + w, y + h, x + w, y + h])
-        covered = _areas(cut) / areas[there]
+        covered = areas(cut) / whole[there]
         covered = covered[covered > 0]
         return bool(len(covered) and covered.min() > self.min_object_covered)
 
     def _boxes_in(self, label: Boxes, window: Boxes) -> Boxes:
         """The boxes as the crop has them, less those of which too little is left."""
-        moved = _moved(label, window)
-        kept = moved.copy()
-        kept[:, LEFT : BOTTOM + 1] = moved[:, LEFT : BOTTOM + 1].clip(0, 1)
-        before = _areas(moved[:, LEFT : BOTTOM + 1])
-        after = _areas(kept[:, LEFT : BOTTOM + 1])
+        seen = moved(label, window)
+        kept = seen.copy()
+        kept[:, SIDES] = seen[:, SIDES].clip(0, 1)
+        before, after = areas(seen[:, SIDES]), areas(kept[:, SIDES])
         good = after > max(self.min_eject_coverage, SLIVER) * before
         chosen: Boxes = kept[good]
         return chosen
@@ -285,7 +312,31 @@ class DetRandomPadAug(DetAugmenter):
 
     def __call__(self, src: NDArray, label: Boxes) -> tuple[NDArray, Boxes]:
         """The canvas and its boxes, or both as they are."""
-        height, width, channels = src.shape
+        chosen = self._chosen(src.shape[1], src.shape[0])
+        if chosen is None:
+            return src, label
+        left, top, right, bottom = chosen[0]
+        levels = self._levels(src.shape[2])
+        canvas = copyMakeBorder(src, top, bottom, left, right, values=levels)
+        return canvas, moved(label, chosen[1])
+
+    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+        """The same to a sketch; the boxes are given."""
+        chosen = self._chosen(picture.width, picture.height)
+        if chosen is None:
+            return label
+        picture.pad(*chosen[0], self._levels(3))
+        return moved(label, chosen[1])
+
+    def _levels(self, channels: int) -> Sequence[float]:
+        """Of the canvas, one for each channel."""
+        given = self.pad_val * channels if len(self.pad_val) == 1 else self.pad_val
+        return tuple(given) + (0,) * (channels - len(given))
+
+    def _chosen(self, width: int, height: int) -> tuple[Rectangle, Boxes] | None:
+        """Borders left, top, right and bottom, and the canvas in the picture's shares; None: what
+        was drawn is hardly larger than the picture.
+        """
         for _ in range(self.max_attempts):
             aspect = draws.uniform(*self.aspect_ratio_range)
             least, most = (share * width * height for share in self.area_range)
@@ -299,11 +350,9 @@ class DetRandomPadAug(DetAugmenter):
                 continue
             x = draws.randint(0, wide - width)
             y = draws.randint(0, tall - height)
-            levels = self.pad_val * channels if len(self.pad_val) == 1 else self.pad_val
-            canvas = copyMakeBorder(src, y, tall - y - height, x, wide - x - width, values=levels)
             window = np.array([-x / width, -y / height, wide / width, tall / height])
-            return canvas, _moved(label, window)
-        return src, label
+            return (x, y, wide - x - width, tall - y - height), window
+        return None
 
 
 def CreateMultiRandCropAugmenter(  # noqa: N802  # MXNet's name
@@ -419,22 +468,6 @@ def CreateDetAugmenter(  # noqa: N802  # MXNet's name
     if mean is not None or std is not None:
         made.append(DetBorrowAug(ColorNormalizeAug(mean, std)))
     return made
-
-
-def _areas(boxes: Boxes) -> Boxes:
-    """Of boxes (objects, 4); those with a side that is not above 0 have none."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).clip(0)
-    area: Boxes = sides[:, 0] * sides[:, 1]
-    return area
-
-
-def _moved(label: Boxes, window: Boxes) -> Boxes:
-    """The label as a window of the picture, (left, top, width, height) in its shares, has it."""
-    moved = label.copy()
-    left, top, width, height = window
-    moved[:, [LEFT, RIGHT]] = (label[:, [LEFT, RIGHT]] - left) / width
-    moved[:, [TOP, BOTTOM]] = (label[:, [TOP, BOTTOM]] - top) / height
-    return moved
 
 
 def _pair(values: float | Sequence[float], most: float) -> tuple[float, float]:

@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
-from gpuio.image.detection import BOTTOM, LEFT, RIGHT, TOP, CreateDetAugmenter, DetAugmenter
-from gpuio.image.image_iter import ImageIter, Path
+from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
+from gpuio.image.image_iter import ImageIter, Of, Path
 from gpuio.image.sources import Source
+from gpuio.image.translation import DetTranslation
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.options import image_shape
 from gpuio.pipeline import draws
+from gpuio.pipeline.boxes import split_label
 
 # Stands in a label where there is no object.
 NOTHING = -1.0
-
-# Numbers of a raw label's header, and of an object, at least.
-LEAST_HEADER, LEAST_OBJECT = 2, 5
 
 
 class ImageDetIter(ImageIter):
@@ -125,18 +124,25 @@ class ImageDetIter(ImageIter):
         """Make a sample of a label and an encoded image, and write it and its boxes to their
         rows.
         """
-        boxes = parse_label(np.asarray(label, np.float32))
+        boxes = self.numbers(label)
         picture = self._decoded(encoded)
         with draws.seeded(self._seed, *drawn):
             picture, boxes = self.augmentation_transform(picture, boxes)
         self._place(picture, picture_row)
-        room = label_row.reshape(self.label_shape)
-        if len(boxes) > len(room) or (len(boxes) and boxes.shape[1] != room.shape[1]):
-            raise ArgumentError(
-                f"the augmenters gave boxes {boxes.shape}, the label has room for {room.shape}; "
-                "make room with reshape(label_shape=…)"
-            )
-        room[: len(boxes)] = boxes
+        label_row[...] = fill_up(boxes, self.label_shape)
+
+    def numbers(self, label: Any) -> NDArray[np.float32]:
+        """A sample's boxes that have an area: float32 (objects, numbers of an object).
+
+        Raises
+        ------
+        RecordError : it is no detection label.
+        """
+        return split_label(np.asarray(label, np.float32))[1]
+
+    def _translation(self) -> DetTranslation:
+        height, width = self.data_shape[1:]
+        return DetTranslation(self._auglist, (width, height), self._seed, _Rows(self))
 
     def check_label_shape(self, label_shape: Sequence[int]) -> None:
         """Refuse a shape that has no room for the labels.
@@ -174,8 +180,7 @@ class ImageDetIter(ImageIter):
             self.check_label_shape(label_shape)
             self.label_shape = int(label_shape[0]), int(label_shape[1])
         self._provide_data, self._provide_label = self._described()
-        if self._stream is self._loader:
-            self._stream.restore(self._stream.state())  # drops what has been made ahead
+        self._restart()
 
     def sync_label_shape(self, it: ImageDetIter, verbose: bool = False) -> ImageDetIter:
         """Give this iterator and another the larger of both label shapes, as a model needs that is
@@ -253,27 +258,32 @@ class ImageDetIter(ImageIter):
                 yield drawn
 
 
-def parse_label(raw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A raw label's boxes that have an area: float32 (objects, numbers of an object).
+class _Rows(Of):
+    """Makes rows of a batch's labels out of boxes."""
+
+    def __call__(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The row."""
+        its = self.its()
+        assert isinstance(its, ImageDetIter)
+        return fill_up(boxes, its.label_shape)
+
+
+def fill_up(boxes: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Boxes as a batch has them: float32 (objects * numbers,), with -1 where there is no object.
 
     Raises
     ------
-    RecordError : it is no detection label.
+    ArgumentError : there is no room for them.
     """
-    if len(raw) < LEAST_HEADER or raw[0] < LEAST_HEADER or raw[1] < LEAST_OBJECT:
-        raise RecordError(
-            "a detection label begins with the header's width, at least 2, and an object's, at "
-            f"least 5; this one is {raw[:6].tolist()}"
+    objects, numbers = shape
+    if len(boxes) > objects or (len(boxes) and boxes.shape[1] != numbers):
+        raise ArgumentError(
+            f"the augmenters gave boxes {boxes.shape}, the label has room for {shape}; "
+            "make room with reshape(label_shape=…)"
         )
-    header, width = int(raw[0]), int(raw[1])
-    if header > len(raw) or (len(raw) - header) % width:
-        raise RecordError(
-            f"Label shape {raw.shape} inconsistent with annotation width {width}, behind a header "
-            f"of {header}"
-        )
-    boxes = raw[header:].reshape(-1, width)
-    good = (boxes[:, RIGHT] > boxes[:, LEFT]) & (boxes[:, BOTTOM] > boxes[:, TOP])
-    return np.array(boxes[good])
+    room = np.full(shape, NOTHING, np.float32)
+    room[: len(boxes)] = boxes
+    return room.reshape(-1)
 
 
 def _largest(source: Source) -> tuple[int, int]:
@@ -281,7 +291,7 @@ def _largest(source: Source) -> tuple[int, int]:
     most, widths = 1, set()
     for ordinal in range(len(source)):
         try:
-            boxes = parse_label(source.label(ordinal))
+            _, boxes = split_label(source.label(ordinal))
         except RecordError as error:
             raise RecordError(f"{source.locate(ordinal)}: {error}") from error
         most = max(most, len(boxes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Sequence
@@ -18,21 +19,35 @@ from gpuio.image.augmenter import Augmenter
 from gpuio.image.codec import imdecode
 from gpuio.image.sampled import Sampled
 from gpuio.image.sources import FileSource, RecordSource, Source, from_items, read_list
+from gpuio.image.translation import Translation, obstacle
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
 from gpuio.iterators.partition import Part, resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline import draws
+from gpuio.pipeline.assemble import Output
+from gpuio.pipeline.executors import executor_of, plan_executor
 from gpuio.pipeline.host import HostExecutor
-from gpuio.pipeline.loader import Loader
+from gpuio.pipeline.loader import Executor, Loader
 from gpuio.pipeline.order import Order, Take
-from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Work, select
+from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer, Work, select
 from gpuio.recordio import RecordSet
 
 if TYPE_CHECKING:
     from gpuio.nd import NDArray as Array
 
 Path = str | os.PathLike[str]
+
+# The methods that a subclass may replace, and that a plan does not call.
+HOOKS = (
+    "imdecode",
+    "check_valid_image",
+    "augmentation_transform",
+    "postprocess_data",
+    "next_sample",
+)
+
+log = logging.getLogger("gpuio")
 
 # What MXNet takes for the dtype of a list's labels.
 LABEL_DTYPES = ("int32", "int64", "float32", "float64")
@@ -41,9 +56,14 @@ LABEL_DTYPES = ("int32", "int64", "float32", "float64")
 class ImageIter(StreamIter[Loaded]):
     """Batches of images from record files, image files or lists, through augmenters.
 
-    Names, defaults and meanings are MXNet's. Each sample is decoded and goes through the augmenters
-    one after another, in threads, on the CPU; batches are made ahead of the caller. For what
-    ImageRecordIter can do, that one takes less time.
+    Names, defaults and meanings are MXNet's. A list of gpuio's own augmenters, such as
+    `CreateAugmenter` gives, becomes a plan that runs as ImageRecordIter's does: on a GPU by NVIDIA
+    DALI, on the CPU in threads. Each picture is then resampled once, and changes of colour are one
+    matrix. With an augmenter of your own, or one of the methods below replaced, or a list that
+    resamples in two interpolations or moves pixels behind changing colours, each sample goes
+    through the augmenters one by one, in threads, on the CPU, and batches are copied to `ctx`. That
+    costs up to twice the time on a CPU, and on a GPU the CPU is what limits; a line of the log at
+    level INFO says why. Batches are made ahead of the caller.
 
     The random choices of a sample follow from the seed, the epoch and the record alone, as long as
     augmenters draw as gpuio's do. One of your own that draws from `random` or NumPy itself is
@@ -81,6 +101,7 @@ class ImageIter(StreamIter[Loaded]):
     prefetch_buffer : batches that are made ahead
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
+    executor : as in ImageRecordIter: "host", "dali", or None: the one for the device
     kwargs : of `CreateAugmenter`: resize, rand_crop, rand_resize, rand_mirror, mean, std,
         brightness, contrast, saturation, hue, pca_noise, rand_gray, inter_method
 
@@ -88,7 +109,7 @@ class ImageIter(StreamIter[Loaded]):
     ----------
     provide_data : one DataDesc: (batch_size, 3, height, width)
     provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
-    auglist : the augmenters
+    auglist : the augmenters, a tuple; others may be set
     bad_records : the samples that `on_error` left out or replaced so far
 
     Raises
@@ -132,6 +153,7 @@ class ImageIter(StreamIter[Loaded]):
         preprocess_threads: int = 4,
         prefetch_buffer: int = 4,
         on_error: str = "raise",
+        executor: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(whole_number("batch_size", batch_size, 1))
@@ -144,18 +166,24 @@ class ImageIter(StreamIter[Loaded]):
         self._seed = whole_number("seed", seed)
         self._ctx = as_context(ctx)
         require(self._ctx)
+        self._executor = executor
+        executor_of(executor, self._ctx)
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
-        self.auglist: list[Any] = self._augmenters(kwargs) if aug_list is None else list(aug_list)
+        self._auglist = tuple(self._augmenters(kwargs) if aug_list is None else aug_list)
         self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
         part = resolve_parts(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
         self._source = _open(path_imgrec, path_imgidx, path_imglist, imglist, self.path_root)
         try:
-            selection = _share(len(self._source), part)
+            self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
+            self._threads = whole_number("preprocess_threads", preprocess_threads, 1)
+            self._policy = on_error
+            self._part = part
+            self._selection = _share(len(self._source), part)
             rank, world = (part.index, part.count) if part.mode == "global" else (0, 1)
             order = Order(
-                len(selection),
+                len(self._selection),
                 self.batch_size,
                 switch("shuffle", shuffle),
                 self._seed,
@@ -163,26 +191,86 @@ class ImageIter(StreamIter[Loaded]):
                 rank,
                 world,
             )
+            self._asked = 0  # samples that next_sample has given in this epoch
+            self._bad: dict[str, BadRecord] = {}
+            self._names = data_name, label_name
+            described = self._described()
+            self._loader = Loader(order, self._runner(), self._ahead)
         except BaseException:
             self._source.close()
             raise
-        ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
-        runner = HostExecutor(
-            _Prepare(self, selection),
-            Pictures(self),
-            self._source,
-            policy=on_error,
-            threads=whole_number("preprocess_threads", preprocess_threads, 1),
-        )
-        self._part = part
-        self._loader = Loader(order, runner, ahead)
-        self._selection = selection
-        self._asked = 0  # samples that next_sample has given in this epoch
-        self._bad: dict[str, BadRecord] = {}
-        self._names = data_name, label_name
         # A subclass that replaces next_sample decides which samples come, one after another.
         own = type(self).next_sample is not ImageIter.next_sample
-        self._draw_from(Sampled(self, on_error) if own else self._loader, *self._described())
+        self._draw_from(Sampled(self, on_error) if own else self._loader, *described)
+
+    def _runner(self) -> Executor[Loaded]:
+        """What makes the batches: of a plan where there can be one, else one augmenter after
+        another.
+        """
+        reason = _own_hook(type(self)) or obstacle(self._auglist)
+        if reason is None:
+            planner = self._translation()
+            output = Output(
+                channels=3,
+                height=self.data_shape[1],
+                width=self.data_shape[2],
+                dtype=np.dtype(np.float32),
+                layout="NCHW",
+                mean=planner.mean,
+                std=planner.std,
+            )
+            preparer = Preparer(
+                self._source, self._selection, Reader(self), planner, Room(self), upright=False
+            )
+            return plan_executor(
+                executor_of(self._executor, self._ctx),
+                preparer,
+                output,
+                self._ctx,
+                batch_size=self.batch_size,
+                antialias=False,
+                policy=self._policy,
+                threads=self._threads,
+            )
+        if self._executor == "dali":
+            raise ArgumentError(f"executor='dali' runs gpuio's own augmenters only, but {reason}")
+        log.info("augmenters run one by one on the CPU, because %s", reason)
+        return HostExecutor(
+            _Prepare(self, self._selection),
+            Pictures(self),
+            self._source,
+            policy=self._policy,
+            threads=self._threads,
+        )
+
+    def _translation(self) -> Translation:
+        height, width = self.data_shape[1:]
+        return Translation(self._auglist, (width, height), self._seed)
+
+    def _restart(self) -> None:
+        """Go on at the same place with the augmenters and shapes that are now set."""
+        runner = self._runner()
+        state = self._loader.state()
+        self._loader.close()
+        following = Loader(self._loader.order, runner, self._ahead)
+        following.restore(state)
+        if self._stream is self._loader:
+            self._stream = following
+        self._loader = following
+
+    @property
+    def auglist(self) -> tuple[Any, ...]:
+        """The augmenters. Others may be set; they count from the next batch on."""
+        return self._auglist
+
+    @auglist.setter
+    def auglist(self, augmenters: Sequence[Any]) -> None:
+        before, self._auglist = self._auglist, tuple(augmenters)
+        try:
+            self._restart()
+        except BaseException:
+            self._auglist = before
+            raise
 
     def _augmenters(self, options: dict[str, Any]) -> list[Any]:
         """Those that the further arguments ask for."""
@@ -244,9 +332,25 @@ class ImageIter(StreamIter[Loaded]):
         epoch, place = np.array([self.epoch]), np.array([self._asked])
         number = int(select(self._selection, order.records(epoch, place))[0])
         self._asked += 1
+        return self._source.label(number), self.content(number)
+
+    def content(self, number: int) -> Any:
+        """The content of the image file of a source's sample: bytes, or uint8 (bytes,)."""
         if isinstance(self._source, FileSource):
-            return self._source.label(number), self.read_image(self._source.name(number))
-        return self._source.label(number), self._source.encoded(number)
+            return self.read_image(self._source.name(number))
+        return self._source.encoded(number)
+
+    def read(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Label and content, uint8 (bytes,), of a source's sample; called by several threads.
+
+        Raises
+        ------
+        RecordError : it cannot be used.
+        """
+        encoded = self.content(number)
+        if not isinstance(encoded, np.ndarray):
+            encoded = np.frombuffer(encoded, np.uint8)
+        return self.numbers(self._source.label(number)), encoded
 
     def reset(self) -> None:
         """Begin the next epoch, as every iterator does."""
@@ -318,10 +422,7 @@ class ImageIter(StreamIter[Loaded]):
         Error : it cannot be used.
         """
         number = int(work.ordinal[row])
-        if isinstance(self._source, FileSource):
-            encoded: Any = self.read_image(self._source.name(number))
-        else:
-            encoded = self._source.encoded(number)
+        encoded = self.content(number)
         drawn = int(work.take.epoch[row]), number
         self.render(self._source.label(number), encoded, drawn, batch[row], work.label[row])
 
@@ -345,16 +446,26 @@ class ImageIter(StreamIter[Loaded]):
         ------
         Error : it cannot be used.
         """
-        numbers = np.atleast_1d(np.asarray(label, np.float32))
-        if len(numbers) not in (1, self.label_width):
-            raise RecordError(
-                f"the label holds {len(numbers)} numbers, label_width asks for {self.label_width}"
-            )
+        numbers = self.numbers(label)
         picture = self._decoded(encoded)
         with draws.seeded(self._seed, *drawn):
             picture = self.augmentation_transform(picture)
         self._place(picture, picture_row)
         label_row[...] = numbers
+
+    def numbers(self, label: Any) -> NDArray[np.float32]:
+        """What a sample's label is made of: float32 (1,) or (label_width,).
+
+        Raises
+        ------
+        RecordError : it has another width.
+        """
+        found = np.atleast_1d(np.asarray(label, np.float32))
+        if len(found) not in (1, self.label_width):
+            raise RecordError(
+                f"the label holds {len(found)} numbers, label_width asks for {self.label_width}"
+            )
+        return found
 
     def _decoded(self, encoded: Any) -> Array:
         """A sample's picture, if it is one."""
@@ -404,43 +515,70 @@ class ImageIter(StreamIter[Loaded]):
         return (self.batch_size, self.label_width)
 
 
-class _Prepare:
-    """Finds the samples of a slice of the stream, with room for their labels."""
-
-    def __init__(self, owner: ImageIter, selection: range) -> None:
-        self._owner = weakref.ref(owner)
-        self._selection = selection
-
-    def __call__(self, take: Take) -> Work:
-        owner = self._owner()
-        if owner is None:
-            raise Error("the iterator is gone")
-        ordinal = select(self._selection, take.record)
-        return Work(take=take, ordinal=ordinal, label=owner.empty_labels(len(ordinal)))
-
-
-class Pictures:
-    """Makes samples as their iterator says; does not keep it alive."""
+class Of:
+    """Does something for an iterator, and does not keep it alive."""
 
     def __init__(self, owner: ImageIter) -> None:
         self._owner = weakref.ref(owner)
 
-    def empty(self, rows: int) -> NDArray[np.generic]:
-        """Memory for a batch."""
-        return np.empty((rows, *self._its().data_shape), np.float32)
-
-    def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
-        """Decode, augment, transpose."""
-        self._its().write_sample(work, row, batch)
-
-    def _its(self) -> ImageIter:
+    def its(self) -> ImageIter:
+        """The iterator."""
         owner = self._owner()
         if owner is None:
             raise Error("the iterator is gone")
         return owner
 
+
+class Reader(Of):
+    """Reads samples."""
+
+    def __call__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Label and content."""
+        return self.its().read(number)
+
+
+class Room(Of):
+    """Makes room for labels."""
+
+    def __call__(self, rows: int) -> NDArray[np.float32]:
+        """Those of some samples."""
+        return self.its().empty_labels(rows)
+
+
+class _Prepare(Of):
+    """Finds the samples of a slice of the stream, with room for their labels."""
+
+    def __init__(self, owner: ImageIter, selection: range) -> None:
+        super().__init__(owner)
+        self._selection = selection
+
+    def __call__(self, take: Take) -> Work:
+        ordinal = select(self._selection, take.record)
+        return Work(take=take, ordinal=ordinal, label=self.its().empty_labels(len(ordinal)))
+
+
+class Pictures(Of):
+    """Makes samples, one augmenter after another."""
+
+    def empty(self, rows: int) -> NDArray[np.generic]:
+        """Memory for a batch."""
+        return np.empty((rows, *self.its().data_shape), np.float32)
+
+    def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
+        """Decode, augment, transpose."""
+        self.its().write_sample(work, row, batch)
+
     def close(self) -> None:
         """Nothing is kept."""
+
+
+def _own_hook(kind: type) -> str | None:
+    """Why a subclass's samples cannot become a plan; None: they can."""
+    for name in HOOKS:
+        giver = next(each for each in kind.__mro__ if name in vars(each))
+        if not giver.__module__.startswith("gpuio."):
+            return f"{giver.__name__} has a method {name} of its own"
+    return None
 
 
 def _open(

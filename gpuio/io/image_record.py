@@ -27,9 +27,10 @@ from gpuio.iterators.options import (
 )
 from gpuio.iterators.partition import Part, contiguous, resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.pipeline.assemble import HostAssembler, Output
+from gpuio.pipeline.assemble import Output
+from gpuio.pipeline.executors import executor_of, plan_executor
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
-from gpuio.pipeline.loader import Executor, Loader
+from gpuio.pipeline.loader import Loader
 from gpuio.pipeline.order import Order
 from gpuio.pipeline.plan import Augment, Plan, plan
 from gpuio.pipeline.work import POLICIES, BadRecord, Draft, Loaded, Preparer
@@ -37,9 +38,6 @@ from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
 
 Path = str | os.PathLike[str]
-
-# Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
-GRAPH_DEPTH = 2
 
 log = logging.getLogger("gpuio")
 
@@ -265,8 +263,8 @@ class ImageRecordIter(StreamIter[Loaded]):
                 partial(_plan, augment, seed_aug),
                 partial(_room, label_width),
             )
-            runner = _executor(
-                executor,
+            runner = plan_executor(
+                executor_of(executor, self._ctx),
                 preparer,
                 output,
                 self._ctx,
@@ -274,7 +272,6 @@ class ImageRecordIter(StreamIter[Loaded]):
                 antialias=augment.antialias,
                 policy=on_error,
                 threads=threads,
-                ahead=ahead,
                 hw_decoder_load=hw_decoder_load,
             )
         except BaseException:
@@ -282,7 +279,7 @@ class ImageRecordIter(StreamIter[Loaded]):
             raise
         self._part = part
         self._left_out = identity_of(left_out)
-        self._loader = Loader(order, runner, max(ahead, GRAPH_DEPTH))
+        self._loader = Loader(order, runner, ahead)
         self._label_width = label_width
         self._bad: dict[str, BadRecord] = {}
         self._useful = False  # whether any record of this epoch could be used
@@ -424,44 +421,3 @@ def _order(
     rank, world = (part.index, part.count) if part.mode == "global" else (0, 1)
     order = Order(len(images), batch_size, shuffle, seed, ending, rank, world)
     return order, images
-
-
-def _executor(
-    name: str | None,
-    preparer: Preparer,
-    output: Output,
-    ctx: Context,
-    *,
-    batch_size: int,
-    antialias: bool,
-    policy: str,
-    threads: int,
-    ahead: int,
-    hw_decoder_load: float,
-) -> Executor[Loaded]:
-    on_gpu = ctx.device_type == "gpu"
-    name = name or ("dali" if on_gpu else "host")
-    if name == "dali":
-        from gpuio.pipeline.dali import DaliExecutor
-
-        return DaliExecutor(
-            preparer,
-            output,
-            ctx,
-            batch_size=batch_size,
-            antialias=antialias,
-            policy=policy,
-            threads=threads,
-            depth=GRAPH_DEPTH,
-            hw_decoder_load=hw_decoder_load,
-        )
-    if name != "host":
-        raise ArgumentError(f"executor must be 'host' or 'dali', not {name!r}")
-    if on_gpu:
-        raise ArgumentError(
-            "executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()"
-        )
-    from gpuio.pipeline.host import HostExecutor, PlanRenderer
-
-    renderer = PlanRenderer(HostAssembler(output), antialias)
-    return HostExecutor(preparer, renderer, preparer.records, policy=policy, threads=threads)

@@ -251,7 +251,7 @@ class DaliExecutor:
         self._output = output
         self._antialias = antialias
         self._policy = policy
-        self._depth = depth
+        self.depth = depth
         feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
 
@@ -302,7 +302,7 @@ class DaliExecutor:
         """Keep `depth` batches in the graph, and collect the oldest."""
         in_flight: collections.deque[tuple[_Request, PlannedWork]] = collections.deque()
         while not self._workers.stopped.is_set():
-            if len(in_flight) < self._depth:
+            if len(in_flight) < self.depth:
                 try:
                     request = self._requests.get(block=not (in_flight and self._primed))
                 except queue.Empty:
@@ -324,7 +324,7 @@ class DaliExecutor:
         size = (self._output.width, self._output.height)
         self._feeds.append(feed(work, size, self._types))
         # The first run of a pipeline asks for as many batches as it may have in flight.
-        if self._primed or len(self._feeds) == self._depth:
+        if self._primed or len(self._feeds) == self.depth:
             self._primed = True
             self._pipe.schedule_run()
         return work

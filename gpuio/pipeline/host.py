@@ -209,6 +209,8 @@ class HostExecutor(Generic[W]):
     threads : number of threads
     """
 
+    depth = 1
+
     def __init__(
         self,
         prepare: Callable[[Take], W],

@@ -15,7 +15,14 @@ T = TypeVar("T")
 
 
 class Executor(Protocol[T]):
-    """What makes batches: the host's thread pool, a DALI graph, or a copy to the device."""
+    """What makes batches: the host's thread pool, or a DALI graph.
+
+    Attributes
+    ----------
+    depth : batches that must have been submitted before it gives the first
+    """
+
+    depth: int
 
     def submit(self, take: Take) -> Future[T]:
         """Begin a batch."""
@@ -42,13 +49,14 @@ class Loader(OrderedStream, Generic[T]):
     order : the stream
     executor : runs the batches; closed with the loader, when the loader is forgotten, or when
         Python ends
-    ahead : batches that the executor may have in hand while the caller works on one, at least 1
+    ahead : batches that the executor may have in hand while the caller works on one; no fewer than
+        its depth
     """
 
     def __init__(self, order: Order, executor: Executor[T], ahead: int) -> None:
         super().__init__(order)
         self._executor = executor
-        self._ahead = ahead
+        self._ahead = max(ahead, executor.depth)
         self._in_flight: collections.deque[tuple[Take, Future[T]]] = collections.deque()
         self._asked = 0  # the position of the next batch to submit
         self._home = Home()

@@ -70,7 +70,7 @@ def probe(data: NDArray[np.uint8]) -> ImageInfo:
     """
     view = data.data
     if len(view) == 0:
-        raise DecodeError("the record holds no image: its payload is empty")
+        raise DecodeError("there is no image: its content is empty")
     try:
         if bytes(view[:2]) == b"\xff\xd8":
             info = _probe_jpeg(view)

@@ -219,7 +219,7 @@ def test_bad_samples(policy: str, folder: Path) -> None:
         batches = list(iterator)
         reasons = {bad.key: bad.reason for bad in iterator.bad_records}
         assert reasons.keys() == {10, 20, 40, 60}
-        assert "empty buffer" in reasons[20] and "Decoding failed" in reasons[40]
+        assert "content is empty" in reasons[20] and "not an image" in reasons[40]
         assert "No such file" in reasons[60]
         assert iterator.bad_records[0].file == str(pictures / "1.jpg")
         if policy == "skip":
@@ -243,7 +243,7 @@ def test_a_negative_of_your_own(folder: Path) -> None:
 
     augmenters = [*I.CreateAugmenter((3, 24, 28)), Negative()]
     with over(folder) as plain, over(folder, aug_list=augmenters) as negative:
-        assert negative.auglist == augmenters
+        assert negative.auglist == tuple(augmenters)
         for one, other in zip(plain, negative, strict=True):
             np.testing.assert_array_equal(255 - one.data[0], other.data[0])
 

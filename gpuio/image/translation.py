@@ -1,0 +1,167 @@
+"""Lists of gpuio's own augmenters become plans, which executors run at full speed.
+
+A plan resamples each picture once, and evaluates all changes of colour as one matrix. So a list can
+be translated where all that moves pixels stands before what changes colours, in one interpolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, Error
+from gpuio.image.augment_colour import CastAug, ColorNormalizeAug
+from gpuio.image.augmenter import COLOUR, GEOMETRY, RandomOrderAug, SequentialAug
+from gpuio.image.detection import DetAugmenter, DetBorrowAug, DetRandomSelectAug
+from gpuio.pipeline import draws
+from gpuio.pipeline.plan import METHODS, Plan
+from gpuio.pipeline.sketch import Sketch, check_size, plan_of
+from gpuio.pipeline.work import Draft
+
+
+def obstacle(augmenters: Iterable[Any]) -> str | None:
+    """Why a list cannot become a plan; None: it can."""
+    found = list(_leaves(augmenters))
+    for each in found:
+        if _giver(each, "sketch") is not _giver(each, "__call__"):
+            return f"{type(each).__name__} is not one of gpuio's own"
+        if isinstance(each, CastAug) and np.dtype(each.typ) not in (np.float32, np.float64):
+            return f"CastAug to {np.dtype(each.typ)} rounds"
+    methods = {each.interp for each in found if hasattr(each, "interp")}
+    if len(methods) > 1:
+        return f"there are several interpolations, {sorted(methods)}"
+    for method in methods - set(METHODS):
+        raise ArgumentError(f"Unknown interp method {method}: 0 to 4, 9 or 10")
+    if _stages(augmenters, []) is None:
+        return "what moves pixels does not stand before what changes colours"
+    return None
+
+
+def _leaves(augmenters: Iterable[Any]) -> Iterator[Any]:
+    """The augmenters, and those within them; containers of gpuio's own are not given."""
+    for each in augmenters:
+        if (inner := _within(each)) is None:
+            yield each
+        else:
+            yield from _leaves(inner)
+
+
+def _within(augmenter: Any) -> list[Any] | None:
+    """What a container of gpuio's own holds; None: it is none."""
+    if isinstance(augmenter, SequentialAug):
+        inner = augmenter.ts
+    elif isinstance(augmenter, DetRandomSelectAug):
+        inner = augmenter.aug_list  # type: ignore[assignment]
+    elif isinstance(augmenter, DetBorrowAug):
+        inner = [augmenter.augmenter]
+    else:
+        return None
+    own = _giver(augmenter, "sketch") is _giver(augmenter, "__call__")
+    return list(inner) if own else None
+
+
+def _stages(augmenters: Iterable[Any], before: list[str]) -> list[str] | None:
+    """The stages, in their order; None where geometry can come behind colour."""
+    for each in augmenters:
+        inner = _within(each)
+        if inner is None:
+            stage = GEOMETRY if isinstance(each, DetAugmenter) else each.stage
+            if stage == GEOMETRY and COLOUR in before:
+                return None
+            before += [stage] * (stage is not None)
+        elif isinstance(each, (RandomOrderAug, DetRandomSelectAug)):
+            # In any order: behind one another's stages, too.
+            for _ in range(2):
+                if _stages(inner, before) is None:
+                    return None
+        elif _stages(inner, before) is None:
+            return None
+    return before
+
+
+def _giver(thing: Any, name: str) -> type | None:
+    """The class that a thing has a method from."""
+    return next((kind for kind in type(thing).__mro__ if name in vars(kind)), None)
+
+
+class Translation:
+    """A list of gpuio's own augmenters, as what plans a batch.
+
+    Parameters
+    ----------
+    augmenters : without an `obstacle`
+    size : width and height of the batch's pictures, in pixels
+    seed : of which, with a sample's epoch and number, its draws are made
+
+    Attributes
+    ----------
+    mean, std : what the last augmenter normalises by, a number for each channel, which is left to
+        the assembler
+    """
+
+    def __init__(self, augmenters: Sequence[Any], size: tuple[int, int], seed: int) -> None:
+        self._augmenters = list(augmenters)
+        self._size = size
+        self._seed = seed
+        self.mean: tuple[float, ...] = (0.0,) * 3
+        self.std: tuple[float, ...] = (1.0,) * 3
+        last = self._augmenters[-1] if self._augmenters else None
+        if isinstance(last, DetBorrowAug):
+            last = last.augmenter
+        if type(last) is ColorNormalizeAug:
+            self.mean = self.mean if last.mean is None else _three(last.mean)
+            self.std = self.std if last.std is None else _three(last.std)
+            del self._augmenters[-1]
+
+    def __call__(self, draft: Draft) -> Plan:
+        """The plan of a batch; labels move along."""
+        sketches = []
+        for row, size in enumerate(draft.sizes.tolist()):
+            made = Sketch(*size)
+            if row not in draft.errors:
+                drawn = self._seed, int(draft.epoch[row]), int(draft.record[row])
+                try:
+                    with draws.seeded(*drawn):
+                        draft.labels[row] = self._apply(made, draft.labels[row])
+                    check_size(made, *self._size)
+                except Error as error:
+                    draft.labels[row], draft.errors[row] = None, error
+            sketches.append(made)
+        return plan_of(sketches, *self._size)
+
+    def _apply(self, picture: Sketch, label: Any) -> Any:
+        for each in self._augmenters:
+            each.sketch(picture)
+        return label
+
+
+class DetTranslation(Translation):
+    """A list of gpuio's own detection augmenters, as what plans a batch and moves its boxes.
+
+    Parameters
+    ----------
+    augmenters, size, seed : as `Translation` has them
+    row : makes a row of the batch's labels out of boxes
+    """
+
+    def __init__(
+        self,
+        augmenters: Sequence[Any],
+        size: tuple[int, int],
+        seed: int,
+        row: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    ) -> None:
+        super().__init__(augmenters, size, seed)
+        self._row = row
+
+    def _apply(self, picture: Sketch, label: NDArray[np.float32]) -> NDArray[np.float32]:
+        for each in self._augmenters:
+            label = each.sketch(picture, label)
+        return self._row(label)
+
+
+def _three(numbers: NDArray[Any]) -> tuple[float, ...]:
+    return tuple(np.broadcast_to(numbers.reshape(-1), 3).tolist())
