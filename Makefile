@@ -61,6 +61,7 @@ format: $(VENV)/dev.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record
+	$(BIN)/python -m tests.benchmarks.image_iter
 	$(BIN)/python -m tests.benchmarks.record_files
 	$(BIN)/python -m tests.benchmarks.rows
 	$(BIN)/python -m tests.benchmarks.tools

@@ -204,8 +204,23 @@ def test_ranks_share_each_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(pixels, np.concatenate([first[1], second[1]]))
 
 
+class Identity(I.Augmenter):
+    """With it, samples go through the augmenters one by one."""
+
+    def __call__(self, src: Any) -> Any:
+        return src
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "as a plan": {},
+    "on DALI": {"executor": "dali"},
+    "one by one": {"aug_list": [*I.CreateAugmenter((3, 24, 28)), Identity()]},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("policy", ["skip", "substitute"])
-def test_bad_samples(policy: str, folder: Path) -> None:
+def test_bad_samples(policy: str, way: str, folder: Path) -> None:
     """A broken, an empty and a non-image file, and one that is missing."""
     pictures = folder / "pictures"
     (pictures / "1.jpg").write_bytes(jpeg(1, 60, 50)[:100])
@@ -213,13 +228,13 @@ def test_bad_samples(policy: str, folder: Path) -> None:
     (pictures / "4.jpg").write_text("not an image")
     (pictures / "6.jpg").unlink()
     said = r"1\.jpg, key 10: .*on_error='skip' or 'substitute'"
-    with over(folder, batch_size=4) as iterator, pytest.raises(Error, match=said):
+    with over(folder, **WAYS[way], batch_size=4) as iterator, pytest.raises(Error, match=said):
         iterator.next()
-    with over(folder, batch_size=4, on_error=policy) as iterator:
+    with over(folder, **WAYS[way], batch_size=4, on_error=policy) as iterator:
         batches = list(iterator)
         reasons = {bad.key: bad.reason for bad in iterator.bad_records}
         assert reasons.keys() == {10, 20, 40, 60}
-        assert "content is empty" in reasons[20] and "not an image" in reasons[40]
+        assert "empty" in reasons[20] and "not an image" in reasons[40]
         assert "No such file" in reasons[60]
         assert iterator.bad_records[0].file == str(pictures / "1.jpg")
         if policy == "skip":
@@ -232,7 +247,10 @@ def test_bad_samples(policy: str, folder: Path) -> None:
             ]  # fmt: skip
     for path in pictures.iterdir():
         path.write_bytes(b"")
-    with over(folder, on_error=policy) as iterator, pytest.raises(Error, match="not one image"):
+    with (
+        over(folder, **WAYS[way], on_error=policy) as iterator,
+        pytest.raises(Error, match="not one image"),
+    ):
         iterator.next()
 
 

@@ -1,0 +1,170 @@
+"""ImageIter on the CPU: its augmenters as a plan, one after another, and MXNet's, on the same
+records in the same run.
+
+Run it with ``make bench``; with ``--mxnet PYTHON``, the path of a Python that has MXNet 1.9.1, its
+ImageIter is measured too, in a process of its own. Three tasks, all bilinear, to float32 224 x 224:
+*eval* (shorter side to 256, centre crop, mean and std), *train* (a random 8 to 100 % of the area,
+mirror, mean and std) and *colours* (train, and all jitters of CreateAugmenter). ImageRecordIter,
+which runs plans only, stands beside them where it has the task. See `measure` for how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gpuio.image import ImageIter
+from gpuio.tools.bench.measure import Round, measure
+from gpuio.tools.tasks import SHAPE
+from tests.benchmarks.image_record import gpuio_run, record_files
+
+COMMON: dict[str, Any] = {"mean": True, "std": True, "inter_method": 1}
+TRAIN = {**COMMON, "rand_crop": True, "rand_resize": True, "rand_mirror": True}
+TASKS: dict[str, dict[str, Any]] = {
+    "eval": {**COMMON, "resize": 256},
+    "train": TRAIN,
+    "colours": {
+        **TRAIN, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1,
+        "pca_noise": 0.1,
+    },
+}  # fmt: skip
+
+# Runs a round of MXNet's ImageIter for each line it reads; writes CPU-seconds per image.
+MXNET = """
+import json, resource, sys
+import mxnet as mx
+rec, idx, batch_size, batches, shape, options = json.loads(sys.argv[1])
+iterator = mx.image.ImageIter(batch_size, tuple(shape), path_imgrec=rec, path_imgidx=idx,
+                              shuffle=True, **options)
+def used():
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    return now.ru_utime + now.ru_stime
+for line in sys.stdin:
+    begun = used()
+    for _ in range(batches):
+        try:
+            batch = iterator.next()
+        except StopIteration:
+            iterator.reset()
+            batch = iterator.next()
+        batch.data[0].wait_to_read()
+    mx.nd.waitall()
+    print((used() - begun) / (batches * batch_size), flush=True)
+"""
+
+
+class OneByOne(ImageIter):
+    """ImageIter as it runs augmenters of a user's own."""
+
+    def augmentation_transform(self, data: Any) -> Any:
+        """The same; that there is such a method is enough."""
+        return super().augmentation_transform(data)
+
+
+def image_iter_round(
+    kind: type[ImageIter], files: dict[str, Path], task: str, options: argparse.Namespace
+) -> Round:
+    """ImageIter, endless."""
+    iterator = kind(
+        options.batch_size,
+        SHAPE,
+        **files,
+        shuffle=True,
+        preprocess_threads=options.threads,
+        **TASKS[task],
+    )
+
+    def run() -> int:
+        count = 0
+        while count < options.batches * options.batch_size:
+            try:
+                count += len(iterator.next().data[0])
+            except StopIteration:
+                iterator.reset()
+        return count
+
+    return run
+
+
+class MXNet:
+    """MXNet's ImageIter in a process of its own."""
+
+    def __init__(self, files: dict[str, Path], task: str, options: argparse.Namespace) -> None:
+        paths = [str(files["path_imgrec"]), str(files["path_imgidx"])]
+        asked = [*paths, options.batch_size, options.batches, SHAPE, TASKS[task]]
+        self._images = options.batch_size * options.batches
+        self._process = subprocess.Popen(
+            [options.mxnet, "-c", MXNET, json.dumps(asked)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.cpu: list[float] = []
+
+    def __call__(self) -> int:
+        """A round."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        self.cpu.append(float(self._process.stdout.readline()))
+        return self._images
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measure, print a table, and give the figures back."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--batches", type=int, default=6, help="batches in a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--mxnet", help="a Python that has MXNet 1.9.1")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args(arguments)
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        rec, idx, figures["data"] = record_files(Path(folder))
+        files = {"path_imgrec": rec, "path_imgidx": idx}
+        print(f"{figures['data']}; batches of {options.batch_size}, {options.threads} threads")
+        for task in TASKS:
+            contestants: dict[str, Round] = {
+                "as a plan": image_iter_round(ImageIter, files, task, options),
+                "one by one": image_iter_round(OneByOne, files, task, options),
+            }
+            if task != "colours":
+                run = gpuio_run(rec, idx, task, options.batch_size, options.threads)
+                contestants["ImageRecordIter"] = partial(run, options.batches)
+            mxnet = MXNet(files, task, options) if options.mxnet else None
+            if mxnet:
+                contestants["MXNet"] = mxnet
+            found = {
+                name: asdict(row) for name, row in measure(contestants, options.rounds).items()
+            }
+            if mxnet:
+                rounds = mxnet.cpu[1:]
+                found["MXNet"]["cpu"] = statistics.median(rounds)
+                found["MXNet"]["least"], found["MXNet"]["most"] = min(rounds), max(rounds)
+                mxnet.close()
+            figures[task] = found
+            print(f"\n{task:24}CPU-ms per image")
+            for name, row in found.items():
+                spread = f"[{row['least'] * 1e3:.2f}-{row['most'] * 1e3:.2f}]"
+                times = row["cpu"] / found["as a plan"]["cpu"]
+                print(f"  {name:22}{row['cpu'] * 1e3:.2f} {spread:18}{times:6.2f} times the plan's")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+if __name__ == "__main__":
+    main()
