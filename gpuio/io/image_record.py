@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from gpuio import nd
-from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, Error
-from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.context import Context
+from gpuio.io.record_images import Path, RecordImages, Running
 from gpuio.iterators.options import (
     crop_ranges,
-    ending_of,
     image_shape,
     number,
     refuse_unknown,
     switch,
     whole_number,
 )
-from gpuio.iterators.partition import Part, contiguous, resolve_parts
-from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline.assemble import Output
-from gpuio.pipeline.executors import executor_of, plan_executor
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
-from gpuio.pipeline.loader import Loader
-from gpuio.pipeline.order import Order
 from gpuio.pipeline.plan import Augment, Plan, plan
-from gpuio.pipeline.work import POLICIES, BadRecord, Draft, Loaded, Preparer
-from gpuio.recordio import RecordSet
-from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
-
-Path = str | os.PathLike[str]
-
-log = logging.getLogger("gpuio")
+from gpuio.pipeline.work import Draft
 
 
-class ImageRecordIter(StreamIter[Loaded]):
+class ImageRecordIter(RecordImages):
     """Batches of decoded, cropped and normalised images from record files, on the CPU or on a GPU.
 
     Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and
@@ -189,19 +173,8 @@ class ImageRecordIter(StreamIter[Loaded]):
     ) -> None:
         known = inspect.signature(ImageRecordIter.__init__).parameters
         refuse_unknown(others, known, type(self).__name__)
-        super().__init__(whole_number("batch_size", batch_size, 1))
         channels, height, width = image_shape(data_shape)
         label_width = whole_number("label_width", label_width, 1)
-        threads = whole_number("preprocess_threads", preprocess_threads, 1)
-        ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
-        seed = whole_number("seed", seed)
-        seed_aug = seed if seed_aug is None else whole_number("seed_aug", seed_aug)
-        if on_error not in POLICIES:
-            raise ArgumentError(f"on_error must be one of {', '.join(POLICIES)}, not {on_error!r}")
-        if not 0 <= number("hw_decoder_load", hw_decoder_load) <= 1:
-            raise ArgumentError(f"hw_decoder_load is a share, 0 to 1, not {hw_decoder_load}")
-        self._ctx = as_context(ctx)
-        require(self._ctx)
         augment = Augment(
             height=height,
             width=width,
@@ -240,134 +213,40 @@ class ImageRecordIter(StreamIter[Loaded]):
             ),
             scale=number("scale", scale),
         )
-        part = resolve_parts(num_parts, part_index, partition)
-        left_out = [] if quarantine is None else read_quarantine(quarantine)
-        self._records = RecordSet(path_imgrec, path_imgidx or None)
+        seed_aug = seed if seed_aug is None else whole_number("seed_aug", seed_aug)
+        running = Running(
+            path_imgrec=path_imgrec,
+            batch_size=batch_size,
+            path_imgidx=path_imgidx,
+            shuffle=shuffle,
+            seed=seed,
+            round_batch=round_batch,
+            num_parts=num_parts,
+            part_index=part_index,
+            preprocess_threads=preprocess_threads,
+            prefetch_buffer=prefetch_buffer,
+            ctx=ctx,
+            on_error=on_error,
+            quarantine=quarantine,
+            last_batch_handle=last_batch_handle,
+            partition=partition,
+            executor=executor,
+            hw_decoder_load=hw_decoder_load,
+            data_name=data_name,
+            label_name=label_name,
+            verbose=verbose,
+        )
+        super().__init__(running)
         try:
-            order, selection = _order(
-                self._records,
-                part,
-                batch_size,
-                switch("shuffle", shuffle),
-                seed,
-                ending_of(switch("round_batch", round_batch), last_batch_handle),
-                left_out,
-            )
             labels: LabelSource = (
                 ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
             )
-            preparer = Preparer(
-                self._records,
-                selection,
-                partial(_read, self._records, labels),
-                partial(_plan, augment, seed_aug),
-                partial(_room, label_width),
-            )
-            runner = plan_executor(
-                executor_of(executor, self._ctx),
-                preparer,
-                output,
-                self._ctx,
-                batch_size=batch_size,
-                antialias=augment.antialias,
-                policy=on_error,
-                threads=threads,
-                hw_decoder_load=hw_decoder_load,
-            )
+            label_shape = () if label_width == 1 else (label_width,)
+            planner = partial(_plan, augment, seed_aug)
+            self._load(output, labels, planner, label_shape, augment.antialias)
         except BaseException:
-            self._records.close()
+            self.close_records()
             raise
-        self._part = part
-        self._left_out = identity_of(left_out)
-        self._loader = Loader(order, runner, ahead)
-        self._label_width = label_width
-        self._bad: dict[str, BadRecord] = {}
-        self._useful = False  # whether any record of this epoch could be used
-        self._draw_from(
-            self._loader,
-            [DataDesc(data_name, output.shape(batch_size), output.dtype.type, layout)],
-            [DataDesc(label_name, self._labels_shape(), np.float32)],
-        )
-        if verbose:
-            log.info(
-                "%s: %d records, %d in this part, on %s",
-                ", ".join(self._records.paths),
-                len(self._records),
-                order.size,
-                self._ctx,
-            )
-
-    @property
-    def num_data(self) -> int:
-        """Images in an epoch of this part, good and bad."""
-        return self._loader.order.size
-
-    @property
-    def bad_records(self) -> list[BadRecord]:
-        """The records that `on_error` left out or replaced so far, in the order in which they
-        came.
-        """
-        return list(self._bad.values())
-
-    def write_quarantine(self, path: Path) -> int:
-        """Write the list of `bad_records`, for the `quarantine` of later runs; gives their number.
-
-        Raises
-        ------
-        RecordError : the file cannot be written.
-        """
-        entries = [
-            Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason)
-            for bad in self.bad_records
-        ]
-        write_quarantine(path, entries)
-        return len(entries)
-
-    def __len__(self) -> int:
-        """Batches in the current epoch. With round_batch it can differ by one from epoch to
-        epoch.
-        """
-        return self._loader.order.batches(self._loader.start)
-
-    def close(self) -> None:
-        """Stop what runs behind the caller and close the files. May be called twice."""
-        super().close()
-        self._records.close()
-
-    def _batch_of(self, drawn: Loaded) -> DataBatch | None:
-        for bad in drawn.bad:
-            self._bad.setdefault(bad.place, bad)
-        if drawn.data is not None:
-            self._useful = True
-            label = nd.array(drawn.label.reshape(self._labels_shape()), ctx=self._ctx)
-            return DataBatch([nd.wrap(drawn.data)], [label], drawn.pad, drawn.key)
-        if self._loader.ended and not self._useful:
-            first = drawn.bad[0]
-            raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")
-        return None
-
-    def reset(self) -> None:
-        """Begin the next epoch, as every iterator does."""
-        super().reset()
-        self._useful = False
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was, as every iterator does."""
-        super().load_state_dict(state)
-        self._useful = self._loader.position > self._loader.start
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "data": self._records.fingerprint,
-            **self._loader.order.identity(),
-            "part": self._part.identity,
-            "quarantine": self._left_out,
-        }
-
-    def _labels_shape(self) -> tuple[int, ...]:
-        if self._label_width == 1:
-            return (self.batch_size,)
-        return (self.batch_size, self._label_width)
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):
@@ -384,40 +263,5 @@ class ImageRecordInt8Iter(ImageRecordIter):
         super().__init__(**{**arguments, "dtype": "int8"})
 
 
-def _read(
-    records: RecordSet, labels: LabelSource, ordinal: int
-) -> tuple[float | NDArray[np.float32], NDArray[np.uint8]]:
-    header, data = records.record(ordinal)
-    return labels(header), data
-
-
 def _plan(augment: Augment, seed: int, draft: Draft) -> Plan:
     return plan(augment, draft.sizes, seed, draft.epoch, draft.record)
-
-
-def _room(label_width: int, rows: int) -> NDArray[np.float32]:
-    return np.zeros((rows, label_width), np.float32)
-
-
-def _order(
-    records: RecordSet,
-    part: Part,
-    batch_size: int,
-    shuffle: bool,
-    seed: int,
-    ending: str,
-    left_out: list[Entry],
-) -> tuple[Order, Sequence[int] | NDArray[np.int64]]:
-    """The order of this part's samples, and the records that it numbers."""
-    images = records.without(records.image_ordinals(), left_out)
-    if part.mode == "contiguous":
-        images = contiguous(images, records, part)
-    if not len(records):
-        raise ArgumentError(f"{', '.join(records.paths)}: there are no records")
-    if not len(images):
-        raise ArgumentError(
-            f"part {part.index} of {part.count} has no records; there are {len(records)} in all"
-        )
-    rank, world = (part.index, part.count) if part.mode == "global" else (0, 1)
-    order = Order(len(images), batch_size, shuffle, seed, ending, rank, world)
-    return order, images
