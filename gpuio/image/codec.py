@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import Context, as_context, current_context
+from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, DecodeError, RecordFileNotFoundError
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
@@ -29,13 +29,18 @@ def imdecode(
     EXIF's orientation is ignored, as in MXNet; ImageRecordIter follows it. A truncated JPEG gives
     what could be decoded.
 
+    For a GPU, whole gray and YCbCr JPEGs of 8 bits and the usual samplings (4:4:4, 4:2:2, 4:2:0,
+    4:4:0) are decoded there by nvImageCodec, with pixels that may differ from the CPU's by a few
+    levels. All else (other formats, CMYK and truncated JPEGs, what nvImageCodec refuses) is decoded
+    on the CPU and copied.
+
     Parameters
     ----------
     buf : the image file's content: bytes, bytearray, memoryview, or a uint8 array
     flag : 1: colour, 0: gray
     to_rgb : RGB; False: BGR
-    out : an array of the picture's shape to write to
-    ctx : where the picture goes; None: the current context. It is decoded on the CPU
+    out : an array of the picture's shape to write to, on its own device, which then stands for ctx
+    ctx : where the picture goes; None: the current context
 
     Returns
     -------
@@ -46,31 +51,52 @@ def imdecode(
     ArgumentError : flag is neither; or out has another shape or dtype.
     ValueError : buf is not made of bytes.
     DecodeError : it is empty, or not an image.
-    ContextError : the device is not there.
+    ContextError : the device is not there; or it is a GPU, and nvImageCodec is missing.
     """
-    from gpuio.pipeline.decode import decode
-    from gpuio.pipeline.probe import TRANSPOSED, probe
-
     if flag not in (0, 1):
         raise ArgumentError(f"flag must be 1 (colour) or 0 (gray), not {flag!r}")
     data = _encoded(buf)
+    if out is None:
+        return _decode(data, 3 if flag else 1, not to_rgb, as_context(ctx))
+    picture = _decode(data, 3 if flag else 1, not to_rgb, out.context)
+    if out.shape != picture.shape or out.dtype != np.uint8:
+        raise ArgumentError(
+            f"out must be uint8 {picture.shape}, as the picture, not {out.dtype} {out.shape}"
+        )
+    _write(out, picture)
+    return out
+
+
+def _decode(data: Any, channels: int, bgr: bool, ctx: Context) -> NDArray:
+    """A picture on a device, uint8 (height, width, channels); see `imdecode`."""
+    from gpuio.pipeline import nvimagecodec
+    from gpuio.pipeline.decode import decode
+    from gpuio.pipeline.probe import probe
+
     try:
-        info = probe(data)
-        if info.orientation in TRANSPOSED:
-            info = info._replace(width=info.height, height=info.width)
-        picture = decode(data, info._replace(orientation=1), 3 if flag else 1)
+        info = probe(data).as_stored()
+        if ctx.device_type == "gpu":
+            require(ctx)
+            pixels = nvimagecodec.decode(data, channels, ctx, bgr=bgr)
+            if pixels is not None:
+                return nd.wrap(pixels)
+        picture = decode(data, info, channels)
     except DecodeError as error:
         raise DecodeError(f"Decoding failed. Invalid image file: {error}") from error
     # A copy: JPEG's pixels are in a buffer that the next decoding writes to.
-    picture = picture.copy() if to_rgb or not flag else np.ascontiguousarray(picture[:, :, ::-1])
-    if out is not None:
-        if out.shape != picture.shape or out.dtype != np.uint8:
-            raise ArgumentError(
-                f"out must be uint8 {picture.shape}, as the picture, not {out.dtype} {out.shape}"
-            )
-        out[...] = nd.wrap(picture).as_in_context(out.context)
-        return out
-    return nd.wrap(picture).as_in_context(current_context() if ctx is None else as_context(ctx))
+    picture = np.array(picture[:, :, ::-1] if bgr else picture, order="C")
+    return nd.wrap(picture).as_in_context(ctx)
+
+
+def _write(out: NDArray, picture: NDArray) -> None:
+    """Copy to an array of the same shape on the same device, on that device's current stream."""
+    if out.context.device_type == "cpu":
+        out[...] = picture
+        return
+    import cupy
+
+    with cupy.cuda.Device(out.context.device_id):
+        out[...] = picture
 
 
 def imread(

@@ -238,8 +238,8 @@ def test_mistakes_are_named(name: str) -> None:
 
 
 def test_pictures_stay_on_their_device(ctx: mx.Context) -> None:
-    picture = I.imdecode(jpeg(0, 64, 48), ctx=ctx)
     host = I.imdecode(jpeg(0, 64, 48), ctx=mx.cpu())
+    picture = host.as_in_context(ctx)
     random.seed(3)
     for make in (
         lambda each: each,
