@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpuio import nd
+from gpuio.image.arrays import whole_side
 from gpuio.image.augmenter import GEOMETRY, Augmenter
 from gpuio.image.geometry import (
     Rectangle,
@@ -18,7 +19,6 @@ from gpuio.image.geometry import (
     random_share,
     random_size_crop,
     resize_short,
-    shorter_side,
 )
 from gpuio.nd import NDArray
 from gpuio.pipeline import draws
@@ -48,7 +48,7 @@ class ResizeAug(Augmenter):
 
     def sketch(self, picture: Sketch) -> None:
         """The same to a sketch."""
-        picture.resize(*shorter_side((picture.width, picture.height), self.size), self.interp)
+        picture.shorter_side(whole_side("size", self.size), self.interp)
 
 
 class ForceResizeAug(Augmenter):

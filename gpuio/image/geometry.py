@@ -15,7 +15,7 @@ from gpuio.image.resample import resize
 from gpuio.nd import NDArray
 from gpuio.pipeline import draws
 from gpuio.pipeline.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS
-from gpuio.pipeline.sketch import interpolation
+from gpuio.pipeline.sketch import interpolation, shorter_side
 
 Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height
@@ -106,21 +106,8 @@ def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:
     ArgumentError : as `imresize`.
     """
     picture = picture_of(src)
-    return imresize(picture, *shorter_side(picture.shape[1::-1], size), interp)
-
-
-def shorter_side(source: Size, size: int) -> tuple[int, int]:
-    """The size of a picture whose shorter side is scaled to `size` pixels.
-
-    Raises
-    ------
-    ArgumentError : size is no whole number of at least 1.
-    """
-    width, height = source
-    size = whole_side("size", size)
-    if height > width:
-        return size, size * height // width
-    return size * width // height, size
+    height, width = picture.shape[:2]
+    return imresize(picture, *shorter_side(width, height, whole_side("size", size)), interp)
 
 
 def fixed_crop(

@@ -2,6 +2,7 @@
 
 from gpuio.io.combined import PrefetchingIter, ResizeIter
 from gpuio.io.csv import CSVIter
+from gpuio.io.image_det_record import ImageDetRecordIter
 from gpuio.io.image_record import ImageRecordInt8Iter, ImageRecordIter, ImageRecordUInt8Iter
 from gpuio.io.indexed import IndexedIter
 from gpuio.io.libsvm import LibSVMIter
@@ -15,6 +16,7 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
     "ImageRecordUInt8Iter",

@@ -45,7 +45,12 @@ NOT_YET: dict[str, Any] = {
 HANDLES = ("pad", "discard", "roll_over")
 
 
-def refuse_unknown(others: dict[str, Any], known: Iterable[str], kind: str) -> None:
+def refuse_unknown(
+    others: dict[str, Any],
+    known: Iterable[str],
+    kind: str,
+    not_yet: dict[str, Any] = NOT_YET,
+) -> None:
     """Refuse arguments that an iterator does not have.
 
     Parameters
@@ -53,6 +58,7 @@ def refuse_unknown(others: dict[str, Any], known: Iterable[str], kind: str) -> N
     others : the arguments left over, by name
     known : the names of those it has
     kind : the iterator's name
+    not_yet : MXNet's options that it does not offer yet, with MXNet's defaults
 
     Raises
     ------
@@ -60,14 +66,14 @@ def refuse_unknown(others: dict[str, Any], known: Iterable[str], kind: str) -> N
     UnsupportedError : one is MXNet's, is not offered yet, and would change something.
     """
     for name, value in others.items():
-        if name not in NOT_YET:
-            close = difflib.get_close_matches(name, [*known, *NOT_YET], 1)
+        if name not in not_yet:
+            close = difflib.get_close_matches(name, [*known, *not_yet], 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise TypeError(f"{kind} has no argument {name!r}{hint}")
-        if value != NOT_YET[name]:
+        if value != not_yet[name]:
             raise UnsupportedError(
                 f"{kind} does not offer MXNet's {name} yet; leave it out (or at its default, "
-                f"{NOT_YET[name]!r})"
+                f"{not_yet[name]!r})"
             )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpuio.context import Context
 from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
 from gpuio.pipeline.plan import Plan
-from gpuio.pipeline.retouch import batch_matrices, paint
+from gpuio.pipeline.retouch import batch_matrices, jitter, paint
 
 
 class HostHalf:
@@ -38,7 +38,7 @@ class HostHalf:
         """The batch, on the host."""
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
-        pixels = paint(np, pixels, plan)
+        pixels = paint(np, jitter(np, pixels, plan), plan)
         colours = batch_matrices(plan, pixels)
         for row, source in enumerate(rows.tolist()):
             colour = None if colours is None else colours[source]
@@ -119,7 +119,7 @@ class CudaHalf:
         chosen = None if rows is None else rows.astype(np.int32)
         with self._device():
             with self.stream:
-                pixels = paint(self._cupy, pixels, plan)
+                pixels = paint(self._cupy, jitter(self._cupy, pixels, plan), plan)
                 colours = batch_matrices(plan, pixels)
             batch = self._assembler(pixels, plan.mirror, colours, chosen, self.stream)
             self.stream.synchronize()

@@ -22,7 +22,7 @@ from gpuio.pipeline.assemble import HostAssembler
 from gpuio.pipeline.decode import decode
 from gpuio.pipeline.order import Take
 from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
-from gpuio.pipeline.retouch import matrix
+from gpuio.pipeline.retouch import jitter_one, matrix
 from gpuio.pipeline.work import Loaded, PlannedWork, Records, Work, finish, settle
 from gpuio.pipeline.workers import Workers
 
@@ -62,7 +62,7 @@ def sample(
     picture, plan = decode(data, info, channels), work.plan
     window = tuple(plan.window[row].tolist())
     if plan.shown is None or plan.fill is None:
-        return resample(picture, window, plan, row, size, antialias)
+        return jitter_one(plan, row, resample(picture, window, plan, row, size, antialias))
     x0, y0, x1, y1 = plan.shown[row].tolist()
     canvas = np.empty((size[1], size[0], channels), np.uint8)
     canvas[:] = plan.fill[row]
@@ -71,7 +71,8 @@ def sample(
         across, down = w / size[0], h / size[1]
         part = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
         part_size = x1 - x0, y1 - y0
-        canvas[y0:y1, x0:x1] = resample(picture, part, plan, row, part_size, antialias)
+        pixels = resample(picture, part, plan, row, part_size, antialias)
+        canvas[y0:y1, x0:x1] = jitter_one(plan, row, pixels)
     return canvas
 
 
@@ -114,7 +115,8 @@ def resample(
             region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
         return warped.reshape(height, width, -1)  # type: ignore[return-value]
-    left, top = round(x), round(y)
+    high, wide = region.shape[:2]
+    left, top = min(max(round(x), 0), wide - 1), min(max(round(y), 0), high - 1)
     right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
     return _resize(region[top:bottom, left:right], size, method)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
+from gpuio.pipeline.boxes import Boxes, split_label
 from gpuio.recordio import IRHeader
 
 # Given a record's header: its label, a number where label_width is 1, float32 (label_width,) else.
@@ -40,6 +41,49 @@ class HeaderLabels:
         return label
 
 
+class DetLabels:
+    """Detection labels: header and boxes, of a record, or of the list's line with its id.
+
+    Parameters
+    ----------
+    width : numbers that every label has; -1: any
+    path : the list file, whose lines are ``id label … path``; None: labels are the records'
+
+    Attributes
+    ----------
+    most : the most numbers that a line of the list has; 0 without one
+
+    Raises
+    ------
+    ArgumentError : the list does not exist, or a line of it is not of that form.
+    """
+
+    def __init__(self, width: int, path: str | os.PathLike[str] | None = None) -> None:
+        self._width = width
+        self._path = "" if path is None else os.fspath(path)
+        self._listed: dict[int, NDArray[np.float32]] = {}
+        for number, fields in _lines(self._path) if self._path else ():
+            try:
+                label = np.array([float(field) for field in fields[1:-1]], np.float32)
+                self._listed[int(fields[0])] = label
+            except (ValueError, IndexError) as error:
+                raise ArgumentError(f"{self._path}, line {number}: {error}") from error
+        self.most = max(map(len, self._listed.values()), default=0)
+
+    def __call__(self, header: IRHeader) -> tuple[NDArray[np.float32], Boxes]:
+        """Header and boxes."""
+        raw = np.atleast_1d(np.asarray(header.label, np.float32))
+        if self._path:
+            if header.id not in self._listed:
+                raise RecordError(f"{self._path} has no line for the record's id {header.id}")
+            raw = self._listed[header.id]
+        if self._width > 0 and len(raw) != self._width:
+            raise RecordError(
+                f"the label holds {len(raw)} numbers, label_width asks for {self._width}"
+            )
+        return split_label(raw)
+
+
 class ListLabels:
     """Labels from an im2rec list, in the place of the records' own; found by a record's id.
 
@@ -58,27 +102,18 @@ class ListLabels:
     def __init__(self, path: str | os.PathLike[str], width: int) -> None:
         self._path = os.fspath(path)
         ids, labels = [], []
-        try:
-            with open(self._path, encoding="utf-8") as lines:
-                for number, line in enumerate(lines, 1):
-                    fields = line.split(maxsplit=width + 1)
-                    if not fields:
-                        continue
-                    try:
-                        ids.append(int(fields[0]))
-                        labels.append([float(field) for field in fields[1 : width + 1]])
-                    except ValueError as error:
-                        raise ArgumentError(f"{self._path}, line {number}: {error}") from error
-                    if len(fields) < width + 2:
-                        raise ArgumentError(
-                            f"{self._path}, line {number}: expected an id, {width} label(s) and "
-                            f"a path, found {len(fields)} fields; label_width must be the number "
-                            "of labels in a line"
-                        )
-        except OSError as error:
-            raise ArgumentError(
-                f"path_imglist {self._path} cannot be read: {error.strerror}"
-            ) from error
+        for number, fields in _lines(self._path, width + 1):
+            try:
+                ids.append(int(fields[0]))
+                labels.append([float(field) for field in fields[1 : width + 1]])
+            except ValueError as error:
+                raise ArgumentError(f"{self._path}, line {number}: {error}") from error
+            if len(fields) < width + 2:
+                raise ArgumentError(
+                    f"{self._path}, line {number}: expected an id, {width} label(s) and a path, "
+                    f"found {len(fields)} fields; label_width must be the number of labels in a "
+                    "line"
+                )
         order = np.argsort(np.asarray(ids, np.uint64), kind="stable")
         self._ids = np.asarray(ids, np.uint64)[order]
         self._labels = np.asarray(labels, np.float32).reshape(-1, width)[order]
@@ -91,3 +126,19 @@ class ListLabels:
             raise RecordError(f"{self._path} has no line for the record's id {header.id}")
         label: NDArray[np.float32] = self._labels[at]
         return label
+
+
+def _lines(path: str, splits: int = -1) -> Iterator[tuple[int, list[str]]]:
+    """The numbers of a list's lines that are not blank, and their fields; of so many splits.
+
+    Raises
+    ------
+    ArgumentError : it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if fields := line.split(maxsplit=splits):
+                    yield number, fields
+    except OSError as error:
+        raise ArgumentError(f"path_imglist {path} cannot be read: {error.strerror}") from error

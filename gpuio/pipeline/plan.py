@@ -109,20 +109,25 @@ class Plan:
         repeated
     method : int64 (N,), interpolation, NEAREST to LANCZOS
     mirror : bool (N,), flip the output left to right
-    colour : float64 (N, 3, 7), or None: leave the colours. RGB becomes ``colour @ (r, g, b, mean r,
-        mean g, mean b, 1)``, with the means of the sample's output pixels
+    hls : int64 (N, 3), added to hue (of 180, around the circle), lightness and saturation (of 255,
+        where they are kept) of the picture's pixels; None: nothing is
+    gain : float64 (N,): then they are multiplied by this, rounded and kept in 0 to 255; None: by 1
     shown : int64 (N, 4), x0, y0, x1, y1: the output pixels, before mirroring, that show the
         picture; None: all
-    fill : uint8 (N, 3), the colour of the others; None where `shown` is
+    fill : uint8 (N, channels) or (N, 1), the levels of the others; None where `shown` is
+    colour : float64 (N, 3, 7), or None: leave the colours. In the end RGB becomes ``colour @ (r, g,
+        b, mean r, mean g, mean b, 1)``, with the means of the sample's output pixels
     """
 
     window: NDArray[np.float64]
     bounds: NDArray[np.int64]
     method: NDArray[np.int64]
     mirror: NDArray[np.bool_]
-    colour: NDArray[np.float64] | None = None
+    hls: NDArray[np.int64] | None = None
+    gain: NDArray[np.float64] | None = None
     shown: NDArray[np.int64] | None = None
     fill: NDArray[np.uint8] | None = None
+    colour: NDArray[np.float64] | None = None
 
 
 def plan(

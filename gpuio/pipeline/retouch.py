@@ -1,4 +1,6 @@
-"""Between resampling and assembly: canvases are painted, and changes of colour become matrices."""
+"""Between resampling and assembly: pixels are jittered in HLS, canvases are painted, and changes of
+colour become matrices.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,81 @@ from gpuio.pipeline.plan import Plan
 
 # Columns of a plan's colours: what multiplies the pixel, its sample's mean, and 1.
 PIXEL, MEAN, ONE = slice(0, 3), slice(3, 6), 6
+
+
+# Hue is counted in steps of two degrees, as OpenCV does to hold it in a byte.
+HUES = 180
+
+
+def jitter(xp: Any, pixels: Any, plan: Plan) -> Any:
+    """Change hue, lightness, saturation and contrast of a batch.
+
+    Parameters
+    ----------
+    xp : the array library, NumPy or CuPy
+    pixels : uint8 (N, height, width, 3), on its device
+    plan : of these samples
+
+    Returns
+    -------
+    a new array, or `pixels` where there is nothing to change; `jitter_one` may differ from it by a
+    level before the contrast
+    """
+    if plan.hls is not None and plan.hls.any():
+        moved = xp.asarray(plan.hls.any(1))[:, None, None, None]
+        shift = xp.asarray(plan.hls, xp.float32)[:, None, None, :]
+        levels = _to_hls(xp, pixels) + shift
+        levels[..., 0] %= HUES
+        levels[..., 1:] = levels[..., 1:].clip(0, 255)
+        pixels = xp.where(moved, _from_hls(xp, levels), pixels)
+    if plan.gain is not None and (plan.gain != 1).any():
+        gain = xp.asarray(plan.gain, xp.float32)[:, None, None, None]
+        pixels = xp.rint(pixels * gain).clip(0, 255).astype(xp.uint8)
+    return pixels
+
+
+def jitter_one(plan: Plan, row: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As `jitter`, of one sample on the host: uint8 (height, width, 3)."""
+    if plan.hls is not None and plan.hls[row].any():
+        hls = cv2.cvtColor(pixels, cv2.COLOR_RGB2HLS)
+        levels = hls.astype(np.int16) + plan.hls[row].astype(np.int16)
+        levels[..., 0] %= HUES
+        pixels = cv2.cvtColor(levels.clip(0, 255).astype(np.uint8), cv2.COLOR_HLS2RGB)
+    if plan.gain is not None and plan.gain[row] != 1:
+        scaled = cv2.convertScaleAbs(pixels, alpha=float(plan.gain[row]))
+        pixels = scaled.reshape(pixels.shape)  # type: ignore[assignment]
+    return pixels
+
+
+def _to_hls(xp: Any, pixels: Any) -> Any:
+    """RGB, uint8 (…, 3), to hue, lightness and saturation: float32 (…, 3), whole numbers (Joblove
+    and Greenberg, Color spaces for computer graphics, 1978).
+    """
+    levels = pixels.astype(xp.float32) / 255
+    red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
+    high, low = levels.max(-1), levels.min(-1)
+    chroma, total = high - low, high + low
+    some = xp.where(chroma > 0, chroma, 1)
+    hue = xp.where(
+        high == red,
+        (green - blue) / some % 6,
+        xp.where(high == green, (blue - red) / some + 2, (red - green) / some + 4),
+    )
+    room = xp.where(total < 1, total, 2 - total)
+    saturation = chroma / xp.where(room > 0, room, 1)
+    return xp.rint(xp.stack([hue * (HUES / 6), total * 127.5, saturation * 255], axis=-1))
+
+
+def _from_hls(xp: Any, hls: Any) -> Any:
+    """The reverse, to uint8."""
+    hue, lightness, saturation = hls[..., 0] / (HUES / 6), hls[..., 1] / 255, hls[..., 2] / 255
+    high = lightness + saturation * xp.minimum(lightness, 1 - lightness)
+    low = 2 * lightness - high
+    made = []
+    for turn in (2, 0, -2):  # a third of the circle for each channel
+        place = (hue + turn) % 6
+        made.append(low + (high - low) * xp.minimum(place, 4 - place).clip(0, 1))
+    return xp.rint(xp.stack(made, axis=-1) * 255).clip(0, 255).astype(xp.uint8)
 
 
 def paint(xp: Any, pixels: Any, plan: Plan) -> Any:

@@ -55,6 +55,13 @@ def interpolation(method: int, old: Sequence[float], new: Sequence[float]) -> in
     return AREA if shrinks else LINEAR
 
 
+def shorter_side(width: int, height: int, size: int) -> tuple[int, int]:
+    """Width and height once the shorter of them has become `size`; the longer is rounded down."""
+    if height > width:
+        return size, size * height // width
+    return size * width // height, size
+
+
 class Sketch:
     """One picture on its way through augmenters.
 
@@ -94,6 +101,10 @@ class Sketch:
         self._bounds = x0, y0, x1, y1
         self._method, self._resized = method, True
         self.width, self.height = width, height
+
+    def shorter_side(self, size: int, method: int) -> None:
+        """Scale the shorter side to `size` pixels, the longer in proportion, rounded down."""
+        self.resize(*shorter_side(self.width, self.height, size), method)
 
     def crop(self, x: int, y: int, width: int, height: int) -> None:
         """Cut a rectangle out; it lies inside of the picture."""
@@ -180,7 +191,9 @@ def plan_of(sketches: Sequence[Sketch], width: int, height: int) -> Plan:
         plan = replace(plan, colour=np.array(colour))
     if any(each._fill is not None for each in sketches):
         shown = np.array([each._shown for each in sketches])
-        fill = [(0, 0, 0) if each._fill is None else each._fill for each in sketches]
+        levels = next(each._fill for each in sketches if each._fill is not None)
+        none = (0,) * len(levels)
+        fill = [none if each._fill is None else each._fill for each in sketches]
         # The output pixels whose centres lie inside.
         scale = np.array([width, height]) / window[:, 2:]
         low = np.ceil((shown[:, :2] - window[:, :2]) * scale - 0.5 - HAIR)

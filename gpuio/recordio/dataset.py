@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.recordio.framing import parse
-from gpuio.recordio.header import HEADER, unpack
+from gpuio.recordio.framing import LENGTH_MASK, parse
+from gpuio.recordio.header import HEADER, HEADER_BYTES, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.storage import Path, local_path, map_file
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Records whose first bytes enter the fingerprint, spread over the data set, and how many bytes of
 # each.
 SAMPLES, SAMPLE_BYTES = 64, 256
+
+# Headers that are looked at together.
+HEADERS_AT_ONCE = 1 << 18
 
 
 class RecordSet:
@@ -215,6 +218,27 @@ class RecordSet:
         keys = self.keys[begin:end] - (0 if self.has_index else begin)
         mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
         return mask
+
+    def most_labels(self) -> int:
+        """The most numbers that one of the images has as its label; 0 where none has an array.
+
+        Only the records' headers are read. A header that says more than its record holds is passed
+        over.
+        """
+        wanted = np.asarray(self.image_ordinals(), np.int64)
+        most = 0
+        for number, data in enumerate(self._data):
+            begin, end = self._first[number], [*self._first, len(self)][number + 1]
+            inside = wanted[(wanted >= begin) & (wanted < end)]
+            for chunk in np.array_split(inside, -(-len(inside) // HEADERS_AT_ONCE) or 1):
+                places = self.starts[chunk] - self._base[number]
+                places = places[places + 12 <= len(data)]
+                # Behind the magic number: the part's length, and the label's.
+                words = np.asarray(data)[places[:, None] + np.arange(4, 12)].view("<u4")
+                length, labels = words[:, 0] & LENGTH_MASK, words[:, 1].astype(np.int64)
+                labels = labels[labels * 4 + HEADER_BYTES <= length]
+                most = max(most, int(labels.max(initial=0)))
+        return most
 
     @cached_property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Buffer = TypeVar("Buffer", bytes, bytearray, memoryview, NDArray[np.uint8])
 
 _FORMAT = struct.Struct("<IfQQ")
+HEADER_BYTES = _FORMAT.size
 
 JPEG, PNG = (".jpg", ".jpeg"), (".png",)
 

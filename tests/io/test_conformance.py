@@ -167,6 +167,35 @@ class TestImageDetIter(Conformance):
         return batch.label[0].asnumpy()[:, 0, 0].astype(int).tolist()
 
 
+class TestImageDetRecordIter(Conformance):
+    variants = {
+        **HANDLES,
+        "wrap shuffled augmented": {
+            "shuffle": True,
+            "rand_crop_prob": 0.7,
+            "min_crop_scales": 0.3,
+            "rand_pad_prob": 0.7,
+            "max_pad_scale": 2,
+            "rand_mirror_prob": 0.5,
+            "max_random_hue": 20,
+            "random_hue_prob": 0.5,
+        },
+    }
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
+        if not files["path_imgrec"].exists():
+            labels = [[2, 5, *[n, 0.1, 0.1, 0.6, 0.6] * (1 + n % 3)] for n in range(ROWS)]
+            write_records(folder / "x", [jpeg(number) for number in range(ROWS)], labels)
+        return mx.io.ImageDetRecordIter(
+            batch_size=BATCH, data_shape=(3, 24, 28), **files, ctx=ctx, **options
+        )
+
+    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
+        """The class of each picture's boxes is its number; a crop keeps one at least."""
+        return batch.label[0].asnumpy()[:, 6].astype(int).tolist()
+
+
 class Rows(mx.io.IndexedIter):
     """An iterator as users write them."""
 

@@ -1,0 +1,356 @@
+"""ImageDetRecordIter: MXNet's batches; boxes follow pixels; options, mistakes, both executors."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpuio as mx
+from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
+from tests.close import GPU_DECODER, Tolerance, assert_images_close
+from tests.golden import make_detrec_stats as stats
+from tests.image.golden import DATA, manifest, results
+from tests.io.records import EXECUTORS, RUNS, jpeg, write_records
+
+CASES = ["default", "pad20", "fit", "shrink", "meanstd"]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_batches_are_those_of_mxnet(name: str, executor: str) -> None:
+    case = manifest(f"ImageDetRecordIter_{name}")
+    expected = results(case["outputs"][0])
+    call = case["call"].replace("'det.rec'", f"'{DATA}/det.rec'").replace("ImageDet", "opened", 1)
+    call = re.sub(r"^openedRecordIter", "opened", call)
+    tolerance = Tolerance(0, 0) if executor == "host" else Tolerance(1, 0.2)
+    if executor == "gpu":
+        tolerance = tolerance.widened(GPU_DECODER)
+
+    def opened(**options: Any) -> Any:
+        return mx.io.ImageDetRecordIter(**options, **RUNS[executor])
+
+    with eval(call, {"opened": opened}) as iterator:
+        for described, key in ((iterator.provide_data, "data"), (iterator.provide_label, "label")):
+            assert [(each.name, list(each.shape)) for each in described] == [
+                (each["name"], each["shape"]) for each in case[f"provide_{key}"]
+            ]
+        for number, batch in enumerate(iterator):
+            labels = expected[f"l0_{number}"]
+            np.testing.assert_array_equal(batch.label[0].asnumpy(), labels)
+            pixels = expected[f"d0_{number}"].astype(np.float32)
+            for row, (made, theirs) in enumerate(zip(batch.data[0].asnumpy(), pixels, strict=True)):
+                rows, columns = labels[row, 1:3].astype(int)
+                # Beyond that, MXNet's batches hold whatever was there before.
+                assert_images_close(made[:, :rows, :columns], theirs[:, :rows, :columns], tolerance)
+                beyond = [made[:, rows:], made[:, :, columns:]]
+                assert all((each == 127).all() for each in beyond)
+        assert number + 1 == sum(key.startswith("d0_") for key in expected)
+
+
+def files(folder: Path, pictures: list[bytes], labels: list[Any]) -> dict[str, Path]:
+    return write_records(folder / "x", pictures, labels)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Pictures with one to four objects each, and a number behind each box."""
+    generator = np.random.default_rng(1)
+    pictures, labels = [], []
+    for number in range(24):
+        pictures.append(jpeg(number, 140 + number, 120 + number // 2))
+        boxes: list[float] = []
+        for box in range(1 + number % 4):
+            corner, size = generator.uniform(0, 0.5, 2), generator.uniform(0.1, 0.5, 2)
+            boxes += [box, *corner, *(corner + size), number]
+        labels.append([3, 6, 0.5, *boxes])
+    return files(tmp_path_factory.mktemp("objects"), pictures, labels)
+
+
+def opened(objects: dict[str, Path], **options: Any) -> mx.io.ImageDetRecordIter:
+    values: dict[str, Any] = {**objects, "data_shape": (3, 96, 112), "batch_size": 8}
+    return mx.io.ImageDetRecordIter(**{**values, **options})
+
+
+def read(iterator: Any) -> tuple[np.ndarray, np.ndarray]:
+    with iterator:
+        batches = [(each.data[0].asnumpy(), each.label[0].asnumpy()) for each in iterator]
+    return tuple(map(np.concatenate, zip(*batches, strict=True)))  # type: ignore[return-value]
+
+
+GEOMETRY: dict[str, dict[str, Any]] = {
+    "mirror": {"rand_mirror_prob": 0.5},
+    "pad": {"rand_pad_prob": 1, "max_pad_scale": 3, "rand_mirror_prob": 0.5, "fill_value": 7},
+    "crop": {"rand_crop_prob": 1, "min_crop_scales": 0.3, "min_crop_overlaps": 0.05},
+    "samplers": {
+        "rand_crop_prob": 0.9,
+        "num_crop_sampler": 3,
+        "min_crop_scales": (0.2, 0.3, 0.5),
+        "min_crop_aspect_ratios": 0.5,
+        "max_crop_aspect_ratios": 2.0,
+        "min_crop_object_coverages": (0.0, 0.3, 0.7),
+        "crop_emit_mode": "overlap",
+    },
+    "all": {
+        "resize": 100,
+        "rand_mirror_prob": 0.5,
+        "rand_pad_prob": 0.5,
+        "max_pad_scale": 2.0,
+        "rand_crop_prob": 0.7,
+        "min_crop_scales": 0.4,
+    },
+    "fit": {"resize_mode": "fit", "rand_crop_prob": 1, "min_crop_scales": 0.3},
+    "shrink": {"resize_mode": "shrink", "rand_crop_prob": 1, "min_crop_scales": 0.3},
+}
+COLOURS: dict[str, dict[str, Any]] = {
+    "hue": {"max_random_hue": 40, "random_hue_prob": 0.8},
+    "saturation": {"max_random_saturation": 80, "random_saturation_prob": 1},
+    "illumination": {"max_random_illumination": 60, "random_illumination_prob": 1},
+    "contrast": {"max_random_contrast": 0.6, "random_contrast_prob": 1},
+}
+
+
+@pytest.mark.parametrize("other", EXECUTORS[1:])
+@pytest.mark.parametrize("name", [*GEOMETRY, *COLOURS])
+def test_executors_agree(name: str, other: str, objects: dict[str, Path]) -> None:
+    options = {**GEOMETRY, **COLOURS}[name]
+    pixels, labels = read(opened(objects, **options))
+    made, made_labels = read(opened(objects, **options, **RUNS[other]))
+    np.testing.assert_array_equal(made_labels, labels)
+    tolerance = Tolerance(2, 0.3)
+    if name in COLOURS:
+        # Hue and saturation in whole numbers move a level by several.
+        tolerance = Tolerance(40, 1.0)
+    if other == "gpu":
+        tolerance = tolerance.widened(GPU_DECODER.scaled(3 if name in COLOURS else 1))
+    assert_images_close(made, pixels, tolerance)
+    plain, plain_labels = read(opened(objects))
+    if name in COLOURS:
+        np.testing.assert_array_equal(labels, plain_labels)
+        assert np.abs(pixels - plain).mean() > 2
+    else:
+        assert not np.array_equal(labels, plain_labels)
+
+
+SIDES = st.integers(0, 40)
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+@settings(max_examples=25, deadline=None)
+@given(
+    corners=st.lists(st.tuples(SIDES, SIDES, SIDES, SIDES), min_size=1, max_size=3),
+    seed=st.integers(0, 2**31),
+)
+def test_boxes_follow_pixels(
+    name: str, corners: list[Any], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each object alone is painted, and found again where its box is."""
+    height, width = 60, 80
+    boxes = [(x, y, min(x + w + 6, width), min(y + h + 6, height)) for x, y, w, h in corners]
+    label = [2, 5]
+    for number, box in enumerate(boxes):
+        label += [number, *(np.array(box) / [width, height, width, height])]
+    pictures = []
+    for left, top, right, bottom in boxes:
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[top:bottom, left:right] = 255
+        pictures.append(cv2.imencode(".png", pixels)[1].tobytes())
+    options = {**GEOMETRY[name], "seed": seed, "data_shape": (3, 60, 80), "inter_method": 0}
+    options.pop("fill_value", None)
+    for number, picture in enumerate(pictures):
+        folder = tmp_path_factory.mktemp("painted")
+        made, labels = read(
+            opened(files(folder, [picture], [label]), **options, fill_value=0, batch_size=1)
+        )
+        rows, columns = np.nonzero(made[0, 0] > 127)
+        row = labels[0]
+        high, wide, count = row[1:4].astype(int)
+        after = row[6 : 4 + count].reshape(-1, 5)
+        there = after[after[:, 0] == number]
+        if not len(there):
+            continue
+        assert len(there) == 1
+        sides = np.array([wide, high, wide, high])
+        expected = there[0, 1:] * sides
+        if (expected[2:] - expected[:2] < 2).any():
+            continue  # hardly any of it is left
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        # A crop's or canvas's side is rounded to a pixel of the source, which the resize enlarges.
+        assert (np.abs(found - expected) <= 2 + 4 * sides / 60).all(), (found, expected)
+
+
+MEASURED = json.loads((DATA.parent / "detrec_stats.json").read_text())["cases"]
+
+# Kolmogorov-Smirnov's distance of two samples of 1,600 at 0.1 %, and what keeping every eighth
+# value of one of them can add.
+DISTANCE = 1.95 * (2 / stats.COUNT) ** 0.5 + stats.EVERY / stats.COUNT
+
+
+@pytest.mark.parametrize("name", stats.CASES)
+def test_draws_are_distributed_as_mxnets(name: str, tmp_path: Path) -> None:
+    case = stats.CASES[name]
+    path = stats.write(str(tmp_path), case, mx.recordio)
+    options = {
+        option: ast.literal_eval(value) if str(value).startswith("(") else value
+        for option, value in case.items()
+    }
+    shape = (3, stats.HEIGHT, stats.WIDTH)
+    rows: list[Any] = []
+    with mx.io.ImageDetRecordIter(
+        path_imgrec=path, data_shape=shape, batch_size=100, inter_method=0, seed=1, **options
+    ) as iterator:
+        while len(rows) < stats.COUNT:
+            for batch in iterator:
+                pixels, labels = batch.data[0].asnumpy(), batch.label[0].asnumpy()
+                rows += [stats.measure(*each) for each in zip(pixels, labels, strict=True)]
+            iterator.reset()
+    for ours, theirs in zip(zip(*rows, strict=True), MEASURED[name], strict=True):
+        assert distance(np.sort(ours), np.array(theirs)) < DISTANCE
+
+
+def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Between the shares of both samples that do not exceed a value, the largest."""
+    values = np.union1d(ours, theirs)
+    shares = [np.searchsorted(each, values, "right") / len(each) for each in (ours, theirs)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_other_channels(channels: int, executor: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 4), np.uint8)
+    picture = cv2.imencode(".png", pixels if channels == 4 else pixels[:, :, :1])[1].tobytes()
+    made, labels = read(
+        opened(
+            files(tmp_path, [picture], [[2, 5, 1, 0.1, 0.2, 0.6, 0.7]]),
+            data_shape=(channels, 60, 40),
+            resize_mode="fit",
+            max_random_contrast=0.5,
+            random_contrast_prob=1,
+            batch_size=1,
+            fill_value=9,
+            **RUNS[executor],
+        )
+    )
+    assert labels[0].tolist()[:4] == [channels, 30, 40, 7]
+    assert (made[0, :, 30:] == 9).all()
+    gain = made[0, :, :30].sum() / pixels[:, :, :channels].sum()
+    assert 0.5 < gain < 1.5 and abs(gain - 1) > 0.01
+
+
+def test_labels_of_a_list_and_of_any_length(tmp_path: Path) -> None:
+    boxes = [0, 0.1, 0.1, 0.5, 0.5]
+    labels = [[2, 5], [2, 5, *boxes], [2, 5, *boxes, 1, 0.5, 0.5, 0.5, 0.9, *boxes]]
+    records = files(tmp_path, [jpeg(n) for n in range(3)], labels)
+    _, rows = read(opened(records, batch_size=3, label_pad_value=-5))
+    assert rows.shape == (3, 4 + 17)
+    # The second object of the third has no area.
+    assert rows[:, 3].tolist() == [2, 7, 12]
+    assert (rows[0, 6:] == -5).all() and (rows[2, 16:] == -5).all()
+    np.testing.assert_array_equal(rows[2, 6:16], np.float32([*boxes, *boxes]))
+    _, wide = read(opened(records, batch_size=3, label_pad_width=30))
+    assert wide.shape == (3, 34)
+    listed = tmp_path / "x.lst"
+    listed.write_text("".join(f"{n} 2 5 {n} .2 .2 .4 .4 a.jpg\n\n" for n in (0, 10, 20)))
+    _, rows = read(opened(records, batch_size=3, path_imglist=listed))
+    assert rows.shape == (3, 11) and rows[:, 6].tolist() == [0, 10, 20]
+    listed.write_text("0 2 5 0 .2 .2 .4 .4 a.jpg\n")
+    with pytest.raises(RecordError, match="no line for the record's id 10"):
+        read(opened(records, batch_size=3, path_imglist=listed))
+
+
+def test_every_part_has_room_for_the_longest_label(tmp_path: Path) -> None:
+    box = [0, 0.1, 0.1, 0.5, 0.5]
+    labels = [[2, 5, *box], [2, 5, *box * 4]]
+    records = files(tmp_path, [jpeg(n) for n in range(2)], labels)
+    for part in range(2):
+        _, rows = read(opened(records, batch_size=1, num_parts=2, part_index=part))
+        assert rows.shape == (1, 4 + 22)
+
+
+def test_a_header_that_lies_does_not_make_room(tmp_path: Path) -> None:
+    records = files(tmp_path, [jpeg(n) for n in range(2)], [[2, 5, 0, 0.1, 0.1, 0.5, 0.5]] * 2)
+    with open(records["path_imgrec"], "r+b") as file:
+        file.seek(8)
+        file.write((10**9).to_bytes(4, "little"))
+    with opened(records, batch_size=1, on_error="skip") as iterator:
+        assert iterator.provide_label[0].shape == (1, 11)
+        assert len(list(iterator)) == 1 and len(iterator.bad_records) == 1
+
+
+@pytest.mark.parametrize("policy", ["skip", "substitute"])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_bad_records(policy: str, executor: str, tmp_path: Path) -> None:
+    good = [2, 5, 0, 0.1, 0.1, 0.5, 0.5]
+    pictures = [jpeg(0), b"", jpeg(2)[:30], jpeg(3), b"no image", jpeg(5)]
+    labels = [good, good, good, 7.0, good, [2, 5, 1, 0.1, 0.1, 0.5, 0.5]]
+    records = files(tmp_path, pictures, labels)
+    options = {**RUNS[executor], "batch_size": 6}
+    with opened(records, **options) as iterator, pytest.raises(Error, match="key 10, .*there is no"):
+        iterator.next()
+    with opened(records, **options, on_error=policy) as iterator:
+        batch = iterator.next()
+        assert [bad.key for bad in iterator.bad_records] == [10, 20, 30, 40]
+        assert "a detection label begins with" in iterator.bad_records[2].reason
+        classes = batch.label[0].asnumpy()[:, 6].tolist()
+        if policy == "skip":
+            assert batch.pad == 4 and classes[:2] == [0, 1]
+        else:
+            assert batch.pad == 0 and classes == [0, 1, 1, 1, 1, 1]
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "chance": ({"rand_crop_prob": 1.5}, ArgumentError, "rand_crop_prob is a probability"),
+    "mode": ({"resize_mode": "stretch"}, ArgumentError, "'force', 'shrink' or 'fit'"),
+    "emit": ({"crop_emit_mode": "x"}, ArgumentError, "'center' or 'overlap'"),
+    "pad": ({"max_pad_scale": 0.5}, ArgumentError, "max_pad_scale must be at least 1"),
+    "fill": ({"fill_value": 300}, ArgumentError, "fill_value must be 0 to 255"),
+    "samplers": (
+        {"num_crop_sampler": 3, "min_crop_scales": (0.1, 0.2)},
+        ArgumentError,
+        "min_crop_scales must have a value for each of 3 samplers, or one, not 2",
+    ),
+    "range": (
+        {"min_crop_overlaps": 0.6, "max_crop_overlaps": 0.5},
+        ArgumentError,
+        "min_crop_overlaps and max_crop_overlaps must be 0 <= min <= max",
+    ),
+    "scale": ({"max_crop_scales": 2}, ArgumentError, "max_crop_scales must be at most 1"),
+    "aspect": ({"min_crop_aspect_ratios": 0}, ArgumentError, "must be above 0"),
+    "trials": ({"max_crop_trials": -1}, ArgumentError, "max_crop_trials must be at least 0"),
+    "resize": ({"resize": 0}, ArgumentError, "resize must be at least 1"),
+    "interpolation": ({"inter_method": 7}, ArgumentError, "inter_method must be one of"),
+    "hue": (
+        {"data_shape": (1, 9, 9), "max_random_hue": 3, "random_hue_prob": 1},
+        ArgumentError,
+        "those of 3 channels, not 1",
+    ),
+    "room": ({"label_pad_width": 8}, ArgumentError, "no room for the longest label, of 27"),
+    "width": ({"label_width": 0}, ArgumentError, "label_width must be at least 1, or -1"),
+    "list": ({"path_imglist": "nowhere.lst"}, ArgumentError, "nowhere.lst cannot be read"),
+    "not yet": ({"mean_img": "m.bin"}, UnsupportedError, "does not offer MXNet's mean_img yet"),
+    "unknown": ({"rand_mirror": 1}, TypeError, "did you mean rand_mirror_prob"),
+    "common": ({"batch_size": 0}, ArgumentError, "batch_size must be at least 1"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(name: str, objects: dict[str, Path]) -> None:
+    options, kind, said = MISTAKES[name]
+    with pytest.raises(kind, match=said):
+        opened(objects, **options)
+    default = {**options, "mean_img": ""} if name == "not yet" else {}
+    with opened(objects, **default) as iterator:
+        assert iterator.next().pad == 0
+
+
+def test_labels_of_another_width_are_bad(objects: dict[str, Path]) -> None:
+    with opened(objects, label_width=9, on_error="skip", batch_size=24) as iterator:
+        assert iterator.next().pad == 18  # a quarter of them has one object
+        assert "label_width asks for 9" in iterator.bad_records[0].reason
