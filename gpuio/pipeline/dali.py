@@ -368,8 +368,10 @@ class DaliExecutor:
         for row in range(len(work)):
             if row not in work.errors:
                 try:
+                    # As the graph's pixels, which are jittered later.
+                    size = (output.width, output.height)
                     pixels[row] = sample(
-                        work, row, (output.width, output.height), output.channels, self._antialias
+                        work, row, size, output.channels, self._antialias, jittered=False
                     )
                 except DecodeError as error:
                     work.errors[row] = error

@@ -39,14 +39,20 @@ GRID = 1e-6
 
 
 def sample(
-    work: PlannedWork, row: int, size: tuple[int, int], channels: int, antialias: bool
+    work: PlannedWork,
+    row: int,
+    size: tuple[int, int],
+    channels: int,
+    antialias: bool,
+    jittered: bool = True,
 ) -> NDArray[np.uint8]:
-    """Decode one sample of a batch and resample its window.
+    """Decode one sample of a batch, resample its window, and paint its canvas.
 
     Parameters
     ----------
     size : width and height of the output in pixels
     channels : 1, 3 or 4
+    jittered : change hue, lightness, saturation and contrast, too
 
     Returns
     -------
@@ -62,7 +68,8 @@ def sample(
     picture, plan = decode(data, info, channels), work.plan
     window = tuple(plan.window[row].tolist())
     if plan.shown is None or plan.fill is None:
-        return jitter_one(plan, row, resample(picture, window, plan, row, size, antialias))
+        pixels = resample(picture, window, plan, row, size, antialias)
+        return jitter_one(plan, row, pixels) if jittered else pixels
     x0, y0, x1, y1 = plan.shown[row].tolist()
     canvas = np.empty((size[1], size[0], channels), np.uint8)
     canvas[:] = plan.fill[row]
@@ -72,7 +79,7 @@ def sample(
         part = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
         part_size = x1 - x0, y1 - y0
         pixels = resample(picture, part, plan, row, part_size, antialias)
-        canvas[y0:y1, x0:x1] = jitter_one(plan, row, pixels)
+        canvas[y0:y1, x0:x1] = jitter_one(plan, row, pixels) if jittered else pixels
     return canvas
 
 

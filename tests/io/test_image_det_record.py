@@ -292,7 +292,10 @@ def test_bad_records(policy: str, executor: str, tmp_path: Path) -> None:
     labels = [good, good, good, 7.0, good, [2, 5, 1, 0.1, 0.1, 0.5, 0.5]]
     records = files(tmp_path, pictures, labels)
     options = {**RUNS[executor], "batch_size": 6}
-    with opened(records, **options) as iterator, pytest.raises(Error, match="key 10, .*there is no"):
+    with (
+        opened(records, **options) as iterator,
+        pytest.raises(Error, match="key 10, .*there is no"),
+    ):
         iterator.next()
     with opened(records, **options, on_error=policy) as iterator:
         batch = iterator.next()
@@ -354,3 +357,21 @@ def test_labels_of_another_width_are_bad(objects: dict[str, Path]) -> None:
     with opened(objects, label_width=9, on_error="skip", batch_size=24) as iterator:
         assert iterator.next().pad == 18  # a quarter of them has one object
         assert "label_width asks for 9" in iterator.bad_records[0].reason
+
+
+@pytest.mark.parametrize("executor", EXECUTORS[1:])
+def test_a_batch_that_dali_refuses_is_no_other(executor: str, tmp_path: Path) -> None:
+    """One of its pictures is in a format that only the host decodes."""
+    pixels = np.random.default_rng(0).integers(40, 200, (60, 80, 3), np.uint8)
+    pixels = cv2.GaussianBlur(pixels, (0, 0), 3)
+    rasters = [cv2.imencode(ending, pixels)[1].tobytes() for ending in (".ras", ".png", ".png")]
+    records = files(tmp_path, rasters, [[2, 5, 0, 0.1, 0.1, 0.6, 0.6]] * 3)
+    options = {
+        **{"rand_pad_prob": 1, "max_pad_scale": 3, "batch_size": 3, "rand_mirror_prob": 0.5},
+        **COLOURS["contrast"],
+        **COLOURS["illumination"],
+    }
+    made, labels = read(opened(records, **options, **RUNS[executor]))
+    expected, expected_labels = read(opened(records, **options))
+    np.testing.assert_array_equal(labels, expected_labels)
+    assert_images_close(made, expected, Tolerance(8, 1.0))
