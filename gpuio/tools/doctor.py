@@ -19,6 +19,9 @@ PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "pillow", "polars",
 EXTRAS = ("nvidia-dali-cuda130", "nvidia-dali-cuda120", "cupy-cuda13x", "cupy-cuda12x", "torch",
           "jax", "h5py")  # fmt: skip
 
+# The gray of the picture that is decoded, and by how much it may come out another.
+LEVEL, MOST_OFF = 120, 3
+
 
 class Check(NamedTuple):
     """One thing that was looked at.
@@ -49,6 +52,7 @@ def doctor() -> list[Check]:
         "DALI on the CPU": partial(_decode, executor="dali"),
         "GPU": _gpu,
         "DALI on the GPU": partial(_decode, ctx="gpu"),
+        "imdecode on the GPU": _imdecode,
         "batches in torch": partial(_hand_over, "torch"),
         "batches in jax": partial(_hand_over, "jax"),
     }
@@ -79,24 +83,40 @@ def _decode(**options: Any) -> str:
     """Decode a picture through ImageRecordIter."""
     import tempfile
 
-    import cv2
-    import numpy as np
-
     from gpuio.io import ImageRecordIter
     from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 
-    picture = cv2.imencode(".jpg", np.full((48, 64, 3), 120, np.uint8))[1].tobytes()
     with tempfile.TemporaryDirectory() as folder:
         rec, idx = os.path.join(folder, "x.rec"), os.path.join(folder, "x.idx")
         with MXIndexedRecordIO(idx, rec, "w") as writer:
-            writer.write_idx(0, pack(IRHeader(0, 0.0, 0, 0), picture))
+            writer.write_idx(0, pack(IRHeader(0, 0.0, 0, 0), _picture()))
         with ImageRecordIter(
             path_imgrec=rec, path_imgidx=idx, data_shape=(3, 32, 32), batch_size=1,
             verbose=False, **options,
         ) as iterator:  # fmt: skip
-            level = float(iterator.next().data[0].asnumpy().mean())
-    if abs(level - 120) > 3:
-        raise RuntimeError(f"a gray picture of level 120 came out with level {level:.1f}")
+            return _judged(iterator.next().data[0])
+
+
+def _imdecode() -> str:
+    """Decode a picture by itself."""
+    from gpuio.image import imdecode
+
+    return _judged(imdecode(_picture(), ctx="gpu"))
+
+
+def _picture() -> bytes:
+    """A gray JPEG."""
+    import cv2
+    import numpy as np
+
+    return cv2.imencode(".jpg", np.full((48, 64, 3), LEVEL, np.uint8))[1].tobytes()
+
+
+def _judged(pixels: Any) -> str:
+    """Refuse what does not show that picture."""
+    level = float(pixels.asnumpy().mean())
+    if abs(level - LEVEL) > MOST_OFF:
+        raise RuntimeError(f"a gray picture of level {LEVEL} came out with level {level:.1f}")
     return "decodes"
 
 
