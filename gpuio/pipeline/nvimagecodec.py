@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
-from gpuio.errors import ContextError
+from gpuio.errors import ContextError, DecodeError
 from gpuio.pipeline.kernels import INSTALL, require_cupy
-from gpuio.pipeline.probe import SOF, SOS, STANDALONE
+from gpuio.pipeline.probe import SOF, segments
 
 log = logging.getLogger("gpuio")
 
@@ -103,31 +103,19 @@ def decodable(data: NDArray[np.uint8]) -> bool:
     if bytes(view[:2]) != b"\xff\xd8" or bytes(view[-2:]) != END:
         return False
     usual = ycc = False
-    at = 2
     try:
-        while True:
-            if view[at] != 0xFF:
-                return False
-            while view[at] == 0xFF:
-                at += 1
-            marker = view[at]
-            at += 1
-            if marker in STANDALONE:
-                continue
-            if marker == SOS:
-                return usual and ycc
-            (length,) = struct.unpack_from(">H", view, at)
-            segment = bytes(view[at + 2 : at + length])
+        for marker, held in segments(view):
             if marker in SOF:
+                segment = bytes(held)
                 components = segment[6:]
                 sampling, names = components[1::3], components[0::3]
                 usual = marker in HUFFMAN and segment[0] == 8 and sampling in SAMPLINGS
                 ycc = names != b"RGB"
-            elif marker == APP14 and segment[:5] == b"Adobe" and segment[11] == 0:
+            elif marker == APP14 and bytes(held[:5]) == b"Adobe" and held[11] == 0:
                 return False
-            at += length
-    except (struct.error, IndexError):
+    except (DecodeError, struct.error, IndexError):
         return False
+    return usual and ycc
 
 
 @functools.cache

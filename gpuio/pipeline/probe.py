@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,25 @@ def probe(data: NDArray[np.uint8]) -> ImageInfo:
 
 def _probe_jpeg(view: memoryview) -> ImageInfo:
     orientation = 1
+    for marker, segment in segments(view):
+        if marker in SOF:
+            height, width, channels = struct.unpack_from(">HHB", segment, 1)
+            if orientation in TRANSPOSED:
+                width, height = height, width
+            return ImageInfo(width, height, orientation, channels, "jpeg")
+        if marker == APP1 and bytes(segment[:6]) == b"Exif\0\0":
+            orientation = _orientation(segment[6:])
+    raise DecodeError("not a JPEG: the scan begins before the size is known")
+
+
+def segments(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The segments of a JPEG's header: each one's marker and what it holds, up to the first scan.
+
+    Raises
+    ------
+    DecodeError : there is something else between them.
+    struct.error, IndexError : the header is cut off.
+    """
     at = 2
     while True:
         if view[at] != 0xFF:
@@ -100,17 +120,10 @@ def _probe_jpeg(view: memoryview) -> ImageInfo:
         if marker in STANDALONE:
             continue
         if marker == SOS:
-            raise DecodeError("not a JPEG: the scan begins before the size is known")
-        if marker in SOF:
-            height, width, channels = struct.unpack_from(">HHB", view, at + 3)
-            break
+            return
         (length,) = struct.unpack_from(">H", view, at)
-        if marker == APP1 and bytes(view[at + 2 : at + 8]) == b"Exif\0\0":
-            orientation = _orientation(view[at + 8 : at + length])
+        yield marker, view[at + 2 : at + length]
         at += length
-    if orientation in TRANSPOSED:
-        width, height = height, width
-    return ImageInfo(width, height, orientation, channels, "jpeg")
 
 
 def _probe_png(view: memoryview) -> ImageInfo:

@@ -294,7 +294,7 @@ def test_bad_records(policy: str, executor: str, tmp_path: Path) -> None:
     options = {**RUNS[executor], "batch_size": 6}
     with (
         opened(records, **options) as iterator,
-        pytest.raises(Error, match="key 10, .*there is no"),
+        pytest.raises(Error, match=r"key 10, .*there is no"),
     ):
         iterator.next()
     with opened(records, **options, on_error=policy) as iterator:
