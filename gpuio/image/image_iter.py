@@ -98,7 +98,7 @@ class ImageIter(StreamIter[Loaded]):
     ctx : the device of the batches; None: the current context
     seed : decides order and augmentation
     preprocess_threads : threads that make samples
-    prefetch_buffer : batches that are made ahead
+    prefetch_buffer : batches that are made ahead; of a plan's, the image files are held in memory
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
     executor : as in ImageRecordIter: "host", "dali", or None: the one for the device

@@ -148,7 +148,10 @@ class FileSource:
         return self.read(self.name(ordinal))
 
     def read(self, name: str) -> bytes:
-        """The content of a file below the root."""
+        """The content of a file below the root.
+
+        It is not mapped: a file that is cut off meanwhile would end the process.
+        """
         try:
             with open(os.path.join(self._root, name), "rb") as file:
                 return file.read()

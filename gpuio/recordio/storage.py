@@ -56,7 +56,7 @@ def map_file(path: str) -> NDArray[np.uint8]:
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"{path} does not exist") from error
     except IsADirectoryError as error:
-        raise RecordError(f"{path} is a directory, not a record file") from error
+        raise RecordError(f"{path} is a directory, not a file") from error
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
 
