@@ -123,10 +123,22 @@ class TestImageRecordIter(Conformance):
         )
 
 
+class Dim(mx.image.Augmenter):
+    """An augmenter as users write them: with it, samples are made one by one."""
+
+    def __call__(self, src: Any) -> Any:
+        return src * 0.5
+
+
+OWN = [mx.image.RandomCropAug((28, 24)), mx.image.HorizontalFlipAug(0.5), Dim()]
+
+
 class TestImageIter(Conformance):
     variants = {
         **HANDLES,
         **SHUFFLED,
+        "pad own": {"aug_list": OWN},
+        "discard shuffled own": {"aug_list": OWN, "shuffle": True, "last_batch_handle": "discard"},
         "pad shuffled augmented": {
             "shuffle": True, "rand_crop": True, "rand_mirror": True, "brightness": 0.3, "hue": 0.2,
         },
