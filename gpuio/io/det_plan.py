@@ -50,24 +50,20 @@ class Sampler:
     trials: int
 
     def __post_init__(self) -> None:
-        for name, (least, most) in (
-            ("scales", self.scales),
-            ("aspect_ratios", self.aspects),
-            ("overlaps", self.overlaps),
-            ("sample_coverages", self.sample_coverages),
-            ("object_coverages", self.object_coverages),
+        for name, (least, most), low in (
+            ("scales", self.scales, 0.0),
+            ("aspect_ratios", self.aspects, 0.0),
+            ("overlaps", self.overlaps, -math.inf),
+            ("sample_coverages", self.sample_coverages, -math.inf),
+            ("object_coverages", self.object_coverages, -math.inf),
         ):
-            if not 0 <= least <= most:
+            if not low <= least <= most:
                 raise ArgumentError(
-                    f"min_crop_{name} and max_crop_{name} must be 0 <= min <= max, not {least} "
-                    f"and {most}"
+                    f"min_crop_{name} must be at most max_crop_{name}, and neither below {low}: "
+                    f"not {least} and {most}"
                 )
         if self.scales[1] > 1:
             raise ArgumentError(f"max_crop_scales must be at most 1, not {self.scales[1]}")
-        if self.aspects[0] <= 0:
-            raise ArgumentError(f"min_crop_aspect_ratios must be above 0, not {self.aspects[0]}")
-        if self.trials < 0:
-            raise ArgumentError(f"max_crop_trials must be at least 0, not {self.trials}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +93,6 @@ class DetAugment:
             )
         if not 0 <= self.fill_value <= 255:
             raise ArgumentError(f"fill_value must be 0 to 255, not {self.fill_value}")
-        if self.max_pad_scale < 1:
-            raise ArgumentError(f"max_pad_scale must be at least 1, not {self.max_pad_scale}")
 
 
 class DetPlanner:
@@ -171,7 +165,7 @@ class DetPlanner:
 
     def _pad(self, made: Sketch, boxes: Boxes) -> Boxes:
         """Put the picture somewhere on a canvas of its own aspect."""
-        scale = draws.uniform(1, self._augment.max_pad_scale)
+        scale = draws.uniform(1, max(self._augment.max_pad_scale, 1))
         if scale < LEAST_PAD_SCALE:
             return boxes
         x, y = draws.uniform(0, scale - 1), draws.uniform(0, scale - 1)
@@ -181,7 +175,8 @@ class DetPlanner:
             int(y * height),
             int((scale - x - 1) * width),
             int((scale - y - 1) * height),
-            (self._augment.fill_value,),
+            # As OpenCV's colours, with nothing for alpha.
+            (self._augment.fill_value,) * min(self._channels, 3) + (0,) * (self._channels == 4),
         )
         return moved(boxes, (-x, -y, scale, scale))
 
@@ -220,7 +215,7 @@ class DetPlanner:
             return None
         if self._augment.emit_mode == "center":
             middle = (sides[:, :2] + sides[:, 2:]) / 2
-            inside = ((middle >= (x, y)) & (middle <= (x + w, y + h))).all(1)
+            inside = ((middle >= (x, y)) & (middle < (x + w, y + h))).all(1)
         else:
             inside = common / whole > self._augment.emit_overlap_thresh
         if not inside.any():
@@ -234,15 +229,17 @@ class DetPlanner:
         augment = self._augment
         width, height = augment.width, augment.height
         if augment.resize_mode != "force":
-            scale = min(width / made.width, height / made.height)
+            # In MXNet's float32, of which the rounding down makes a pixel's difference.
+            wide, high = np.float32(made.width), np.float32(made.height)
+            scale = min(np.float32(width) / wide, np.float32(height) / high)
             if augment.resize_mode == "shrink":
-                scale = min(scale, 1.0)
-            width = min(max(int(made.width * scale), 1), width)
-            height = min(max(int(made.height * scale), 1), height)
+                scale = min(scale, np.float32(1))
+            width = min(max(int(wide * scale), 1), width)
+            height = min(max(int(high * scale), 1), height)
         made.resize(width, height, augment.method)
         if (width, height) != (augment.width, augment.height):
             border = augment.width - width, augment.height - height
-            made.pad(0, 0, *border, (augment.fill_value,))
+            made.pad(0, 0, *border, (0,) * self._channels)
         return height, width
 
     def _label(

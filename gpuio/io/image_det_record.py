@@ -59,11 +59,11 @@ class ImageDetRecordIter(RecordImages):
     label_pad_value : stands where a label has no numbers
     resize : scale the shorter side to so many pixels first; -1: leave the size
     rand_mirror_prob : probability of mirroring left to right
-    rand_pad_prob : probability of a canvas, on which the picture lies anywhere
+    rand_pad_prob : probability of a canvas, on which the picture lies anywhere. This and the other
+        probabilities may be negative: never
     max_pad_scale : most of the canvas's sides, as a multiple of the picture's; less than 1.05 is
         left out
-    fill_value : level of the canvas, 0 to 255, and of what a picture that is not as large as the
-        output leaves free
+    fill_value : level of the canvas, 0 to 255
     rand_crop_prob : probability of a crop
     num_crop_sampler : how many samplers draw crops; they are asked in a random order, until one has
         found a crop. Each of the following has a value for each of them, or one for all
@@ -85,7 +85,8 @@ class ImageDetRecordIter(RecordImages):
         and its probability
     inter_method : interpolation, as in ImageRecordIter
     resize_mode : "force": to the output's size, whatever the aspect; "fit": as large as goes into
-        it; "shrink": the same, but no larger than it is. What is left free is at the right or below
+        it; "shrink": the same, but no larger than it is. What is left free, at the right or
+        below, is black before mean and std
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel if one is above 0
     std_r, std_g, std_b, std_a : each channel is divided by its own if that is above 0
     scale : then multiplied by this
@@ -244,6 +245,7 @@ class ImageDetRecordIter(RecordImages):
         super().__init__(running)
         try:
             longest = labels.most if path_imglist else self._records.most_labels()
+            longest = max(longest, label_width)
             if 0 < pad_width < longest:
                 raise ArgumentError(
                     f"label_pad_width {pad_width} has no room for the longest label, of {longest} "
@@ -297,9 +299,9 @@ def _for_each(name: str, values: Any, count: int) -> list[float]:
 
 def _chance(name: str, value: Any) -> float:
     chance = number(name, value)
-    if not 0 <= chance <= 1:
-        raise ArgumentError(f"{name} is a probability, 0 to 1, not {value!r}")
-    return chance
+    if chance > 1:
+        raise ArgumentError(f"{name} is a probability, at most 1, not {value!r}")
+    return max(chance, 0.0)  # MXNet's way of saying never
 
 
 def _label_width(value: Any) -> int:

@@ -46,7 +46,7 @@ def sample(
     antialias: bool,
     jittered: bool = True,
 ) -> NDArray[np.uint8]:
-    """Decode one sample of a batch, resample its window, and paint its canvas.
+    """Decode one sample of a batch, resample its window, and paint what lies around it.
 
     Parameters
     ----------
@@ -67,20 +67,22 @@ def sample(
     assert data is not None and info is not None, "rows with errors are not sampled"
     picture, plan = decode(data, info, channels), work.plan
     window = tuple(plan.window[row].tolist())
-    if plan.shown is None or plan.fill is None:
+    if not plan.canvases:
         pixels = resample(picture, window, plan, row, size, antialias)
         return jitter_one(plan, row, pixels) if jittered else pixels
-    x0, y0, x1, y1 = plan.shown[row].tolist()
-    canvas = np.empty((size[1], size[0], channels), np.uint8)
-    canvas[:] = plan.fill[row]
+    made = np.empty((size[1], size[0], channels), np.uint8)
+    x0, y0, x1, y1 = 0, 0, *size
+    for canvas in reversed(plan.canvases):
+        made[y0:y1, x0:x1] = canvas.fill[row]
+        left, top, right, bottom = canvas.inside[row].tolist()
+        x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
     if x0 < x1 and y0 < y1:
         x, y, w, h = window
         across, down = w / size[0], h / size[1]
         part = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
-        part_size = x1 - x0, y1 - y0
-        pixels = resample(picture, part, plan, row, part_size, antialias)
-        canvas[y0:y1, x0:x1] = jitter_one(plan, row, pixels) if jittered else pixels
-    return canvas
+        pixels = resample(picture, part, plan, row, (x1 - x0, y1 - y0), antialias)
+        made[y0:y1, x0:x1] = jitter_one(plan, row, pixels) if jittered else pixels
+    return made
 
 
 def resample(

@@ -9,6 +9,7 @@ The arithmetic of sizes is MXNet's, so that the window is the one MXNet would ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,19 @@ class Augment:
             )
 
 
+class Canvas(NamedTuple):
+    """A border around each of N samples.
+
+    Attributes
+    ----------
+    inside : int64 (N, 4), x0, y0, x1, y1: the output pixels, before mirroring, that it surrounds
+    fill : uint8 (N, channels) or (N, 1), its levels
+    """
+
+    inside: NDArray[np.int64]
+    fill: NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A batch's geometry and colours, one row for each of N samples. Pixels are counted in the
@@ -112,9 +126,7 @@ class Plan:
     hls : int64 (N, 3), added to hue (of 180, around the circle), lightness and saturation (of 255,
         where they are kept) of the picture's pixels; None: nothing is
     gain : float64 (N,): then they are multiplied by this, rounded and kept in 0 to 255; None: by 1
-    shown : int64 (N, 4), x0, y0, x1, y1: the output pixels, before mirroring, that show the
-        picture; None: all
-    fill : uint8 (N, channels) or (N, 1), the levels of the others; None where `shown` is
+    canvases : what lies around the picture in the output, the innermost first
     colour : float64 (N, 3, 7), or None: leave the colours. In the end RGB becomes ``colour @ (r, g,
         b, mean r, mean g, mean b, 1)``, with the means of the sample's output pixels
     """
@@ -125,8 +137,7 @@ class Plan:
     mirror: NDArray[np.bool_]
     hls: NDArray[np.int64] | None = None
     gain: NDArray[np.float64] | None = None
-    shown: NDArray[np.int64] | None = None
-    fill: NDArray[np.uint8] | None = None
+    canvases: tuple[Canvas, ...] = ()
     colour: NDArray[np.float64] | None = None
 
 

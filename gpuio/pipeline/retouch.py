@@ -92,7 +92,7 @@ def _from_hls(xp: Any, hls: Any) -> Any:
 
 
 def paint(xp: Any, pixels: Any, plan: Plan) -> Any:
-    """Paint what does not show the picture.
+    """Paint what lies around the pictures.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ def paint(xp: Any, pixels: Any, plan: Plan) -> Any:
     -------
     a new array, or `pixels` where there is nothing to paint
     """
-    if plan.shown is None:
-        return pixels
-    x0, y0, x1, y1 = (xp.asarray(side)[:, None] for side in plan.shown.T)
     rows, columns = xp.arange(pixels.shape[1]), xp.arange(pixels.shape[2])
-    down, across = (rows >= y0) & (rows < y1), (columns >= x0) & (columns < x1)
-    inside = down[:, :, None, None] & across[:, None, :, None]
-    return xp.where(inside, pixels, xp.asarray(plan.fill)[:, None, None, :])
+    for canvas in plan.canvases:
+        x0, y0, x1, y1 = (xp.asarray(side)[:, None] for side in canvas.inside.T)
+        down, across = (rows >= y0) & (rows < y1), (columns >= x0) & (columns < x1)
+        inside = down[:, :, None, None] & across[:, None, :, None]
+        pixels = xp.where(inside, pixels, xp.asarray(canvas.fill)[:, None, None, :])
+    return pixels
 
 
 def batch_matrices(plan: Plan, pixels: Any) -> NDArray[np.float32] | None:

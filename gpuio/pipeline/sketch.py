@@ -26,6 +26,7 @@ from gpuio.pipeline.plan import (
     LANCZOS,
     LINEAR,
     NEAREST,
+    Canvas,
     Plan,
 )
 
@@ -77,14 +78,14 @@ class Sketch:
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self._limits = width, height
-        # In pixels of the source: what the picture so far shows, what of it is not canvas (left,
-        # top, right, bottom), and what may be read.
+        # In pixels of the source: what the picture so far shows, what of it may be mixed into its
+        # edges (left, top, right, bottom), and what may be read.
         self._window: Rectangle = (0.0, 0.0, float(width), float(height))
         self._shown: Rectangle = self._window
         self._bounds = (0, 0, width, height)
         self._method = LINEAR
         self._resized = self._flipped = False
-        self._fill: Sequence[float] | None = None
+        self._borders: list[tuple[Rectangle, Sequence[float]]] = []
         self._colour: NDArray[np.float64] | None = None
 
     def resize(self, width: int, height: int, method: int) -> None:
@@ -121,8 +122,9 @@ class Sketch:
         """Put a border of one colour, (red, green, blue), around the picture; its sides in
         pixels.
         """
+        x, y, w, h = self._window
+        self._borders.append(((x, y, x + w, y + h), fill))
         self._look_at(-left, -top, self.width + left + right, self.height + top + bottom)
-        self._fill = fill
 
     def _look_at(self, x: int, y: int, width: int, height: int) -> None:
         """Make a rectangle of the picture so far, which may reach beyond it, the picture."""
@@ -189,22 +191,31 @@ def plan_of(sketches: Sequence[Sketch], width: int, height: int) -> Plan:
         plain = np.eye(3, 7)
         colour = [plain if each._colour is None else each._colour for each in sketches]
         plan = replace(plan, colour=np.array(colour))
-    if any(each._fill is not None for each in sketches):
-        shown = np.array([each._shown for each in sketches])
-        levels = next(each._fill for each in sketches if each._fill is not None)
-        none = (0,) * len(levels)
-        fill = [none if each._fill is None else each._fill for each in sketches]
-        # The output pixels whose centres lie inside.
-        scale = np.array([width, height]) / window[:, 2:]
-        low = np.ceil((shown[:, :2] - window[:, :2]) * scale - 0.5 - HAIR)
-        high = np.ceil((shown[:, 2:] - window[:, :2]) * scale - 0.5 - HAIR)
-        low, high = low.clip(0, (width, height)), high.clip(0, (width, height))
-        plan = replace(
-            plan,
-            shown=np.concatenate([low, np.maximum(low, high)], axis=1).astype(np.int64),
-            fill=np.rint(fill).clip(0, 255).astype(np.uint8),
-        )
-    return plan
+    depth = max(len(each._borders) for each in sketches)
+    canvases = (_canvas(sketches, number, window, (width, height)) for number in range(depth))
+    return replace(plan, canvases=tuple(canvases))
+
+
+def _canvas(
+    sketches: Sequence[Sketch],
+    number: int,
+    window: NDArray[np.float64],
+    size: tuple[int, int],
+) -> Canvas:
+    """What one of the borders, counted from the picture, comes to in the output; a sketch without
+    it has a border of no width.
+    """
+    some = [each._borders[number : number + 1] for each in sketches]
+    none = (0,) * next(len(border[0][1]) for border in some if border)
+    inside = np.concatenate([window[:, :2], window[:, :2] + window[:, 2:]], axis=1)
+    for row, border in enumerate(some):
+        if border:
+            inside[row] = border[0][0]
+    # The output pixels whose centres lie inside.
+    corner, scale = np.tile(window[:, :2], 2), np.tile(np.array(size) / window[:, 2:], 2)
+    edges = np.ceil((inside - corner) * scale - 0.5 - HAIR).clip(0, np.tile(size, 2))
+    fill = np.rint([border[0][1] if border else none for border in some])
+    return Canvas(edges.astype(np.int64), fill.clip(0, 255).astype(np.uint8))
 
 
 def check_size(sketch: Sketch, width: int, height: int) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpuio.pipeline.plan import Plan
+from gpuio.pipeline.plan import Canvas, Plan
 from gpuio.pipeline.retouch import batch_matrices, jitter, jitter_one, matrix, paint
 
 PLAIN = Plan(np.zeros((3, 4)), np.zeros((3, 4), np.int64), np.ones(3, np.int64), np.zeros(3, bool))
@@ -61,9 +61,9 @@ def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
 
 
 def test_a_canvas_is_painted_around_the_picture(pixels: np.ndarray) -> None:
-    shown = np.array([(0, 0, 50, 40), (10, 5, 30, 6), (20, 20, 20, 30)])
+    inside = np.array([(0, 0, 50, 40), (10, 5, 30, 6), (20, 20, 20, 30)])
     fill = np.array([(1, 2, 3), (4, 5, 6), (7, 8, 9)], np.uint8)
-    made = paint(np, pixels, replace(PLAIN, shown=shown, fill=fill))
+    made = paint(np, pixels, replace(PLAIN, canvases=(Canvas(inside, fill),)))
     np.testing.assert_array_equal(made[0], pixels[0])
     np.testing.assert_array_equal(made[1, 5, 10:30], pixels[1, 5, 10:30])
     made[1, 5, 10:30] = fill[1]
