@@ -49,13 +49,6 @@ def beside(picture: NDArray, values: Any) -> Any:
     return library(picture).asarray(host(values), dtype=dtype)
 
 
-def whole_side(name: str, value: Any) -> int:
-    """A length in pixels."""
-    if int(value) != value or value < 1:
-        raise ArgumentError(f"{name} must be a whole number of pixels, at least 1, not {value!r}")
-    return int(value)
-
-
 def span(name: str, pair: Sequence[float]) -> tuple[float, float]:
     """A range of numbers above 0."""
     least, most = pair

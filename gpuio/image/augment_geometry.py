@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpuio import nd
-from gpuio.image.arrays import whole_side
 from gpuio.image.augmenter import GEOMETRY, Augmenter
 from gpuio.image.geometry import (
     Rectangle,
@@ -48,7 +47,7 @@ class ResizeAug(Augmenter):
 
     def sketch(self, picture: Sketch) -> None:
         """The same to a sketch."""
-        picture.shorter_side(whole_side("size", self.size), self.interp)
+        picture.shorter_side(self.size, self.interp)
 
 
 class ForceResizeAug(Augmenter):

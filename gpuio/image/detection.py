@@ -331,7 +331,7 @@ class DetRandomPadAug(DetAugmenter):
     def _levels(self, channels: int) -> Sequence[float]:
         """Of the canvas, one for each channel."""
         given = self.pad_val * channels if len(self.pad_val) == 1 else self.pad_val
-        return tuple(given) + (0,) * (channels - len(given))
+        return (tuple(given) + (0,) * channels)[:channels]
 
     def _chosen(self, width: int, height: int) -> tuple[Rectangle, Boxes] | None:
         """Borders left, top, right and bottom, and the canvas in the picture's shares; None: what

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
+from gpuio.image.augmenter import Augmenter
 from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
 from gpuio.image.image_iter import ImageIter, Of, Path
 from gpuio.image.sources import Source
@@ -91,6 +92,14 @@ class ImageDetIter(ImageIter):
 
     def _augmenters(self, options: dict[str, Any]) -> list[Any]:
         return list(CreateDetAugmenter(self.data_shape, **options))
+
+    def _check_augmenters(self, augmenters: Sequence[Any]) -> None:
+        for each in augmenters:
+            if isinstance(each, (type, Augmenter)) or not callable(each):
+                raise ArgumentError(
+                    f"aug_list holds detection augmenters, not {each!r}; DetBorrowAug makes one of "
+                    "an augmenter of pictures"
+                )
 
     def _described(self) -> tuple[list[DataDesc], list[DataDesc]]:
         if not self.label_shape[0]:
@@ -175,12 +184,27 @@ class ImageDetIter(ImageIter):
         """
         if data_shape is not None:
             self.check_data_shape(data_shape)
-            self.data_shape = image_shape(data_shape)
         if label_shape is not None:
             self.check_label_shape(label_shape)
-            self.label_shape = int(label_shape[0]), int(label_shape[1])
+        data = self.data_shape if data_shape is None else image_shape(data_shape)
+        label = self.label_shape if label_shape is None else tuple(map(int, label_shape))
+        self._shapes = data, label
+
+    @property
+    def _shapes(self) -> tuple[Any, ...]:
+        return self.data_shape, self.label_shape
+
+    @_shapes.setter
+    def _shapes(self, shapes: tuple[Any, ...]) -> None:
+        before = self._shapes
+        try:
+            self.data_shape, self.label_shape = shapes
+            self._restart()
+        except BaseException:
+            self.data_shape, self.label_shape = before
+            raise
         self._provide_data, self._provide_label = self._described()
-        self._restart()
+        self._changes["_shapes"] = shapes
 
     def sync_label_shape(self, it: ImageDetIter, verbose: bool = False) -> ImageDetIter:
         """Give this iterator and another the larger of both label shapes, as a model needs that is

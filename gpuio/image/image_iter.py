@@ -17,6 +17,7 @@ from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
 from gpuio.image.augment import CreateAugmenter
 from gpuio.image.augmenter import Augmenter
 from gpuio.image.codec import imdecode
+from gpuio.image.detection import DetAugmenter
 from gpuio.image.sampled import Sampled
 from gpuio.image.sources import FileSource, RecordSource, Source, from_items, read_list
 from gpuio.image.translation import Translation, obstacle
@@ -30,6 +31,7 @@ from gpuio.pipeline.executors import executor_of, plan_executor
 from gpuio.pipeline.host import HostExecutor
 from gpuio.pipeline.loader import Executor, Loader
 from gpuio.pipeline.order import Order, Take
+from gpuio.pipeline.stream import CLOSED
 from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer, Work, select
 from gpuio.recordio import RecordSet
 
@@ -45,6 +47,9 @@ HOOKS = (
     "augmentation_transform",
     "postprocess_data",
     "next_sample",
+    "render",
+    "write_sample",
+    "auglist",
 )
 
 log = logging.getLogger("gpuio")
@@ -60,10 +65,11 @@ class ImageIter(StreamIter[Loaded]):
     `CreateAugmenter` gives, becomes a plan that runs as ImageRecordIter's does: on a GPU by NVIDIA
     DALI, on the CPU in threads. Each picture is then resampled once, and changes of colour are one
     matrix. With an augmenter of your own, or one of the methods below replaced, or a list that
-    resamples in two interpolations or moves pixels behind changing colours, each sample goes
-    through the augmenters one by one, in threads, on the CPU, and batches are copied to `ctx`. That
-    costs up to twice the time on a CPU, and on a GPU the CPU is what limits; a line of the log at
-    level INFO says why. Batches are made ahead of the caller.
+    resamples in two interpolations, moves pixels behind changing colours, or makes pictures small
+    and then large again, each sample goes through the augmenters one by one, in threads, on the
+    CPU, and batches are copied to `ctx`. That costs up to twice the time on a CPU, and on a GPU the
+    CPU is what limits; a line of the log at level INFO says why. Batches are made ahead of the
+    caller.
 
     The random choices of a sample follow from the seed, the epoch and the record alone, as long as
     augmenters draw as gpuio's do. One of your own that draws from `random` or NumPy itself is
@@ -163,6 +169,7 @@ class ImageIter(StreamIter[Loaded]):
         if np.dtype(dtype).name not in LABEL_DTYPES:
             raise ArgumentError(f"dtype must be one of {', '.join(LABEL_DTYPES)}, not {dtype!r}")
         choice("on_error", on_error, POLICIES)
+        self._changes: dict[str, Any] = {}  # what has been set since, for copies
         self._seed = whole_number("seed", seed)
         self._ctx = as_context(ctx)
         require(self._ctx)
@@ -171,6 +178,7 @@ class ImageIter(StreamIter[Loaded]):
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
         self._auglist = tuple(self._augmenters(kwargs) if aug_list is None else aug_list)
+        self._check_augmenters(self._auglist)
         self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
         part = resolve_parts(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
@@ -247,8 +255,21 @@ class ImageIter(StreamIter[Loaded]):
         height, width = self.data_shape[1:]
         return Translation(self._auglist, (width, height), self._seed)
 
+    def _check_augmenters(self, augmenters: Sequence[Any]) -> None:
+        """Refuse what does not take a picture.
+
+        Raises
+        ------
+        ArgumentError : an item is no augmenter, or one for detection.
+        """
+        for each in augmenters:
+            if isinstance(each, (type, DetAugmenter)) or not callable(each):
+                raise ArgumentError(f"aug_list holds augmenters of pictures, not {each!r}")
+
     def _restart(self) -> None:
         """Go on at the same place with the augmenters and shapes that are now set."""
+        if self._loader.closed:
+            raise Error(CLOSED)
         runner = self._runner()
         state = self._loader.state()
         self._loader.close()
@@ -260,17 +281,21 @@ class ImageIter(StreamIter[Loaded]):
 
     @property
     def auglist(self) -> tuple[Any, ...]:
-        """The augmenters. Others may be set; they count from the next batch on."""
+        """The augmenters. Others may be set, but not while another thread waits for a batch; they
+        count from the next one on. So do the same ones, if what they hold has been changed.
+        """
         return self._auglist
 
     @auglist.setter
     def auglist(self, augmenters: Sequence[Any]) -> None:
+        self._check_augmenters(augmenters)
         before, self._auglist = self._auglist, tuple(augmenters)
         try:
             self._restart()
         except BaseException:
             self._auglist = before
             raise
+        self._changes["auglist"] = self._auglist
 
     def _augmenters(self, options: dict[str, Any]) -> list[Any]:
         """Those that the further arguments ask for."""
@@ -501,6 +526,9 @@ class ImageIter(StreamIter[Loaded]):
         data = nd.wrap(drawn.data).as_in_context(self._ctx)
         label = nd.array(drawn.label.reshape(self._labels_shape()), ctx=self._ctx)
         return DataBatch([data], [label], drawn.pad, drawn.key)
+
+    def _changed(self) -> dict[str, Any]:
+        return self._changes
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ be translated where all that moves pixels stands before what changes colours, in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, Error
 from gpuio.image.augment_colour import CastAug, ColorNormalizeAug
+from gpuio.image.augment_geometry import ResizeAug
 from gpuio.image.augmenter import COLOUR, GEOMETRY, RandomOrderAug, SequentialAug
 from gpuio.image.detection import DetAugmenter, DetBorrowAug, DetRandomSelectAug
 from gpuio.pipeline import draws
@@ -26,6 +28,14 @@ def obstacle(augmenters: Iterable[Any]) -> str | None:
     """Why a list cannot become a plan; None: it can."""
     found = list(_leaves(augmenters))
     for each in found:
+        if isinstance(each, ColorNormalizeAug):
+            for numbers in (each.mean, each.std):
+                if numbers is not None and numbers.size not in (1, 3):
+                    raise ArgumentError(
+                        f"mean and std have 1 or 3 numbers for RGB, not {numbers.size}"
+                    )
+            if each.std is not None and not each.std.all():
+                return "ColorNormalizeAug divides by 0"
         if _giver(each, "sketch") is not _giver(each, "__call__"):
             return f"{type(each).__name__} is not one of gpuio's own"
         if isinstance(each, CastAug) and np.dtype(each.typ) not in (np.float32, np.float64):
@@ -37,6 +47,12 @@ def obstacle(augmenters: Iterable[Any]) -> str | None:
         raise ArgumentError(f"Unknown interp method {method}: 0 to 4, 9 or 10")
     if _stages(augmenters, []) is None:
         return "what moves pixels does not stand before what changes colours"
+    least = math.inf
+    for each in found:
+        side = each.size if isinstance(each, ResizeAug) else min(getattr(each, "size", (least,)))
+        if side > least:
+            return "pictures are made small, and then large again"
+        least = min(least, side)
     return None
 
 

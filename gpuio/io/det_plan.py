@@ -203,10 +203,12 @@ class DetPlanner:
         x, y, w, h = window
         whole, crop = areas(sides), w * h
         common = areas(sides.clip((x, y, x, y), (x + w, y + h, x + w, y + h)))
+        with np.errstate(invalid="ignore"):  # an area may be too small for float32
+            inside = common / whole
         shares = (
             (common / (whole + crop - common), sampler.overlaps),
             (common / max(crop, 1e-12), sampler.sample_coverages),
-            (common / whole, sampler.object_coverages),
+            (inside, sampler.object_coverages),
         )
         good = np.ones(len(boxes), bool)
         for share, (least, most) in shares:
@@ -215,12 +217,12 @@ class DetPlanner:
             return None
         if self._augment.emit_mode == "center":
             middle = (sides[:, :2] + sides[:, 2:]) / 2
-            inside = ((middle >= (x, y)) & (middle < (x + w, y + h))).all(1)
+            stays = ((middle >= (x, y)) & (middle < (x + w, y + h))).all(1)
         else:
-            inside = common / whole > self._augment.emit_overlap_thresh
-        if not inside.any():
+            stays = inside > self._augment.emit_overlap_thresh
+        if not stays.any():
             return None
-        kept = moved(boxes[inside], window)
+        kept = moved(boxes[stays], window)
         kept[:, SIDES] = kept[:, SIDES].clip(0, 1)
         return kept
 

@@ -36,7 +36,7 @@ class StreamIter(DataIter, Generic[T]):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), *self._arguments, self.state_dict())
+        return _again, (type(self), *self._arguments, self.state_dict(), self._changed())
 
     def _draw_from(
         self, stream: Stream[T], provide_data: list[DataDesc], provide_label: list[DataDesc]
@@ -49,6 +49,10 @@ class StreamIter(DataIter, Generic[T]):
     def _batch_of(self, drawn: T) -> DataBatch | None:
         """The batch that the caller gets; None: there is nothing in it for the caller."""
         raise NotImplementedError
+
+    def _changed(self) -> dict[str, Any]:
+        """What has been set since the iterator was made, as names and values of attributes."""
+        return {}
 
     def _identity(self) -> dict[str, Any]:
         """What a state must have in common with the iterator that loads it, but for the kind."""
@@ -194,8 +198,11 @@ def _again(
     arguments: tuple[Any, ...],
     named: dict[str, Any],
     state: dict[str, Any],
+    changes: dict[str, Any],
 ) -> StreamIter[Any]:
     """An iterator made anew, at a place."""
     made = kind(*arguments, **named)
+    for name, value in changes.items():
+        setattr(made, name, value)
     made.load_state_dict(state)
     return made

@@ -30,7 +30,10 @@ def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     ------
     RecordError : it is no detection label.
     """
-    if len(raw) < LEAST_HEADER or raw[0] < LEAST_HEADER or raw[1] < LEAST_OBJECT:
+    widths = raw[:LEAST_HEADER]
+    if len(raw) < LEAST_HEADER or not (
+        np.isfinite(widths).all() and (widths >= (LEAST_HEADER, LEAST_OBJECT)).all()
+    ):
         raise RecordError(
             "a detection label begins with the header's width, at least 2, and an object's, at "
             f"least 5; this one is {raw[:6].tolist()}"

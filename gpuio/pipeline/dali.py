@@ -18,6 +18,7 @@ import queue
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -46,8 +47,10 @@ log = logging.getLogger("gpuio")
 JPEG_START = (0xFF, 0xD8)
 JPEG_END = np.array([0xFF, 0xD9], np.uint8)
 
-# Stands in the graph for a record that is known to be bad: a JPEG of one black pixel.
+# Stands in the graph for a record that is known to be bad: one black pixel. Four channels come out
+# as they are stored.
 BLANK = np.frombuffer(simplejpeg.encode_jpeg(np.zeros((1, 1, 3), np.uint8)), np.uint8)
+BLANK_RGBA = cv2.imencode(".png", np.zeros((1, 1, 4), np.uint8))[1]
 
 INSTALL = "pip install 'gpuio[dali]' (or 'gpuio[cuda12]', 'gpuio[cuda13]' with a GPU)"
 
@@ -159,12 +162,13 @@ Feed = tuple[
 ]
 
 
-def feed(work: PlannedWork, size: tuple[int, int], types: dict[int, int]) -> Feed:
+def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[int, int]) -> Feed:
     """A batch as the graph takes it.
 
     Parameters
     ----------
     size : width and height of the output in pixels
+    channels : of the output
     types : MXNet's interpolation methods to DALI's
 
     Returns
@@ -178,13 +182,23 @@ def feed(work: PlannedWork, size: tuple[int, int], types: dict[int, int]) -> Fee
     plan = work.plan
     region = _region(plan, size)
     window = plan.window.copy()
-    encoded = [_closed(image) if image is not None else BLANK for image in work.image]
+    blank = BLANK_RGBA if channels == 4 else BLANK
+    encoded = [_closed(image) if image is not None else blank for image in work.image]
     for row in work.errors:
-        encoded[row], region[row], window[row] = BLANK, (0, 0, 1, 1), (0, 0, 1, 1)
+        encoded[row], region[row], window[row] = blank, (0, 0, 1, 1), (0, 0, 1, 1)
+    # A window that shows nothing but canvas: DALI would read outside of its memory.
+    end = window[:, :2] + window[:, 2:]
+    beside = ((window[:, :2] >= region[:, 2:]) | (end <= region[:, :2])).any(1)
+    window[beside] = np.concatenate(
+        [region[beside, :2], region[beside, 2:] - region[beside, :2]], axis=1
+    )
     start = window[:, 1::-1] - region[:, 1::-1]
     extent = window[:, :1:-1]
     corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / (size[1], size[0])
-    start = start - corner + HAIR * (corner > 0)
+    nudge = HAIR * (corner > 0) - corner
+    if plan.turned is not None:
+        nudge[plan.turned, 1] *= -1
+    start = start + nudge
     return (
         encoded,
         region[:, 1::-1].astype(np.int32),
@@ -321,13 +335,21 @@ class DaliExecutor:
 
     def _begin(self, request: _Request) -> PlannedWork:
         work = self._preparer(request.take)
+        self._keep_from_dali(work)
         size = (self._output.width, self._output.height)
-        self._feeds.append(feed(work, size, self._types))
+        self._feeds.append(feed(work, size, self._output.channels, self._types))
         # The first run of a pipeline asks for as many batches as it may have in flight.
         if self._primed or len(self._feeds) == self.depth:
             self._primed = True
             self._pipe.schedule_run()
         return work
+
+    def _keep_from_dali(self, work: PlannedWork) -> None:
+        """Note what DALI does not refuse, but damages memory with: gray JPEGs as RGBA."""
+        for row, info in enumerate(work.info):
+            gray = info is not None and info.format == "jpeg" and info.channels == 1
+            if self._output.channels == 4 and gray:
+                work.errors[row] = DecodeError("the image has 1 channels, data_shape asks for 4")
 
     def _collect(self, request: _Request, work: PlannedWork) -> None:
         """Take the oldest batch out of the graph and finish it."""
@@ -392,5 +414,7 @@ class _Request(NamedTuple):
 
 
 def _decoder_failed(error: Exception) -> bool:
-    """Whether it was a record that DALI could not decode, and not, say, the device that failed."""
-    return "decoders" in str(error)
+    """Whether it was a record that DALI could not decode, or with which the samples are not of one
+    shape, and not, say, the device that failed.
+    """
+    return "decoders" in str(error) or "uniform shape" in str(error)

@@ -93,7 +93,8 @@ def resample(
     size: tuple[int, int],
     antialias: bool,
 ) -> NDArray[np.uint8]:
-    """Resample one window of a picture: uint8 (h, w, C) to uint8 (height, width, C).
+    """Resample one window of a picture, as row `row` of a plan says: uint8 (h, w, C) to uint8
+    (height, width, C).
 
     Where the window lies on the pixel grid of the whole picture scaled to a whole number of pixels,
     as after MXNet's resize and crop, that is what is done, with MXNet's pixels as the result; where
@@ -101,18 +102,31 @@ def resample(
     """
     x0, y0, x1, y1 = plan.bounds[row].tolist()
     x, y, w, h = window
-    method = int(plan.method[row])
+    region, x, y, method = picture[y0:y1, x0:x1], x - x0, y - y0, int(plan.method[row])
+    if plan.turned is None or not plan.turned[row]:
+        return _resample(region, (x, y, w, h), method, size, antialias)
+    region = np.ascontiguousarray(region[:, ::-1])
+    return _resample(region, (x1 - x0 - x - w, y, w, h), method, size, antialias)[:, ::-1]
+
+
+def _resample(
+    region: NDArray[np.uint8],
+    window: tuple[float, float, float, float],
+    method: int,
+    size: tuple[int, int],
+    antialias: bool,
+) -> NDArray[np.uint8]:
+    x, y, w, h = window
     width, height = size
-    region = picture[y0:y1, x0:x1]
-    x, y = x - x0, y - y0
     if antialias and (w > width or h > height):
         return _antialiased(region, (x, y, w, h), size, method)
     across, down = width / w, height / h  # output pixels for a source pixel
-    scaled = np.array([(x1 - x0) * across, (y1 - y0) * down, x * across, y * down])
+    high, wide = region.shape[:2]
+    scaled = np.array([wide * across, high * down, x * across, y * down])
     whole = np.rint(scaled)
     if np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max())):
         full_width, full_height, left, top = whole.astype(int).tolist()
-        if (full_width, full_height) != (x1 - x0, y1 - y0):
+        if (full_width, full_height) != (wide, high):
             region = _resize(region, (full_width, full_height), method)
         return region[top : top + height, left : left + width]
     if method in (LINEAR, CUBIC, LANCZOS):
@@ -124,7 +138,6 @@ def resample(
             region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
         return warped.reshape(height, width, -1)  # type: ignore[return-value]
-    high, wide = region.shape[:2]
     left, top = min(max(round(x), 0), wide - 1), min(max(round(y), 0), high - 1)
     right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
     return _resize(region[top:bottom, left:right], size, method)

@@ -62,9 +62,12 @@ class DetLabels:
         self._width = width
         self._path = "" if path is None else os.fspath(path)
         self._listed: dict[int, NDArray[np.float32]] = {}
-        for number, fields in _lines(self._path) if self._path else ():
+        for number, line in _lines(self._path) if self._path else ():
+            # As im2rec writes them, paths may have blanks; with a width, they may in any case.
+            fields = line.strip().split("\t" if "\t" in line.strip() else None)
             try:
-                label = np.array([float(field) for field in fields[1:-1]], np.float32)
+                numbers = fields[1 : width + 1] if width > 0 else fields[1:-1]
+                label = np.array([float(field) for field in numbers], np.float32)
                 self._listed[int(fields[0])] = label
             except (ValueError, IndexError) as error:
                 raise ArgumentError(f"{self._path}, line {number}: {error}") from error
@@ -102,7 +105,8 @@ class ListLabels:
     def __init__(self, path: str | os.PathLike[str], width: int) -> None:
         self._path = os.fspath(path)
         ids, labels = [], []
-        for number, fields in _lines(self._path, width + 1):
+        for number, line in _lines(self._path):
+            fields = line.split(maxsplit=width + 1)
             try:
                 ids.append(int(fields[0]))
                 labels.append([float(field) for field in fields[1 : width + 1]])
@@ -128,8 +132,8 @@ class ListLabels:
         return label
 
 
-def _lines(path: str, splits: int = -1) -> Iterator[tuple[int, list[str]]]:
-    """The numbers of a list's lines that are not blank, and their fields; of so many splits.
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """A list's lines that are not blank, and their numbers.
 
     Raises
     ------
@@ -138,7 +142,7 @@ def _lines(path: str, splits: int = -1) -> Iterator[tuple[int, list[str]]]:
     try:
         with open(path, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
-                if fields := line.split(maxsplit=splits):
-                    yield number, fields
+                if line.strip():
+                    yield number, line
     except OSError as error:
         raise ArgumentError(f"path_imglist {path} cannot be read: {error.strerror}") from error

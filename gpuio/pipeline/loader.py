@@ -92,6 +92,11 @@ class Loader(OrderedStream, Generic[T]):
         self._executor.hand_over(loaded)
         return loaded
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return not self._close.alive
+
     def seek(self, position: int) -> None:
         """Go on from another position; batches that were ahead are dropped."""
         self._executor.abandon()

@@ -123,6 +123,9 @@ class Plan:
         repeated
     method : int64 (N,), interpolation, NEAREST to LANCZOS
     mirror : bool (N,), flip the output left to right
+    turned : bool (N,): it is the picture's mirror image that is resampled, and the result is
+        mirrored back, which makes a difference where an interpolation is not symmetric; None: of
+        none
     hls : int64 (N, 3), added to hue (of 180, around the circle), lightness and saturation (of 255,
         where they are kept) of the picture's pixels; None: nothing is
     gain : float64 (N,): then they are multiplied by this, rounded and kept in 0 to 255; None: by 1
@@ -135,6 +138,7 @@ class Plan:
     bounds: NDArray[np.int64]
     method: NDArray[np.int64]
     mirror: NDArray[np.bool_]
+    turned: NDArray[np.bool_] | None = None
     hls: NDArray[np.int64] | None = None
     gain: NDArray[np.float64] | None = None
     canvases: tuple[Canvas, ...] = ()

@@ -36,6 +36,10 @@ LUMA = (0.299, 0.587, 0.114)
 # Rounding must not widen a rectangle of whole pixels.
 HAIR = 1e-9
 
+# Interpolations of OpenCV's whose result for a mirror image is not the mirror image of the result;
+# of CUBIC and LANCZOS by rounding alone.
+UNEVEN = (NEAREST, CUBIC, AREA, LANCZOS)
+
 Rectangle = tuple[float, float, float, float]
 
 
@@ -63,6 +67,18 @@ def shorter_side(width: int, height: int, size: int) -> tuple[int, int]:
     return size * width // height, size
 
 
+def whole_side(name: str, value: Any) -> int:
+    """A length in pixels.
+
+    Raises
+    ------
+    ArgumentError : it is no whole number of at least 1.
+    """
+    if int(value) != value or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of pixels, at least 1, not {value!r}")
+    return int(value)
+
+
 class Sketch:
     """One picture on its way through augmenters.
 
@@ -84,12 +100,18 @@ class Sketch:
         self._shown: Rectangle = self._window
         self._bounds = (0, 0, width, height)
         self._method = LINEAR
-        self._resized = self._flipped = False
+        self._resized = self._flipped = self._turned = False
         self._borders: list[tuple[Rectangle, Sequence[float]]] = []
         self._colour: NDArray[np.float64] | None = None
 
     def resize(self, width: int, height: int, method: int) -> None:
-        """Resample the picture to `width` x `height` pixels, with any of METHODS."""
+        """Resample the picture to `width` x `height` pixels, with any of METHODS.
+
+        Raises
+        ------
+        ArgumentError : a side is no whole number of at least 1.
+        """
+        width, height = whole_side("w", width), whole_side("h", height)
         left, top, right, bottom = self._shown
         # Behind a first resampling, what counts is the change from the source.
         old = (right - left, bottom - top) if self._resized else (self.width, self.height)
@@ -100,15 +122,27 @@ class Sketch:
         x0, x1 = _pixels(left, right, self._limits[0])
         y0, y1 = _pixels(top, bottom, self._limits[1])
         self._bounds = x0, y0, x1, y1
-        self._method, self._resized = method, True
+        self._method, self._resized, self._turned = method, True, self._flipped
         self.width, self.height = width, height
 
     def shorter_side(self, size: int, method: int) -> None:
         """Scale the shorter side to `size` pixels, the longer in proportion, rounded down."""
-        self.resize(*shorter_side(self.width, self.height, size), method)
+        self.resize(*shorter_side(self.width, self.height, whole_side("size", size)), method)
 
     def crop(self, x: int, y: int, width: int, height: int) -> None:
-        """Cut a rectangle out; it lies inside of the picture."""
+        """Cut a rectangle out.
+
+        Raises
+        ------
+        ArgumentError : it does not lie inside of the picture, or is empty.
+        """
+        if not (x >= 0 and y >= 0 and width >= 1 and height >= 1) or (
+            x + width > self.width or y + height > self.height
+        ):
+            raise ArgumentError(
+                f"a crop of {width} x {height} pixels at ({x}, {y}) does not lie inside of a "
+                f"picture of {self.width} x {self.height}, or is empty"
+            )
         self._look_at(x, y, width, height)
         left, top, w, h = self._window
         l, t, r, b = self._shown  # noqa: E741
@@ -187,6 +221,9 @@ def plan_of(sketches: Sequence[Sketch], width: int, height: int) -> Plan:
         np.array([each._method for each in sketches], np.int64),
         np.array([each._flipped for each in sketches]),
     )
+    turned = np.array([each._turned for each in sketches]) & np.isin(plan.method, UNEVEN)
+    if turned.any():
+        plan = replace(plan, turned=turned)
     if any(each._colour is not None for each in sketches):
         plain = np.eye(3, 7)
         colour = [plain if each._colour is None else each._colour for each in sketches]

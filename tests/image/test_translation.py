@@ -3,6 +3,7 @@ executor.
 """
 
 import logging
+import pickle
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 import gpuio as mx
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, Error
 from gpuio.image.translation import obstacle
 from gpuio.tools.samples import make_samples
 from tests.close import GPU_DECODER, LEVELS, Tolerance, assert_images_close
@@ -188,9 +189,12 @@ REASONS = {
     "CastAug to uint8 rounds": [CROP, I.CastAug("uint8")],
     "there are several interpolations, [1, 2]": [I.ResizeAug(120, 1), CROP],
     "what moves pixels does not stand before what changes colours": [I.CastAug(), CROP],
+    "pictures are made small, and then large again": [I.ForceResizeAug((16, 90)), CROP],
+    "ColorNormalizeAug divides by 0": [CROP, I.ColorNormalizeAug(None, [1, 0, 1])],
 }
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
 @pytest.mark.parametrize("reason", REASONS)
 def test_what_cannot_be_a_plan(
     reason: str, photographs: dict[str, Path], caplog: pytest.LogCaptureFixture
@@ -259,6 +263,60 @@ def test_sizes_that_do_not_fit_are_bad_samples(executor: str, tmp_path: Path) ->
         assert [bad.key for bad in iterator.bad_records] == [10]
 
 
+@pytest.mark.parametrize("executor", ["host", "dali"])
+def test_crops_without_pixels_are_bad_samples(executor: str, tmp_path: Path) -> None:
+    thin = cv2.imencode(".png", np.zeros((1, 1000, 3), np.uint8))[1].tobytes()
+    files = write_records(tmp_path / "x", [thin, jpeg(1, 300, 300)])
+    options: dict[str, Any] = {**files, "on_error": "skip"}
+    for kind in (I.ImageIter, OneByOne):
+        chosen = {"executor": executor} if kind is I.ImageIter else {}
+        with kind(2, (3, 224, 10), **options, **chosen) as iterator:
+            assert iterator.next().pad == 1
+            assert "a crop of 0 x 1 pixels" in iterator.bad_records[0].reason
+
+
+SIZES: dict[str, list[Any]] = {
+    "zero": [I.ForceResizeAug((0, 10)), CROP],
+    "a zero crop": [I.CenterCropAug((0, 32)), I.ForceResizeAug((WIDTH, HEIGHT))],
+    "negative": [I.CenterCropAug((-1, 32)), I.ForceResizeAug((WIDTH, HEIGHT))],
+    "broken": [I.ForceResizeAug((132.5, 132)), CROP],
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("kind", [I.ImageIter, OneByOne])
+def test_sizes_that_are_none(kind: Any, name: str, photographs: dict[str, Path]) -> None:
+    with pytest.raises(ArgumentError):
+        batch(kind, photographs, SIZES[name])
+
+
+@pytest.mark.parametrize(
+    "listed", [[None], [5], ["x"], [I.CastAug], [I.DetHorizontalFlipAug(0.5)]], ids=str
+)
+def test_lists_of_something_else(listed: list[Any], photographs: dict[str, Path]) -> None:
+    with pytest.raises(ArgumentError, match="aug_list holds augmenters of pictures, not"):
+        batch(I.ImageIter, photographs, listed)
+    with pytest.raises(ArgumentError, match="mean and std have 1 or 3 numbers for RGB, not 2"):
+        batch(I.ImageIter, photographs, [CROP, I.ColorNormalizeAug([1, 2], None)])
+
+
+def test_copies_have_the_augmenters_that_were_set(photographs: dict[str, Path]) -> None:
+    with I.ImageIter(4, SHAPE, **photographs, aug_list=[CROP]) as iterator:
+        iterator.next()
+        iterator.auglist = [CROP, I.ColorNormalizeAug([100.0], None)]
+        with pickle.loads(pickle.dumps(iterator)) as copy:
+            np.testing.assert_array_equal(copy.next().data[0], iterator.next().data[0])
+            assert copy.auglist[1].dumps() == iterator.auglist[1].dumps()
+
+
+def test_what_is_closed_stays_closed(photographs: dict[str, Path]) -> None:
+    iterator = I.ImageIter(4, SHAPE, **photographs, aug_list=[CROP])
+    iterator.close()
+    with pytest.raises(Error, match="the iterator is closed"):
+        iterator.auglist = [CROP, Mine()]
+    assert iterator.auglist == (CROP,)
+
+
 # ---------------------------------------------------------------- detection
 
 
@@ -277,6 +335,11 @@ def det_lists() -> dict[str, list[Any]]:
         "all": create(
             rand_crop=0.5, rand_pad=0.5, rand_mirror=True, rand_gray=0.2, mean=True, **COLOURS
         ),
+        "two pads": [
+            I.DetRandomPadAug((0.8, 1.2), (1.5, 2.0), pad_val=(250, 0, 0)),
+            I.DetHorizontalFlipAug(0.5),
+            I.DetRandomPadAug((0.8, 1.2), (1.5, 2.0), pad_val=(0, 250, 0, 9)), force,
+        ],
         "pad, flip, crop": [
             I.DetRandomPadAug((0.8, 1.2), (1.5, 3.0), pad_val=(40, 50, 60)),
             I.DetHorizontalFlipAug(0.5), crop, I.DetHorizontalFlipAug(0.5), force,
@@ -342,3 +405,44 @@ def test_executors_agree_about_boxes(
     if "colours" in name or name == "all":
         tolerance = tolerance.scaled(STRETCH)
     assert_images_close(made, pixels, tolerance)
+
+
+@pytest.mark.parametrize("interp", [0, 1, 2, 3, 4])
+def test_what_is_flipped_first_is_resampled_flipped(interp: int, objects: dict[str, Path]) -> None:
+    """Only bilinear is symmetric in OpenCV, to the last bit."""
+    for size in (SHAPE, (3, 224, 100)):
+        resize = I.DetBorrowAug(I.ForceResizeAug(size[:0:-1], interp))
+        made = {}
+        for name, kind, options in (
+            ("planned", I.ImageDetIter, {}),
+            ("one by one", DetOneByOne, {}),
+            ("dali", I.ImageDetIter, {"executor": "dali"}),
+        ):
+            augmenters = [I.DetHorizontalFlipAug(1.0), resize]
+            with kind(24, size, **objects, aug_list=augmenters, **options) as iterator:
+                made[name] = iterator.next().data[0].asnumpy()
+        assert_images_close(made["planned"], made["one by one"], Tolerance(0, 0))
+        if interp in (0, 1):  # others have another filter there
+            tolerance = Tolerance(1, 0.2) if interp == 1 else Tolerance(255, 0.1)
+            assert_images_close(made["dali"], made["planned"], tolerance)
+
+
+def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
+    augmenters = det_lists()["plain"]
+    with I.ImageDetIter(4, SHAPE, **objects, aug_list=augmenters) as iterator:
+        iterator.reshape(label_shape=(9, 6))
+        with pickle.loads(pickle.dumps(iterator)) as copy:
+            assert copy.provide_label == iterator.provide_label
+            np.testing.assert_array_equal(copy.next().label[0], iterator.next().label[0])
+        with pytest.raises(ArgumentError, match="no room"):
+            iterator.reshape(data_shape=(3, 32, 32), label_shape=(0, 5))
+        assert iterator.data_shape == SHAPE and iterator.next().data[0].shape == (4, *SHAPE)
+    with pytest.raises(Error, match="the iterator is closed"):
+        iterator.reshape(label_shape=(20, 6))
+    assert iterator.label_shape == (9, 6)
+
+
+@pytest.mark.parametrize("listed", [[None], [CROP], [I.DetHorizontalFlipAug]], ids=str)
+def test_lists_of_something_else_for_boxes(listed: list[Any], objects: dict[str, Path]) -> None:
+    with pytest.raises(ArgumentError, match="aug_list holds detection augmenters, not"):
+        det_batch(I.ImageDetIter, objects, listed)

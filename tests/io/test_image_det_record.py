@@ -393,3 +393,42 @@ def test_a_batch_that_dali_refuses_is_no_other(executor: str, tmp_path: Path) ->
     expected, expected_labels = read(opened(records, **options))
     np.testing.assert_array_equal(labels, expected_labels)
     assert_images_close(made, expected, Tolerance(8, 1.0))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_crop_may_show_nothing_but_canvas(executor: str, tmp_path: Path) -> None:
+    """As any may, of a picture without objects."""
+    records = files(tmp_path, [jpeg(n, 64, 48) for n in range(8)], [[2, 5]] * 8)
+    options = {
+        **{"rand_pad_prob": 1, "max_pad_scale": 8, "rand_crop_prob": 1, "min_crop_scales": 0.1},
+        **{"max_crop_scales": 0.2, "fill_value": 33, "inter_method": 4, "seed": 2},
+    }
+    made, labels = read(opened(records, **options, **RUNS[executor]))
+    empty = (made == 33).all((1, 2, 3))
+    assert empty.any() and not empty.all()
+    assert (labels[:, 3] == 2).all()
+
+
+@pytest.mark.parametrize(
+    "label",
+    [[2, np.nan, 0, 0.2, 0.2, 0.6, 0.7], [np.nan, 5], [2, np.inf, 0], [np.inf] * 9],
+    ids=str,
+)
+def test_labels_that_are_no_numbers(label: list[float], tmp_path: Path) -> None:
+    good = [2, 5, 0, 0.2, 0.2, 0.6, 0.7]
+    records = files(tmp_path, [jpeg(0), jpeg(1)], [good, label])
+    with opened(records, batch_size=2, on_error="skip") as iterator:
+        assert iterator.next().pad == 1
+        assert "a detection label begins with" in iterator.bad_records[0].reason
+    with pytest.raises(RecordError, match="a detection label begins with"):
+        mx.image.ImageDetIter(2, (3, 24, 28), **records)
+
+
+def test_paths_with_blanks_in_lists(tmp_path: Path) -> None:
+    records = files(tmp_path, [jpeg(0)], [[2, 5]])
+    listed = tmp_path / "x.lst"
+    listed.write_text("0\t2\t5\t1\t.2\t.2\t.6\t.7\tmy dog 0.jpg\n")
+    assert read(opened(records, batch_size=1, path_imglist=listed))[1][0, 6] == 1
+    listed.write_text("0 2 5 1 .2 .2 .6 .7 my dog 0.jpg\n")
+    options = {"batch_size": 1, "path_imglist": listed, "label_width": 7}
+    assert read(opened(records, **options))[1][0, 6] == 1

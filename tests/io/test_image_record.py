@@ -19,6 +19,7 @@ from gpuio.errors import (
 )
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from tests.io.records import (
+    EXECUTORS,
     GOLDEN,
     RUNS,
     TRAIN,
@@ -147,6 +148,32 @@ def test_rgba(tmp_path: Path) -> None:
         pytest.raises(DecodeError, match="3 channels, data_shape asks for 4"),
     ):
         iterator.next()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_gray_jpegs_are_no_rgba(executor: str, tmp_path: Path) -> None:
+    """DALI takes them for that, and damages its memory."""
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 4), np.uint8)
+    rgba = cv2.imencode(".png", pixels)[1].tobytes()
+    files = write_records(tmp_path / "gray", [rgba, jpeg(1, 40, 30, mode="L")] * 4)
+    options = {"data_shape": (4, 24, 24), "batch_size": 8, "on_error": "skip", **RUNS[executor]}
+    with open_iter(**files, **options) as iterator:
+        assert iterator.next().pad == 4
+        assert "1 channels, data_shape asks for 4" in iterator.bad_records[0].reason
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_has_no_alpha_is_no_rgba(executor: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 4), np.uint8)
+    rgba = cv2.imencode(".png", pixels)[1].tobytes()
+    files = write_records(tmp_path / "x", [rgba, jpeg(1, 40, 30), rgba, b"", rgba, b"none"])
+    options = {"data_shape": (4, 24, 24), "batch_size": 6, "on_error": "skip", **RUNS[executor]}
+    with open_iter(**files, **options) as iterator:
+        batch = iterator.next()
+        assert batch.pad == 3 and batch.index.tolist()[:3] == [0, 20, 40]
+        expected = pixels[3:27, 8:32, [2, 1, 0, 3]].transpose(2, 0, 1)
+        for row in range(3):
+            np.testing.assert_array_equal(batch.data[0].asnumpy()[row], expected)
 
 
 def test_without_an_index_the_same_comes_out() -> None:
