@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
 from gpuio.image.augmenter import Augmenter
 from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
-from gpuio.image.image_iter import ImageIter, Of, Path
-from gpuio.image.sources import Source
+from gpuio.image.image_iter import ImageIter
+from gpuio.image.owned import Of
+from gpuio.image.sources import Path, Source
 from gpuio.image.translation import DetTranslation
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.options import image_shape

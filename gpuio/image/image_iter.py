@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,39 +17,25 @@ from gpuio.image.augment import CreateAugmenter
 from gpuio.image.augmenter import Augmenter
 from gpuio.image.codec import imdecode
 from gpuio.image.detection import DetAugmenter
+from gpuio.image.owned import Pictures, Prepare, Reader, Room
 from gpuio.image.sampled import Sampled
-from gpuio.image.sources import FileSource, RecordSource, Source, from_items, read_list
-from gpuio.image.translation import Translation, obstacle
+from gpuio.image.sources import FileSource, Path, open_source, share
+from gpuio.image.translation import Translation, obstacle, own_hook
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
-from gpuio.iterators.partition import Part, resolve_parts
+from gpuio.iterators.partition import resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.pipeline import draws
 from gpuio.pipeline.assemble import Output
 from gpuio.pipeline.executors import executor_of, plan_executor
 from gpuio.pipeline.host import HostExecutor
 from gpuio.pipeline.loader import Executor, Loader
-from gpuio.pipeline.order import Order, Take
+from gpuio.pipeline.order import Order
 from gpuio.pipeline.stream import CLOSED
 from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer, Work, select
-from gpuio.recordio import RecordSet
 
 if TYPE_CHECKING:
     from gpuio.nd import NDArray as Array
-
-Path = str | os.PathLike[str]
-
-# The methods that a subclass may replace, and that a plan does not call.
-HOOKS = (
-    "imdecode",
-    "check_valid_image",
-    "augmentation_transform",
-    "postprocess_data",
-    "next_sample",
-    "render",
-    "write_sample",
-    "auglist",
-)
 
 log = logging.getLogger("gpuio")
 
@@ -182,13 +167,13 @@ class ImageIter(StreamIter[Loaded]):
         self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
         part = resolve_parts(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
-        self._source = _open(path_imgrec, path_imgidx, path_imglist, imglist, self.path_root)
+        self._source = open_source(path_imgrec, path_imgidx, path_imglist, imglist, self.path_root)
         try:
             self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
             self._threads = whole_number("preprocess_threads", preprocess_threads, 1)
             self._policy = on_error
             self._part = part
-            self._selection = _share(len(self._source), part)
+            self._selection = share(len(self._source), part)
             rank, world = (part.index, part.count) if part.mode == "global" else (0, 1)
             order = Order(
                 len(self._selection),
@@ -215,7 +200,7 @@ class ImageIter(StreamIter[Loaded]):
         """What makes the batches: of a plan where there can be one, else one augmenter after
         another.
         """
-        reason = _own_hook(type(self)) or obstacle(self._auglist)
+        reason = own_hook(type(self)) or obstacle(self._auglist)
         if reason is None:
             planner = self._translation()
             output = Output(
@@ -244,7 +229,7 @@ class ImageIter(StreamIter[Loaded]):
             raise ArgumentError(f"executor='dali' runs gpuio's own augmenters only, but {reason}")
         log.info("augmenters run one by one on the CPU, because %s", reason)
         return HostExecutor(
-            _Prepare(self, self._selection),
+            Prepare(self, self._selection),
             Pictures(self),
             self._source,
             policy=self._policy,
@@ -541,100 +526,3 @@ class ImageIter(StreamIter[Loaded]):
         if self.label_width == 1:
             return (self.batch_size,)
         return (self.batch_size, self.label_width)
-
-
-class Of:
-    """Does something for an iterator, and does not keep it alive."""
-
-    def __init__(self, owner: ImageIter) -> None:
-        self._owner = weakref.ref(owner)
-
-    def its(self) -> ImageIter:
-        """The iterator."""
-        owner = self._owner()
-        if owner is None:
-            raise Error("the iterator is gone")
-        return owner
-
-
-class Reader(Of):
-    """Reads samples."""
-
-    def __call__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Label and content."""
-        return self.its().read(number)
-
-
-class Room(Of):
-    """Makes room for labels."""
-
-    def __call__(self, rows: int) -> NDArray[np.float32]:
-        """Those of some samples."""
-        return self.its().empty_labels(rows)
-
-
-class _Prepare(Of):
-    """Finds the samples of a slice of the stream, with room for their labels."""
-
-    def __init__(self, owner: ImageIter, selection: range) -> None:
-        super().__init__(owner)
-        self._selection = selection
-
-    def __call__(self, take: Take) -> Work:
-        ordinal = select(self._selection, take.record)
-        return Work(take=take, ordinal=ordinal, label=self.its().empty_labels(len(ordinal)))
-
-
-class Pictures(Of):
-    """Makes samples, one augmenter after another."""
-
-    def empty(self, rows: int) -> NDArray[np.generic]:
-        """Memory for a batch."""
-        return np.empty((rows, *self.its().data_shape), np.float32)
-
-    def write(self, work: Work, row: int, batch: NDArray[np.generic]) -> None:
-        """Decode, augment, transpose."""
-        self.its().write_sample(work, row, batch)
-
-    def close(self) -> None:
-        """Nothing is kept."""
-
-
-def _own_hook(kind: type) -> str | None:
-    """Why a subclass's samples cannot become a plan; None: they can."""
-    for name in HOOKS:
-        giver = next(each for each in kind.__mro__ if name in vars(each))
-        if not giver.__module__.startswith("gpuio."):
-            return f"{giver.__name__} has a method {name} of its own"
-    return None
-
-
-def _open(
-    path_imgrec: Any, path_imgidx: Any, path_imglist: Path | None, imglist: Any, root: str
-) -> Source:
-    """The source that the arguments name."""
-    if path_imgrec and imglist is not None:
-        raise ArgumentError("path_imgrec and imglist are two sources; give one")
-    if path_imglist is not None and imglist is not None:
-        raise ArgumentError("path_imglist and imglist are two lists; give one")
-    listed = None if path_imglist is None else read_list(path_imglist)
-    source: Source
-    if path_imgrec:
-        source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), listed)
-    elif listed is not None or imglist is not None:
-        source = FileSource(listed if listed is not None else from_items(imglist), root)
-    else:
-        raise ArgumentError("name a source: path_imgrec, path_imglist or imglist")
-    if not len(source):
-        raise ArgumentError("the source has no images")
-    return source
-
-
-def _share(count: int, part: Part) -> range:
-    """The samples of a part: of equal size, rounded down."""
-    if part.mode == "global":
-        return range(count)
-    size = count // part.count
-    if not size:
-        raise ArgumentError(f"{count} images cannot be cut into {part.count} parts")
-    return range(part.index * size, (part.index + 1) * size)

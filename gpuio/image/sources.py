@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
+from gpuio.iterators.partition import Part
 from gpuio.recordio import RecordSet
 
 Path = str | os.PathLike[str]
@@ -224,3 +225,45 @@ def _label(numbers: Any) -> NDArray[np.float32]:
     if not len(label):
         raise ValueError("there is no label")
     return label
+
+
+def open_source(
+    path_imgrec: Any, path_imgidx: Any, path_imglist: Path | None, imglist: Any, root: str
+) -> Source:
+    """The source that ImageIter's arguments name.
+
+    Raises
+    ------
+    ArgumentError : there is none, or more than one, or it has no images.
+    RecordError, RecordFileNotFoundError : the files are missing or damaged.
+    """
+    if path_imgrec and imglist is not None:
+        raise ArgumentError("path_imgrec and imglist are two sources; give one")
+    if path_imglist is not None and imglist is not None:
+        raise ArgumentError("path_imglist and imglist are two lists; give one")
+    listed = None if path_imglist is None else read_list(path_imglist)
+    source: Source
+    if path_imgrec:
+        source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), listed)
+    elif listed is not None or imglist is not None:
+        source = FileSource(listed if listed is not None else from_items(imglist), root)
+    else:
+        raise ArgumentError("name a source: path_imgrec, path_imglist or imglist")
+    if not len(source):
+        raise ArgumentError("the source has no images")
+    return source
+
+
+def share(count: int, part: Part) -> range:
+    """The samples of a part: of equal size, rounded down.
+
+    Raises
+    ------
+    ArgumentError : it would have none.
+    """
+    if part.mode == "global":
+        return range(count)
+    size = count // part.count
+    if not size:
+        raise ArgumentError(f"{count} images cannot be cut into {part.count} parts")
+    return range(part.index * size, (part.index + 1) * size)

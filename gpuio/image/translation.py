@@ -23,6 +23,27 @@ from gpuio.pipeline.plan import METHODS, Plan
 from gpuio.pipeline.sketch import Sketch, check_size, plan_of
 from gpuio.pipeline.work import Draft
 
+# The methods that a subclass may replace, and that a plan does not call.
+HOOKS = (
+    "imdecode",
+    "check_valid_image",
+    "augmentation_transform",
+    "postprocess_data",
+    "next_sample",
+    "render",
+    "write_sample",
+    "auglist",
+)
+
+
+def own_hook(kind: type) -> str | None:
+    """Why a subclass's samples cannot become a plan; None: they can."""
+    for name in HOOKS:
+        giver = next(each for each in kind.__mro__ if name in vars(each))
+        if not giver.__module__.startswith("gpuio."):
+            return f"{giver.__name__} has a method {name} of its own"
+    return None
+
 
 def obstacle(augmenters: Iterable[Any]) -> str | None:
     """Why a list cannot become a plan; None: it can."""
