@@ -213,7 +213,13 @@ class ImageIter(StreamIter[Loaded]):
                 std=planner.std,
             )
             preparer = Preparer(
-                self._source, self._selection, Reader(self), planner, Room(self), upright=False
+                self._source,
+                self._selection,
+                Reader(self),
+                planner,
+                Room(self),
+                upright=False,
+                canvases=planner.canvases,
             )
             return plan_executor(
                 executor_of(self._executor, self._ctx),

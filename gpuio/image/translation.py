@@ -17,7 +17,12 @@ from gpuio.errors import ArgumentError, Error
 from gpuio.image.augment_colour import CastAug, ColorNormalizeAug
 from gpuio.image.augment_geometry import ResizeAug
 from gpuio.image.augmenter import COLOUR, GEOMETRY, RandomOrderAug, SequentialAug
-from gpuio.image.detection import DetAugmenter, DetBorrowAug, DetRandomSelectAug
+from gpuio.image.detection import (
+    DetAugmenter,
+    DetBorrowAug,
+    DetRandomPadAug,
+    DetRandomSelectAug,
+)
 from gpuio.pipeline import draws
 from gpuio.pipeline.plan import METHODS, Plan
 from gpuio.pipeline.sketch import Sketch, check_size, plan_of
@@ -137,10 +142,12 @@ class Translation:
     ----------
     mean, std : what the last augmenter normalises by, a number for each channel, which is left to
         the assembler
+    canvases : whether plans may have some
     """
 
     def __init__(self, augmenters: Sequence[Any], size: tuple[int, int], seed: int) -> None:
         self._augmenters = list(augmenters)
+        self.canvases = any(isinstance(each, DetRandomPadAug) for each in _leaves(augmenters))
         self._size = size
         self._seed = seed
         self.mean: tuple[float, ...] = (0.0,) * 3

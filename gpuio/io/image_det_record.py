@@ -255,7 +255,8 @@ class ImageDetRecordIter(RecordImages):
             planner = DetPlanner(
                 augment, self._seed, channels, room, number("label_pad_value", label_pad_value)
             )
-            self._load(output, labels, planner, (room,))
+            canvases = augment.pad_prob > 0 or augment.resize_mode != "force"
+            self._load(output, labels, planner, (room,), canvases=canvases)
         except BaseException:
             self.close_records()
             raise

@@ -114,6 +114,7 @@ class RecordImages(StreamIter[Loaded]):
         planner: Callable[[Draft], Plan],
         label_shape: tuple[int, ...],
         antialias: bool = False,
+        canvases: bool = False,
     ) -> None:
         """Begin.
 
@@ -124,6 +125,7 @@ class RecordImages(StreamIter[Loaded]):
         planner : makes the plan of a batch
         label_shape : of one sample
         antialias : see `Augment`
+        canvases : plans may have some
         """
         records, running = self._records, self._running
 
@@ -136,7 +138,7 @@ class RecordImages(StreamIter[Loaded]):
 
         runner = plan_executor(
             self._executor,
-            Preparer(records, self._selection, read, planner, room),
+            Preparer(records, self._selection, read, planner, room, canvases=canvases),
             output,
             self._ctx,
             batch_size=self.batch_size,

@@ -80,17 +80,19 @@ def graph(
     antialias: bool,
     hw_decoder_load: float,
     upright: bool = True,
+    canvases: bool = False,
 ) -> Any:
     """Build the graph: encoded bytes and windows in, uint8 samples of one size out.
 
     Parameters
     ----------
-    source : called for each batch, gives `feed`'s arrays
+    source : called for each batch, gives `feed`'s arrays; the last two only with `canvases`
     device_id : the GPU, or None for CPU operators
     threads : DALI's CPU threads
     depth : batches in flight
     hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
     upright : turn pictures as EXIF says
+    canvases : pictures may fill a part of the output only; what it is painted with comes later
 
     Returns
     -------
@@ -117,13 +119,17 @@ def graph(
     )
     tuning: dict[str, Any] = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
     with pipe:
-        encoded, anchor, shape, start, end, method = fn.external_source(
+        numbers = [(1, types.UINT8), (1, types.INT32), (1, types.INT32), (1, types.FLOAT),
+                   (1, types.FLOAT), (0, types.INT32)]  # fmt: skip
+        if canvases:
+            numbers += [(1, types.FLOAT), (1, types.INT32)]
+        encoded, anchor, shape, start, end, method, *part = fn.external_source(
             source=source,
-            num_outputs=6,
+            num_outputs=len(numbers),
             batch=True,
             no_copy=True,
-            ndim=[1, 1, 1, 1, 1, 0],
-            dtype=[types.UINT8, types.INT32, types.INT32, types.FLOAT, types.FLOAT, types.INT32],
+            ndim=[axes for axes, _ in numbers],
+            dtype=[kind for _, kind in numbers],
         )
         pixels = fn.decoders.image_slice(
             encoded,
@@ -136,30 +142,27 @@ def graph(
             jpeg_fancy_upsampling=True,  # the GPU's default is off, and its pixels then differ
             **tuning,
         )
-        pipe.set_outputs(
-            fn.resize(
-                pixels,
-                roi_start=start,
-                roi_end=end,
-                size=(output.height, output.width),
-                antialias=antialias,
-                interp_type=fn.cast(method, dtype=types.INTERP_TYPE),
-            )
+        whole = output.height, output.width
+        samples = fn.resize(
+            pixels,
+            roi_start=start,
+            roi_end=end,
+            size=part[0] if canvases else whole,
+            antialias=antialias,
+            interp_type=fn.cast(method, dtype=types.INTERP_TYPE),
         )
+        if canvases:
+            samples = fn.slice(
+                samples, start=part[1], shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
+            )
+        pipe.set_outputs(samples)
     pipe.build()
     if not pipe.exec_dynamic:
         raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")
     return pipe
 
 
-Feed = tuple[
-    list[NDArray[np.uint8]],
-    NDArray[np.int32],
-    NDArray[np.int32],
-    NDArray[np.float32],
-    NDArray[np.float32],
-    NDArray[np.int32],
-]
+Feed = tuple[Any, ...]
 
 
 def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[int, int]) -> Feed:
@@ -178,23 +181,27 @@ def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[in
     anchor, shape : int32 (B, 2), rows and columns: the region to decode
     start, end : float32 (B, 2), rows and columns within that region: the window to resample
     method : int32 (B,), DALI's interpolation
+    shown : float32 (B, 2), rows and columns that show the picture
+    corner : int32 (B, 2), rows and columns from where those begin to where the output does
     """
     plan = work.plan
-    region = _region(plan, size)
-    window = plan.window.copy()
+    shown = plan.visible(size)
+    shown[(shown[:, 2:] <= shown[:, :2]).any(1)] = 0, 0, 1, 1  # is painted over in any case
+    window, part = plan.window.copy(), shown[:, 2:] - shown[:, :2]
+    # DALI reads outside of its memory for windows far beside a picture: it gets what is visible.
+    pixel = window[:, 2:] / size
+    window = np.concatenate([window[:, :2] + shown[:, :2] * pixel, part * pixel], axis=1)
+    region = _region(plan, window, part)
     blank = BLANK_RGBA if channels == 4 else BLANK
     encoded = [_closed(image) if image is not None else blank for image in work.image]
     for row in work.errors:
         encoded[row], region[row], window[row] = blank, (0, 0, 1, 1), (0, 0, 1, 1)
-    # A window that shows nothing but canvas: DALI would read outside of its memory.
     end = window[:, :2] + window[:, 2:]
-    beside = ((window[:, :2] >= region[:, 2:]) | (end <= region[:, :2])).any(1)
-    window[beside] = np.concatenate(
-        [region[beside, :2], region[beside, 2:] - region[beside, :2]], axis=1
-    )
+    lost = ((window[:, :2] >= region[:, 2:]) | (end <= region[:, :2])).any(1)
+    window[lost, :2], window[lost, 2:] = region[lost, :2], (region[:, 2:] - region[:, :2])[lost]
     start = window[:, 1::-1] - region[:, 1::-1]
     extent = window[:, :1:-1]
-    corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / (size[1], size[0])
+    corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / part[:, ::-1]
     nudge = HAIR * (corner > 0) - corner
     if plan.turned is not None:
         nudge[plan.turned, 1] *= -1
@@ -206,17 +213,19 @@ def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[in
         start.astype(np.float32),
         (start + extent).astype(np.float32),
         np.array([types[method] for method in plan.method.tolist()], np.int32),
+        part[:, ::-1].astype(np.float32),
+        -shown[:, 1::-1].astype(np.int32),
     )
 
 
-def _region(plan: Plan, size: tuple[int, int]) -> NDArray[np.int64]:
-    """int64 (N, 4), x0, y0, x1, y1: the pixels that the windows' resampling reads, within the
-    bounds.
+def _region(plan: Plan, window: NDArray[np.float64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 (N, 4), x0, y0, x1, y1: the pixels that resampling windows to sizes, both (N, …) as in
+    a plan, reads within the bounds.
     """
     support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
-    margin = support * np.maximum(plan.window[:, 2:] / size, 1) + 1
-    low = np.floor(plan.window[:, :2] - margin)
-    high = np.ceil(plan.window[:, :2] + plan.window[:, 2:] + margin)
+    margin = support * np.maximum(window[:, 2:] / size, 1) + 1
+    low = np.floor(window[:, :2] - margin)
+    high = np.ceil(window[:, :2] + window[:, 2:] + margin)
     first, end = plan.bounds[:, :2], plan.bounds[:, 2:]
     # At least a pixel, where a window shows nothing but canvas.
     low = low.clip(first, end - 1)
@@ -269,8 +278,10 @@ class DaliExecutor:
         feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
 
+        arrays = 8 if preparer.canvases else 6
+
         def source() -> Feed:  # DALI looks into its source, and takes Python functions only
-            return feeds.popleft()
+            return feeds.popleft()[:arrays]
 
         on_gpu = ctx.device_type == "gpu"
         self._pipe = graph(
@@ -283,6 +294,7 @@ class DaliExecutor:
             antialias=antialias,
             hw_decoder_load=hw_decoder_load,
             upright=preparer.upright,
+            canvases=preparer.canvases,
         )
         self._types = _interpolation_types()
         self._half: CudaHalf | HostHalf = CudaHalf(output, ctx) if on_gpu else HostHalf(output)
@@ -335,6 +347,7 @@ class DaliExecutor:
 
     def _begin(self, request: _Request) -> PlannedWork:
         work = self._preparer(request.take)
+        assert self._preparer.canvases or not work.plan.canvases, "the graph was built for none"
         self._keep_from_dali(work)
         size = (self._output.width, self._output.height)
         self._feeds.append(feed(work, size, self._output.channels, self._types))

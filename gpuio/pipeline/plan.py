@@ -142,6 +142,25 @@ class Plan:
     hls: NDArray[np.int64] | None = None
     gain: NDArray[np.float64] | None = None
     canvases: tuple[Canvas, ...] = ()
+
+    def visible(self, size: tuple[int, int]) -> NDArray[np.int64]:
+        """The output pixels that show the pictures.
+
+        Parameters
+        ----------
+        size : width and height of the output in pixels
+
+        Returns
+        -------
+        int64 (N, 4), x0, y0, x1, y1, before mirroring; with x1 <= x0 or y1 <= y0 where there are
+        none
+        """
+        shown = np.tile(np.array([0, 0, *size]), (len(self.window), 1))
+        for canvas in self.canvases:
+            shown[:, :2] = np.maximum(shown[:, :2], canvas.inside[:, :2])
+            shown[:, 2:] = np.minimum(shown[:, 2:], canvas.inside[:, 2:])
+        return shown
+
     colour: NDArray[np.float64] | None = None
 
 

@@ -120,6 +120,7 @@ class Preparer:
     planner : makes the plan
     room : gives an array, float32 (rows, …), for the labels of so many rows
     upright : turn pictures as EXIF says
+    canvases : plans may have some
     """
 
     def __init__(
@@ -130,9 +131,11 @@ class Preparer:
         planner: Callable[[Draft], Plan],
         room: Callable[[int], NDArray[np.float32]],
         upright: bool = True,
+        canvases: bool = False,
     ) -> None:
         self.records = records
         self.upright = upright
+        self.canvases = canvases
         self._selection = selection
         self._read = read
         self._planner = planner

@@ -432,3 +432,23 @@ def test_paths_with_blanks_in_lists(tmp_path: Path) -> None:
     listed.write_text("0 2 5 1 .2 .2 .6 .7 my dog 0.jpg\n")
     options = {"batch_size": 1, "path_imglist": listed, "label_width": 7}
     assert read(opened(records, **options))[1][0, 6] == 1
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("interp", range(5))
+def test_small_pictures_in_large_batches(interp: int, executor: str, tmp_path: Path) -> None:
+    """What lies far beside the picture is not asked of DALI, which would read anything there."""
+    generator = np.random.default_rng(0)
+    sizes = [(1, 1), (1, 7), (5, 1), (3, 4), (9, 30), (64, 2)]
+    pixels = [generator.integers(1, 256, (*size, 3), np.uint8) for size in sizes]
+    encoded = [cv2.imencode(".png", each[:, :, ::-1])[1].tobytes() for each in pixels]
+    records = files(tmp_path, encoded, [[2, 5, 0, 0, 0, 1, 1]] * len(sizes))
+    options = {"data_shape": (3, 64, 30), "inter_method": interp, "resize_mode": "shrink"}
+    for _ in range(5):
+        made, labels = read(opened(records, **options, batch_size=6, **RUNS[executor]))
+        for row, expected in enumerate(pixels):
+            height, width = expected.shape[:2]
+            assert labels[row, 1:3].tolist() == [height, width]
+            shown = made[row].transpose(1, 2, 0)
+            np.testing.assert_array_equal(shown[:height, :width], expected)
+            assert not shown[height:].any() and not shown[:, width:].any()
