@@ -38,8 +38,8 @@ class ImageDetIter(ImageIter):
     aug_list : detection augmenters; None: those that `CreateDetAugmenter` makes of the further
         arguments
     label_name : the label's name
-    kwargs : of `CreateDetAugmenter`; and ctx, seed, preprocess_threads, prefetch_buffer, on_error
-        of `ImageIter`
+    kwargs : of `CreateDetAugmenter`; and ctx, seed, preprocess_threads, prefetch_buffer, on_error,
+        executor of `ImageIter`
 
     Attributes
     ----------
@@ -72,6 +72,8 @@ class ImageDetIter(ImageIter):
         last_batch_handle: str = "pad",
         **kwargs: Any,
     ) -> None:
+        if "label_width" in kwargs:
+            raise TypeError("ImageDetIter has no argument 'label_width': labels say their width")
         self.label_shape: tuple[int, int] = (0, 0)  # until the labels have been looked at
         super().__init__(
             batch_size,

@@ -444,5 +444,7 @@ def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("listed", [[None], [CROP], [I.DetHorizontalFlipAug]], ids=str)
 def test_lists_of_something_else_for_boxes(listed: list[Any], objects: dict[str, Path]) -> None:
+    with pytest.raises(TypeError, match="no argument 'label_width'"):
+        I.ImageDetIter(8, SHAPE, **objects, label_width=3)
     with pytest.raises(ArgumentError, match="aug_list holds detection augmenters, not"):
         det_batch(I.ImageDetIter, objects, listed)
