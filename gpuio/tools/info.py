@@ -42,7 +42,8 @@ class Info(NamedTuple):
     width, height : least, median and most, in pixels of the upright pictures; None without images
     mean_bytes : of an encoded image
     unreadable : records whose image or header could not be read
-    call : a call of ImageRecordIter that loads it; empty for detection data, and without images
+    call : a call of ImageRecordIter, or for detection data of ImageDetRecordIter, that loads it;
+        empty without images
     """
 
     rec: str
@@ -162,22 +163,21 @@ class _Seen:
 
 
 def _call(path: str, index: str | None, layout: str, width: int, sides: Any) -> str:
-    """A call that loads the file; none for detection data, which no iterator reads yet."""
-    if layout == "detection":
-        return ""
+    """A call that loads the file."""
     side = int(min(np.median(sides, axis=0)))
-    small = side < 256
+    small, boxes = side < 256, layout == "detection"
     arguments = [f"path_imgrec={path!r}"]
     if index is not None:
         arguments.append(f"path_imgidx={index!r}")
     crop = max(8, side // 8 * 8) if small else 224
     arguments.append(f"data_shape=(3, {crop}, {crop})")
-    if not small:
+    if not small and not boxes:  # pictures with boxes are not cropped
         arguments.append("resize=256")
     if layout == "multi-label" or (layout == "face identity" and width > 1):
         arguments.append(f"label_width={width}")
     arguments += ["batch_size=64", "shuffle=True"]
-    return f"gpuio.io.ImageRecordIter({', '.join(arguments)})"
+    kind = "ImageDetRecordIter" if boxes else "ImageRecordIter"
+    return f"gpuio.io.{kind}({', '.join(arguments)})"
 
 
 def add_command(commands: Any) -> None:
@@ -230,9 +230,7 @@ def _command(args: argparse.Namespace) -> int:
         lines["unreadable"] = (
             f"{found.unreadable:,}; look with: gpuio verify {found.rec}{_idx(args.idx)}"
         )
-    if found.layout == "detection":
-        lines["load it"] = "no iterator reads detection labels yet"
-    elif found.call:
+    if found.call:
         lines["load it"] = found.call
     for name, text in lines.items():
         print(f"{name}: {text}")

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuio.errors import RecordError
+from gpuio.pipeline.boxes import split_label
+
 
 def label_text(label: float) -> str:
     """A label of float32 in as few digits as tell it from others: "3", "0.1", "1234560", "nan"."""
@@ -37,7 +40,8 @@ def is_detection(label: Any) -> bool:
     """Whether a label looks like boxes, or like none: header width, object width, more of a header,
     whole objects.
     """
-    if len(label) < 2 or label[0] < 2 or label[1] < 5 or any(label[:2] % 1):
+    try:
+        split_label(label)
+    except RecordError:
         return False
-    objects = len(label) - int(label[0])
-    return bool(objects >= 0 and objects % int(label[1]) == 0)
+    return not any(label[:2] % 1)

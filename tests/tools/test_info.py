@@ -41,7 +41,12 @@ def test_the_call_loads_the_file(tmp_path: Path) -> None:
 
 def test_layouts(tmp_path: Path) -> None:
     boxes = mx.tools.info(GOLDEN / "det.rec")
-    assert (boxes.layout, boxes.call) == ("detection", "")
+    assert boxes.layout == "detection"
+    assert boxes.call == (
+        f"gpuio.io.ImageDetRecordIter(path_imgrec={str(GOLDEN / 'det.rec')!r}, "
+        f"path_imgidx={str(GOLDEN / 'det.idx')!r}, data_shape=(3, 112, 112), batch_size=64, "
+        "shuffle=True)"
+    )
     files = write_records(
         tmp_path / "faces", [b"", jpeg(1), jpeg(2), b""], [[30.0, 40.0], 0, 1, [1.0, 3.0]]
     )
@@ -71,7 +76,10 @@ def test_pictures_without_boxes_are_detection_data_too(tmp_path: Path) -> None:
     labels = [[2.0, 5.0], [2.0, 5.0, 1.0, 0.1, 0.1, 0.5, 0.5]]
     rec = write_records(tmp_path / "x", [jpeg(0), jpeg(1)], labels)["path_imgrec"]
     found = mx.tools.info(rec)
-    assert (found.layout, found.call) == ("detection", "")
+    assert found.layout == "detection"
+    with eval(found.call.replace("batch_size=64", "batch_size=2"), {"gpuio": mx}) as iterator:
+        batch = iterator.next()
+    assert sorted(batch.label[0].asnumpy()[:, 3].tolist()) == [2, 7]
     two = write_records(tmp_path / "y", [jpeg(0), jpeg(1)], [[2.0, 5.0]] * 2)["path_imgrec"]
     assert mx.tools.info(two).layout == "multi-label"
 
