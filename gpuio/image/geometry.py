@@ -14,8 +14,8 @@ from gpuio.image.arrays import library, picture_of, span
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
 from gpuio.pipeline import draws
-from gpuio.pipeline.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS
-from gpuio.pipeline.sketch import interpolation, shorter_side, whole_side
+from gpuio.pipeline.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS, shorter_side
+from gpuio.pipeline.sketch import interpolation, whole_side
 
 Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height

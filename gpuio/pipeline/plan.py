@@ -9,7 +9,7 @@ The arithmetic of sizes is MXNet's, so that the window is the one MXNet would ha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +184,9 @@ def plan(
     Plan of N samples, on the host
     """
     width, height = sizes.T
-    scaled_width, scaled_height = _shorter_side(width, height, augment.resize)
+    scaled_width, scaled_height = width, height
+    if augment.resize is not None:
+        scaled_width, scaled_height = shorter_side(width, height, augment.resize)
     x, y, w, h, full_width, full_height = _crop(
         augment, scaled_width, scaled_height, seed, epoch, record
     )
@@ -212,15 +214,21 @@ def plan(
 _Ints = NDArray[np.int64]
 
 
-def _shorter_side(width: _Ints, height: _Ints, resize: int | None) -> tuple[_Ints, _Ints]:
-    """The sizes once the shorter side has been scaled to `resize`; the longer is rounded down."""
-    if resize is None:
-        return width, height
-    upright = height > width
-    return (
-        np.where(upright, resize, resize * width // height),
-        np.where(upright, resize * height // width, resize),
-    )
+def shorter_side(width: Any, height: Any, size: int) -> tuple[Any, Any]:
+    """Width and height, numbers or arrays, once the shorter of them has become `size`; the longer
+    is rounded down.
+    """
+    short = np.minimum(width, height)
+    return size * width // short, size * height // short
+
+
+def by_size(width: Any, height: Any, new_width: Any, new_height: Any) -> _Ints:
+    """What AUTOMATIC stands for where pictures are resized, of numbers or arrays: CUBIC where both
+    sides grow, AREA where both shrink, else LINEAR.
+    """
+    grows = (new_width > width) & (new_height > height)
+    shrinks = (new_width < width) & (new_height < height)
+    return np.where(grows, CUBIC, np.where(shrinks, AREA, LINEAR))
 
 
 def _crop(
@@ -317,6 +325,4 @@ def _method(
     else:
         width, height = np.where(cut, crop[0], width), np.where(cut, crop[1], height)
         wide, high = np.full_like(width, augment.width), np.full_like(height, augment.height)
-    grows = (wide > width) & (high > height)
-    shrinks = (wide < width) & (high < height)
-    return np.where(grows, CUBIC, np.where(shrinks, AREA, LINEAR))
+    return by_size(width, height, wide, high)

@@ -28,6 +28,8 @@ from gpuio.pipeline.plan import (
     NEAREST,
     Canvas,
     Plan,
+    by_size,
+    shorter_side,
 )
 
 # Shares of red, green and blue in the luma of ITU-R BT.601.
@@ -54,17 +56,7 @@ def interpolation(method: int, old: Sequence[float], new: Sequence[float]) -> in
         return draws.randint(NEAREST, LANCZOS)
     if method != AUTOMATIC:
         return method
-    if all(after > before for before, after in zip(old, new, strict=True)):
-        return CUBIC
-    shrinks = all(after < before for before, after in zip(old, new, strict=True))
-    return AREA if shrinks else LINEAR
-
-
-def shorter_side(width: int, height: int, size: int) -> tuple[int, int]:
-    """Width and height once the shorter of them has become `size`; the longer is rounded down."""
-    if height > width:
-        return size, size * height // width
-    return size * width // height, size
+    return int(by_size(*old, *new))
 
 
 def whole_side(name: str, value: Any) -> int:

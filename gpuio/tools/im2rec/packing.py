@@ -355,11 +355,11 @@ def _scale(image: NDArray[Any], short: int) -> NDArray[Any]:
     """The image with a shorter side of `short` pixels; with 0, as it is."""
     import cv2
 
+    from gpuio.pipeline.plan import shorter_side
+
     if not short:
         return image
-    height, width = image.shape[:2]
-    tall = height > width
-    size = (short, height * short // width) if tall else (width * short // height, short)
+    size = shorter_side(image.shape[1], image.shape[0], short)
     try:
         return cv2.resize(image, size)
     except cv2.error as error:
