@@ -162,7 +162,16 @@ def graph(
     return pipe
 
 
-Feed = tuple[Any, ...]
+Feed = tuple[
+    list[NDArray[np.uint8]],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+]
 
 
 def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[int, int]) -> Feed:
@@ -185,20 +194,20 @@ def feed(work: PlannedWork, size: tuple[int, int], channels: int, types: dict[in
     corner : int32 (B, 2), rows and columns from where those begin to where the output does
     """
     plan = work.plan
+    # DALI reads outside of its memory for windows far beside a picture: it gets what is visible, or
+    # where nothing is, the picture's first pixel, which is painted over.
     shown = plan.visible(size)
-    shown[(shown[:, 2:] <= shown[:, :2]).any(1)] = 0, 0, 1, 1  # is painted over in any case
-    window, part = plan.window.copy(), shown[:, 2:] - shown[:, :2]
-    # DALI reads outside of its memory for windows far beside a picture: it gets what is visible.
-    pixel = window[:, 2:] / size
-    window = np.concatenate([window[:, :2] + shown[:, :2] * pixel, part * pixel], axis=1)
+    hidden = (shown[:, 2:] <= shown[:, :2]).any(1)
+    shown[hidden] = 0, 0, 1, 1
+    part = shown[:, 2:] - shown[:, :2]
+    pixel = plan.window[:, 2:] / size
+    window = np.concatenate([plan.window[:, :2] + shown[:, :2] * pixel, part * pixel], axis=1)
+    window[hidden, :2], window[hidden, 2:] = plan.bounds[hidden, :2], 1
     region = _region(plan, window, part)
     blank = BLANK_RGBA if channels == 4 else BLANK
     encoded = [_closed(image) if image is not None else blank for image in work.image]
     for row in work.errors:
         encoded[row], region[row], window[row] = blank, (0, 0, 1, 1), (0, 0, 1, 1)
-    end = window[:, :2] + window[:, 2:]
-    lost = ((window[:, :2] >= region[:, 2:]) | (end <= region[:, :2])).any(1)
-    window[lost, :2], window[lost, 2:] = region[lost, :2], (region[:, 2:] - region[:, :2])[lost]
     start = window[:, 1::-1] - region[:, 1::-1]
     extent = window[:, :1:-1]
     corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / part[:, ::-1]
@@ -226,10 +235,9 @@ def _region(plan: Plan, window: NDArray[np.float64], size: NDArray[np.int64]) ->
     margin = support * np.maximum(window[:, 2:] / size, 1) + 1
     low = np.floor(window[:, :2] - margin)
     high = np.ceil(window[:, :2] + window[:, 2:] + margin)
-    first, end = plan.bounds[:, :2], plan.bounds[:, 2:]
-    # At least a pixel, where a window shows nothing but canvas.
-    low = low.clip(first, end - 1)
-    return np.concatenate([low, high.clip(low + 1, end)], axis=1).astype(np.int64)
+    return np.concatenate(
+        [np.maximum(low, plan.bounds[:, :2]), np.minimum(high, plan.bounds[:, 2:])], axis=1
+    ).astype(np.int64)
 
 
 def _closed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -277,10 +285,9 @@ class DaliExecutor:
         self.depth = depth
         feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
-
         arrays = 8 if preparer.canvases else 6
 
-        def source() -> Feed:  # DALI looks into its source, and takes Python functions only
+        def source() -> Any:  # DALI looks into its source, and takes Python functions only
             return feeds.popleft()[:arrays]
 
         on_gpu = ctx.device_type == "gpu"

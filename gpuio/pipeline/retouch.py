@@ -15,7 +15,6 @@ from gpuio.pipeline.plan import Plan
 # Columns of a plan's colours: what multiplies the pixel, its sample's mean, and 1.
 PIXEL, MEAN, ONE = slice(0, 3), slice(3, 6), 6
 
-
 # Hue is counted in steps of two degrees, as OpenCV does to hold it in a byte.
 HUES = 180
 
