@@ -13,12 +13,13 @@ from gpuio.image.augmenter import Augmenter
 from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
 from gpuio.image.image_iter import ImageIter
 from gpuio.image.owned import Of
-from gpuio.image.sources import Path, Source
+from gpuio.image.sources import Source
 from gpuio.image.translation import DetTranslation
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.options import image_shape
 from gpuio.pipeline import draws
 from gpuio.pipeline.boxes import split_label
+from gpuio.recordio.storage import Path
 
 # Stands in a label where there is no object.
 NOTHING = -1.0
@@ -271,7 +272,7 @@ class ImageDetIter(ImageIter):
                 f"there is no window {window_name!r}: show the pictures yourself, as in a notebook"
             )
         from gpuio.image.augment import channel_numbers
-        from gpuio.image.boxes import draw_boxes
+        from gpuio.image.drawing import draw_boxes
 
         mean, std = channel_numbers("mean", mean), channel_numbers("std", std)
         for batch in self:

@@ -19,8 +19,8 @@ from gpuio.image.codec import imdecode
 from gpuio.image.detection import DetAugmenter
 from gpuio.image.owned import Pictures, Prepare, Reader, Room
 from gpuio.image.sampled import Sampled
-from gpuio.image.sources import FileSource, Path, open_source, share
-from gpuio.image.translation import Translation, obstacle, own_hook
+from gpuio.image.sources import FileSource, open_source, share
+from gpuio.image.translation import Translation, check_shape, obstacle, own_hook
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
 from gpuio.iterators.partition import resolve_parts
@@ -33,6 +33,7 @@ from gpuio.pipeline.loader import Executor, Loader
 from gpuio.pipeline.order import Order
 from gpuio.pipeline.stream import CLOSED
 from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer, Work, select
+from gpuio.recordio.storage import Path
 
 if TYPE_CHECKING:
     from gpuio.nd import NDArray as Array
@@ -497,11 +498,7 @@ class ImageIter(StreamIter[Loaded]):
     def _place(self, picture: Array, row: NDArray[Any]) -> None:
         """Write a picture behind the augmenters to its row of a batch."""
         made = self.postprocess_data(picture)
-        if tuple(made.shape) != row.shape:
-            raise ArgumentError(
-                f"the picture comes out as {tuple(made.shape)}, data_shape is {row.shape}; "
-                "aug_list must end with that size"
-            )
+        check_shape(tuple(made.shape), row.shape)
         row[...] = made
 
     def _batch_of(self, drawn: Loaded) -> DataBatch | None:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.iterators.partition import Part
 from gpuio.recordio import RecordSet
-
-Path = str | os.PathLike[str]
+from gpuio.recordio.storage import Path
 
 
 class Listed(NamedTuple):

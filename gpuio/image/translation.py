@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, Error
+from gpuio.errors import ArgumentError
 from gpuio.image.augment_colour import CastAug, ColorNormalizeAug
 from gpuio.image.augment_geometry import ResizeAug
 from gpuio.image.augmenter import COLOUR, GEOMETRY, RandomOrderAug, SequentialAug
@@ -23,9 +23,8 @@ from gpuio.image.detection import (
     DetRandomPadAug,
     DetRandomSelectAug,
 )
-from gpuio.pipeline import draws
 from gpuio.pipeline.plan import METHODS, Plan
-from gpuio.pipeline.sketch import Sketch, check_size, plan_of
+from gpuio.pipeline.sketch import Sketch, plan_of, sketch_batch
 from gpuio.pipeline.work import Draft
 
 # The methods that a subclass may replace, and that a plan does not call.
@@ -162,19 +161,13 @@ class Translation:
 
     def __call__(self, draft: Draft) -> Plan:
         """The plan of a batch; labels move along."""
-        sketches = []
-        for row, size in enumerate(draft.sizes.tolist()):
-            made = Sketch(*size)
-            if row not in draft.errors:
-                drawn = self._seed, int(draft.epoch[row]), int(draft.record[row])
-                try:
-                    with draws.seeded(*drawn):
-                        draft.labels[row] = self._apply(made, draft.labels[row])
-                    check_size(made, *self._size)
-                except Error as error:
-                    draft.labels[row], draft.errors[row] = None, error
-            sketches.append(made)
-        return plan_of(sketches, *self._size)
+
+        def make(picture: Sketch, row: int) -> Any:
+            label = self._apply(picture, draft.labels[row])
+            check_shape((3, picture.height, picture.width), (3, *self._size[::-1]))
+            return label
+
+        return plan_of(sketch_batch(draft, self._seed, make), *self._size)
 
     def _apply(self, picture: Sketch, label: Any) -> Any:
         for each in self._augmenters:
@@ -205,6 +198,20 @@ class DetTranslation(Translation):
         for each in self._augmenters:
             label = each.sketch(picture, label)
         return self._row(label)
+
+
+def check_shape(made: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse a picture that does not come out in the batch's shape.
+
+    Raises
+    ------
+    ArgumentError : it does not.
+    """
+    if made != wanted:
+        raise ArgumentError(
+            f"the picture comes out as {made}, data_shape is {wanted}; "
+            "aug_list must end with that size"
+        )
 
 
 def _three(numbers: NDArray[Any]) -> tuple[float, ...]:

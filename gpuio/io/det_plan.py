@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, Error
+from gpuio.errors import ArgumentError
 from gpuio.pipeline import draws
 from gpuio.pipeline.boxes import SIDES, Boxes, areas, mirrored, moved
 from gpuio.pipeline.plan import METHODS, Plan
-from gpuio.pipeline.sketch import Sketch, plan_of
+from gpuio.pipeline.sketch import Sketch, plan_of, sketch_batch
 from gpuio.pipeline.work import Draft
 
 RESIZE_MODES = ("force", "shrink", "fit")
@@ -120,22 +120,16 @@ class DetPlanner:
         """The plan of a batch; its labels become rows of the batch's."""
         augment, count = self._augment, len(draft.sizes)
         hls, gain = np.zeros((count, 3), np.int64), np.ones(count)
-        sketches = []
-        for row, size in enumerate(draft.sizes.tolist()):
-            made = Sketch(*size)
-            if row not in draft.errors:
-                header, boxes = draft.labels[row]
-                with draws.seeded(self._seed, int(draft.epoch[row]), int(draft.record[row])):
-                    if augment.resize > 0:
-                        made.shorter_side(augment.resize, augment.method)
-                    hls[row], gain[row] = self._jitter()
-                    boxes = self._move(made, boxes)
-                    written = self._fit(made)
-                try:
-                    draft.labels[row] = self._label(written, header, boxes)
-                except Error as error:
-                    draft.labels[row], draft.errors[row] = None, error
-            sketches.append(made)
+
+        def make(picture: Sketch, row: int) -> NDArray[np.float32]:
+            header, boxes = draft.labels[row]
+            if augment.resize > 0:
+                picture.shorter_side(augment.resize, augment.method)
+            hls[row], gain[row] = self._jitter()
+            boxes = self._move(picture, boxes)
+            return self._label(self._fit(picture), header, boxes)
+
+        sketches = sketch_batch(draft, self._seed, make)
         plan = plan_of(sketches, augment.width, augment.height)
         return replace(
             plan, hls=hls if hls.any() else None, gain=gain if (gain != 1).any() else None

@@ -18,10 +18,11 @@ from gpuio.io.det_plan import (
     DetPlanner,
     Sampler,
 )
-from gpuio.io.record_images import Path, RecordImages, Running
+from gpuio.io.record_images import RecordImages, Running
 from gpuio.iterators.options import choice, image_shape, number, refuse_unknown, whole_number
 from gpuio.pipeline.assemble import Output
 from gpuio.pipeline.labels import DetLabels
+from gpuio.recordio.storage import Path
 
 # MXNet's options that are not here yet, with MXNet's defaults.
 NOT_YET: dict[str, Any] = {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio.context import Context
-from gpuio.io.record_images import Path, RecordImages, Running
+from gpuio.io.record_images import RecordImages, Running
 from gpuio.iterators.options import (
     crop_ranges,
     image_shape,
@@ -24,6 +24,7 @@ from gpuio.pipeline.assemble import Output
 from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
 from gpuio.pipeline.plan import Augment, Plan, plan
 from gpuio.pipeline.work import Draft
+from gpuio.recordio.storage import Path
 
 
 class ImageRecordIter(RecordImages):

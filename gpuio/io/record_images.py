@@ -26,8 +26,7 @@ from gpuio.pipeline.plan import Plan
 from gpuio.pipeline.work import POLICIES, BadRecord, Draft, Loaded, Preparer
 from gpuio.recordio import IRHeader, RecordSet
 from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
-
-Path = str | os.PathLike[str]
+from gpuio.recordio.storage import Path
 
 log = logging.getLogger("gpuio")
 

@@ -9,14 +9,14 @@ number of its augmenters.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, Error
 from gpuio.pipeline import draws
 from gpuio.pipeline.plan import (
     ANY,
@@ -31,6 +31,9 @@ from gpuio.pipeline.plan import (
     by_size,
     shorter_side,
 )
+
+if TYPE_CHECKING:
+    from gpuio.pipeline.work import Draft
 
 # Shares of red, green and blue in the luma of ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
@@ -199,6 +202,32 @@ def _pixels(low: float, high: float, limit: int) -> tuple[int, int]:
     return first, min(max(math.ceil(high - HAIR), first + 1), limit)
 
 
+def sketch_batch(draft: Draft, seed: int, make: Callable[[Sketch, int], Any]) -> list[Sketch]:
+    """Sketch a batch's pictures, each with draws of its own.
+
+    Parameters
+    ----------
+    draft : its labels and errors are brought up to date
+    seed : of which, with a sample's epoch and number, its draws are made
+    make : works on the sketch of a row, and gives the row's label; an Error that it raises says
+        that the record cannot be used. Not called for bad records
+
+    Returns
+    -------
+    a sketch for each row; those of bad records mean nothing
+    """
+    sketches = [Sketch(*size) for size in draft.sizes.tolist()]
+    for row, picture in enumerate(sketches):
+        if row in draft.errors:
+            continue
+        try:
+            with draws.seeded(seed, int(draft.epoch[row]), int(draft.record[row])):
+                draft.labels[row] = make(picture, row)
+        except Error as error:
+            draft.labels[row], draft.errors[row] = None, error
+    return sketches
+
+
 def plan_of(sketches: Sequence[Sketch], width: int, height: int) -> Plan:
     """The plan of a batch of finished pictures, all of one size.
 
@@ -245,17 +274,3 @@ def _canvas(
     edges = np.ceil((inside - corner) * scale - 0.5 - HAIR).clip(0, np.tile(size, 2))
     fill = np.rint([border[0][1] if border else none for border in some])
     return Canvas(edges.astype(np.int64), fill.clip(0, 255).astype(np.uint8))
-
-
-def check_size(sketch: Sketch, width: int, height: int) -> None:
-    """Refuse a picture that does not come out in the batch's size.
-
-    Raises
-    ------
-    ArgumentError : it does not.
-    """
-    if (sketch.width, sketch.height) != (width, height):
-        raise ArgumentError(
-            f"the picture comes out as (3, {sketch.height}, {sketch.width}), data_shape is "
-            f"(3, {height}, {width}); aug_list must end with that size"
-        )

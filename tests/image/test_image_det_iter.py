@@ -9,7 +9,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
-from gpuio.image.boxes import COLOURS
+from gpuio.image.drawing import COLOURS
 from tests.close import Tolerance, assert_images_close
 from tests.image.golden import DATA, manifest, results
 from tests.io.records import jpeg, write_records

@@ -16,7 +16,7 @@ from PIL import Image
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, UnsupportedError
-from gpuio.image.boxes import COLOURS
+from gpuio.image.drawing import COLOURS
 from gpuio.recordio import RecordSet
 from gpuio.tools.cli import main
 from gpuio.tools.show.pictures import Picture, of_batches, of_records

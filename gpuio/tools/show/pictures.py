@@ -158,7 +158,7 @@ def of_batches(
 
 
 def _of_record(records: RecordSet, ordinal: int, size: int) -> Picture:
-    from gpuio.image.boxes import draw_boxes
+    from gpuio.image.drawing import draw_boxes
     from gpuio.pipeline.decode import decode
 
     key, label, about = int(records.keys[ordinal]), "", ""
