@@ -25,6 +25,7 @@ from gpuio.image.augment_geometry import (
     ResizeAug,
 )
 from gpuio.image.augmenter import Augmenter
+from gpuio.iterators.options import number
 
 # Of ImageNet's pictures, in levels of 0 to 255: what ``mean=True`` and ``std=True`` stand for.
 IMAGENET_MEAN, IMAGENET_STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -112,7 +113,16 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
 def colour_augmenters(
     brightness: float, contrast: float, saturation: float, hue: float, pca_noise: float
 ) -> list[Augmenter]:
-    """Those of the colour augmenters that are asked for."""
+    """Those of the colour augmenters that are asked for.
+
+    Raises
+    ------
+    ArgumentError : one is no number.
+    """
+    given = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue,
+             "pca_noise": pca_noise}  # fmt: skip
+    for name, value in given.items():
+        number(name, value)
     made: list[Augmenter] = []
     if brightness or contrast or saturation:
         made.append(ColorJitterAug(brightness, contrast, saturation))
@@ -134,7 +144,10 @@ def channel_numbers(name: str, values: Any) -> Any:
         return np.array(IMAGENET_MEAN if name == "mean" else IMAGENET_STD)
     if values is None or values is False:
         return None
-    numbers = np.asarray(host(values), float)
+    try:
+        numbers = np.asarray(host(values), float)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
     if numbers.shape not in ((1,), (3,)):
         raise ArgumentError(f"{name} must be True, or have 1 or 3 numbers, not {values!r}")
     return numbers

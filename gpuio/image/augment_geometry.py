@@ -14,6 +14,7 @@ from gpuio.image.geometry import (
     center_crop,
     centred,
     imresize,
+    pair,
     random_crop,
     random_share,
     random_size_crop,
@@ -21,6 +22,7 @@ from gpuio.image.geometry import (
 )
 from gpuio.nd import NDArray
 from gpuio.pipeline import draws
+from gpuio.pipeline.sketch import whole_side
 
 if TYPE_CHECKING:
     from gpuio.pipeline.sketch import Sketch
@@ -39,6 +41,7 @@ class ResizeAug(Augmenter):
 
     def __init__(self, size: int, interp: int = 2) -> None:
         super().__init__(size=size, interp=interp)
+        whole_side("size", size)
         self.size, self.interp = size, interp
 
     def __call__(self, src: NDArray) -> NDArray:
@@ -63,6 +66,7 @@ class ForceResizeAug(Augmenter):
 
     def __init__(self, size: Size, interp: int = 2) -> None:
         super().__init__(size=size, interp=interp)
+        pair(size)
         self.size, self.interp = size, interp
 
     def __call__(self, src: NDArray) -> NDArray:
@@ -87,6 +91,7 @@ class RandomCropAug(Augmenter):
 
     def __init__(self, size: Size, interp: int = 2) -> None:
         super().__init__(size=size, interp=interp)
+        pair(size)
         self.size, self.interp = size, interp
 
     def __call__(self, src: NDArray) -> NDArray:
@@ -111,6 +116,7 @@ class CenterCropAug(Augmenter):
 
     def __init__(self, size: Size, interp: int = 2) -> None:
         super().__init__(size=size, interp=interp)
+        pair(size)
         self.size, self.interp = size, interp
 
     def __call__(self, src: NDArray) -> NDArray:
@@ -148,6 +154,7 @@ class RandomSizedCropAug(Augmenter):
         if kwargs:
             raise TypeError(f"RandomSizedCropAug has no argument {next(iter(kwargs))!r}")
         super().__init__(size=size, area=area, ratio=ratio, interp=interp)
+        pair(size)
         self.size, self.area, self.ratio, self.interp = size, area, ratio, interp
 
     def __call__(self, src: NDArray) -> NDArray:

@@ -157,9 +157,9 @@ def _encoded(buf: Encoded) -> Any:
     elif hasattr(buf, "dtype") and buf.dtype == np.uint8:
         data = np.ascontiguousarray(host(buf)).reshape(-1)
     else:
+        given = f"{buf.dtype} array" if hasattr(buf, "dtype") else type(buf).__name__
         raise ValueError(
-            "buf must be of type bytes, bytearray, memoryview, or a uint8 array, not "
-            f"{type(buf).__name__}"
+            "buf must be of type bytes, bytearray, memoryview, or a uint8 array, not a " + given
         )
     if not data.size:
         raise DecodeError("Input cannot be an empty buffer")

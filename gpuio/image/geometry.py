@@ -20,6 +20,9 @@ from gpuio.pipeline.sketch import interpolation, whole_side
 Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height
 
+# What OpenCV resizes.
+DTYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "float64")]
+
 # Borders by OpenCV's number, and NumPy's name for each; MXNet's own text numbers them otherwise.
 BORDERS = {0: "constant", 1: "edge", 2: "symmetric", 3: "wrap", 4: "reflect"}
 
@@ -41,9 +44,13 @@ def imresize(src: Any, w: int, h: int, interp: int = 1) -> NDArray:
 
     Raises
     ------
-    ArgumentError : src is no picture, a side is less than 1, or there is no such interpolation.
+    ArgumentError : src is no picture, or of another dtype, a side is no whole number of at least 1,
+        or there is no such interpolation.
     """
     picture = picture_of(src)
+    if picture.dtype not in DTYPES:
+        names = ", ".join(each.name for each in DTYPES)
+        raise ArgumentError(f"imresize takes pictures of {names}, not {picture.dtype}")
     width, height = whole_side("w", w), whole_side("h", h)
     sizes = (*picture.shape[:2], height, width)
     return nd.wrap(resize(picture, width, height, get_interp_method(interp, sizes)))
@@ -82,6 +89,10 @@ def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
     -------
     (width, height), rounded down
 
+    Raises
+    ------
+    ArgumentError : size is not of that form.
+
     Examples
     --------
     >>> scale_down((640, 480), (720, 120))
@@ -89,13 +100,28 @@ def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
     """
     width: float
     height: float
-    width, height = size
+    width, height = pair(size)
     source_width, source_height = src_size
     if source_height < height:
         width, height = width * source_height / height, source_height
     if source_width < width:
         width, height = source_width, height * source_width / width
     return int(width), int(height)
+
+
+def pair(size: Size) -> tuple[Any, Any]:
+    """Width and height.
+
+    Raises
+    ------
+    ArgumentError : there are not two numbers.
+    """
+    try:
+        width, height = size
+        float(width), float(height)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"a size is (width, height) in pixels, not {size!r}") from None
+    return width, height
 
 
 def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:

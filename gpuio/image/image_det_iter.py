@@ -16,7 +16,7 @@ from gpuio.image.owned import Of
 from gpuio.image.sources import Source
 from gpuio.image.translation import DetTranslation
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import image_shape
+from gpuio.iterators.options import image_shape, whole_number
 from gpuio.pipeline import draws
 from gpuio.pipeline.boxes import split_label
 from gpuio.recordio.storage import Path
@@ -166,6 +166,8 @@ class ImageDetIter(ImageIter):
         """
         if len(label_shape) != 2:
             raise ArgumentError("label_shape should have length 2")
+        for side in label_shape:
+            whole_number("label_shape", side)
         if label_shape[0] < self.label_shape[0] or label_shape[1] != self.label_shape[1]:
             raise ArgumentError(
                 f"label_shape {tuple(label_shape)} has no room for labels of {self.label_shape}: "

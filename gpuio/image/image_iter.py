@@ -163,8 +163,7 @@ class ImageIter(StreamIter[Loaded]):
         executor_of(executor, self._ctx)
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
-        self._auglist = tuple(self._augmenters(kwargs) if aug_list is None else aug_list)
-        self._check_augmenters(self._auglist)
+        self._auglist = self._listed(self._augmenters(kwargs) if aug_list is None else aug_list)
         self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
         part = resolve_parts(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
@@ -247,6 +246,18 @@ class ImageIter(StreamIter[Loaded]):
         height, width = self.data_shape[1:]
         return Translation(self._auglist, (width, height), self._seed)
 
+    def _listed(self, augmenters: Any) -> tuple[Any, ...]:
+        """The augmenters of a list.
+
+        Raises
+        ------
+        ArgumentError : it is no list of augmenters, or not of such as this iterator runs.
+        """
+        if not isinstance(augmenters, (list, tuple)):
+            raise ArgumentError(f"aug_list is a list of augmenters, not {augmenters!r}")
+        self._check_augmenters(augmenters)
+        return tuple(augmenters)
+
     def _check_augmenters(self, augmenters: Sequence[Any]) -> None:
         """Refuse what does not take a picture.
 
@@ -280,8 +291,7 @@ class ImageIter(StreamIter[Loaded]):
 
     @auglist.setter
     def auglist(self, augmenters: Sequence[Any]) -> None:
-        self._check_augmenters(augmenters)
-        before, self._auglist = self._auglist, tuple(augmenters)
+        before, self._auglist = self._auglist, self._listed(augmenters)
         try:
             self._restart()
         except BaseException:

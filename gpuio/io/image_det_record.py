@@ -290,7 +290,7 @@ def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[Sampl
 
 
 def _for_each(name: str, values: Any, count: int) -> list[float]:
-    listed = list(values) if isinstance(values, (tuple, list)) else [values]
+    listed = list(values) if np.ndim(values) else [values]
     if len(listed) not in (1, count):
         raise ArgumentError(
             f"{name} must have a value for each of {count} samplers, or one, not {len(listed)}"

@@ -69,9 +69,14 @@ def whole_side(name: str, value: Any) -> int:
     ------
     ArgumentError : it is no whole number of at least 1.
     """
-    if int(value) != value or value < 1:
+    try:
+        whole = int(value)
+        fits = whole == value and whole >= 1
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
         raise ArgumentError(f"{name} must be a whole number of pixels, at least 1, not {value!r}")
-    return int(value)
+    return whole
 
 
 class Sketch:

@@ -300,6 +300,28 @@ def test_lists_of_something_else(listed: list[Any], photographs: dict[str, Path]
         batch(I.ImageIter, photographs, [CROP, I.ColorNormalizeAug([1, 2], None)])
 
 
+OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "mean": ({"mean": "abc"}, "mean must be True, or have 1 or 3 numbers, not 'abc'"),
+    "jitter": ({"brightness": "much"}, "brightness must be a finite number, not 'much'"),
+    "no list": ({"aug_list": CROP}, "aug_list is a list of augmenters, not"),
+    "interpolation": ({"inter_method": "bilinear"}, "Unknown interp method bilinear"),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_that_are_none(name: str, photographs: dict[str, Path]) -> None:
+    options, said = OPTIONS[name]
+    with pytest.raises(ArgumentError, match=said):
+        I.ImageIter(4, SHAPE, **photographs, **options)
+
+
+def test_augmenters_that_are_none() -> None:
+    with pytest.raises(ArgumentError, match=r"a size is \(width, height\) in pixels, not 24"):
+        I.ForceResizeAug(24)
+    with pytest.raises(ArgumentError, match="size must be a whole number of pixels"):
+        I.ResizeAug((24, 24))
+
+
 def test_copies_have_the_augmenters_that_were_set(photographs: dict[str, Path]) -> None:
     with I.ImageIter(4, SHAPE, **photographs, aug_list=[CROP]) as iterator:
         iterator.next()
@@ -444,6 +466,11 @@ def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("listed", [[None], [CROP], [I.DetHorizontalFlipAug]], ids=str)
 def test_lists_of_something_else_for_boxes(listed: list[Any], objects: dict[str, Path]) -> None:
+    with (
+        I.ImageDetIter(8, SHAPE, **objects) as iterator,
+        pytest.raises(ArgumentError, match="label_shape must be a whole number, not 'a'"),
+    ):
+        iterator.reshape(label_shape=("a", 6))
     with pytest.raises(TypeError, match="no argument 'label_width'"):
         I.ImageDetIter(8, SHAPE, **objects, label_width=3)
     with pytest.raises(ArgumentError, match="aug_list holds detection augmenters, not"):
