@@ -224,7 +224,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "side": (lambda: I.copyMakeBorder(X, 1, -1, 1, 1), ArgumentError, "bot must be at least 0"),
     "bytes": (lambda: I.imrotate(X, 3), TypeError, "Only `float32` images"),
     "zooms": (lambda: I.imrotate(F, 3, True, True), ValueError, "cannot be both"),
-    "width nan": (lambda: I.imresize(X, float("nan"), 4), ArgumentError, "w must be a whole number"),
+    "width nan": (lambda: I.imresize(X, np.nan, 4), ArgumentError, "w must be a whole number"),
     "width text": (lambda: I.imresize(X, "a", 4), ArgumentError, "w must be a whole number"),
     "bool": (lambda: I.imresize(X > 3, 2, 2), ArgumentError, "uint8, .*float64, not bool"),
     "one size": (lambda: I.random_crop(X, 20), ArgumentError, r"a size is \(width, height\)"),
