@@ -67,6 +67,10 @@ def test_imresize_keeps_channels_and_dtype(interp: int, channels: int) -> None:
         assert (made.shape, made.dtype) == ((9, 7, channels), dtype)
 
 
+def test_it_has_both_of_mxnets_names() -> None:
+    assert mx.img is mx.image
+
+
 def test_interpolation_9_goes_by_the_size() -> None:
     picture = noise(20, 30)
     for size, method in (((60, 40), 2), ((15, 10), 3), ((60, 10), 1), ((30, 20), 1)):
