@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import re
 import sys
+from importlib import import_module
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
@@ -168,3 +169,8 @@ def device_of(array: Any) -> Context:
     if cupy is None or not isinstance(values, cupy.ndarray):
         return cpu(0)
     return gpu(int(values.device.id))
+
+
+def get_array_module(array: Any) -> Any:
+    """The array library of an array: the module ``numpy`` or ``cupy``."""
+    return import_module("cupy" if device_of(array).device_type == "gpu" else "numpy")

@@ -10,7 +10,7 @@ from gpuio.context import device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
 from gpuio.io.combined import described
-from gpuio.iterators.options import switch
+from gpuio.iterators.arguments import as_bool
 
 Context = contextlib.AbstractContextManager[Any]
 
@@ -37,7 +37,7 @@ class Batch(_DataAndLabel):
     bucket_key: Any
 
 
-class HandOver:
+class TensorLoader:
     """An iterator as a loop over another library's arrays; see `gpuio.torch.loader`.
 
     Each ``for`` loop is an epoch: it goes on where the iterator is the first time, and begins the
@@ -62,7 +62,7 @@ class HandOver:
             raise TypeError(f"loader takes an iterator, not {type(iterator).__name__}")
         self.iterator = iterator
         self._convert = convert
-        self._drop_pad = switch("drop_pad", drop_pad)
+        self._drop_pad = as_bool("drop_pad", drop_pad)
         self._on_stream = on_stream
         self._begun = False
         self._gpu: int | None = None

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from gpuio.handover import Batch, HandOver
+from gpuio.handover import Batch, TensorLoader
 from gpuio.io import DataIter
-from gpuio.io.sources import is_csr
+from gpuio.io.array_sources import is_csr
 
 __all__ = ["Batch", "loader"]
 
 
-def loader(iterator: DataIter, *, drop_pad: bool = False) -> HandOver:
+def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     """An iterator as a loop over JAX arrays, on the iterator's device.
 
     On a GPU nothing is copied. On the CPU JAX takes over memory that is aligned to 64 bytes, which
@@ -46,7 +46,7 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> HandOver:
         raise ImportError(
             "gpuio.jax needs JAX; run: pip install jax (or 'jax[cuda13]' for a GPU)"
         ) from error
-    return HandOver(iterator, _Convert(jax), drop_pad)
+    return TensorLoader(iterator, _Convert(jax), drop_pad)
 
 
 class _Convert:

@@ -14,12 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError
+from gpuio.io.array_sources import ArraySource, fingerprint, on_device
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.io.sources import ArraySource, fingerprint, on_device
+from gpuio.iterators.arguments import as_choice, as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.options import choice, whole_number
-from gpuio.pipeline.order import Order, Take, permute
-from gpuio.pipeline.rows import Rows
+from gpuio.loading.batch import LoadedBatch
+from gpuio.sampling.order import BatchIndices, Order, permute
 
 __all__ = ["BucketSentenceIter", "encode_sentences"]
 
@@ -122,8 +122,8 @@ class BucketSentenceIter(OrderedRowsIter):
         seed: int | None = None,
         ctx: Context | str | None = None,
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
-        self.layout = choice("layout", layout, ("NT", "TN"))
+        super().__init__(as_int("batch_size", batch_size, 1))
+        self.layout = as_choice("layout", layout, ("NT", "TN"))
         self.major_axis = layout.index("N")
         self.invalid_label = invalid_label
         self.data_name, self.label_name = data_name, label_name
@@ -137,7 +137,7 @@ class BucketSentenceIter(OrderedRowsIter):
             counts = np.bincount(np.array(lengths, np.int64))
             chosen = np.flatnonzero(counts >= self.batch_size).tolist()
         else:
-            chosen = sorted({whole_number("buckets", bucket, 1) for bucket in buckets})
+            chosen = sorted({as_int("buckets", bucket, 1) for bucket in buckets})
         filled = _fill(sentences, lengths, chosen, invalid_label, kind)
         self.buckets = list(filled)
         batches = [
@@ -164,7 +164,7 @@ class BucketSentenceIter(OrderedRowsIter):
             there=True,
         )
 
-    def _batch_of(self, drawn: Rows) -> DataBatch:
+    def _batch_of(self, drawn: LoadedBatch) -> DataBatch:
         batch = super()._batch_of(drawn)
         (data,) = batch.data
         batch.bucket_key = key = data.shape[1 - self.major_axis]
@@ -195,7 +195,7 @@ class _Load:
         self._batch_size = batch_size
         self._layout = layout
 
-    def __call__(self, take: Take) -> Rows:
+    def __call__(self, take: BatchIndices) -> LoadedBatch:
         bucket, first = self._batches[int(take.record[0])]
         source = self._buckets[bucket]
         places = np.arange(first, first + self._batch_size, dtype=np.int64)
@@ -206,7 +206,7 @@ class _Load:
             data, label = both[:, :-1], both[:, 1:]
             if self._layout == "TN":
                 data, label = data.T, label.T
-            return Rows([data.copy()], [label.copy()], 0)
+            return LoadedBatch([data.copy()], [label.copy()], 0)
 
 
 def _fill(

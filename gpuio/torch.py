@@ -10,14 +10,14 @@ import contextlib
 import importlib
 from typing import Any
 
-from gpuio.handover import Batch, Context, HandOver, exportable
+from gpuio.handover import Batch, Context, TensorLoader, exportable
 from gpuio.io import DataIter
-from gpuio.io.sources import is_csr
+from gpuio.io.array_sources import is_csr
 
 __all__ = ["Batch", "loader"]
 
 
-def loader(iterator: DataIter, *, drop_pad: bool = False) -> HandOver:
+def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     """An iterator as a loop over torch tensors, on the iterator's device, without a copy.
 
     Each ``for`` loop is an epoch: the first goes on where the iterator is, each later one begins
@@ -39,7 +39,7 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> HandOver:
     ImportError : PyTorch is not installed.
     """
     torch = _torch()
-    return HandOver(iterator, _Convert(torch), drop_pad, _OnStream(torch))
+    return TensorLoader(iterator, _Convert(torch), drop_pad, _OnStream(torch))
 
 
 def _torch() -> Any:

@@ -23,7 +23,7 @@
 // Align    Each pointer is aligned to its element.
 // Bounds   0 <= rows[n] < M (without rows N <= M), H*W < 2^31; the caller checks them. All
 //          bytes of out are written, nothing else is. out overlaps no input.
-// Twin     HostAssembler in gpuio/pipeline/assemble.py; the naive reference is
+// Twin     HostAssembler in gpuio/execution/assemble.py; the naive reference is
 //          tests/kernels/reference.py.
 //
 // The file includes nothing, so that it needs no CUDA headers at run time, and its text alone

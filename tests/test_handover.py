@@ -17,7 +17,7 @@ NUMBERS = np.arange(10, dtype=np.float32)
 
 
 @pytest.fixture(params=["torch", "jax"])
-def library(request: pytest.FixtureRequest) -> Any:
+def get_array_module(request: pytest.FixtureRequest) -> Any:
     """gpuio's module for each library that is installed."""
     pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     return importlib.import_module(f"gpuio.{request.param}")
@@ -31,8 +31,8 @@ def to_numpy(array: Any) -> np.ndarray:
     return array.cpu().numpy() if hasattr(array, "cpu") else np.asarray(array)
 
 
-def test_pairs(library: Any, ctx: mx.Context) -> None:
-    loader = library.loader(iterator(ctx=ctx))
+def test_pairs(get_array_module: Any, ctx: mx.Context) -> None:
+    loader = get_array_module.loader(iterator(ctx=ctx))
     assert len(loader) == 3
     for _ in range(2):
         pads = []
@@ -47,8 +47,8 @@ def test_pairs(library: Any, ctx: mx.Context) -> None:
         assert pads == [0, 0, 2]
 
 
-def test_rows_that_only_fill_can_be_left_out(library: Any) -> None:
-    batches = list(library.loader(iterator(), drop_pad=True))
+def test_rows_that_only_fill_can_be_left_out(get_array_module: Any) -> None:
+    batches = list(get_array_module.loader(iterator(), drop_pad=True))
     assert [len(batch.label) for batch in batches] == [4, 4, 2]
     assert [batch.pad for batch in batches] == [0, 0, 0]
 
@@ -56,25 +56,25 @@ def test_rows_that_only_fill_can_be_left_out(library: Any) -> None:
         def load(self, rows: np.ndarray) -> Any:
             return rows
 
-    (*_, last) = library.loader(Rows(5, 4), drop_pad=True)
+    (*_, last) = get_array_module.loader(Rows(5, 4), drop_pad=True)
     assert last.index.tolist() == to_numpy(last.data).tolist() == [4] and last.label is None
 
 
-def test_names_are_kept(library: Any) -> None:
+def test_names_are_kept(get_array_module: Any) -> None:
     data = {"image": TABLE, "length": NUMBERS}
-    (first, *_) = library.loader(mx.io.NDArrayIter(data, [NUMBERS, -NUMBERS], 5))
+    (first, *_) = get_array_module.loader(mx.io.NDArrayIter(data, [NUMBERS, -NUMBERS], 5))
     assert list(first.data) == ["image", "length"]
     assert list(first.label) == ["_0_softmax_label", "_1_softmax_label"]
     np.testing.assert_array_equal(to_numpy(first.data["length"]), NUMBERS[:5])
-    inputs, label = next(iter(library.loader(mx.io.NDArrayIter(data, None, 5))))
+    inputs, label = next(iter(get_array_module.loader(mx.io.NDArrayIter(data, None, 5))))
     assert label is None and set(inputs) == set(data)
 
 
-def test_sparse_batches(library: Any, ctx: mx.Context) -> None:
+def test_sparse_batches(get_array_module: Any, ctx: mx.Context) -> None:
     dense = np.where(TABLE % 2 == 0, TABLE, 0)
     matrix = mx.nd.sparse.csr_matrix(dense)
     for number, (data, label) in enumerate(
-        library.loader(mx.io.NDArrayIter(matrix, NUMBERS, 5, ctx=ctx))
+        get_array_module.loader(mx.io.NDArrayIter(matrix, NUMBERS, 5, ctx=ctx))
     ):
         rows = slice(5 * number, 5 * number + 5)
         found = data.to_dense() if hasattr(data, "to_dense") else data.todense()
@@ -82,9 +82,9 @@ def test_sparse_batches(library: Any, ctx: mx.Context) -> None:
         np.testing.assert_array_equal(to_numpy(label), NUMBERS[rows])
 
 
-def test_each_loop_is_an_epoch(library: Any) -> None:
+def test_each_loop_is_an_epoch(get_array_module: Any) -> None:
     train = iterator(shuffle=True, seed=1)
-    loader = library.loader(train)
+    loader = get_array_module.loader(train)
     orders = [np.concatenate([to_numpy(label) for _, label in loader]).tolist() for _ in range(3)]
     assert len(set(map(str, orders))) == 3
     for _, label in loader:  # a loop that is broken off
@@ -95,8 +95,8 @@ def test_each_loop_is_an_epoch(library: Any) -> None:
     assert train.epoch == 4 and len(again) == 3 and again[0] != first
 
 
-def test_a_state_goes_on_in_the_middle(library: Any) -> None:
-    loader = library.loader(iterator(shuffle=True, seed=1))
+def test_a_state_goes_on_in_the_middle(get_array_module: Any) -> None:
+    loader = get_array_module.loader(iterator(shuffle=True, seed=1))
     for _ in loader:
         state = json.loads(json.dumps(loader.state_dict()))
         break
@@ -104,20 +104,20 @@ def test_a_state_goes_on_in_the_middle(library: Any) -> None:
     loader.load_state_dict(state)
     resumed = [to_numpy(label).tolist() for _, label in loader]
     assert len(resumed) == 2 and len(rest) == 3
-    fresh = library.loader(iterator(shuffle=True, seed=1))
+    fresh = get_array_module.loader(iterator(shuffle=True, seed=1))
     assert [to_numpy(label).tolist() for _, label in fresh][1:] == resumed
     # A state from the very end of an epoch begins the next.
     ended = fresh.state_dict()
-    other = library.loader(iterator(shuffle=True, seed=1))
+    other = get_array_module.loader(iterator(shuffle=True, seed=1))
     other.load_state_dict(ended)
     assert [to_numpy(label).tolist() for _, label in other] == rest
 
 
-def test_odd_memory(library: Any) -> None:
+def test_odd_memory(get_array_module: Any) -> None:
     table = TABLE.copy()
     table.flags.writeable = False
     for source in (table, TABLE[::-1], TABLE[:, ::-1], np.asfortranarray(TABLE), TABLE[:, 1:]):
-        (first, *_) = library.loader(mx.io.NDArrayIter(source, batch_size=4))
+        (first, *_) = get_array_module.loader(mx.io.NDArrayIter(source, batch_size=4))
         np.testing.assert_array_equal(to_numpy(first.data), source[:4])
 
 
@@ -184,14 +184,14 @@ def test_what_is_missing_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         module.loader(iterator())
 
 
-def test_what_is_no_iterator(library: Any) -> None:
+def test_what_is_no_iterator(get_array_module: Any) -> None:
     with pytest.raises(TypeError, match="takes an iterator, not list"):
-        library.loader([1, 2])
+        get_array_module.loader([1, 2])
     with pytest.raises(mx.MXNetError, match="drop_pad"):
-        library.loader(iterator(), drop_pad=5)
+        get_array_module.loader(iterator(), drop_pad=5)
 
 
-def test_an_iterator_that_describes_other_than_it_gives(library: Any) -> None:
+def test_an_iterator_that_describes_other_than_it_gives(get_array_module: Any) -> None:
     class Wrong(mx.io.DataIter):
         provide_data: Any = [("a", (2,)), ("b", (2,))]
         provide_label: Any = []
@@ -200,4 +200,4 @@ def test_an_iterator_that_describes_other_than_it_gives(library: Any) -> None:
             return mx.io.DataBatch([mx.nd.zeros(2)])
 
     with pytest.raises(mx.MXNetError, match="gave 1 arrays, and describes a, b"):
-        next(iter(library.loader(Wrong(2))))
+        next(iter(get_array_module.loader(Wrong(2))))

@@ -49,7 +49,7 @@ def test_the_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: P
 import sys
 sys.path.insert(0, {str(site)!r})
 import gpuio as mx
-from gpuio.pipeline import kernels
+from gpuio.execution import kernels
 assert mx.__file__.startswith({str(site)!r}), mx.__file__
 source = kernels.find("assemble")
 assert str(source).startswith({str(site)!r}) and "__global__" in source.read_text(), source

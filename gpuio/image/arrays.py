@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import device_of
+from gpuio.context import device_of, get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.nd import NDArray
 
@@ -16,15 +16,6 @@ from gpuio.nd import NDArray
 def host(values: Any) -> Any:
     """Values as a plain NumPy array."""
     return values.asnumpy() if isinstance(values, NDArray) else np.asarray(values)
-
-
-def library(array: Any) -> Any:
-    """NumPy or CuPy, whichever the array is of."""
-    if device_of(array).device_type == "cpu":
-        return np
-    import cupy
-
-    return cupy
 
 
 def picture_of(src: Any) -> NDArray:
@@ -46,7 +37,7 @@ def beside(picture: NDArray, values: Any) -> Any:
     dtype = picture.dtype
     if isinstance(values, NDArray) and values.context == picture.context:
         return values.astype(dtype)
-    return library(picture).asarray(host(values), dtype=dtype)
+    return get_array_module(picture).asarray(host(values), dtype=dtype)
 
 
 def span(name: str, pair: Sequence[float]) -> tuple[float, float]:
@@ -75,7 +66,7 @@ def by_channel(operation: Any, picture: Any, values: Any, out: Any = None) -> An
     height, width, channels = picture.shape
     if not picture.flags.c_contiguous or len(numbers) not in (1, channels):
         return operation(picture, numbers, out=out)
-    row = library(picture).tile(numbers, width * channels // len(numbers))
+    row = get_array_module(picture).tile(numbers, width * channels // len(numbers))
     flat = picture.reshape(height, width * channels)
     made = operation(flat, row, out=None if out is None else flat)
     return picture if out is not None else made.reshape(picture.shape)

@@ -25,7 +25,7 @@ from gpuio.image.augment_geometry import (
     ResizeAug,
 )
 from gpuio.image.augmenter import Augmenter
-from gpuio.iterators.options import number
+from gpuio.iterators.arguments import as_float
 
 # Of ImageNet's pictures, in levels of 0 to 255: what ``mean=True`` and ``std=True`` stand for.
 IMAGENET_MEAN, IMAGENET_STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -122,7 +122,7 @@ def colour_augmenters(
     given = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue,
              "pca_noise": pca_noise}  # fmt: skip
     for name, value in given.items():
-        number(name, value)
+        as_float(name, value)
     made: list[Augmenter] = []
     if brightness or contrast or saturation:
         made.append(ColorJitterAug(brightness, contrast, saturation))

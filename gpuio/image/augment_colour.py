@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio import nd
-from gpuio.image.arrays import beside, by_channel, host, library, picture_of
+from gpuio.context import get_array_module
+from gpuio.image.arrays import beside, by_channel, host, picture_of
 from gpuio.image.augmenter import COLOUR, Augmenter, RandomOrderAug
 from gpuio.image.colour import color_normalize
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
-from gpuio.pipeline.sketch import LUMA
+from gpuio.planning.tracer import LUMA
+from gpuio.sampling import sample_rng as draws
 
 if TYPE_CHECKING:
-    from gpuio.pipeline.sketch import Sketch
+    from gpuio.planning.tracer import ImageTracer
 
 # Share of red, green and blue in RandomGrayAug's gray.
 GRAY = (0.21, 0.72, 0.07)
@@ -48,7 +49,7 @@ class BrightnessJitterAug(Augmenter):
         """The picture, brighter or darker."""
         return nd.wrap(_floating(src) * _factor(self.brightness))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.scale(_factor(self.brightness))
 
@@ -75,7 +76,7 @@ class ContrastJitterAug(Augmenter):
         middle = _luma(picture).mean()
         return nd.wrap(picture * factor + middle * (1 - factor))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.contrast(_factor(self.contrast))
 
@@ -101,7 +102,7 @@ class SaturationJitterAug(Augmenter):
         factor = _factor(self.saturation)
         return nd.wrap(picture * factor + _luma(picture) * (1 - factor))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.saturate(_factor(self.saturation))
 
@@ -124,7 +125,7 @@ class HueJitterAug(Augmenter):
         """The picture in other colours."""
         return _mixed(_floating(src), self._matrix())
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.mix(self._matrix())
 
@@ -174,9 +175,9 @@ class LightingAug(Augmenter):
     def __call__(self, src: NDArray) -> NDArray:
         """The picture in another light."""
         picture = _floating(src)
-        return nd.wrap(by_channel(library(picture).add, picture, self._levels()))
+        return nd.wrap(by_channel(get_array_module(picture).add, picture, self._levels()))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.shift(self._levels())
 
@@ -205,10 +206,10 @@ class ColorNormalizeAug(Augmenter):
         picture, std = _floating(src), self.std
         if self.mean is None:
             return color_normalize(nd.wrap(picture.copy()), None, std)
-        made = by_channel(library(picture).subtract, picture, self.mean)
+        made = by_channel(get_array_module(picture).subtract, picture, self.mean)
         return color_normalize(nd.wrap(made), None, std)
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         if self.mean is not None:
             picture.shift(-self.mean)
@@ -236,7 +237,7 @@ class RandomGrayAug(Augmenter):
             return src
         return _mixed(_floating(src), np.array([GRAY, GRAY, GRAY]))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         if draws.below(self.p):
             picture.mix([GRAY, GRAY, GRAY])
@@ -260,7 +261,7 @@ class CastAug(Augmenter):
         """The picture in that dtype."""
         return nd.wrap(src.astype(self.typ))
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """Nothing: what the plan gives is float32."""
 
 
@@ -276,10 +277,10 @@ def _floating(src: Any) -> Any:
 
 def _luma(picture: Any) -> Any:
     """(height, width, 1)."""
-    return library(picture).matmul(picture, beside(picture, LUMA))[:, :, None]
+    return get_array_module(picture).matmul(picture, beside(picture, LUMA))[:, :, None]
 
 
 def _mixed(picture: Any, matrix: Any) -> NDArray:
     """The channels mixed: row i of the matrix says what output channel i is made of."""
-    xp = library(picture)
+    xp = get_array_module(picture)
     return nd.wrap(xp.matmul(picture, xp.asarray(matrix.T.astype(picture.dtype))))

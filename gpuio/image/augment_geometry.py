@@ -21,11 +21,11 @@ from gpuio.image.geometry import (
     resize_short,
 )
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
-from gpuio.pipeline.sketch import whole_side
+from gpuio.planning.tracer import whole_side
+from gpuio.sampling import sample_rng as draws
 
 if TYPE_CHECKING:
-    from gpuio.pipeline.sketch import Sketch
+    from gpuio.planning.tracer import ImageTracer
 
 
 class ResizeAug(Augmenter):
@@ -48,7 +48,7 @@ class ResizeAug(Augmenter):
         """The picture scaled."""
         return resize_short(src, self.size, self.interp)
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.shorter_side(self.size, self.interp)
 
@@ -73,7 +73,7 @@ class ForceResizeAug(Augmenter):
         """The picture resized."""
         return imresize(src, self.size[0], self.size[1], self.interp)
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         picture.resize(self.size[0], self.size[1], self.interp)
 
@@ -98,7 +98,7 @@ class RandomCropAug(Augmenter):
         """The crop."""
         return random_crop(src, self.size, self.interp)[0]
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         cut(picture, anywhere((picture.width, picture.height), self.size), self.size, self.interp)
 
@@ -123,7 +123,7 @@ class CenterCropAug(Augmenter):
         """The crop."""
         return center_crop(src, self.size, self.interp)[0]
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         cut(picture, centred((picture.width, picture.height), self.size), self.size, self.interp)
 
@@ -161,7 +161,7 @@ class RandomSizedCropAug(Augmenter):
         """The crop."""
         return random_size_crop(src, self.size, self.area, self.ratio, self.interp)[0]
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         source = picture.width, picture.height
         at = random_share(source, self.size, self.area, self.ratio)
@@ -184,13 +184,13 @@ class HorizontalFlipAug(Augmenter):
         """The picture, or its mirror image, a view."""
         return nd.wrap(src[:, ::-1]) if draws.below(self.p) else src
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         if draws.below(self.p):
             picture.flip()
 
 
-def cut(picture: Sketch, at: Rectangle, size: Size, interp: int) -> None:
+def cut(picture: ImageTracer, at: Rectangle, size: Size, interp: int) -> None:
     """Cut a rectangle out of a sketch, and resize it if it has not the size asked for."""
     picture.crop(*at)
     if at[2:] != tuple(size):

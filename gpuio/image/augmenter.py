@@ -10,10 +10,10 @@ import numpy as np
 
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
+from gpuio.sampling import sample_rng as draws
 
 if TYPE_CHECKING:
-    from gpuio.pipeline.sketch import Sketch
+    from gpuio.planning.tracer import ImageTracer
 
 # What an augmenter changes: where pixels lie, or their levels. Where all of a list's are gpuio's
 # own, those that move pixels must come first for the list to become a plan.
@@ -26,8 +26,8 @@ class Augmenter:
     Subclass it for one of your own, and mix it with the others. Named arguments given to
     ``super().__init__`` are what `dumps` writes down.
 
-    gpuio's own also have `sketch`, which does to a `Sketch` what `__call__` does to a picture, with
-    the same draws.
+    gpuio's own also have `sketch`, which does to an `ImageTracer` what `__call__` does to a
+    picture, with the same draws.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class SequentialAug(Augmenter):
             src = each(src)
         return src
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         for each in self.ts:
             each.sketch(picture)  # type: ignore[attr-defined]  # has been looked at
@@ -95,7 +95,7 @@ class RandomOrderAug(SequentialAug):
             src = each(src)
         return src
 
-    def sketch(self, picture: Sketch) -> None:
+    def sketch(self, picture: ImageTracer) -> None:
         """The same to a sketch."""
         for each in draws.shuffled(self.ts):
             each.sketch(picture)  # type: ignore[attr-defined]

@@ -69,9 +69,9 @@ def imdecode(
 
 def _decode(data: Any, channels: int, bgr: bool, ctx: Context) -> NDArray:
     """A picture on a device, uint8 (height, width, channels); see `imdecode`."""
-    from gpuio.pipeline import nvimagecodec
-    from gpuio.pipeline.decode import decode
-    from gpuio.pipeline.probe import probe
+    from gpuio.decoding import nvimagecodec
+    from gpuio.decoding.header import probe
+    from gpuio.decoding.host import decode
 
     try:
         info = probe(data).as_stored()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import by_channel, library, picture_of
+from gpuio.image.arrays import by_channel, picture_of
 from gpuio.nd import NDArray
 
 
@@ -31,7 +32,7 @@ def color_normalize(src: Any, mean: Any, std: Any = None) -> NDArray:
             f"color_normalize works in place, and {picture.dtype} cannot hold the result; convert "
             "the picture first: src.astype('float32')"
         )
-    xp = library(picture)
+    xp = get_array_module(picture)
     if mean is not None:
         by_channel(xp.subtract, picture, mean, picture)
     if std is not None:

@@ -19,11 +19,11 @@ from gpuio.image.augment_geometry import ForceResizeAug, ResizeAug
 from gpuio.image.augmenter import Augmenter, plain
 from gpuio.image.geometry import Rectangle, copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
-from gpuio.pipeline.boxes import SIDES, Boxes, areas, mirrored, moved
+from gpuio.planning.boxes import SIDES, Boxes, areas, mirrored, moved
+from gpuio.sampling import sample_rng as draws
 
 if TYPE_CHECKING:
-    from gpuio.pipeline.sketch import Sketch
+    from gpuio.planning.tracer import ImageTracer
 
 # A crop, or an object in pixels, of less than this area is none; a canvas must be larger than the
 # picture by this many pixels along each side.
@@ -83,7 +83,7 @@ class DetBorrowAug(DetAugmenter):
         """The picture changed, the boxes as they are."""
         return self.augmenter(src), label
 
-    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+    def sketch(self, picture: ImageTracer, label: Boxes) -> Boxes:
         """The same to a sketch; the boxes are given."""
         self.augmenter.sketch(picture)  # type: ignore[attr-defined]  # has been looked at
         return label
@@ -124,7 +124,7 @@ class DetRandomSelectAug(DetAugmenter):
             return src, label
         return draws.choice(self.aug_list)(src, label)
 
-    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+    def sketch(self, picture: ImageTracer, label: Boxes) -> Boxes:
         """The same to a sketch; the boxes are given."""
         if draws.below(self.skip_prob):
             return label
@@ -151,7 +151,7 @@ class DetHorizontalFlipAug(DetAugmenter):
             return src, label
         return nd.wrap(src[:, ::-1]), mirrored(label)
 
-    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+    def sketch(self, picture: ImageTracer, label: Boxes) -> Boxes:
         """The same to a sketch; the boxes are given."""
         if not draws.below(self.p):
             return label
@@ -207,7 +207,7 @@ class DetRandomCropAug(DetAugmenter):
         chosen = self._chosen(src.shape[1], src.shape[0], label)
         return (src, label) if chosen is None else (fixed_crop(src, *chosen[0]), chosen[1])
 
-    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+    def sketch(self, picture: ImageTracer, label: Boxes) -> Boxes:
         """The same to a sketch; the boxes are given."""
         chosen = self._chosen(picture.width, picture.height, label)
         if chosen is None:
@@ -320,7 +320,7 @@ class DetRandomPadAug(DetAugmenter):
         canvas = copyMakeBorder(src, top, bottom, left, right, values=levels)
         return canvas, moved(label, chosen[1])
 
-    def sketch(self, picture: Sketch, label: Boxes) -> Boxes:
+    def sketch(self, picture: ImageTracer, label: Boxes) -> Boxes:
         """The same to a sketch; the boxes are given."""
         chosen = self._chosen(picture.width, picture.height)
         if chosen is None:

@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpuio import nd
+from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import library, picture_of, span
+from gpuio.image.arrays import picture_of, span
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
-from gpuio.pipeline.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS, shorter_side
-from gpuio.pipeline.sketch import interpolation, whole_side
+from gpuio.planning.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS, shorter_side
+from gpuio.planning.tracer import interpolation, whole_side
+from gpuio.sampling import sample_rng as draws
 
 Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height
@@ -302,7 +303,7 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
             raise ArgumentError(f"{name} must be at least 0 pixels, not {pixels!r}")
     if type not in BORDERS:
         raise ArgumentError(f"type must be 0 to {max(BORDERS)}, not {type!r}")
-    xp = library(picture)
+    xp = get_array_module(picture)
     around = ((top, bot), (left, right), (0, 0))
     if type:
         return nd.wrap(xp.pad(picture, around, mode=BORDERS[type]))

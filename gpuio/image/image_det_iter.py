@@ -13,13 +13,13 @@ from gpuio.image.augmenter import Augmenter
 from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
 from gpuio.image.image_iter import ImageIter
 from gpuio.image.owned import Of
-from gpuio.image.sources import Source
-from gpuio.image.translation import DetTranslation
+from gpuio.iterators.arguments import as_image_shape, as_int
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import image_shape, whole_number
-from gpuio.pipeline import draws
-from gpuio.pipeline.boxes import split_label
-from gpuio.recordio.storage import Path
+from gpuio.loading.source import Source
+from gpuio.planning.augmenters import DetAugmenterPlanner
+from gpuio.planning.boxes import split_label
+from gpuio.sampling import sample_rng as draws
+from gpuio.storage.local import Path
 
 # Stands in a label where there is no object.
 NOTHING = -1.0
@@ -153,9 +153,9 @@ class ImageDetIter(ImageIter):
         """
         return split_label(np.asarray(label, np.float32))[1]
 
-    def _translation(self) -> DetTranslation:
+    def _translation(self) -> DetAugmenterPlanner:
         height, width = self.data_shape[1:]
-        return DetTranslation(self._auglist, (width, height), self._seed, _Rows(self))
+        return DetAugmenterPlanner(self._auglist, (width, height), self._seed, _Rows(self))
 
     def check_label_shape(self, label_shape: Sequence[int]) -> None:
         """Refuse a shape that has no room for the labels.
@@ -167,7 +167,7 @@ class ImageDetIter(ImageIter):
         if len(label_shape) != 2:
             raise ArgumentError("label_shape should have length 2")
         for side in label_shape:
-            whole_number("label_shape", side)
+            as_int("label_shape", side)
         if label_shape[0] < self.label_shape[0] or label_shape[1] != self.label_shape[1]:
             raise ArgumentError(
                 f"label_shape {tuple(label_shape)} has no room for labels of {self.label_shape}: "
@@ -192,7 +192,7 @@ class ImageDetIter(ImageIter):
             self.check_data_shape(data_shape)
         if label_shape is not None:
             self.check_label_shape(label_shape)
-        data = self.data_shape if data_shape is None else image_shape(data_shape)
+        data = self.data_shape if data_shape is None else as_image_shape(data_shape)
         label = self.label_shape if label_shape is None else tuple(map(int, label_shape))
         self._shapes = data, label
 

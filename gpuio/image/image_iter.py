@@ -13,27 +13,27 @@ from numpy.typing import DTypeLike, NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, cpu, require
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
+from gpuio.execution.assemble import Output
+from gpuio.execution.executors import executor_of, plan_executor
+from gpuio.execution.host import HostExecutor
 from gpuio.image.augment import CreateAugmenter
 from gpuio.image.augmenter import Augmenter
 from gpuio.image.codec import imdecode
 from gpuio.image.detection import DetAugmenter
-from gpuio.image.owned import Pictures, Prepare, Reader, Room
-from gpuio.image.sampled import Sampled
-from gpuio.image.sources import FileSource, open_source, share
-from gpuio.image.translation import Translation, check_shape, obstacle, own_hook
+from gpuio.image.owned import PerSampleRenderer, Prepare, Reader, Room
+from gpuio.image.sampled import NextSampleStream
+from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_image_shape, as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.options import HANDLES, choice, image_shape, switch, whole_number
-from gpuio.iterators.partition import resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.pipeline import draws
-from gpuio.pipeline.assemble import Output
-from gpuio.pipeline.executors import executor_of, plan_executor
-from gpuio.pipeline.host import HostExecutor
-from gpuio.pipeline.loader import Executor, Loader
-from gpuio.pipeline.order import Order
-from gpuio.pipeline.stream import CLOSED
-from gpuio.pipeline.work import POLICIES, BadRecord, Loaded, Preparer, Work, select
-from gpuio.recordio.storage import Path
+from gpuio.loading.batch import POLICIES, BadRecord, BatchReader, LoadedBatch, Work, select
+from gpuio.loading.loader import Executor, Loader
+from gpuio.loading.source import FileSource, open_source, share
+from gpuio.loading.stream import CLOSED
+from gpuio.planning.augmenters import AugmenterPlanner, check_shape, own_hook, unplannable_reason
+from gpuio.sampling import sample_rng as draws
+from gpuio.sampling.order import Order
+from gpuio.sampling.sharding import resolve_shard
+from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
     from gpuio.nd import NDArray as Array
@@ -44,7 +44,7 @@ log = logging.getLogger("gpuio")
 LABEL_DTYPES = ("int32", "int64", "float32", "float64")
 
 
-class ImageIter(StreamIter[Loaded]):
+class ImageIter(StreamIter[LoadedBatch]):
     """Batches of images from record files, image files or lists, through augmenters.
 
     Names, defaults and meanings are MXNet's. A list of gpuio's own augmenters, such as
@@ -148,15 +148,15 @@ class ImageIter(StreamIter[Loaded]):
         executor: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
+        super().__init__(as_int("batch_size", batch_size, 1))
         self.check_data_shape(data_shape)
-        self.data_shape = image_shape(data_shape)
-        self.label_width = whole_number("label_width", label_width, 1)
+        self.data_shape = as_image_shape(data_shape)
+        self.label_width = as_int("label_width", label_width, 1)
         if np.dtype(dtype).name not in LABEL_DTYPES:
             raise ArgumentError(f"dtype must be one of {', '.join(LABEL_DTYPES)}, not {dtype!r}")
-        choice("on_error", on_error, POLICIES)
+        as_choice("on_error", on_error, POLICIES)
         self._changes: dict[str, Any] = {}  # what has been set since, for copies
-        self._seed = whole_number("seed", seed)
+        self._seed = as_int("seed", seed)
         self._ctx = as_context(ctx)
         require(self._ctx)
         self._executor = executor
@@ -164,13 +164,15 @@ class ImageIter(StreamIter[Loaded]):
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
         self._auglist = self._listed(self._augmenters(kwargs) if aug_list is None else aug_list)
-        self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
-        part = resolve_parts(num_parts, part_index, None)
+        self.last_batch_handle = as_choice(
+            "last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES
+        )
+        part = resolve_shard(num_parts, part_index, None)
         self.path_root = "" if path_root is None else os.fspath(path_root)
         self._source = open_source(path_imgrec, path_imgidx, path_imglist, imglist, self.path_root)
         try:
-            self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 1)
-            self._threads = whole_number("preprocess_threads", preprocess_threads, 1)
+            self._ahead = as_int("prefetch_buffer", prefetch_buffer, 1)
+            self._threads = as_int("preprocess_threads", preprocess_threads, 1)
             self._policy = on_error
             self._part = part
             self._selection = share(len(self._source), part)
@@ -178,7 +180,7 @@ class ImageIter(StreamIter[Loaded]):
             order = Order(
                 len(self._selection),
                 self.batch_size,
-                switch("shuffle", shuffle),
+                as_bool("shuffle", shuffle),
                 self._seed,
                 self.last_batch_handle,
                 rank,
@@ -194,13 +196,13 @@ class ImageIter(StreamIter[Loaded]):
             raise
         # A subclass that replaces next_sample decides which samples come, one after another.
         own = type(self).next_sample is not ImageIter.next_sample
-        self._draw_from(Sampled(self, on_error) if own else self._loader, *described)
+        self._draw_from(NextSampleStream(self, on_error) if own else self._loader, *described)
 
-    def _runner(self) -> Executor[Loaded]:
+    def _runner(self) -> Executor[LoadedBatch]:
         """What makes the batches: of a plan where there can be one, else one augmenter after
         another.
         """
-        reason = own_hook(type(self)) or obstacle(self._auglist)
+        reason = own_hook(type(self)) or unplannable_reason(self._auglist)
         if reason is None:
             planner = self._translation()
             output = Output(
@@ -212,7 +214,7 @@ class ImageIter(StreamIter[Loaded]):
                 mean=planner.mean,
                 std=planner.std,
             )
-            preparer = Preparer(
+            preparer = BatchReader(
                 self._source,
                 self._selection,
                 Reader(self),
@@ -236,15 +238,15 @@ class ImageIter(StreamIter[Loaded]):
         log.info("augmenters run one by one on the CPU, because %s", reason)
         return HostExecutor(
             Prepare(self, self._selection),
-            Pictures(self),
+            PerSampleRenderer(self),
             self._source,
             policy=self._policy,
             threads=self._threads,
         )
 
-    def _translation(self) -> Translation:
+    def _translation(self) -> AugmenterPlanner:
         height, width = self.data_shape[1:]
-        return Translation(self._auglist, (width, height), self._seed)
+        return AugmenterPlanner(self._auglist, (width, height), self._seed)
 
     def _listed(self, augmenters: Any) -> tuple[Any, ...]:
         """The augmenters of a list.
@@ -428,7 +430,7 @@ class ImageIter(StreamIter[Loaded]):
         dropped.
         """
         self.reset()
-        if isinstance(self._stream, Sampled):
+        if isinstance(self._stream, NextSampleStream):
             self._stream.forget()
             return
         position = self._loader.position
@@ -511,19 +513,19 @@ class ImageIter(StreamIter[Loaded]):
         check_shape(tuple(made.shape), row.shape)
         row[...] = made
 
-    def _batch_of(self, drawn: Loaded) -> DataBatch | None:
+    def _batch_of(self, drawn: LoadedBatch) -> DataBatch | None:
         for bad in drawn.bad:
             self._bad.setdefault(bad.place, bad)
-        if drawn.data is None:
+        if not drawn.data:
             if self.ended and self._loader.order.size == len(self._bad):
                 first = drawn.bad[0]
                 raise Error(
                     f"not one image of the epoch could be used; {first.place}: {first.reason}"
                 )
             return None
-        data = nd.wrap(drawn.data).as_in_context(self._ctx)
-        label = nd.array(drawn.label.reshape(self._labels_shape()), ctx=self._ctx)
-        return DataBatch([data], [label], drawn.pad, drawn.key)
+        data = nd.wrap(drawn.data[0]).as_in_context(self._ctx)
+        label = nd.array(drawn.label[0].reshape(self._labels_shape()), ctx=self._ctx)
+        return DataBatch([data], [label], drawn.pad, drawn.keys)
 
     def _changed(self) -> dict[str, Any]:
         return self._changes

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import Error
-from gpuio.pipeline.order import Take
-from gpuio.pipeline.work import Work, select
+from gpuio.loading.batch import Work, select
+from gpuio.sampling.order import BatchIndices
 
 if TYPE_CHECKING:
     from gpuio.image.image_iter import ImageIter
@@ -53,13 +53,13 @@ class Prepare(Of):
         super().__init__(owner)
         self._selection = selection
 
-    def __call__(self, take: Take) -> Work:
+    def __call__(self, take: BatchIndices) -> Work:
         """Those of one slice."""
         ordinal = select(self._selection, take.record)
         return Work(take=take, ordinal=ordinal, label=self.its().empty_labels(len(ordinal)))
 
 
-class Pictures(Of):
+class PerSampleRenderer(Of):
     """Makes samples, one augmenter after another."""
 
     def empty(self, rows: int) -> NDArray[np.generic]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import device_of
-from gpuio.pipeline.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 
 # The third coefficient of OpenCV's bicubic kernel (Keys, IEEE Trans. ASSP 29, 1981).
 KEYS_A = -0.75
@@ -48,7 +48,7 @@ def resize(picture: Any, width: int, height: int, method: int) -> Any:
 def _with_opencv(picture: NDArray[Any], width: int, height: int, method: int) -> NDArray[Any]:
     import cv2
 
-    from gpuio.pipeline.host import OPENCV_METHODS
+    from gpuio.execution.host import OPENCV_METHODS
 
     channels = picture.shape[2]
     made = cv2.resize(picture, (width, height), interpolation=OPENCV_METHODS[method])

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
-from gpuio.image.arrays import host, library
+from gpuio.context import get_array_module
+from gpuio.image.arrays import host
 from gpuio.nd import NDArray
-from gpuio.pipeline import draws
+from gpuio.sampling import sample_rng as draws
 
 
 def imrotate(
@@ -58,7 +59,7 @@ def imrotate(
             f"there must be an angle for each of {len(pictures)} pictures, not {angles.shape}"
         )
     turned = np.broadcast_to(np.deg2rad(angles), len(pictures))
-    xp = library(pictures)
+    xp = get_array_module(pictures)
     made = xp.stack(
         [
             _rotated(xp, picture, float(angle), zoom_in, zoom_out)

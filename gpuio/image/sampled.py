@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuio.errors import Error, UnsupportedError
-from gpuio.pipeline.stream import CLOSED
-from gpuio.pipeline.work import BadRecord, Loaded
+from gpuio.loading.batch import BadRecord, LoadedBatch
+from gpuio.loading.stream import CLOSED
 
 if TYPE_CHECKING:
     from gpuio.image.image_iter import ImageIter
 
 
-class Sampled:
+class NextSampleStream:
     """A stream of batches whose samples an ImageIter of one's own chooses.
 
     Each batch is made when it is asked for, in the caller's thread. An incomplete last one is
@@ -36,7 +36,7 @@ class Sampled:
         self._carried: list[tuple[Any, Any, int]] = []
         self._closed = False
 
-    def next(self) -> Loaded | None:
+    def next(self) -> LoadedBatch | None:
         """The next batch; None where the epoch has ended."""
         owner = self._owner()
         if self._closed or owner is None:
@@ -74,16 +74,16 @@ class Sampled:
 
     def _finished(
         self, owner: ImageIter, pictures: Any, labels: Any, keys: Any, count: int, bad: Any
-    ) -> Loaded | None:
-        rows, ending = owner.batch_size, owner.last_batch_handle
-        if count < rows and ending == "roll_over":
+    ) -> LoadedBatch | None:
+        rows, last_batch = owner.batch_size, owner.last_batch_handle
+        if count < rows and last_batch == "roll_over":
             self._carried = [(pictures[n], labels[n], int(keys[n])) for n in range(count)]
-        if not count or (count < rows and ending != "pad"):
-            return Loaded(None, labels, keys, rows, bad) if bad else None
+        if not count or (count < rows and last_batch != "pad"):
+            return LoadedBatch([], [labels], rows, keys, bad) if bad else None
         if count < rows:
             again = np.resize(np.arange(count), rows)
             pictures, labels, keys = pictures[again], labels[again], keys[again]
-        return Loaded(pictures, labels, keys, rows - count, bad)
+        return LoadedBatch([pictures], [labels], rows - count, keys, bad)
 
     def reset(self) -> None:
         """Begin the next epoch."""

@@ -8,8 +8,8 @@ from gpuio.io.indexed import IndexedIter
 from gpuio.io.libsvm import LibSVMIter
 from gpuio.io.mnist import MNISTIter
 from gpuio.io.ndarray import NDArrayIter
+from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.iterator import DataIter
 
 __all__ = [
     "CSVIter",

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError, Error
+from gpuio.iterators.arguments import as_bool, as_int
+from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.iterator import DataIter
-from gpuio.iterators.options import switch, whole_number
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.pipeline.device import Keeper
-from gpuio.pipeline.prefetch import Prefetcher
-from gpuio.pipeline.stream import CLOSED
+from gpuio.loading.in_flight import InFlightBatches
+from gpuio.loading.prefetch import Prefetcher
+from gpuio.loading.stream import CLOSED
 
 Renames = Sequence[dict[str, str]] | None
 
@@ -69,17 +69,17 @@ class PrefetchingIter(StreamIter[DataBatch]):
         data = _renamed("rename_data", rename_data, [one.provide_data for one in self.iters])
         label = _renamed("rename_label", rename_label, [one.provide_label for one in self.iters])
         super().__init__(data[0].shape[0])
-        depth = whole_number("prefetch_buffer", prefetch_buffer, 1)
+        depth = as_int("prefetch_buffer", prefetch_buffer, 1)
         self._draw_from(_SideBySide(self.iters, depth), data, label)
-        self._keeper: Keeper | None = None
+        self._keeper: InFlightBatches | None = None
 
     def _batch_of(self, drawn: DataBatch) -> DataBatch:
         drawn.provide_data, drawn.provide_label = self.provide_data, self.provide_label
         for array in (*drawn.data, *drawn.label):
             home = device_of(array)
             if home.device_type == "gpu":
-                self._keeper = self._keeper or Keeper(home)
-                self._keeper.hand_over(drawn)
+                self._keeper = self._keeper or InFlightBatches(home)
+                self._keeper.retain(drawn)
                 break
         return drawn
 
@@ -105,8 +105,8 @@ class ResizeIter(StreamIter[DataBatch]):
 
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
         self.data_iter = data_iter
-        self.size = whole_number("size", size, 1)
-        self.reset_internal = switch("reset_internal", reset_internal)
+        self.size = as_int("size", size, 1)
+        self.reset_internal = as_bool("reset_internal", reset_internal)
         data = described(data_iter.provide_data)
         super().__init__(getattr(data_iter, "batch_size", 0) or data[0].shape[0])
         if hasattr(data_iter, "default_bucket_key"):

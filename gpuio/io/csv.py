@@ -12,12 +12,12 @@ from numpy.typing import DTypeLike
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
+from gpuio.io.text.csv import CsvParser
+from gpuio.io.text.files import Path, TextFiles
+from gpuio.io.text.rows import Columns, RowReader
 from gpuio.io.text_iter import TextIter
+from gpuio.iterators.arguments import as_int, as_row_shape
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import row_shape, whole_number
-from gpuio.text.csv import CsvParser
-from gpuio.text.files import Path, TextFiles
-from gpuio.text.rows import Columns, RowReader
 
 if TYPE_CHECKING:
     from gpuio.context import Context
@@ -96,16 +96,16 @@ class CSVIter(TextIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
-        shape = row_shape("data_shape", data_shape)
-        labels = row_shape("label_shape", label_shape)
+        super().__init__(as_int("batch_size", batch_size, 1))
+        shape = as_row_shape("data_shape", data_shape)
+        labels = as_row_shape("label_shape", label_shape)
         kind = _dtype(dtype)
         if not isinstance(delimiter, str) or not DELIMITER.fullmatch(delimiter):
             raise ArgumentError(
                 "delimiter must be one ASCII character that numbers, quotes and line ends do not "
                 f"have, such as ',', ';' or '\\t', not {delimiter!r}"
             )
-        header = whole_number("skip_header", int(skip_header), 0)
+        header = as_int("skip_header", int(skip_header), 0)
         self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
         sources = [("data_csv", data_csv, shape)]
         if label_csv is None or label_csv == "NULL":

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio.errors import ArgumentError
-from gpuio.io.det_plan import (
+from gpuio.execution.assemble import Output
+from gpuio.io.record_images import RecordImages, Running
+from gpuio.iterators.arguments import as_choice, as_float, as_image_shape, as_int, reject_unknown
+from gpuio.loading.labels import DetLabels
+from gpuio.planning.detection import (
     EMIT_MODES,
     RESIZE_MODES,
     DetAugment,
     DetPlanner,
     Sampler,
 )
-from gpuio.io.record_images import RecordImages, Running
-from gpuio.iterators.options import choice, image_shape, number, refuse_unknown, whole_number
-from gpuio.pipeline.assemble import Output
-from gpuio.pipeline.labels import DetLabels
-from gpuio.recordio.storage import Path
+from gpuio.storage.local import Path
 
 # MXNet's options that are not here yet, with MXNet's defaults.
 NOT_YET: dict[str, Any] = {
@@ -175,10 +175,10 @@ class ImageDetRecordIter(RecordImages):
         shared = {each.name for each in fields(Running)}
         known = {*inspect.signature(ImageDetRecordIter.__init__).parameters, *shared} - {"others"}
         unknown = {name: value for name, value in others.items() if name not in shared}
-        refuse_unknown(unknown, known, type(self).__name__, NOT_YET)
-        channels, height, width = image_shape(data_shape)
+        reject_unknown(unknown, known, type(self).__name__, NOT_YET)
+        channels, height, width = as_image_shape(data_shape)
         samplers = _samplers(
-            whole_number("num_crop_sampler", num_crop_sampler, 0),
+            as_int("num_crop_sampler", num_crop_sampler, 0),
             scales=(min_crop_scales, max_crop_scales),
             aspect_ratios=(min_crop_aspect_ratios, max_crop_aspect_ratios),
             overlaps=(min_crop_overlaps, max_crop_overlaps),
@@ -194,26 +194,26 @@ class ImageDetRecordIter(RecordImages):
         augment = DetAugment(
             height=height,
             width=width,
-            resize=-1 if resize == -1 else whole_number("resize", resize, 1),
-            method=whole_number("inter_method", inter_method, 0),
-            resize_mode=choice("resize_mode", resize_mode, RESIZE_MODES),
-            fill_value=whole_number("fill_value", fill_value),
+            resize=-1 if resize == -1 else as_int("resize", resize, 1),
+            method=as_int("inter_method", inter_method, 0),
+            resize_mode=as_choice("resize_mode", resize_mode, RESIZE_MODES),
+            fill_value=as_int("fill_value", fill_value),
             mirror_prob=_chance("rand_mirror_prob", rand_mirror_prob),
             pad_prob=_chance("rand_pad_prob", rand_pad_prob),
-            max_pad_scale=number("max_pad_scale", max_pad_scale),
+            max_pad_scale=as_float("max_pad_scale", max_pad_scale),
             crop_prob=_chance("rand_crop_prob", rand_crop_prob),
             samplers=samplers,
-            emit_mode=choice("crop_emit_mode", crop_emit_mode, EMIT_MODES),
-            emit_overlap_thresh=number("emit_overlap_thresh", emit_overlap_thresh),
+            emit_mode=as_choice("crop_emit_mode", crop_emit_mode, EMIT_MODES),
+            emit_overlap_thresh=as_float("emit_overlap_thresh", emit_overlap_thresh),
             hls=tuple(
                 (
-                    whole_number(f"max_random_{name}", most, 0),
+                    as_int(f"max_random_{name}", most, 0),
                     _chance(f"random_{name}_prob", chance),
                 )
                 for name, most, chance in hls
             ),
             contrast=(
-                number("max_random_contrast", max_random_contrast),
+                as_float("max_random_contrast", max_random_contrast),
                 _chance("random_contrast_prob", random_contrast_prob),
             ),
         )
@@ -221,9 +221,9 @@ class ImageDetRecordIter(RecordImages):
             raise ArgumentError(
                 f"hue, saturation and illumination are those of 3 channels, not {channels}"
             )
-        mean = [number(f"mean_{name}", value) for name, value in zip(
+        mean = [as_float(f"mean_{name}", value) for name, value in zip(
             "rgba", (mean_r, mean_g, mean_b, mean_a), strict=True)]  # fmt: skip
-        std = [number(f"std_{name}", value) for name, value in zip(
+        std = [as_float(f"std_{name}", value) for name, value in zip(
             "rgba", (std_r, std_g, std_b, std_a), strict=True)]  # fmt: skip
         output = Output(
             channels=channels,
@@ -233,7 +233,7 @@ class ImageDetRecordIter(RecordImages):
             layout=layout,
             mean=tuple(mean) if max(mean) > 0 else (0.0,) * 4,
             std=tuple(each if each > 0 else 1.0 for each in std),
-            scale=number("scale", scale),
+            scale=as_float("scale", scale),
         )
         running = Running(
             path_imgrec=path_imgrec,
@@ -241,7 +241,7 @@ class ImageDetRecordIter(RecordImages):
             **{name: value for name, value in others.items() if name in shared},
         )
         label_width = _label_width(label_width)
-        pad_width = whole_number("label_pad_width", label_pad_width, -1)
+        pad_width = as_int("label_pad_width", label_pad_width, -1)
         labels = DetLabels(label_width, path_imglist or None)
         super().__init__(running)
         try:
@@ -254,7 +254,7 @@ class ImageDetRecordIter(RecordImages):
                 )
             room = FRONT + max(pad_width, longest)
             planner = DetPlanner(
-                augment, self._seed, channels, room, number("label_pad_value", label_pad_value)
+                augment, self._seed, channels, room, as_float("label_pad_value", label_pad_value)
             )
             canvases = augment.pad_prob > 0 or augment.resize_mode != "force"
             self._load(output, labels, planner, (room,), canvases=canvases)
@@ -283,7 +283,7 @@ def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[Sampl
             overlaps=columns["overlaps"][index],
             sample_coverages=columns["sample_coverages"][index],
             object_coverages=columns["object_coverages"][index],
-            trials=whole_number("max_crop_trials", tries[index]),
+            trials=as_int("max_crop_trials", tries[index]),
         )
         for index in range(count)
     )
@@ -295,19 +295,19 @@ def _for_each(name: str, values: Any, count: int) -> list[float]:
         raise ArgumentError(
             f"{name} must have a value for each of {count} samplers, or one, not {len(listed)}"
         )
-    numbers = [number(name, value) for value in listed]
+    numbers = [as_float(name, value) for value in listed]
     return numbers * count if len(numbers) == 1 else numbers
 
 
 def _chance(name: str, value: Any) -> float:
-    chance = number(name, value)
+    chance = as_float(name, value)
     if chance > 1:
         raise ArgumentError(f"{name} is a probability, at most 1, not {value!r}")
     return max(chance, 0.0)  # MXNet's way of saying never
 
 
 def _label_width(value: Any) -> int:
-    width = whole_number("label_width", value)
+    width = as_int("label_width", value)
     if width != -1 and width < 1:
         raise ArgumentError(f"label_width must be at least 1, or -1 for any, not {value!r}")
     return width

@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio.context import Context
+from gpuio.execution.assemble import Output
 from gpuio.io.record_images import RecordImages, Running
-from gpuio.iterators.options import (
+from gpuio.iterators.arguments import (
+    as_bool,
+    as_float,
+    as_image_shape,
+    as_int,
     crop_ranges,
-    image_shape,
-    number,
-    refuse_unknown,
-    switch,
-    whole_number,
+    reject_unknown,
 )
-from gpuio.pipeline.assemble import Output
-from gpuio.pipeline.labels import HeaderLabels, LabelSource, ListLabels
-from gpuio.pipeline.plan import Augment, Plan, plan
-from gpuio.pipeline.work import Draft
-from gpuio.recordio.storage import Path
+from gpuio.loading.batch import Draft
+from gpuio.loading.labels import HeaderLabels, LabelSource, ListLabels
+from gpuio.planning.plan import Augment, Plan, plan
+from gpuio.storage.local import Path
 
 
 class ImageRecordIter(RecordImages):
@@ -173,26 +173,26 @@ class ImageRecordIter(RecordImages):
         **others: Any,
     ) -> None:
         known = inspect.signature(ImageRecordIter.__init__).parameters
-        refuse_unknown(others, known, type(self).__name__)
-        channels, height, width = image_shape(data_shape)
-        label_width = whole_number("label_width", label_width, 1)
+        reject_unknown(others, known, type(self).__name__)
+        channels, height, width = as_image_shape(data_shape)
+        label_width = as_int("label_width", label_width, 1)
         augment = Augment(
             height=height,
             width=width,
-            resize=None if resize == -1 else whole_number("resize", resize, 1),
-            rand_crop=switch("rand_crop", rand_crop),
-            resized_crop=switch("random_resized_crop", random_resized_crop),
+            resize=None if resize == -1 else as_int("resize", resize, 1),
+            rand_crop=as_bool("rand_crop", rand_crop),
+            resized_crop=as_bool("random_resized_crop", random_resized_crop),
             **crop_ranges(
-                switch("random_resized_crop", random_resized_crop),
+                as_bool("random_resized_crop", random_resized_crop),
                 min_random_area,
                 max_random_area,
                 min_aspect_ratio,
                 max_aspect_ratio,
             ),
-            mirror=switch("mirror", mirror),
-            rand_mirror=switch("rand_mirror", rand_mirror),
-            method=whole_number("inter_method", inter_method, 0),
-            antialias=switch("antialias", antialias),
+            mirror=as_bool("mirror", mirror),
+            rand_mirror=as_bool("rand_mirror", rand_mirror),
+            method=as_int("inter_method", inter_method, 0),
+            antialias=as_bool("antialias", antialias),
         )
         output = Output(
             channels=channels,
@@ -201,20 +201,20 @@ class ImageRecordIter(RecordImages):
             dtype=np.float32 if dtype is None else dtype,  # type: ignore[arg-type]  # checked there
             layout=layout,
             mean=(
-                number("mean_r", mean_r),
-                number("mean_g", mean_g),
-                number("mean_b", mean_b),
-                number("mean_a", mean_a),
+                as_float("mean_r", mean_r),
+                as_float("mean_g", mean_g),
+                as_float("mean_b", mean_b),
+                as_float("mean_a", mean_a),
             ),
             std=(
-                number("std_r", std_r),
-                number("std_g", std_g),
-                number("std_b", std_b),
-                number("std_a", std_a),
+                as_float("std_r", std_r),
+                as_float("std_g", std_g),
+                as_float("std_b", std_b),
+                as_float("std_a", std_a),
             ),
-            scale=number("scale", scale),
+            scale=as_float("scale", scale),
         )
-        seed_aug = seed if seed_aug is None else whole_number("seed_aug", seed_aug)
+        seed_aug = seed if seed_aug is None else as_int("seed_aug", seed_aug)
         running = Running(
             path_imgrec=path_imgrec,
             batch_size=batch_size,

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, Error
+from gpuio.io.array_sources import as_array, is_csr
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.io.sources import as_array, is_csr
+from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import HANDLES, choice, switch, whole_number
-from gpuio.pipeline.order import Order, Take
-from gpuio.pipeline.rows import Rows
+from gpuio.loading.batch import LoadedBatch
+from gpuio.sampling.order import BatchIndices, Order
 
 
 class IndexedIter(OrderedRowsIter):
@@ -71,13 +71,13 @@ class IndexedIter(OrderedRowsIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
+        super().__init__(as_int("batch_size", batch_size, 1))
         order = Order(
-            whole_number("size", size),
+            as_int("size", size),
             self.batch_size,
-            switch("shuffle", shuffle),
-            whole_number("seed", seed),
-            choice("last_batch_handle", last_batch_handle, HANDLES),
+            as_bool("shuffle", shuffle),
+            as_int("seed", seed),
+            as_choice("last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES),
         )
         home = as_context(ctx)
         require(home)
@@ -90,7 +90,7 @@ class IndexedIter(OrderedRowsIter):
             [],
             [],
             fingerprint=self.fingerprint,
-            ahead=whole_number("prefetch_buffer", prefetch_buffer, 0),
+            ahead=as_int("prefetch_buffer", prefetch_buffer, 0),
         )
 
     def load(self, rows: NDArray[np.int64]) -> Any:
@@ -148,13 +148,15 @@ class _Load:
     def __init__(self, owner: IndexedIter) -> None:
         self._owner = weakref.ref(owner)
 
-    def __call__(self, take: Take) -> Rows:
+    def __call__(self, take: BatchIndices) -> LoadedBatch:
         owner = self._owner()
         if owner is None:
             raise Error("the iterator is gone")
         rows = take.record
         data, label = owner._loaded(rows)
-        return Rows(list(data.values()), list(label.values()), take.pad, rows.astype(np.uint64))
+        return LoadedBatch(
+            list(data.values()), list(label.values()), take.pad, rows.astype(np.uint64)
+        )
 
 
 def _by_name(values: Any, name: str) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
+from gpuio.io.text.files import Path, TextFiles
+from gpuio.io.text.libsvm import parse_libsvm
+from gpuio.io.text.rows import Columns, RowReader
 from gpuio.io.text_iter import TextIter
+from gpuio.iterators.arguments import as_int, as_row_shape
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import row_shape, whole_number
-from gpuio.iterators.partition import resolve_parts
-from gpuio.text.files import Path, TextFiles
-from gpuio.text.libsvm import parse_libsvm
-from gpuio.text.rows import Columns, RowReader
+from gpuio.sampling.sharding import resolve_shard
 
 if TYPE_CHECKING:
     from gpuio.context import Context
@@ -76,10 +76,10 @@ class LibSVMIter(TextIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
+        super().__init__(as_int("batch_size", batch_size, 1))
         columns = _columns("data_shape", data_shape)
         label_columns = _columns("label_shape", label_shape)
-        part = resolve_parts(num_parts, part_index, "contiguous")
+        part = resolve_shard(num_parts, part_index, "contiguous")
         self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
         files = TextFiles(data_libsvm, "data_libsvm", 0, part.index, part.count)
         readers = {"data_libsvm": RowReader(files, _Parse(columns), ahead=self._ahead)}
@@ -134,7 +134,7 @@ def _compose(columns: Columns) -> tuple[list[Any], list[Any]]:
 
 
 def _columns(name: str, shape: Any) -> int:
-    sides = row_shape(name, shape)
+    sides = as_row_shape(name, shape)
     if len(sides) != 1:
         raise ArgumentError(f"{name} must have one axis, such as (100,), not {shape!r}")
     return sides[0]

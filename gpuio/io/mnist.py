@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import DataFileError, DataFileNotFoundError
+from gpuio.io.array_sources import ArraySource, Gather, Selection, fingerprint, on_device
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.io.sources import ArraySource, Gather, Selection, fingerprint, on_device
+from gpuio.iterators.arguments import as_bool, as_int
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import switch, whole_number
-from gpuio.iterators.partition import resolve_parts
-from gpuio.pipeline.order import Order
+from gpuio.sampling.order import Order
+from gpuio.sampling.sharding import resolve_shard
 
 Path = str | os.PathLike[str]
 
@@ -83,10 +83,10 @@ class MNISTIter(OrderedRowsIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
-        part = resolve_parts(num_parts, part_index, None)
-        shuffle = switch("shuffle", shuffle)
-        seed = whole_number("seed", seed)
+        super().__init__(as_int("batch_size", batch_size, 1))
+        part = resolve_shard(num_parts, part_index, None)
+        shuffle = as_bool("shuffle", shuffle)
+        seed = as_int("seed", seed)
         home = as_context(ctx)
         require(home)
         images, labels = _read(image, IMAGES), _read(label, LABELS)
@@ -95,7 +95,7 @@ class MNISTIter(OrderedRowsIter):
                 f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
             )
         count, height, width = images.shape
-        shape = (height * width,) if switch("flat", flat) else (1, height, width)
+        shape = (height * width,) if as_bool("flat", flat) else (1, height, width)
         rank, world = part.index, part.count
         if part.mode == "contiguous":
             first, last = (int(count / world * number) for number in (rank, rank + 1))
@@ -113,7 +113,7 @@ class MNISTIter(OrderedRowsIter):
             fingerprint=fingerprint([pixels, numbers]),
             there=True,
         )
-        if not switch("silent", silent):
+        if not as_bool("silent", silent):
             log.info("%s: %d images, %d in this part, on %s", image, count, len(images), home)
 
     def _identity(self) -> dict[str, Any]:

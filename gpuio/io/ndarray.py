@@ -9,11 +9,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from gpuio.context import Context, as_context, cpu, require
 from gpuio.errors import ArgumentError
+from gpuio.io.array_sources import AUTO, Gather, Source, fingerprint, named_sources
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.io.sources import AUTO, Gather, Source, fingerprint, named_sources
+from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import HANDLES, choice, switch, whole_number
-from gpuio.pipeline.order import Order, permute
+from gpuio.sampling.order import Order, permute
 
 # The share of a GPU's free memory that data takes up at most, unless the caller says otherwise.
 SHARE = 0.5
@@ -87,9 +87,11 @@ class NDArrayIter(OrderedRowsIter):
         seed: int | None = None,
         device_memory: int | None = None,
     ) -> None:
-        super().__init__(whole_number("batch_size", batch_size, 1))
-        self.shuffle = switch("shuffle", shuffle)
-        self.last_batch_handle = choice("last_batch_handle", last_batch_handle, HANDLES)
+        super().__init__(as_int("batch_size", batch_size, 1))
+        self.shuffle = as_bool("shuffle", shuffle)
+        self.last_batch_handle = as_choice(
+            "last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES
+        )
         self.layout = layout
         axis = DataDesc.get_batch_axis(layout)
         if axis < 0:
@@ -170,7 +172,7 @@ def _home(ctx: Context | str | None, sources: list[Source]) -> Context:
 def _placed(sources: list[Source], home: Context, limit: int | None) -> tuple[bool, list[Source]]:
     """The sources where batches are to be made from them, and whether that is `home`."""
     if limit is not None:
-        limit = whole_number("device_memory", limit, 0)
+        limit = as_int("device_memory", limit, 0)
     if home.device_type == "gpu":
         missing = sum(source.nbytes for source in sources if source.context != home)
         if missing <= (limit if limit is not None else SHARE * _free_memory(home)):

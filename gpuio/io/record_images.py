@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, Error
+from gpuio.execution.assemble import Output
+from gpuio.execution.executors import executor_of, plan_executor
+from gpuio.iterators.arguments import as_bool, as_choice, as_float, as_int, last_batch_mode
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.options import choice, ending_of, number, switch, whole_number
-from gpuio.iterators.partition import Part, contiguous, resolve_parts
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.pipeline.assemble import Output
-from gpuio.pipeline.executors import executor_of, plan_executor
-from gpuio.pipeline.loader import Loader
-from gpuio.pipeline.order import Order
-from gpuio.pipeline.plan import Plan
-from gpuio.pipeline.work import POLICIES, BadRecord, Draft, Loaded, Preparer
+from gpuio.loading.batch import POLICIES, BadRecord, BatchReader, Draft, LoadedBatch
+from gpuio.loading.loader import Loader
+from gpuio.planning.plan import Plan
 from gpuio.recordio import IRHeader, RecordSet
 from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
-from gpuio.recordio.storage import Path
+from gpuio.sampling.order import Order
+from gpuio.sampling.sharding import Shard, contiguous, resolve_shard
+from gpuio.storage.local import Path
 
 log = logging.getLogger("gpuio")
 
@@ -59,7 +59,7 @@ class Running:
     verbose: bool = True
 
 
-class RecordImages(StreamIter[Loaded]):
+class RecordImages(StreamIter[LoadedBatch]):
     """Base of the iterators over images in record files.
 
     A subclass calls `_load`; if it fails after this constructor, it calls `close_records`.
@@ -76,22 +76,24 @@ class RecordImages(StreamIter[Loaded]):
     """
 
     def __init__(self, running: Running) -> None:
-        super().__init__(whole_number("batch_size", running.batch_size, 1))
+        super().__init__(as_int("batch_size", running.batch_size, 1))
         self._running = running
-        self._threads = whole_number("preprocess_threads", running.preprocess_threads, 1)
-        self._ahead = whole_number("prefetch_buffer", running.prefetch_buffer, 1)
-        self._seed = whole_number("seed", running.seed)
-        choice("on_error", running.on_error, POLICIES)
-        if not 0 <= number("hw_decoder_load", running.hw_decoder_load) <= 1:
+        self._threads = as_int("preprocess_threads", running.preprocess_threads, 1)
+        self._ahead = as_int("prefetch_buffer", running.prefetch_buffer, 1)
+        self._seed = as_int("seed", running.seed)
+        as_choice("on_error", running.on_error, POLICIES)
+        if not 0 <= as_float("hw_decoder_load", running.hw_decoder_load) <= 1:
             raise ArgumentError(
                 f"hw_decoder_load is a share, 0 to 1, not {running.hw_decoder_load}"
             )
         self._ctx = as_context(running.ctx)
         require(self._ctx)
         self._executor = executor_of(running.executor, self._ctx)
-        self._part = resolve_parts(running.num_parts, running.part_index, running.partition)
-        shuffle = switch("shuffle", running.shuffle)
-        ending = ending_of(switch("round_batch", running.round_batch), running.last_batch_handle)
+        self._part = resolve_shard(running.num_parts, running.part_index, running.partition)
+        shuffle = as_bool("shuffle", running.shuffle)
+        last_batch = last_batch_mode(
+            as_bool("round_batch", running.round_batch), running.last_batch_handle
+        )
         left_out = [] if running.quarantine is None else read_quarantine(running.quarantine)
         self._left_out = identity_of(left_out)
         self._records = RecordSet(running.path_imgrec, running.path_imgidx or None)
@@ -103,7 +105,7 @@ class RecordImages(StreamIter[Loaded]):
         joint = self._part.mode == "global"
         rank, world = (self._part.index, self._part.count) if joint else (0, 1)
         self._order = Order(
-            len(self._selection), self.batch_size, shuffle, self._seed, ending, rank, world
+            len(self._selection), self.batch_size, shuffle, self._seed, last_batch, rank, world
         )
 
     def _load(
@@ -137,7 +139,7 @@ class RecordImages(StreamIter[Loaded]):
 
         runner = plan_executor(
             self._executor,
-            Preparer(records, self._selection, read, planner, room, canvases=canvases),
+            BatchReader(records, self._selection, read, planner, room, canvases=canvases),
             output,
             self._ctx,
             batch_size=self.batch_size,
@@ -212,13 +214,13 @@ class RecordImages(StreamIter[Loaded]):
         """Close the files alone."""
         self._records.close()
 
-    def _batch_of(self, drawn: Loaded) -> DataBatch | None:
+    def _batch_of(self, drawn: LoadedBatch) -> DataBatch | None:
         for bad in drawn.bad:
             self._bad.setdefault(bad.place, bad)
-        if drawn.data is not None:
+        if drawn.data:
             self._useful = True
-            label = nd.array(drawn.label.reshape(self._labels_shape), ctx=self._ctx)
-            return DataBatch([nd.wrap(drawn.data)], [label], drawn.pad, drawn.key)
+            label = nd.array(drawn.label[0].reshape(self._labels_shape), ctx=self._ctx)
+            return DataBatch([nd.wrap(drawn.data[0])], [label], drawn.pad, drawn.keys)
         if self._loader.ended and not self._useful:
             first = drawn.bad[0]
             raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")
@@ -244,7 +246,7 @@ class RecordImages(StreamIter[Loaded]):
 
 
 def _selection(
-    records: RecordSet, part: Part, left_out: list[Entry]
+    records: RecordSet, part: Shard, left_out: list[Entry]
 ) -> Sequence[int] | NDArray[np.int64]:
     """The records of a part that hold images."""
     images = records.without(records.image_ordinals(), left_out)

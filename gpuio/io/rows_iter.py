@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuio.iterators.arguments import as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.options import whole_number
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.pipeline.order import Order, Take
-from gpuio.pipeline.prefetch import PrefetchedStream
-from gpuio.pipeline.rows import Carrier, CudaCarrier, HostCarrier, Rows
-from gpuio.pipeline.stream import DirectStream, Stream
+from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.prefetch import PrefetchedStream
+from gpuio.loading.stream import DirectStream, Stream
+from gpuio.loading.transfer import CudaTransfer, DeviceTransfer, HostTransfer
+from gpuio.sampling.order import BatchIndices, Order
 
 if TYPE_CHECKING:
     from gpuio.context import Context
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 COPIES_AHEAD = 2
 
 
-class RowsIter(StreamIter[Rows]):
+class RowsIter(StreamIter[LoadedBatch]):
     """Base of the iterators over rows. A subclass calls `_draw_rows`."""
 
-    _carrier: Carrier
+    _transfer: DeviceTransfer
 
     def _draw_rows(
         self,
-        stream: Stream[Rows],
+        stream: Stream[LoadedBatch],
         ctx: Context,
         provide_data: list[DataDesc],
         provide_label: list[DataDesc],
@@ -48,28 +49,28 @@ class RowsIter(StreamIter[Rows]):
             GPU always are
         """
         copied = ctx.device_type == "gpu" and not there
-        self._carrier = CudaCarrier(ctx) if copied else HostCarrier()
+        self._transfer = CudaTransfer(ctx) if copied else HostTransfer()
         ahead = max(ahead, COPIES_AHEAD) if copied else ahead
         if ahead:
-            stream = PrefetchedStream(stream, self._carrier.begin, ahead, "gpuio-rows")
+            stream = PrefetchedStream(stream, self._transfer.copy_async, ahead, "gpuio-rows")
         self._draw_from(stream, provide_data, provide_label)
 
-    def _batch_of(self, drawn: Rows) -> DataBatch:
-        rows = self._carrier.finish(drawn)
-        return DataBatch(rows.data, rows.label, rows.pad, rows.key)
+    def _batch_of(self, drawn: LoadedBatch) -> DataBatch:
+        rows = self._transfer.wait(drawn)
+        return DataBatch(rows.data, rows.label, rows.pad, rows.keys)
 
 
 class OrderedRowsIter(RowsIter):
     """Base of the iterators over rows that have numbers. A subclass calls `_draw_in_order`."""
 
-    _ordered: DirectStream[Rows]
+    _ordered: DirectStream[LoadedBatch]
     _fingerprint: str
     _seed_was_drawn: bool
 
     def _draw_in_order(
         self,
         order: Order,
-        load: Callable[[Take], Rows],
+        load: Callable[[BatchIndices], LoadedBatch],
         ctx: Context,
         provide_data: list[DataDesc],
         provide_label: list[DataDesc],
@@ -122,4 +123,4 @@ def seed_or_draw(seed: int | None, needed: bool = True) -> int:
     """
     if seed is None:
         return int(np.random.randint(2**31)) if needed else 0
-    return whole_number("seed", seed)
+    return as_int("seed", seed)

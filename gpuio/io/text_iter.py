@@ -7,10 +7,10 @@ from typing import Any
 
 from gpuio.context import Context, as_context, require
 from gpuio.io.rows_iter import RowsIter
+from gpuio.io.text.rows import Columns, RowReader
+from gpuio.io.text.stream import TextStream
+from gpuio.iterators.arguments import as_bool, as_int, last_batch_mode
 from gpuio.iterators.desc import DataDesc
-from gpuio.iterators.options import ending_of, switch, whole_number
-from gpuio.text.rows import Columns, RowReader
-from gpuio.text.stream import TextStream
 
 
 class TextIter(RowsIter):
@@ -29,8 +29,8 @@ class TextIter(RowsIter):
         ctx: Context | str | None,
     ) -> None:
         """Look at the arguments that all have, before a file is opened."""
-        self._ending = ending_of(switch("round_batch", round_batch), last_batch_handle)
-        self._ahead = whole_number("prefetch_buffer", prefetch_buffer, 0) * self.batch_size
+        self._ending = last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle)
+        self._ahead = as_int("prefetch_buffer", prefetch_buffer, 0) * self.batch_size
         self._home = as_context(ctx)
         require(self._home)
 

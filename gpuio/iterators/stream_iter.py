@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gpuio.errors import Error, StateError
+from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.iterators.iterator import DataIter
-from gpuio.pipeline.stream import Stream
+from gpuio.loading.stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from gpuio.context import Context, as_context, device_of, num_gpus, require
+from gpuio.context import (
+    Context,
+    as_context,
+    device_of,
+    get_array_module,
+    num_gpus,
+    require,
+)
 from gpuio.errors import ArgumentError
 from gpuio.nd.shapes import reshaped, sides_of
 
@@ -423,13 +430,9 @@ def _joined(name: str, function: str, arrays: tuple[NDArray, ...], axis: int) ->
         raise ArgumentError(f"{name} takes NDArrays on one device and of one dtype, not {came}")
 
     def join() -> NDArray:
-        library: Any = np
-        if arrays[0].context.device_type == "gpu":
-            import cupy
-
-            library = cupy
+        xp = get_array_module(arrays[0])
         try:
-            return wrap(getattr(library, function)(arrays, axis=axis))
+            return wrap(getattr(xp, function)(arrays, axis=axis))
         except ValueError as error:  # NumPy's and CuPy's AxisError is one
             shapes = ", ".join(str(each.shape) for each in arrays)
             raise ArgumentError(f"{name} of {shapes} along axis {axis}: {error}") from error

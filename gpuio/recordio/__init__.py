@@ -1,9 +1,9 @@
 """MXNet's ``mx.recordio``: record files, and what stands in them."""
 
-from gpuio.recordio.dataset import RecordSet
-from gpuio.recordio.files import MXIndexedRecordIO, MXRecordIO
 from gpuio.recordio.header import IRHeader, pack, pack_img, unpack, unpack_img
 from gpuio.recordio.index import Index
+from gpuio.recordio.mxrecordio import MXIndexedRecordIO, MXRecordIO
+from gpuio.recordio.record_set import RecordSet
 
 __all__ = [
     "IRHeader",

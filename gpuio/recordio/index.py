@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gpuio.errors import IndexFormatError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio.framing import walk
-from gpuio.recordio.storage import create, local_path, map_file
+from gpuio.storage.local import create, local_path, map_file
 
 KeyType = Callable[[str], Any]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
-from gpuio.recordio.storage import Path, create, local_path
+from gpuio.storage.local import Path, create, local_path
 
 
 class Entry(NamedTuple):

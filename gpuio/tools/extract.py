@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_parser, add_record_file
 from gpuio.tools.files import open_records
 from gpuio.tools.im2rec.lists import BadImage, ListItem, write_list
 from gpuio.tools.labels import LabelChoice
 
 # Endings of the files' names, by format.
-ENDINGS = {"jpeg": ".jpg"}
+EXTENSIONS = {"jpeg": ".jpg"}
 
 
 class Extraction(NamedTuple):
@@ -89,7 +89,7 @@ def extract(
                     bad.append(BadImage(records.locate(ordinal), str(error)))
                     continue
                 label = tuple(np.atleast_1d(np.asarray(header.label, np.float32)).tolist())
-                ending = ENDINGS.get(found.format, f".{found.format}")
+                ending = EXTENSIONS.get(found.format, f".{found.format}")
                 inside = f"{label[0]:.0f}" if len(label) == 1 and label[0] % 1 == 0 else "images"
                 name = _new_name(f"{inside}/{records.keys[ordinal]}", ending, taken)
                 os.makedirs(os.path.join(root, inside), exist_ok=True)

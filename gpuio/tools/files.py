@@ -14,7 +14,7 @@ import numpy as np
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.recordio import Index, RecordSet
 from gpuio.recordio.framing import Payload, frame
-from gpuio.recordio.storage import Path, create, local_path
+from gpuio.storage.local import Path, create, local_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self

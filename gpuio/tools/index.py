@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from gpuio.recordio import Index
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_parser
 from gpuio.tools.files import check_outputs, index_of, replacing
 

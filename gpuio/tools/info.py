@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import find_index, open_records
 from gpuio.tools.labels import is_detection, label_text

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuio.errors import RecordError
-from gpuio.pipeline.boxes import split_label
+from gpuio.planning.boxes import split_label
 
 
 def label_text(label: float) -> str:

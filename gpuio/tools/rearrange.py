@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.pipeline.order import permute
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.recordio.storage import Path, local_path
+from gpuio.sampling.order import permute
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_parser
 from gpuio.tools.files import RecordOutput, check_outputs, index_of
 from gpuio.tools.labels import LabelChoice

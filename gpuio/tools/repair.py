@@ -16,7 +16,7 @@ from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
-from gpuio.recordio.storage import Path, create, local_path, map_file
+from gpuio.storage.local import Path, create, local_path, map_file
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of, replacing
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import iterator_files
 from gpuio.tools.im2rec import cpu_count

@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
-from gpuio.recordio.dataset import is_face_header
 from gpuio.recordio.framing import parse
 from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.recordio.record_set import is_face_header
 from gpuio.recordio.recovery import Span, scan
-from gpuio.recordio.storage import Path, local_path, map_file
+from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import check_outputs, find_index
 
@@ -235,7 +235,7 @@ def _wrong(payload: NDArray[np.uint8], level: str, face: bool) -> Iterator[tuple
     try:
         info = probe(image)
         if level == "deep":
-            from gpuio.pipeline.decode import decode, jpeg_warning
+            from gpuio.decoding.host import decode, jpeg_warning
 
             decode(image, info, 4 if info.channels == 4 and info.format == "png" else 3)
             if info.format == "jpeg" and info.channels != 4 and (why := jpeg_warning(image)):

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from gpuio.io import ImageRecordIter
-from gpuio.pipeline.dali_reader import reader_pipeline
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
+from gpuio.tools.bench.dali_reader import reader_pipeline
 from gpuio.tools.bench.measure import measure
 from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gpuio.recordio.storage import map_file
+from gpuio.storage.local import map_file
 from gpuio.tools import index, make_samples, verify, write_records
 from gpuio.tools.bench.measure import measure
 from gpuio.tools.im2rec import list_image

@@ -13,8 +13,8 @@ import simplejpeg
 from PIL import Image
 
 import gpuio as mx
+from gpuio.decoding import nvimagecodec
 from gpuio.errors import ContextError, DecodeError
-from gpuio.pipeline import nvimagecodec
 from tests.close import EXACT, GPU_DECODER, assert_images_close
 from tests.image.golden import encoded, manifest
 from tests.io.records import jpeg

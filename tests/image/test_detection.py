@@ -109,11 +109,14 @@ def test_boxes_follow_pixels(name: str, drawn: list[Any], seed: int) -> None:
             # Dropped: all of it, or all but a strict crop's share, lies outside.
             assert len(rows) == 0 or name in ("strict crop", "crop", "all")
             continue
-        assert len(there) == 1 and len(rows)
-        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert len(there) == 1
         sides = np.array([made.shape[1], made.shape[0]] * 2)
         # Nearest neighbour moves an edge by less than a pixel of the source or of the output.
         slack = 1 + sides / np.array([width, height] * 2)
+        if not len(rows):  # a box that thin may lie between the centres of two pixels
+            assert ((there[0, 3:5] - there[0, 1:3]) * sides[:2] <= slack[:2]).any()
+            continue
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert (np.abs(found - there[0, 1:5] * sides) <= slack).all()
 
 

@@ -2,7 +2,7 @@
 
 A class gives `make`, which opens an iterator over ten rows in batches of four whose labels are the
 rows' numbers, and `variants`, the options to run everything with, named by what becomes of an
-epoch's last batch: "pad", "discard", "roll_over" or "wrap" (see `gpuio.pipeline.order`), and more
+epoch's last batch: "pad", "discard", "roll_over" or "wrap" (see `gpuio.sampling.order`), and more
 after a space.
 """
 

@@ -237,7 +237,11 @@ class TestResizeIter(Conformance):
 
 
 class TestPrefetchingIter(Conformance):
-    variants = {"pad": {}, "discard": HANDLES["discard"], "pad deep": {"prefetch_buffer": 3}}
+    variants = {
+        "pad": {},
+        "discard": HANDLES["discard"],
+        "pad deep": {"prefetch_buffer": 3},
+    }
 
     def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
         handle = options.get("last_batch_handle", "pad")

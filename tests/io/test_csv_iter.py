@@ -174,7 +174,7 @@ def test_broken_lines_are_named(text: bytes, where: str, what: str, tmp_path: Pa
 def test_a_broken_line_deep_in_a_file_is_named_at_its_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpuio.text.files.BLOCK", 64)
+    monkeypatch.setattr("gpuio.io.text.files.BLOCK", 64)
     path = tmp_path / "x.csv"
     lines = [f"{number},{number},{number}" for number in range(200)]
     lines[150] = "150,oops,150"
@@ -285,7 +285,7 @@ def test_batches_too_large_for_the_file() -> None:
 
 @pytest.mark.parametrize("block", [16, 40, 1000])
 def test_blocks_do_not_show(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpuio.text.files.BLOCK", block)
+    monkeypatch.setattr("gpuio.io.text.files.BLOCK", block)
     path = tmp_path / "x.csv"
     table = np.arange(90).reshape(30, 3)
     path.write_text("".join(",".join(map(str, row)) + "\n" for row in table.tolist()))

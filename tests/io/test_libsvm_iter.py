@@ -100,7 +100,7 @@ def test_packed_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [16, 100])
 def test_blocks_do_not_show(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpuio.text.files.BLOCK", block)
+    monkeypatch.setattr("gpuio.io.text.files.BLOCK", block)
     path = tmp_path / "x.svm"
     path.write_text("\n".join(LINES))
     with mx.io.LibSVMIter(data_libsvm=path, data_shape=(10,), batch_size=6) as iterator:
@@ -135,7 +135,7 @@ def test_broken_lines_are_named(line: str, what: str, tmp_path: Path) -> None:
 def test_broken_lines_far_into_a_part_have_their_number_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpuio.text.files.BLOCK", 32)
+    monkeypatch.setattr("gpuio.io.text.files.BLOCK", 32)
     path = tmp_path / "x.svm"
     path.write_text("\n".join([*LINES, "broken", *LINES]))
     with (

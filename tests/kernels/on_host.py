@@ -46,7 +46,7 @@ class DeviceArray(np.ndarray):
 
 
 class FakeCupy:
-    """CuPy's names that gpuio.pipeline.assemble and .kernels use."""
+    """CuPy's names that gpuio.execution.assemble and .kernels use."""
 
     class CompileException(Exception):
         """CuPy's."""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
-from gpuio.pipeline import kernels
-from gpuio.pipeline.assemble import CudaAssembler, HostAssembler, Output
+from gpuio.execution import kernels
+from gpuio.execution.assemble import CudaAssembler, HostAssembler, Output
 from tests.kernels.on_host import DeviceArray, FakeCupy, compile_library
 from tests.kernels.reference import assemble, assert_same_bits
 
@@ -244,7 +244,10 @@ def test_refuses_gaps_and_matrices_without_colours(cupy):
 
 
 def test_the_shim_rounds_to_half_as_numpy_does(library):
-    library.half_of.argtypes, library.half_of.restype = [ctypes.c_float], ctypes.c_uint16
+    library.half_of.argtypes, library.half_of.restype = (
+        [ctypes.c_float],
+        ctypes.c_uint16,
+    )
     rng = np.random.default_rng(0)
     halves = rng.choice(np.arange(0x7C00, dtype=np.uint16), 500).view(np.float16).astype(np.float32)
     steps = np.nextafter(halves.astype(np.float16), np.float16(np.inf)).astype(np.float32) - halves

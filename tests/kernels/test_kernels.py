@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from gpuio.errors import ContextError, Error
-from gpuio.pipeline import kernels
+from gpuio.execution import kernels
 from tests.kernels.on_host import FakeCupy
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gpuio.pipeline import kernels
+from gpuio.execution import kernels
 
 if not (sys.platform == "linux" and platform.machine() == "x86_64"):
     pytest.skip("NVRTC is installed for tests on Linux x86-64 only", allow_module_level=True)

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.bench.contest import ITERATOR, READING, ROUNDS, Bench, bench
 from gpuio.tools.command import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.tasks import add_options, options_of

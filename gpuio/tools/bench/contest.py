@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gpuio.context import Context, as_context
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, UnsupportedError
-from gpuio.pipeline.order import permute
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.recordio.storage import Path, local_path
+from gpuio.sampling.order import permute
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.bench.measure import Figures, Round, measure
 from gpuio.tools.files import find_index, iterator_files, open_records
 from gpuio.tools.im2rec import cpu_count
@@ -279,7 +279,7 @@ def _decoder(
     records: RecordSet, order: Any, channels: int, pool: ThreadPoolExecutor
 ) -> Callable[[int], int]:
     """Decode at least so many whole pictures in threads."""
-    from gpuio.pipeline.decode import decode
+    from gpuio.decoding.host import decode
 
     ordinals = cycle(order.tolist())
 
@@ -301,8 +301,8 @@ def _dali(
     path: str, index: str | None, device: Context, arguments: dict[str, Any]
 ) -> Callable[[int], int]:
     """Run DALI's own pipeline for at least so many images."""
-    from gpuio.iterators.options import crop_ranges
-    from gpuio.pipeline.dali_reader import NOT_FOLLOWED, reader_pipeline
+    from gpuio.iterators.arguments import crop_ranges
+    from gpuio.tools.bench.dali_reader import NOT_FOLLOWED, reader_pipeline
 
     if index is None:
         raise UnsupportedError("it needs an index; make one with 'gpuio index'")

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordFileNotFoundError
-from gpuio.pipeline.probe import probe
 from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
-from gpuio.recordio.storage import map_file
+from gpuio.storage.local import map_file
 from gpuio.tools.files import PART, Beginning, RecordOutput, open_alone
 from gpuio.tools.im2rec.lists import BadImage, ListItem, Path, read_list
 
@@ -355,7 +355,7 @@ def _scale(image: NDArray[Any], short: int) -> NDArray[Any]:
     """The image with a shorter side of `short` pixels; with 0, as it is."""
     import cv2
 
-    from gpuio.pipeline.plan import shorter_side
+    from gpuio.planning.plan import shorter_side
 
     if not short:
         return image

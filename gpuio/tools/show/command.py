@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
-from gpuio.recordio.storage import Path, local_path
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.command import add_parser, add_record_file
 from gpuio.tools.files import check_outputs, find_index, open_records, write_file
 from gpuio.tools.sheet import PAPER, contact_sheet

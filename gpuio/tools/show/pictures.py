@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
+from gpuio.decoding.header import probe
 from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.pipeline.order import permute
-from gpuio.pipeline.probe import probe
 from gpuio.recordio import RecordSet
+from gpuio.sampling.order import permute
 from gpuio.tools.files import iterator_files
 from gpuio.tools.labels import LabelChoice, is_detection, label_text
 from gpuio.tools.sheet import denormalise
@@ -158,8 +158,8 @@ def of_batches(
 
 
 def _of_record(records: RecordSet, ordinal: int, size: int) -> Picture:
+    from gpuio.decoding.host import decode
     from gpuio.image.drawing import draw_boxes
-    from gpuio.pipeline.decode import decode
 
     key, label, about = int(records.keys[ordinal]), "", ""
     try:

@@ -1,0 +1,1 @@
+"""Encoded images: what their headers say, and how they become pixels."""

@@ -1,0 +1,1 @@
+"""Which record comes when: order, sharding, and random numbers that need no state."""

@@ -1,0 +1,142 @@
+"""The plan's arithmetic against MXNet's rules, and the properties every plan has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuio.errors import ArgumentError
+from gpuio.planning.plan import Augment, Plan, plan
+
+INCEPTION = Augment(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
+
+
+def make(augment: Augment, *sizes: tuple[int, int], seed: int = 0, epoch: int = 0) -> Plan:
+    count = len(sizes)
+    return plan(augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count))
+
+
+def test_a_large_picture_is_cropped_without_scaling() -> None:
+    made = make(Augment(40, 48), (160, 120))
+    assert made.window.tolist() == [[56, 40, 48, 40]]
+    assert made.bounds.tolist() == [[0, 0, 160, 120]]
+
+
+def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
+    # 113 x 87 to 83 x 64 (64 * 113 // 87 = 83), then the centre 48 x 40: offsets 17 and 12.
+    made = make(Augment(40, 48, resize=64), (113, 87), (97, 141))
+    np.testing.assert_allclose(
+        made.window[0], [17 * 113 / 83, 12 * 87 / 64, 48 * 113 / 83, 40 * 87 / 64]
+    )
+    # 97 x 141 is upright: 64 x 93 (64 * 141 // 97).
+    np.testing.assert_allclose(
+        made.window[1], [8 * 97 / 64, 26 * 141 / 93, 48 * 97 / 64, 40 * 141 / 93]
+    )
+
+
+def test_a_small_picture_is_enlarged_first() -> None:
+    # 41 x 31 in float32: to height 40 it is int(40 / 31 * 41) = 52 wide; centre offset 2.
+    made = make(Augment(40, 48), (41, 31))
+    np.testing.assert_allclose(made.window[0], [2 * 41 / 52, 0, 48 * 41 / 52, 31])
+
+
+@given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.booleans(), st.integers(0, 9))
+def test_windows_lie_within_the_picture(size: tuple[int, int], rand_crop: bool, seed: int) -> None:
+    for augment in (
+        Augment(33, 47, rand_crop=rand_crop),
+        Augment(33, 47, resize=64, rand_crop=rand_crop),
+        replace(INCEPTION, resize=50),
+        INCEPTION,
+    ):
+        made = make(augment, size, seed=seed)
+        x, y, w, h = made.window[0]
+        assert x >= 0 and y >= 0 and w > 0 and h > 0
+        assert x + w <= size[0] + 1e-6 and y + h <= size[1] + 1e-6
+        x0, y0, x1, y1 = made.bounds[0]
+        assert 0 <= x0 <= x + 1e-6 and 0 <= y0 <= y + 1e-6 and x1 <= size[0] and y1 <= size[1]
+        assert x1 >= x + w - 1e-6 and y1 >= y + h - 1e-6
+
+
+def test_random_crop_is_uniform_over_all_places() -> None:
+    made = make(Augment(40, 48, rand_crop=True), *[(60, 50)] * 13000)
+    for column, places in ((0, 13), (1, 11)):
+        counts = np.bincount(made.window[:, column].astype(int), minlength=places)
+        expected = 13000 / places
+        assert len(counts) == places
+        assert (
+            (counts - expected) ** 2 / expected
+        ).sum() < 40  # p < 0.0001 for 12 degrees of freedom
+    assert abs(np.corrcoef(made.window[:, :2].T)[0, 1]) < 0.04
+
+
+def test_resized_crop_has_whole_windows_and_is_cut_before_it_is_scaled() -> None:
+    made = make(INCEPTION, *[(200, 160)] * 500)
+    np.testing.assert_array_equal(made.window, np.rint(made.window))
+    np.testing.assert_array_equal(made.bounds[:, :2], made.window[:, :2])
+    np.testing.assert_array_equal(made.bounds[:, 2:], made.window[:, :2] + made.window[:, 2:])
+
+
+def test_resized_crop_falls_back_to_the_centre() -> None:
+    never = replace(INCEPTION, area=(1.0, 1.0), ratio=(20.0, 20.0))
+    made = make(never, (100, 100))
+    assert made.window.tolist() == [[34, 34, 32, 32]]
+
+
+def test_a_resized_crop_of_everything_is_the_centre_crop() -> None:
+    assert make(Augment(32, 32, resized_crop=True), (100, 90)).window.tolist() == [[34, 29, 32, 32]]
+
+
+def test_mirror() -> None:
+    sizes = [(50, 50)] * 4000
+    assert not make(Augment(32, 32), *sizes).mirror.any()
+    assert make(Augment(32, 32, mirror=True), *sizes).mirror.all()
+    assert 1850 < make(Augment(32, 32, rand_mirror=True), *sizes).mirror.sum() < 2150
+    assert make(Augment(32, 32, mirror=True, rand_mirror=True), *sizes).mirror.all()
+
+
+def test_a_samples_plan_does_not_depend_on_its_batch() -> None:
+    sizes = np.array([(200, 160), (90, 300), (33, 41)])
+    epoch, record = np.array([0, 1, 1]), np.array([5, 5, 9])
+    augment = replace(INCEPTION, rand_mirror=True)
+    together = plan(augment, sizes, 7, epoch, record)
+    for row in range(3):
+        at = slice(row, row + 1)
+        alone = plan(augment, sizes[at], 7, epoch[at], record[at])
+        np.testing.assert_array_equal(alone.window[0], together.window[row])
+        assert alone.mirror[0] == together.mirror[row]
+
+
+def test_another_option_leaves_the_other_draws_alone() -> None:
+    sizes = [(200, 160)] * 50
+    plain, more = (
+        make(INCEPTION, *sizes),
+        make(replace(INCEPTION, rand_mirror=True, method=10), *sizes),
+    )
+    np.testing.assert_array_equal(plain.window, more.window)
+
+
+def test_method_9_depends_on_growth_and_10_is_uniform() -> None:
+    method = make(Augment(70, 80, method=9), (41, 31), (300, 200), (35, 150)).method
+    assert method.tolist() == [2, 3, 1]
+    counts = np.bincount(make(Augment(8, 8, method=10), *[(9, 9)] * 5000).method)
+    assert len(counts) == 5 and ((counts - 1000) ** 2 / 1000).sum() < 24  # p < 0.0001
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"height": 0}, "at least one pixel"),
+        ({"resize": 0}, "resize"),
+        ({"method": 5}, "inter_method"),
+        ({"method": 3, "antialias": True}, "antialias"),
+        ({"resized_crop": True, "rand_crop": True}, "exclude"),
+        ({"area": (0.0, 1.0)}, "min_random_area"),
+        ({"area": (0.5, 0.2)}, "min_random_area"),
+        ({"ratio": (0.0, 1.0)}, "aspect"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: dict[str, int], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        Augment(**{"height": 8, "width": 8, **arguments})

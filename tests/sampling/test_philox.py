@@ -1,0 +1,74 @@
+"""Philox against the vectors its authors publish, and the properties that everything random here
+relies on."""
+
+import numpy as np
+import pytest
+
+from gpuio.sampling import philox as random
+
+# Random123 1.14, examples/kat_vectors, "philox4x32 10": counter, key, result.
+VECTORS = [
+    (
+        "00000000 00000000 00000000 00000000",
+        "00000000 00000000",
+        "6627e8d5 e169c58d bc57ac4c 9b00dbd8",
+    ),
+    (
+        "ffffffff ffffffff ffffffff ffffffff",
+        "ffffffff ffffffff",
+        "408f276d 41c83b0e a20bc7c6 6d5451fd",
+    ),
+    (
+        "243f6a88 85a308d3 13198a2e 03707344",
+        "a4093822 299f31d0",
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+    ),
+]
+
+
+def numbers(text: str) -> list[int]:
+    return [int(word, 16) for word in text.split()]
+
+
+@pytest.mark.parametrize(("counter", "key", "result"), VECTORS)
+def test_philox_gives_the_published_vectors(counter: str, key: str, result: str) -> None:
+    words = tuple(np.array([number], np.uint64) for number in numbers(counter))
+    low, high = numbers(key)
+    drawn = random.philox(words, (low, high))  # type: ignore[arg-type]
+    assert [int(word[0]) for word in drawn] == numbers(result)
+
+
+def test_a_draw_depends_on_its_own_row_only() -> None:
+    epoch, record = np.array([0, 3, 3, 9]), np.array([7, 7, 2**33 + 1, 0])
+    together = random.uniform(5, epoch, record, random.CROP, 7)
+    for row in range(4):
+        alone = random.uniform(5, epoch[row : row + 1], record[row : row + 1], random.CROP, 7)
+        np.testing.assert_array_equal(alone[0], together[row])
+
+
+def test_more_draws_begin_with_the_same_ones() -> None:
+    at = np.array([1]), np.array([2])
+    few = random.words(0, *at, random.MIRROR, 3)
+    np.testing.assert_array_equal(few, random.words(0, *at, random.MIRROR, 50)[:, :3])
+
+
+def test_seed_epoch_record_and_purpose_all_matter() -> None:
+    one = np.array([1])
+    draws = {
+        tuple(random.words(seed, epoch * one, record * one, purpose, 2)[0].tolist())
+        for seed in (0, 1, 2**32, -1)
+        for epoch in (0, 1)
+        for record in (0, 1, 2**32)
+        for purpose in (random.MIRROR, random.CROP)
+    }
+    assert len(draws) == 4 * 2 * 3 * 2
+
+
+def test_uniform_is_uniform() -> None:
+    drawn = random.uniform(11, np.zeros(20000, np.int64), np.arange(20000), random.CROP, 4)
+    assert drawn.shape == (20000, 4) and drawn.min() >= 0 and drawn.max() < 1
+    counts = np.stack([np.histogram(column, 50, (0, 1))[0] for column in drawn.T])
+    chi_square = ((counts - 400) ** 2 / 400).sum(axis=1)
+    assert (chi_square < 94).all()  # 49 degrees of freedom, p = 0.0001
+    correlation = np.corrcoef(drawn.T) - np.eye(4)
+    assert np.abs(correlation).max() < 0.03
