@@ -35,6 +35,16 @@ class StreamIter(DataIter, Generic[T]):
         made._arguments = arguments, named
         return made
 
+    def _replace_argument(self, original: object, replacement: object) -> None:
+        """Let copies be made with other values than the constructor was given, so that the original
+        ones can be freed.
+        """
+        positional, named = self._arguments
+        self._arguments = (
+            tuple(replacement if each is original else each for each in positional),
+            {name: replacement if each is original else each for name, each in named.items()},
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (type(self), *self._arguments, self.state_dict(), self._changed())
 
