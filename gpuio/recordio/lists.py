@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
@@ -25,20 +25,22 @@ class ListItem(NamedTuple):
     path: str
 
 
-def parse_line(line: str, label_width: int | None = None) -> ListItem:
-    """Parse one line: key, labels and path, separated by tabs, or by white space if it has no tab.
+def parse_line(line: str, label_width: int | None = None, whitespace: bool = False) -> ListItem:
+    """Parse one line: key, labels and path, separated by tabs.
 
     Parameters
     ----------
     line : without or with its line end; bytes that are not UTF-8 as surrogates
     label_width : number of labels; None: all fields between key and path
+    whitespace : a line without tabs may be separated by other white space, as MXNet's C++
+        iterators read lists
 
     Raises
     ------
     ValueError : a field is missing, or a key or label is not a number.
     """
     line = line.strip()
-    if "\t" in line:
+    if "\t" in line or not whitespace:
         fields = [field.strip() for field in line.split("\t")]
     elif label_width is None:
         fields = line.split()
@@ -76,13 +78,15 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line
 
 
-def read_list(path: Path, label_width: int | None = None) -> Iterator[ListItem]:
+def read_list(
+    path: Path, label_width: int | None = None, whitespace: bool = False
+) -> Iterator[ListItem]:
     """Read a list file; blank lines are skipped.
 
     Parameters
     ----------
     path : the file
-    label_width : see `parse_line`
+    label_width, whitespace : see `parse_line`
 
     Raises
     ------
@@ -93,14 +97,14 @@ def read_list(path: Path, label_width: int | None = None) -> Iterator[ListItem]:
     try:
         for number, line in numbered_lines(name):
             try:
-                yield parse_line(line, label_width)
+                yield parse_line(line, label_width, whitespace)
             except (ValueError, OverflowError) as error:
                 raise ArgumentError(f"{name}, line {number}: {error}: {line.strip()!r}") from error
     except OSError as error:
         raise ArgumentError(f"the list {name} cannot be read: {error.strerror or error}") from error
 
 
-def items_of(imglist: Iterable[object]) -> Iterator[ListItem]:
+def items_of(imglist: Iterable[Sequence[Any]]) -> Iterator[ListItem]:
     """The items of MXNet's ``imglist`` argument, with the keys 1, 2, 3, …
 
     Parameters
@@ -113,7 +117,7 @@ def items_of(imglist: Iterable[object]) -> Iterator[ListItem]:
     """
     for key, item in enumerate(imglist, 1):
         try:
-            *labels, path = item  # type: ignore[misc]  # whatever the caller gave
+            *labels, path = item
             numbers = labels[0] if len(labels) == 1 else labels
             flat = tuple(map(float, numbers if hasattr(numbers, "__iter__") else (numbers,)))
             if not flat:
