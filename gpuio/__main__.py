@@ -1,10 +1,10 @@
-"""``python -m gpuio`` is the command ``gpuio``."""
+"""``python -m gpuio`` runs the command ``gpuio``."""
 
 import sys
 
 
 def main() -> int:
-    """Run the command line; an interrupt during its imports, too, ends it as it should."""
+    """Run the command line, and handle an interrupt during its imports like any other."""
     try:
         from gpuio.tools.cli import main as run
     except KeyboardInterrupt:

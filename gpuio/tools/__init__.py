@@ -1,21 +1,37 @@
-"""Tools around record files: each a plain function, with the command ``gpuio`` over all."""
+"""Tools for record files: plain functions, which the command ``gpuio`` runs."""
 
-from gpuio.tools.bench import bench
-from gpuio.tools.demo import demo
-from gpuio.tools.doctor import doctor
-from gpuio.tools.extract import extract
-from gpuio.tools.im2rec import im2rec, make_list, write_records
-from gpuio.tools.index import index
-from gpuio.tools.info import info
-from gpuio.tools.rearrange import filter_records, merge, shuffle, split
-from gpuio.tools.repair import repair
+from gpuio.recordio.lists import ListItem
+from gpuio.tools.commands.bench import Bench, Stage, bench
+from gpuio.tools.commands.demo import demo
+from gpuio.tools.commands.doctor import doctor
+from gpuio.tools.commands.extract import extract
+from gpuio.tools.commands.im2rec import (
+    BadImage,
+    Packed,
+    im2rec,
+    list_image,
+    make_list,
+    read_list,
+    write_list,
+    write_records,
+)
+from gpuio.tools.commands.index import index
+from gpuio.tools.commands.info import info
+from gpuio.tools.commands.rearrange import filter_records, merge, shuffle, split
+from gpuio.tools.commands.repair import repair
+from gpuio.tools.commands.show import Shown, show
+from gpuio.tools.commands.stats import stats
+from gpuio.tools.commands.verify import quarantine, verify
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
-from gpuio.tools.show import show
-from gpuio.tools.stats import stats
-from gpuio.tools.verify import quarantine, verify
 
 __all__ = [
+    "BadImage",
+    "Bench",
+    "ListItem",
+    "Packed",
+    "Shown",
+    "Stage",
     "bench",
     "contact_sheet",
     "demo",
@@ -26,15 +42,18 @@ __all__ = [
     "im2rec",
     "index",
     "info",
+    "list_image",
     "make_list",
     "make_samples",
     "merge",
     "quarantine",
+    "read_list",
     "repair",
     "show",
     "shuffle",
     "split",
     "stats",
     "verify",
+    "write_list",
     "write_records",
 ]

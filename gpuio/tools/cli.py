@@ -1,4 +1,4 @@
-"""The command ``gpuio``: a word for each tool, thin over its function."""
+"""The command line ``gpuio``: its parser and its exit statuses."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import sys
 from collections.abc import Sequence
 
 from gpuio.errors import Error
-from gpuio.tools.bench.command import add_command as add_bench
-from gpuio.tools.demo import add_command as add_demo
-from gpuio.tools.doctor import add_command as add_doctor
-from gpuio.tools.extract import add_command as add_extract
-from gpuio.tools.im2rec import add_command as add_im2rec
-from gpuio.tools.index import add_command as add_index
-from gpuio.tools.info import add_command as add_info
-from gpuio.tools.rearrange import add_commands as add_rearrangements
-from gpuio.tools.repair import add_command as add_repair
-from gpuio.tools.show import add_command as add_show
-from gpuio.tools.stats import add_command as add_stats
-from gpuio.tools.verify import add_command as add_verify
+from gpuio.tools.commands.bench import add_command as add_bench
+from gpuio.tools.commands.demo import add_command as add_demo
+from gpuio.tools.commands.doctor import add_command as add_doctor
+from gpuio.tools.commands.extract import add_command as add_extract
+from gpuio.tools.commands.im2rec import add_command as add_im2rec
+from gpuio.tools.commands.index import add_command as add_index
+from gpuio.tools.commands.info import add_command as add_info
+from gpuio.tools.commands.rearrange import add_commands as add_rearrangements
+from gpuio.tools.commands.repair import add_command as add_repair
+from gpuio.tools.commands.show import add_command as add_show
+from gpuio.tools.commands.stats import add_command as add_stats
+from gpuio.tools.commands.verify import add_command as add_verify
 from gpuio.version import VERSION
 
-# Exit statuses; 1, from a command, means: done, but some of the input had to be left out.
-FAILED, INTERRUPTED, UNREAD = 2, 130, 141
+# Exit statuses. Commands themselves return 0, or 1 if some of the input was left out or is bad.
+FAILED, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,29 +32,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    argv : the words after ``gpuio``; None: those of this process
+    argv : the arguments after ``gpuio``; None: those of this process
 
     Returns
     -------
-    exit status: 0, done; 1, done, but some of the input had to be left out; 2, not done, and a line
-    on stderr says why; 130, interrupted; 141, nobody reads what is printed any more
+    exit status: 0, success; 1, done, but some of the input was left out or is bad; 2, failure, with
+    the reason on stderr; 130, interrupted; 141, the reader of stdout has gone
 
     Raises
     ------
-    SystemExit : with 2, the words make no sense; with 0, they asked for help.
+    SystemExit : with 2, the arguments are invalid; with 0, help was asked for.
     """
     args = make_parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):  # for names that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
         status = int(args.run(args))
-        if sys.stdout is not None:  # it may have been closed
+        if sys.stdout is not None:  # None if it was closed before Python started
             sys.stdout.flush()
         return status
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
-        return UNREAD
+        # The interpreter flushes stdout when it exits; let that succeed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (Error, OSError) as error:
         print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED

@@ -1,4 +1,4 @@
-"""Record files and their indexes: which belong together, and how new ones appear."""
+"""Record files and their indexes: how pairs are found, and how new ones are written safely."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from gpuio.storage.local import Path, create, local_path
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What files are called while they are being written.
+# Suffix of files that are being written.
 PART = ".part"
 
 
 def index_of(rec: Path) -> str:
-    """Where the index of a record file is looked for: FILE.idx beside FILE.rec."""
+    """Default path of a record file's index: FILE.idx for FILE.rec."""
     return f"{os.path.splitext(local_path(rec))[0]}.idx"
 
 
 def find_index(rec: Path, idx: Path | None = None) -> str | None:
-    """The index that is named, or that beside a record file; None: there is none."""
+    """The given index, or else the record file's default one; None if that does not exist."""
     if idx is not None:
         return local_path(idx)
-    beside = index_of(rec)
-    return beside if os.path.exists(beside) else None
+    default = index_of(rec)
+    return default if os.path.exists(default) else None
 
 
 def open_records(rec: Path, idx: Path | None = None) -> RecordSet:
-    """A record file, with the index that is named or lies beside it, if there is one."""
-    return RecordSet(*iterator_files(rec, idx).values())
+    """Open a record file with the index that `find_index` finds."""
+    index = find_index(rec, idx)
+    return RecordSet([local_path(rec)], None if index is None else [index])
 
 
 def iterator_files(rec: Path, idx: Path | None = None) -> dict[str, Any]:
-    """The same as arguments of ImageRecordIter, in which no name is taken apart at a ";"."""
+    """The same files as arguments of ImageRecordIter; as lists, so that no name is split at ";"."""
     index = find_index(rec, idx)
     return {
         "path_imgrec": [local_path(rec)],
@@ -53,42 +54,44 @@ def iterator_files(rec: Path, idx: Path | None = None) -> dict[str, Any]:
 def check_outputs(
     outputs: Iterable[Path], inputs: Iterable[Path] = (), *, indexes: bool = True
 ) -> None:
-    """See to it that files to be written are none of those to be read, nor one another.
+    """Check that output files overwrite neither inputs nor each other.
 
     Parameters
     ----------
     outputs : files to be written
-    inputs : files that must stay
-    indexes : the indexes beside them must stay, too
+    inputs : files that must not change
+    indexes : nor must the inputs' default indexes
 
     Raises
     ------
-    ArgumentError : an output is one of the inputs, or named twice, or something that is no file.
+    ArgumentError : an output is one of the inputs, or given twice, or not a regular file.
     """
     targets = [local_path(path) for path in outputs]
-    kept = [local_path(path) for path in inputs]
+    originals = [local_path(path) for path in inputs]
     if indexes:
-        kept += [index_of(path) for path in kept]
+        originals += [index_of(path) for path in originals]
     for target in targets:
         for name in (target, target + PART):
-            for path in kept:
+            for path in originals:
                 if os.path.exists(name) and os.path.exists(path) and os.path.samefile(name, path):
                     raise ArgumentError(
-                        f"{target} would overwrite {path}, an original; name another file to write"
+                        f"{target} would overwrite the original {path}; choose another output file"
                     )
         if os.path.exists(target) and not os.path.isfile(target):
-            raise ArgumentError(f"{target} is no file that could be replaced; name another one")
+            raise ArgumentError(
+                f"{target} exists and is not a regular file; choose another output file"
+            )
     if len({os.path.realpath(target) for target in targets}) < len(targets):
         raise ArgumentError(
-            f"the outputs {', '.join(targets)} must be different files; a record file has its "
-            "index beside it, with the ending .idx"
+            f"the outputs {', '.join(targets)} must be different files; the index of a record file "
+            "has the same name with the extension .idx"
         )
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[str]:
-    """Gives the name under which to write a file, which takes its own when the block ends well, and
-    is removed if not.
+    """Replace a file atomically: yields a temporary name to write to, which is renamed to `path` on
+    success and removed on failure.
     """
     target = local_path(path)
     try:
@@ -101,48 +104,48 @@ def replacing(path: Path) -> Iterator[str]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file, which appears under its name when it is complete.
+    """Write a whole file atomically.
 
     Raises
     ------
     RecordFileNotFoundError : the directory does not exist.
-    RecordError : it cannot be written.
+    RecordError : the file cannot be written.
     """
     with replacing(path) as name, create(name, "wb") as file:
         file.write(data)
 
 
-def open_alone(path: str) -> IO[bytes]:
-    """Open a file to write to, if no other process does; what it holds stays.
+def open_exclusive(path: str) -> IO[bytes]:
+    """Open a file for appending, locked against other processes; existing content stays.
 
     Raises
     ------
-    RecordFileNotFoundError : its directory does not exist.
-    RecordError : it cannot be written, or another process is writing it.
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : the file cannot be written, or another process has it locked.
     """
     while True:
         file: IO[bytes] = create(path, "ab+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go when we end
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when this process ends
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
         except FileNotFoundError:
-            pass  # whoever had it has just given it its name, or removed it
+            pass  # the previous owner has just renamed or removed it: create it again
         except OSError as error:
             file.close()
             raise RecordError(
-                f"{path} is being written by another run; wait for its end"
+                f"{path} is being written by another run; wait until that has finished"
             ) from error
         file.close()
 
 
-class Beginning(NamedTuple):
-    """Records that an unfinished file has already.
+class ExistingRecords(NamedTuple):
+    """Records that an unfinished file already holds.
 
     Attributes
     ----------
     keys, offsets : of each record
-    end : the byte behind the last
+    end : offset after the last one, in bytes
     """
 
     keys: array[int]
@@ -151,21 +154,21 @@ class Beginning(NamedTuple):
 
 
 class RecordOutput:
-    """A record file and its index in the making.
+    """Writes a record file and its index, which get their final names only when complete.
 
-    Until the ``with`` block ends they have ``.part`` at the end of their names. If it ends well
-    they take their names, and older files of these names are lost; if not, they are removed.
+    Until the ``with`` block ends they carry the suffix ``.part``. On success they are renamed and
+    replace existing files of those names; on failure they are removed.
 
     Parameters
     ----------
-    rec : the record file; the index is made beside it
-    inputs : files that are being read, and must not be written to
-    beginning : go on behind these records, which the unfinished file has; None: begin anew
-    keep : leave the unfinished record file where it is if the block does not end well
+    rec : the record file; its index is written next to it
+    inputs : files that are being read, and must not be overwritten
+    existing : records of the unfinished file to continue after; None: start over
+    keep_part : keep the unfinished record file on failure
 
     Attributes
     ----------
-    rec, idx : the files' names in the end
+    rec, idx : final names of the files
     keys, offsets : of the records so far
 
     Raises
@@ -180,34 +183,34 @@ class RecordOutput:
         rec: Path,
         inputs: Iterable[Path] = (),
         *,
-        beginning: Beginning | None = None,
-        keep: bool = False,
+        existing: ExistingRecords | None = None,
+        keep_part: bool = False,
     ) -> None:
         self.rec, self.idx = local_path(rec), index_of(rec)
         check_outputs([self.rec, self.idx], inputs)
-        self.keys = beginning.keys if beginning else array("q")
-        self.offsets = beginning.offsets if beginning else array("q")
-        self._position = beginning.end if beginning else 0
-        self._keep = keep
-        self._file = open_alone(self.rec + PART)
-        self._file.truncate(self._position)  # and writing appends
+        self.keys = existing.keys if existing else array("q")
+        self.offsets = existing.offsets if existing else array("q")
+        self._position = existing.end if existing else 0
+        self._keep_part = keep_part
+        self._file = open_exclusive(self.rec + PART)
+        self._file.truncate(self._position)  # opened for appending, so writing continues here
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         try:
             self._file.flush()
             if kind is None:
                 self._finish()
         except BaseException:
-            self._drop()
+            self._discard()
             raise
         else:
             if kind is not None:
-                self._drop()
+                self._discard()
         finally:
-            self._file.close()  # only now may another run write
+            self._file.close()  # releases the lock, so it comes last
 
     def write(self, key: int, payload: Payload) -> None:
         """Append a record.
@@ -219,7 +222,7 @@ class RecordOutput:
         self.append(key, frame(payload))
 
     def append(self, key: int, pieces: list[Payload]) -> None:
-        """Append a record that is framed already, in pieces."""
+        """Append a record that is already framed, given in pieces."""
         self._file.writelines(pieces)
         self.keys.append(key)
         self.offsets.append(self._position)
@@ -227,13 +230,13 @@ class RecordOutput:
 
     def _finish(self) -> None:
         Index(np.array(self.keys, np.int64), np.array(self.offsets, np.int64)).save(self.idx + PART)
-        # At no moment does an index lie beside records that are not its own.
+        # In this order no index ever accompanies records of another file.
         with suppress(FileNotFoundError):
             os.remove(self.idx)
         os.replace(self.rec + PART, self.rec)
         os.replace(self.idx + PART, self.idx)
 
-    def _drop(self) -> None:
-        for path in [self.idx] if self._keep else [self.idx, self.rec]:
+    def _discard(self) -> None:
+        for path in [self.idx] if self._keep_part else [self.idx, self.rec]:
             with suppress(OSError):
                 os.remove(path + PART)

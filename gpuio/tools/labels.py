@@ -1,8 +1,8 @@
-"""Labels: as text, by choice, and whether they are boxes."""
+"""Labels of records: as strings, by value, and whether they hold boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
@@ -11,34 +11,31 @@ from gpuio.errors import RecordError
 from gpuio.planning.boxes import split_label
 
 
-def label_text(label: float) -> str:
-    """A label of float32 in as few digits as tell it from others: "3", "0.1", "1234560", "nan"."""
+def label_string(label: float) -> str:
+    """Shortest string that identifies a label as float32: "3", "0.1", "1234560", "nan"."""
     number = np.float32(label)
     if np.isfinite(number) and number == np.rint(number) and abs(number) < 1e15:
         return str(int(number))
     return str(number)
 
 
-class LabelChoice:
-    """Some labels: those of records, float32, are compared with them as such; NaN is one, too.
+def label_strings(labels: Iterable[float]) -> frozenset[str]:
+    """Labels to look for with `starts_with_label`."""
+    return frozenset(map(label_string, labels))
 
-    Parameters
-    ----------
-    labels : the first numbers of the labels that are wanted
+
+def starts_with_label(label: Any, wanted: Set[str]) -> bool:
+    """Whether the first number of a record's label is one of `label_strings`.
+
+    Comparing strings makes float32 0.1 equal to a user's 0.1, and NaN equal to NaN.
     """
-
-    def __init__(self, labels: Iterable[float]) -> None:
-        self._wanted = {label_text(label) for label in labels}
-
-    def __contains__(self, label: Any) -> bool:
-        """Whether a record's label, a number or several, is among them."""
-        numbers = np.ravel(label)
-        return len(numbers) > 0 and label_text(numbers[0]) in self._wanted
+    numbers = np.ravel(label)
+    return len(numbers) > 0 and label_string(numbers[0]) in wanted
 
 
 def is_detection(label: Any) -> bool:
-    """Whether a label looks like boxes, or like none: header width, object width, more of a header,
-    whole objects.
+    """Whether a label has the layout of a detection label: header width, object width, the rest of
+    the header, complete objects.
     """
     try:
         split_label(label)

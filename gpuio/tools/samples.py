@@ -1,7 +1,8 @@
-"""A small set of real photographs with labels, cut from pictures that come with other packages.
+"""Sample data: a small labelled set of real photographs.
 
-scikit-image and scikit-learn ship a few pictures of free licences. Each becomes a class: a folder
-of JPEG files cut from it in different places, sizes and shapes, the same at every run.
+scikit-image and scikit-learn ship a few images under free licences. Each becomes a class: a folder
+of JPEG files, cropped from it at different positions, sizes and aspect ratios. The files are the
+same on every run.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpuio.errors import ArgumentError, Error
+from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Path = str | os.PathLike[str]
 
 PER_CLASS = 12
 
@@ -28,25 +28,26 @@ _SKIMAGE = "https://scikit-image.org/docs/stable/api/skimage.data.html"
 _CC0 = "CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/"
 _CC_BY = "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/"
 
-# Width and height in proportion, in turn; and the longer side in pixels, where the original allows.
-_SHAPES = ((4, 3), (3, 4), (3, 2), (1, 1), (2, 3), (16, 9))
-_SIDES = (500, 375, 320, 440, 640)
+# Aspect ratios (width, height), and lengths of the longer side in pixels, if the original allows;
+# both are cycled through.
+_ASPECTS = ((4, 3), (3, 4), (3, 2), (1, 1), (2, 3), (16, 9))
+_LONGER_SIDES = (500, 375, 320, 440, 640)
 
-# Share of the original's greatest cut of that shape.
-_LEAST_CUT, _GREATEST_CUT = 0.55, 1.0
+# Area of a crop, as a fraction of the largest with its aspect ratio.
+_MIN_AREA, _MAX_AREA = 0.55, 1.0
 
 
 @dataclass(frozen=True)
-class Source:
-    """A picture of another package.
+class SourceImage:
+    """An image shipped with another package.
 
     Attributes
     ----------
-    name : its class
-    package, file : the package, and the file in it
-    author, licence : whose it is, and on what terms
+    name : name of its class
+    package, file : the package, and the file's path in it
+    author, licence : who made it, and its terms
     origin : where it was published
-    gray : whether it is gray
+    gray : whether it is grayscale
     """
 
     name: str
@@ -58,28 +59,28 @@ class Source:
     gray: bool = False
 
     def path(self) -> str:
-        """The picture's file.
+        """Path of the installed file.
 
         Raises
         ------
-        Error : the package is not installed, or lacks it.
+        Error : the package is not installed, or lacks the file.
         """
         spec = importlib.util.find_spec(self.package)  # does not import it
         folder = os.path.dirname(spec.origin) if spec and spec.origin else None
         if folder is None:
-            what = "is not installed"
+            problem = "is not installed"
         elif os.path.isfile(path := os.path.join(folder, self.file)):
             return path
         else:
-            what = f"has no {self.file} here"
+            problem = f"has no {self.file} here"
         raise Error(
-            f"the sample photographs are cut from pictures of scikit-image and scikit-learn, and "
-            f"{self.package} {what}; run pip install 'gpuio[demo]', or use images of your own"
+            f"the sample photographs come from scikit-image and scikit-learn, and {self.package} "
+            f"{problem}; run pip install 'gpuio[demo]', or use images of your own"
         )
 
 
-PICTURES = (
-    Source(
+SOURCE_IMAGES = (
+    SourceImage(
         "brick",
         "skimage",
         "data/brick.png",
@@ -88,9 +89,9 @@ PICTURES = (
         "https://cc0textures.com/view.php?tex=Bricks25",
         gray=True,
     ),
-    Source("cat", "skimage", "data/chelsea.png", "Stefan van der Walt", _CC0, _SKIMAGE),
-    Source("coffee", "skimage", "data/coffee.png", "Rachel Michetti", _CC0, _SKIMAGE),
-    Source(
+    SourceImage("cat", "skimage", "data/chelsea.png", "Stefan van der Walt", _CC0, _SKIMAGE),
+    SourceImage("coffee", "skimage", "data/coffee.png", "Rachel Michetti", _CC0, _SKIMAGE),
+    SourceImage(
         "coins",
         "skimage",
         "data/coins.png",
@@ -99,7 +100,7 @@ PICTURES = (
         "https://www.brooklynmuseum.org/opencollection/archives/image/51611",
         gray=True,
     ),
-    Source(
+    SourceImage(
         "flower",
         "sklearn",
         "datasets/images/flower.jpg",
@@ -107,7 +108,7 @@ PICTURES = (
         _CC_BY,
         "https://www.flickr.com/photos/vultilion/6056698931/",
     ),
-    Source(
+    SourceImage(
         "galaxies",
         "skimage",
         "data/hubble_deep_field.jpg",
@@ -115,7 +116,7 @@ PICTURES = (
         "public domain",
         "http://hubblesite.org/newscenter/archive/releases/2012/37/image/a/",
     ),
-    Source(
+    SourceImage(
         "pagoda",
         "sklearn",
         "datasets/images/china.jpg",
@@ -123,7 +124,7 @@ PICTURES = (
         _CC_BY,
         "https://www.flickr.com/photos/danielbuechele/6061409035/",
     ),
-    Source(
+    SourceImage(
         "retina",
         "skimage",
         "data/retina.jpg",
@@ -131,7 +132,7 @@ PICTURES = (
         _CC0,
         "https://commons.wikimedia.org/wiki/File:Fundus_photograph_of_normal_left_eye.jpg",
     ),
-    Source(
+    SourceImage(
         "rocket",
         "skimage",
         "data/rocket.jpg",
@@ -139,7 +140,7 @@ PICTURES = (
         "public domain",
         "https://www.flickr.com/photos/spacexphotos/16511594820/",
     ),
-    Source(
+    SourceImage(
         "tissue",
         "skimage",
         "data/ihc.png",
@@ -151,19 +152,19 @@ PICTURES = (
 
 
 def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
-    """Write the sample photographs, as ``<root>/<class>/<class>-<number>.jpg``.
+    """Write the sample photographs as ``<root>/<class>/<class>-<number>.jpg``.
 
-    Their shorter sides have 150 to 640 pixels. Beside them stands SOURCES.txt: whose the
-    originals are, and on what terms. Takes a second; the same files at every run.
+    Their shorter sides have 150 to 640 pixels. SOURCES.txt in the same folder names the authors and
+    licences of the originals. Takes about a second.
 
     Parameters
     ----------
-    root : the folder; it is made
-    per_class : pictures in each of the ten classes
+    root : the folder, created if missing
+    per_class : images in each of the ten classes
 
     Returns
     -------
-    the classes, in the order of their names
+    the class names, sorted
 
     Raises
     ------
@@ -175,28 +176,30 @@ def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
     if per_class < 1:
         raise ArgumentError(f"per_class must be at least 1, not {per_class!r}")
     root = os.fspath(root)
-    paths = [source.path() for source in PICTURES]  # all, before anything is written
-    for number, (source, path) in enumerate(zip(PICTURES, paths, strict=True)):
+    paths = [source.path() for source in SOURCE_IMAGES]  # all, before anything is written
+    for number, (source, path) in enumerate(zip(SOURCE_IMAGES, paths, strict=True)):
         folder = os.path.join(root, source.name)
         os.makedirs(folder, exist_ok=True)
-        random = np.random.Generator(np.random.Philox(number))
+        rng = np.random.Generator(np.random.Philox(number))
         with Image.open(path) as opened:
-            picture = opened.convert("L" if source.gray else "RGB")
+            original = opened.convert("L" if source.gray else "RGB")
         for i in range(per_class):
-            cut = _cut(picture, _SHAPES[i % len(_SHAPES)], _SIDES[i % len(_SIDES)], random)
+            aspect = _ASPECTS[i % len(_ASPECTS)]
+            crop = _random_crop(original, aspect, _LONGER_SIDES[i % len(_LONGER_SIDES)], rng)
             file = os.path.join(folder, f"{source.name}-{i:02}.jpg")
-            cut.save(file, quality=(85, 90, 95)[i % 3], subsampling=(2, 0)[i % 2])
-    with open(os.path.join(root, SOURCES), "w", encoding="utf-8") as text:
-        text.write(sources_text())
-    return [source.name for source in PICTURES]
+            crop.save(file, quality=(85, 90, 95)[i % 3], subsampling=(2, 0)[i % 2])
+    with open(os.path.join(root, SOURCES), "w", encoding="utf-8") as sources:
+        sources.write(_sources())
+    return [source.name for source in SOURCE_IMAGES]
 
 
-def sources_text() -> str:
-    """Where the sample photographs come from: whose the originals are, and on what terms."""
+def _sources() -> str:
+    """Content of SOURCES.txt."""
     parts = [
-        "Each picture of this folder was cut from the one named below, scaled, and saved as JPEG.\n"
+        "Each image in this folder was cropped from the one named below, scaled, and saved as "
+        "JPEG.\n"
     ]
-    for source in PICTURES:
+    for source in SOURCE_IMAGES:
         parts.append(
             f"{source.name}/\n"
             f"  original  {source.package}/{source.file}\n"
@@ -207,17 +210,19 @@ def sources_text() -> str:
     return "\n".join(parts)
 
 
-def _cut(picture: Image, shape: tuple[int, int], longer: int, random: np.random.Generator) -> Image:
-    """A random cut of a shape, scaled so that its longer side has at most so many pixels."""
+def _random_crop(
+    image: Image, aspect: tuple[int, int], longer_side: int, rng: np.random.Generator
+) -> Image:
+    """Crop to an aspect ratio (width, height), and scale down to a longer side in pixels."""
     from PIL import Image
 
-    across, down = shape
-    unit = min(picture.width / across, picture.height / down)
-    unit *= random.uniform(_LEAST_CUT, _GREATEST_CUT) ** 0.5
+    across, down = aspect
+    unit = min(image.width / across, image.height / down)
+    unit *= rng.uniform(_MIN_AREA, _MAX_AREA) ** 0.5
     width, height = round(across * unit), round(down * unit)
-    # Not at the very edges, where what the picture shows might be missing.
-    left = round((picture.width - width) * random.uniform(0.2, 0.8))
-    top = round((picture.height - height) * random.uniform(0.2, 0.8))
-    scale = min(1.0, longer / max(width, height))
+    # Not at the very edges, where the subject might be missing.
+    left = round((image.width - width) * rng.uniform(0.2, 0.8))
+    top = round((image.height - height) * rng.uniform(0.2, 0.8))
+    scale = min(1.0, longer_side / max(width, height))
     size = round(width * scale), round(height * scale)
-    return picture.resize(size, Image.Resampling.LANCZOS, (left, top, left + width, top + height))
+    return image.resize(size, Image.Resampling.LANCZOS, (left, top, left + width, top + height))

@@ -1,9 +1,8 @@
-"""Batches as pictures: contact sheets."""
+"""Contact sheets of image batches."""
 
 from __future__ import annotations
 
 import math
-import os
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,36 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
+from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
-PAPER, INK, FAINT = (250, 249, 246), (38, 38, 38), (130, 128, 122)
+BACKGROUND, INK, FAINT = (250, 249, 246), (38, 38, 38), (130, 128, 122)
 
-# In parts of a picture's width.
+# As fractions of an image's width.
 MARGIN, GAP, FONT = 1 / 9, 1 / 14, 1 / 13
 
-LEAST_FONT = 9
+MIN_FONT = 9
 
 
 def contact_sheet(
     images: NDArray[np.uint8],
     labels: Sequence[str],
-    path: str | os.PathLike[str] | None = None,
+    path: Path | None = None,
     *,
     columns: int | None = None,
     title: str = "",
 ) -> Image:
-    """Draw pictures side by side, with a label under each.
+    """Draw images in a grid, each with its label below.
 
     Parameters
     ----------
-    images : uint8 (N, H, W, 3), or (N, H, W, 1) for gray
-    labels : N texts; what does not fit under its picture is cut, and accents are dropped
-    path : where to save the sheet, as PNG or what the name's ending says; None: nowhere
-    columns : pictures in a row; None: so that the sheet is somewhat wider than high
-    title : a line above the pictures
+    images : uint8 (N, H, W, 3), or (N, H, W, 1) for grayscale
+    labels : N strings, truncated to the image's width; accents are dropped
+    path : where to save the sheet, as PNG or in the format of the extension; None: do not save it
+    columns : images per row; None: chosen so that the sheet is somewhat wider than high
+    title : a line above the images
 
     Returns
     -------
@@ -62,7 +62,7 @@ def contact_sheet(
     count, height, width = images.shape[:3]
     if not count or len(labels) != count:
         raise ArgumentError(
-            f"there must be at least one image, and a label for each: {count} images and "
+            f"expected at least one image, and a label for each; got {count} images and "
             f"{len(labels)} labels"
         )
     if columns is None:
@@ -81,17 +81,17 @@ def contact_sheet(
         2 * margin + columns * width + (columns - 1) * gap,
         top + rows * (height + line) + (rows - 1) * gap // 2 + margin - line // 3,
     )
-    sheet = Image.new("RGB", size, PAPER)
+    sheet = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     if title:
-        text = _fit(title, title_font, size[0] - 2 * margin)
-        draw.text((margin, margin), text, FAINT, title_font, anchor="lt")
+        fitted = _fit(title, title_font, size[0] - 2 * margin)
+        draw.text((margin, margin), fitted, FAINT, title_font, anchor="lt")
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         x = margin + i % columns * (width + gap)
         y = top + i // columns * (height + line + gap // 2)
         sheet.paste(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), (x, y))
-        text = _fit(label, font, width)
-        draw.text((x, y + height + round(line * 0.62)), text, INK, font, anchor="ls")
+        fitted = _fit(label, font, width)
+        draw.text((x, y + height + round(line * 0.62)), fitted, INK, font, anchor="ls")
     if path is not None:
         sheet.save(path)
     return sheet
@@ -104,15 +104,15 @@ def denormalise(
     scale: float = 1.0,
     layout: str = "NCHW",
 ) -> NDArray[np.uint8]:
-    """The pixels that a normalised batch was made from.
+    """Recover the pixel values that a normalised batch was made from.
 
-    ``pixel = value * std / scale + mean``, rounded and limited to 0 to 255.
+    ``pixel = value * std / scale + mean``, rounded and clipped to 0…255.
 
     Parameters
     ----------
-    batch : NDArray or array, of any number type, on any device; (N, C, H, W) or (N, H, W, C)
-    mean, std : a number for each channel, as they were given to the iterator
-    scale : as it was given to the iterator
+    batch : NDArray or array of any numeric dtype, on any device; (N, C, H, W) or (N, H, W, C)
+    mean, std : one number per channel, as given to the iterator
+    scale : as given to the iterator
     layout : "NCHW" or "NHWC"
 
     Returns
@@ -121,45 +121,44 @@ def denormalise(
 
     Raises
     ------
-    ArgumentError : the batch has not four axes, the layout is another, or mean or std has fewer
-        numbers than there are channels.
+    ArgumentError : the batch does not have four axes, the layout is unknown, or mean or std has
+        fewer numbers than there are channels.
     """
     if layout not in ("NCHW", "NHWC"):
         raise ArgumentError(f"layout must be 'NCHW' or 'NHWC', not {layout!r}")
     values = np.asarray(batch.asnumpy() if hasattr(batch, "asnumpy") else batch)
     if values.ndim != 4:
-        raise ArgumentError(f"a batch of images has four axes, this has shape {values.shape}")
+        raise ArgumentError(f"expected a batch of images with four axes, got shape {values.shape}")
     if layout == "NCHW":
         values = values.transpose(0, 2, 3, 1)
     channels = values.shape[3]
     if min(len(mean), len(std)) < channels:
         raise ArgumentError(
-            f"mean and std must have a number for each of {channels} channels: {mean}, {std}"
+            f"mean and std must have a number for each of {channels} channels, not {mean} and {std}"
         )
     factor = np.asarray(std[:channels], np.float32) / np.float32(scale)
     pixels = values.astype(np.float32) * factor + np.asarray(mean[:channels], np.float32)
-    limited: NDArray[np.uint8] = np.rint(pixels).clip(0, 255).astype(np.uint8)
-    return limited
+    clipped: NDArray[np.uint8] = np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return clipped
 
 
 def _font(size: float) -> FreeTypeFont:
     from PIL import ImageFont
     from PIL.ImageFont import FreeTypeFont
 
-    font = ImageFont.load_default(max(LEAST_FONT, round(size)))
-    assert isinstance(font, FreeTypeFont)  # what Pillow gives where a size is named
+    font = ImageFont.load_default(max(MIN_FONT, round(size)))
+    assert isinstance(font, FreeTypeFont)  # Pillow returns one whenever a size is given
     return font
 
 
-def _fit(text: str, font: FreeTypeFont, width: float) -> str:
-    """The text in letters that the font has; its beginning and an ellipsis, where it is too
-    long.
-    """
-    # Pillow's own font has ASCII, and little more: accents are dropped, other letters become "?".
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = " ".join(plain.encode("ascii", "replace").decode().split())
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1].rstrip()
-    return f"{text}…"
+def _fit(string: str, font: FreeTypeFont, width: float) -> str:
+    """Reduce a string to the font's characters, and truncate it to a width in pixels."""
+    # Pillow's font has little more than ASCII: accents are dropped, other characters become "?".
+    decomposed = unicodedata.normalize("NFKD", string)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    string = " ".join(plain.encode("ascii", "replace").decode().split())
+    if font.getlength(string) <= width:
+        return string
+    while string and font.getlength(f"{string}…") > width:
+        string = string[:-1].rstrip()
+    return f"{string}…"

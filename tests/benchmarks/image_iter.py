@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuio.image import ImageIter
-from gpuio.tools.bench.measure import Round, measure
+from gpuio.tools.commands.bench.measure import Round, measure
 from gpuio.tools.tasks import SHAPE
 from tests.benchmarks.image_record import gpuio_run, record_files
 

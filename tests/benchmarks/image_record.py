@@ -23,8 +23,8 @@ from typing import Any
 
 from gpuio.io import ImageRecordIter
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
-from gpuio.tools.bench.dali_reader import reader_pipeline
-from gpuio.tools.bench.measure import measure
+from gpuio.tools.commands.bench.dali_reader import reader_pipeline
+from gpuio.tools.commands.bench.measure import measure
 from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "photos"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gpuio.io import CSVIter, NDArrayIter
-from gpuio.tools.bench.measure import Figures, Round, measure
+from gpuio.tools.commands.bench.measure import Figures, Round, measure
 
 ROWS, COLUMNS, BATCH = 100_000, 128, 256
 

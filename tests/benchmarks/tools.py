@@ -1,9 +1,8 @@
-"""im2rec beside MXNet's own im2rec.py, and verify and index beside reading the file.
+"""Compare im2rec with MXNet's im2rec.py, and verify and index with reading the file.
 
-Run it with ``make bench``; with ``--mxnet PYTHON``, the path of a Python that has MXNet 1.9.1, the
-tool in its package is measured too. Each im2rec is a process of its own, start-up included, and
-what it is charged is its processor time, of all its threads and processes. Medians over interleaved
-rounds.
+Run it with ``make bench``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet 1.9.1, the
+tool in its package is measured too. Each im2rec runs in its own process and is charged its CPU
+time, of all threads and child processes, including start-up. Medians over interleaved rounds.
 """
 
 from __future__ import annotations
@@ -21,19 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from gpuio.storage.local import map_file
-from gpuio.tools import index, make_samples, verify, write_records
-from gpuio.tools.bench.measure import measure
-from gpuio.tools.im2rec import list_image
+from gpuio.tools import index, list_image, make_samples, verify, write_records
+from gpuio.tools.commands.bench.measure import measure
 from tests.benchmarks.image_record import PHOTOS
 
 TASKS = {"pass-through": ["--pass-through"], "resize 256": ["--resize", "256"]}
 
-# What the first complete version promises: images per CPU-second, as a multiple of im2rec.py's.
-BARS = {"pass-through": 5.0, "resize 256": 1.7}
+# Required images per CPU-second, as a multiple of im2rec.py's.
+REQUIRED = {"pass-through": 5.0, "resize 256": 1.7}
 
 
 def photographs(folder: Path, images: int) -> tuple[Path, Path]:
-    """A folder of photographs, and a list that names them again and again."""
+    """A folder of photographs, and a list that names them repeatedly."""
     root = PHOTOS
     if not root.is_dir():
         make_samples(folder / "samples")
@@ -47,18 +45,18 @@ def photographs(folder: Path, images: int) -> tuple[Path, Path]:
 
 
 def pack(command: list[str], lst: Path, root: Path, options: list[str], images: int) -> float:
-    """CPU-milliseconds for an image."""
+    """CPU milliseconds per image."""
     with tempfile.TemporaryDirectory(dir=lst.parent) as folder:
         shutil.copy(lst, folder)
-        words = [*command, f"{folder}/x", str(root), "--num-thread", "1", *options]
-        # As it is for users, whose Python keeps what it has compiled.
+        arguments = [*command, f"{folder}/x", str(root), "--num-thread", "1", *options]
+        # With a cache of compiled modules, as users have.
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(lst.parent / "pycache")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(words, check=True, capture_output=True, env=environment)
+        subprocess.run(arguments, check=True, capture_output=True, env=environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if not os.path.getsize(f"{folder}/x.rec"):
-            raise RuntimeError(f"{words} wrote no records")
+            raise RuntimeError(f"{arguments} wrote no records")
     used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return used / images * 1e3
 
@@ -66,11 +64,11 @@ def pack(command: list[str], lst: Path, root: Path, options: list[str], images: 
 def compare_im2rec(
     mxnet: str | None, lst: Path, root: Path, images: int, rounds: int
 ) -> dict[str, Any]:
-    """The two tools in turns."""
+    """Run the two tools in turns."""
     contestants = {"gpuio im2rec": [sys.executable, "-m", "gpuio.tools.im2rec"]}
     if mxnet:
-        place = "import mxnet, os; print(os.path.dirname(mxnet.__file__))"
-        done = subprocess.run([mxnet, "-c", place], check=True, capture_output=True, text=True)
+        code = "import mxnet, os; print(os.path.dirname(mxnet.__file__))"
+        done = subprocess.run([mxnet, "-c", code], check=True, capture_output=True, text=True)
         contestants["MXNet's im2rec.py"] = [mxnet, f"{done.stdout.strip()}/tools/im2rec.py"]
     figures: dict[str, Any] = {}
     for task, options in TASKS.items():
@@ -78,7 +76,7 @@ def compare_im2rec(
         for turn in range(rounds + 1):
             for name, command in contestants.items():
                 used = pack(command, lst, root, options, images)
-                if turn:  # the first only fills caches
+                if turn:  # the first only warms up caches
                     found[name].append(used)
         print(f"\nim2rec, {task}, {images:,} photographs        CPU-ms per image")
         for name, each in found.items():
@@ -87,13 +85,14 @@ def compare_im2rec(
         figures[task] = found
         if mxnet:
             ours, theirs = (statistics.median(found[name]) for name in contestants)
-            print(f"  {theirs / ours:.1f} times MXNet's images per CPU-second (bar: {BARS[task]})")
+            ratio = f"{theirs / ours:.1f} times MXNet's images per CPU-second"
+            print(f"  {ratio} (required: {REQUIRED[task]})")
             figures[f"{task}, ratio"] = theirs / ours
     return figures
 
 
 def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
-    """What goes through a whole file, beside reading it."""
+    """Compare commands that read a whole file with plain reading."""
     size = os.path.getsize(rec)
 
     def read() -> float:
@@ -132,7 +131,7 @@ def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measure, print tables, and give the figures back."""
+    """Measure, print tables, and return the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mxnet", metavar="PYTHON", help="a Python with MXNet 1.9.1")
     parser.add_argument("--images", type=int, default=2000)

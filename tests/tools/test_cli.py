@@ -1,44 +1,45 @@
-"""The command ``gpuio``: what it does, what it says, and how it ends."""
+"""The command ``gpuio``: its help, its exit statuses, and how it ends."""
 
-import shutil
+import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 import gpuio as mx
-from gpuio.tools.cli import main
-from gpuio.tools.samples import make_samples
+from gpuio.tools.cli import main, make_parser
+from tests.io.records import jpeg, write_records
+from tests.tools.process import ROOT, start, stop_at
 
-ROOT = Path(__file__).parents[1] / "golden" / "data" / "im2rec_root"
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Three folders of pictures, one of which is none."""
-    shutil.copytree(ROOT, tmp_path / "pictures", copy_function=shutil.copyfile)
-    return tmp_path / "pictures"
+COMMANDS = [
+    "bench", "demo", "doctor", "extract", "filter", "im2rec", "index", "info", "merge", "repair",
+    "show", "shuffle", "split", "stats", "verify",
+]  # fmt: skip
 
 
-def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """The line with which a command fails."""
-    assert main([str(word) for word in words]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("gpuio: ")
-    return line
-
-
-def test_python_m_gpuio(tmp_path: Path) -> None:
+def test_python_m_gpuio() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gpuio", "--version"],
         capture_output=True,
         text=True,
-        cwd=Path(mx.__file__).parents[1],
+        cwd=ROOT,
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"gpuio {mx.__version__}\n", "")
+
+
+def help_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> list[str]:
+    """Lines of a command's help, unwrapped."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out.splitlines()
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +51,32 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["pack"])
     assert end.value.code == 2
+
+
+def test_these_are_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = help_of(capsys, monkeypatch)
+    listed = lines[lines.index("commands:") + 2 :]
+    assert sorted(line.split()[0] for line in listed) == COMMANDS
+    assert all(len(line.split()) > 1 for line in listed)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_has_help_with_an_example_that_it_takes(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = help_of(capsys, monkeypatch, name)
+    example = re.fullmatch(rf"example: gpuio {name} (.*)", lines[-1])
+    assert example
+    # The description stands between the usage and the first group of arguments.
+    assert lines[1] == "" and lines[2] and not lines[2].endswith(":")
+    args = make_parser().parse_args([name, *shlex.split(example[1])])
+    assert callable(args.run)
+    arguments = [number for number, line in enumerate(lines) if re.match(r"  \S", line)]
+    assert any(lines[number].startswith("  -h, --help") for number in arguments)
+    for number in arguments:
+        described = re.search(r"\S  +\S", lines[number]) or lines[number + 1].startswith("     ")
+        metavar = re.search(r"[^-\w][A-Z]+", lines[number])
+        assert described or metavar, lines[number]
 
 
 def test_the_commands_import_nothing_heavy_before_they_run() -> None:
@@ -67,125 +94,119 @@ assert not heavy, heavy
         [sys.executable, "-c", code],
         check=True,
         stdout=subprocess.DEVNULL,
-        cwd=Path(mx.__file__).parents[1],
+        cwd=ROOT,
         timeout=60,
     )
 
 
-def test_im2rec_in_one_go_and_in_two(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def rec(tmp_path: Path) -> str:
+    """Images; one is broken, one label is no number."""
+    images = [jpeg(0), jpeg(1), b"no image", jpeg(3)]
+    labels = [0, float("nan"), 2, 0]
+    return str(write_records(tmp_path / "x", images, labels)["path_imgrec"])
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("doctor", "im2rec")])
+def test_a_missing_file_is_one_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = ["im2rec", str(tmp_path / "x"), str(pictures), "--recursive", "--pass-through"]
-    assert main(one) == 0
-    captured = capsys.readouterr()
-    assert captured.out.splitlines() == [
-        "ant 0",
-        "cat 1",
-        "dog 2",
-        "dog/puppy 3",
-        f"{tmp_path}/x.lst: 6 images",
-        f"{tmp_path}/x.rec: 6 records, 0.0 MB",
-    ]
-    assert captured.err.splitlines() == [
-        f"stored, but no image: {pictures}/ant/broken.jpg: not an image: its first bytes are "
-        "6e 6f 74 20 61 6e 20 69"
-    ]
-    records = (tmp_path / "x.rec").read_bytes()
-
-    (tmp_path / "y").mkdir()
-    two = ["im2rec", str(tmp_path / "y" / "z"), str(pictures)]
-    assert main([*two, "--list", "--recursive"]) == 0
-    assert [path.name for path in (tmp_path / "y").iterdir()] == ["z.lst"]
-    assert main([*two, "--pass-through", "--num-thread", "2"]) == 0
-    assert (tmp_path / "y" / "z.rec").read_bytes() == records
-    assert "using" in capsys.readouterr().out
+    none, out = str(tmp_path / "none.rec"), str(tmp_path / "out")
+    arguments = {
+        "demo": ["--rec", none, "--output", out],
+        "extract": [none, out],
+        "split": [none, out, "--ratio", "1"],
+        "merge": [f"{out}.rec", none],
+    }.get(name, [none, f"{out}.rec"] if name in ("filter", "repair", "shuffle") else [none])
+    assert main([name, *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("gpuio: ") and err.count("\n") == 1 and "none.rec does not exist" in err
+    assert os.listdir(tmp_path) == []
 
 
-def test_im2rec_ends_with_1_where_images_are_left_out(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["im2rec", tmp_path / "x", pictures, "--recursive", "--resize", 32]
-    assert main([str(word) for word in words]) == 1
-    captured = capsys.readouterr()
-    assert captured.err.splitlines() == [
-        f"left out: {pictures}/ant/broken.jpg: not an image that OpenCV reads"
-    ]
-    assert "5 records" in captured.out
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record file that takes seconds to decode."""
+    folder = tmp_path_factory.mktemp("large")
+    images = [jpeg(number, 2000, 1500) for number in range(4)]
+    return write_records(folder / "x", images * 60)["path_imgrec"]
 
 
-def test_im2rec_says_what_is_missing(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = failure(capsys, "im2rec", tmp_path / "x", pictures)
-    assert line.endswith(f"in {pictures}; add --recursive to look into its folders")
-    assert not (tmp_path / "x.lst").exists()
-    assert "is not a folder" in failure(capsys, "im2rec", tmp_path / "x", tmp_path / "nowhere")
-    line = failure(capsys, "im2rec", tmp_path / "nowhere" / "x", pictures, "--recursive")
-    assert line.endswith("nowhere does not exist; create it first")
-    line = failure(capsys, "im2rec", tmp_path / "x", pictures, "--recursive", "--quality", 101)
-    assert "quality must be from 1 to 100" in line
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "{rec}", "--deep"],
+        ["stats", "{rec}"],
+        ["show", "{rec}", "--bad", "--out", "{out}/sheet.png"],
+        ["bench", "{rec}"],
+        ["demo", "--rec", "{rec}", "--output", "{out}/demo", "--epochs", "9"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_interrupt_ends_it(arguments: list[str], large: Path, tmp_path: Path) -> None:
+    filled = [argument.format(rec=large, out=tmp_path) for argument in arguments]
+    run = stop_at(large.name, *filled, cpu_seconds=0.7)
+    assert (run.returncode, run.stderr) == (130, "gpuio: interrupted\n")
+    assert os.listdir(tmp_path) == []
 
 
-def test_demo_of_a_folder(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["demo", "--images", pictures, "--epochs", 1, "--output", tmp_path / "out"]
-    assert main([*map(str, words), "--ctx", "cpu"]) == 0
-    out = capsys.readouterr().out
-    assert "6 in 4 folders" in out
-    assert "device  cpu(0), " in out
-    assert "float32 (6, 3, 224, 224) on cpu(0), labels (6,)" in out
-    assert out.count("images/s") == 2
-    assert "1 that cannot be used" in out and "pictures.rec, key 0" in out
-    assert f"contact sheet  {tmp_path}/out/train-batch.png" in out
-    with Image.open(tmp_path / "out" / "train-batch.png") as sheet:
-        assert sheet.width > 3 * 224
-    assert not [line for line in out.splitlines() if len(line) > 200]
+@pytest.mark.parametrize("name", ["shuffle", "merge", "repair", "im2rec"])
+def test_an_interrupt_leaves_existing_files(name: str, large: Path, tmp_path: Path) -> None:
+    """What was there stays there."""
+    out = tmp_path / "out.rec"
+    index = tmp_path / "out.idx"
+    out.write_bytes(b"precious")
+    index.write_bytes(b"precious")
+    if name == "im2rec":
+        (tmp_path / "images").mkdir()
+        for number in range(3):
+            (tmp_path / "images" / f"{number}.jpg").write_bytes(jpeg(number, 3000, 2000))
+        lines = "".join(f"{number}\t0\t{number % 3}.jpg\n" for number in range(600))
+        (tmp_path / "out.lst").write_text(lines)
+        arguments = ["im2rec", tmp_path / "out", tmp_path / "images"]
+    elif name == "merge":
+        arguments = ["merge", "--renumber", out, *[large] * 40]
+    else:
+        big = tmp_path / "big.rec"
+        with big.open("wb") as file:
+            for _ in range(40):
+                file.write(large.read_bytes())
+        arguments = [name, big, out]
+    part = tmp_path / "out.rec.part"
+    run = stop_at(part.name, *arguments, cpu_seconds=0.3)
+    assert run.returncode == 130 and run.stderr == "gpuio: interrupted\n"
+    assert out.read_bytes() == index.read_bytes() == b"precious"
+    assert part.exists() == (name == "im2rec")  # which resumes
 
 
-def test_demo_of_a_record_file(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = [
-        f"{i}\t{i % 3}\t0.5\t{path.relative_to(pictures)}"
-        for i, path in enumerate(sorted(pictures.glob("**/i*.*")))
-    ]
-    (tmp_path / "x.lst").write_text("\n".join(lines))
-    assert main(["im2rec", str(tmp_path / "x"), str(pictures), "--pack-label"]) == 0
-    words = ["demo", "--rec", tmp_path / "x.rec", "--epochs", 1, "--output", tmp_path / "out"]
-    for index in ([], ["--idx", tmp_path / "x.idx"]):
-        assert main([*map(str, [*words, *index]), "--batch-size", "4", "--ctx", "cpu"]) == 0
-        out = capsys.readouterr().out
-        assert f"5 images in {tmp_path}/x.rec" in out
-        assert "float32 (4, 3, 224, 224) on cpu(0), labels (4, 2)" in out
-        (tmp_path / "out" / "train-batch.png").unlink()
+def test_a_closed_pipe_is_not_an_error(rec: str, tmp_path: Path) -> None:
+    images = [b"no image"] * 20_000
+    many = write_records(tmp_path / "many", images)["path_imgrec"]
+    with start("verify", many, "--most", "20000") as run:
+        assert run.stdout is not None and run.stderr is not None
+        assert run.stdout.readline().startswith("image at byte 0")
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait(60) == 141
 
 
-def test_demo_on_each_device(
-    ctx: mx.Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_samples(tmp_path / "samples", per_class=1)
-    words = ["--epochs", "1", "--output", str(tmp_path / "out"), "--ctx", f"{ctx.device_type}:0"]
-    assert main(["demo", "--images", str(tmp_path / "samples"), *words]) == 0
-    out = capsys.readouterr().out
-    assert f"(10, 3, 224, 224) on {ctx}" in out
-    assert "10 in 10 folders" in out
+def test_names_that_are_not_utf_8_are_printed(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/images/na\xefve"))
+    folder.mkdir(parents=True)
+    (folder / "x.jpg").write_bytes(b"no image")
+    (folder / "y.jpg").write_bytes(jpeg(0))
+    run = start("im2rec", tmp_path / "x", tmp_path / "images", "--recursive")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1 and "1 records" in out
+    assert "na\\udcefve 0" in out and "na\\udcefve/x.jpg: not an image" in err
 
 
-def test_demo_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = ("--output", tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    line = failure(capsys, "demo", "--images", tmp_path / "empty", *output)
-    assert "no images" in line and "name a folder that has some" in line
-    line = failure(capsys, "demo", "--images", tmp_path / "nowhere", *output)
-    assert "nowhere is not a folder" in line
-    assert "x.rec does not exist" in failure(capsys, "demo", "--rec", tmp_path / "x.rec", *output)
-    assert "add --rec" in failure(capsys, "demo", "--idx", tmp_path / "x.idx", *output)
-    assert "batch_size must be" in failure(capsys, "demo", "--batch-size", 0, *output)
-    assert "not 'tpu'" in failure(capsys, "demo", "--ctx", "tpu", *output)
-    (tmp_path / "empty.rec").touch()
-    assert "has no images" in failure(capsys, "demo", "--rec", tmp_path / "empty.rec", *output)
-    number = mx.num_gpus()  # one more than there are
-    line = failure(capsys, "demo", "--ctx", f"gpu:{number}", *output)
-    assert f"gpu({number})" in line
-    assert not (tmp_path / "out").exists()
+def test_a_closed_stdout_is_not_an_error(rec: str) -> None:
+    arguments = [sys.executable, "-m", "gpuio", "info", rec]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *arguments],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

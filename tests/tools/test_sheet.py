@@ -1,4 +1,4 @@
-"""Contact sheets, and the way back from normalised batches to pixels."""
+"""Contact sheets, and pixel values recovered from normalised batches."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,20 @@ from PIL import Image
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.tools import contact_sheet, denormalise
-from gpuio.tools.sheet import PAPER
+from gpuio.tools.sheet import BACKGROUND
 
 MEAN, STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 def solid(count: int, height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray[Any, Any]:
-    """Pictures of one level each: 0, 1, 2, …"""
-    levels = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return np.broadcast_to(levels, (count, height, width, channels))
+    """Images of one pixel value each: 0, 1, 2, …"""
+    values = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return np.broadcast_to(values, (count, height, width, channels))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_stand_in_rows_with_even_margins(channels: int, tmp_path: Path) -> None:
-    labels = ["short", "a label much too long for its picture", "", "ä 北", "last"]
+def test_images_form_a_grid_with_even_margins(channels: int, tmp_path: Path) -> None:
+    labels = ["short", "a label much too long for its image", "", "ä 北", "last"]
     sheet = contact_sheet(
         solid(5, channels=channels), labels, tmp_path / "x.png", columns=3, title="A title"
     )
@@ -31,28 +31,28 @@ def test_pictures_stand_in_rows_with_even_margins(channels: int, tmp_path: Path)
     with Image.open(tmp_path / "x.png") as saved:
         np.testing.assert_array_equal(np.asarray(saved), pixels)
     corners = []
-    for level in range(5):
-        # Text is drawn in other levels than those of the pictures.
-        rows, columns = np.nonzero((pixels == level).all(2))
+    for value in range(5):
+        # Captions are drawn in other pixel values than those of the images.
+        rows, columns = np.nonzero((pixels == value).all(2))
         top, left = int(rows.min()), int(columns.min())
-        assert (pixels[top : top + 60, left : left + 80] == level).all()
+        assert (pixels[top : top + 60, left : left + 80] == value).all()
         assert len(rows) == 60 * 80
         corners.append((top, left))
     tops, lefts = zip(*corners, strict=True)
     assert tops[0] == tops[1] == tops[2] < tops[3] == tops[4]
     assert lefts[0] == lefts[3] < lefts[1] == lefts[4] < lefts[2]
     assert lefts[0] == sheet.width - (lefts[2] + 80)
-    ink = (pixels != PAPER).any(2)
+    ink = (pixels != BACKGROUND).any(2)
     margin = lefts[0]
-    # A letter may lean out of its box by a pixel.
+    # Antialiased letters may extend beyond their box by a pixel.
     assert not ink[:, : margin - 1].any() and not ink[:, -margin:].any()
     assert not ink[: margin - 1].any()
-    # No label runs into the gap beside its picture.
+    # No label extends into the gap next to its image.
     assert not ink[tops[0] :, margin + 80 : lefts[1] - 1].any()
     assert ink[tops[0] + 60 : tops[3], margin : margin + 80].any()
 
 
-def test_letters_that_the_font_lacks_are_replaced() -> None:
+def test_letters_missing_from_the_font_are_replaced() -> None:
     def drawn(label: str) -> list[int]:
         return np.asarray(contact_sheet(solid(1), [label])).ravel().tolist()
 
@@ -67,7 +67,7 @@ def test_columns_make_a_sheet_wider_than_high(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "options", "said"),
+    ("images", "labels", "options", "message"),
     [
         (np.zeros((1, 9, 9, 3), np.float32), ["x"], {}, "uint8 .*not float32 .*denormalise"),
         (np.zeros((1, 3, 9, 9), np.uint8), ["x"], {}, r"not uint8 \(1, 3, 9, 9\)"),
@@ -78,9 +78,9 @@ def test_columns_make_a_sheet_wider_than_high(count: int) -> None:
     ],
 )
 def test_wrong_arguments_are_refused(
-    images: Any, labels: list[str], options: dict[str, Any], said: str
+    images: Any, labels: list[str], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ArgumentError, match=said):
+    with pytest.raises(ArgumentError, match=message):
         contact_sheet(images, labels, **options)
 
 
@@ -93,11 +93,11 @@ def test_denormalise_gives_the_pixels_back(ctx: mx.Context, layout: str, dtype: 
         batch = batch.transpose(0, 3, 1, 2)
     back = denormalise(mx.nd.array(batch, ctx=ctx, dtype=dtype), MEAN, STD, 0.5, layout)
     assert back.dtype == np.uint8 and back.shape == pixels.shape
-    # float16 has 11 bits: 2.3 / 2**11 is a 16th of a level of 58 / 0.5.
+    # float16 has 11 bits: 2.3 / 2**11 is a 16th of the step between pixel values, 0.5 / 58.
     np.testing.assert_array_equal(back, pixels)
 
 
-def test_denormalise_leaves_pixels_as_they_are() -> None:
+def test_denormalise_without_arguments_keeps_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 6), np.uint8)
     np.testing.assert_array_equal(denormalise(pixels), pixels.transpose(0, 2, 3, 1))
     np.testing.assert_array_equal(

@@ -1,0 +1,1 @@
+"""The commands of ``gpuio``: one module or package each, with the function and its arguments."""

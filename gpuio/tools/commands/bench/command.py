@@ -1,0 +1,146 @@
+"""The command ``bench``: arguments, table and plot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from gpuio.errors import ArgumentError, ContextError
+from gpuio.storage.local import Path, local_path
+from gpuio.tools.commands.bench.benchmark import ITERATOR, READING, ROUNDS, Bench, bench
+from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.tasks import add_options, options_of
+
+# Colours of ImageRecordIter, the other contestants, and the speed that training needs.
+FIRST, OTHER, NEEDED = "#1f6f8b", "#b9b4a7", "#b3261e"
+
+
+def table(found: Bench) -> list[str]:
+    """Format the results, one line per contestant."""
+    lines = [f"{'':22}{'images/s':>12}{'per CPU-second':>17}{'CPU-ms per image':>19}"]
+    for stage in found.stages:
+        per_cpu = 1e3 / max(stage.cpu_ms, 1e-6)
+        spread = (
+            "" if stage.name == READING else f"  [{stage.least_cpu_ms:.2f}-{stage.most_cpu_ms:.2f}]"
+        )
+        lines.append(
+            f"{stage.name:22}{stage.images_per_second:12,.0f}{per_cpu:17,.0f}"
+            f"{stage.cpu_ms:19.2f}{spread}"
+        )
+    return lines
+
+
+def plot(found: Bench, path: Path) -> None:
+    """Plot the contestants' speed, and what training needs, to an image file.
+
+    Raises
+    ------
+    ContextError : matplotlib is not installed.
+    ArgumentError : matplotlib does not know the extension.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ContextError("a plot needs matplotlib: pip install 'gpuio[plot]'") from error
+
+    # Reading is many times faster than the rest and would squash their bars.
+    stages = [stage for stage in found.stages if stage.name != READING][::-1]
+    figure = Figure(figsize=(9, 1.4 + 0.55 * len(stages)), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    panels = (
+        ("images per second", [stage.images_per_second for stage in stages]),
+        ("images per CPU-second", [1e3 / max(stage.cpu_ms, 1e-6) for stage in stages]),
+    )
+    for axis, (name, values) in zip(axes, panels, strict=True):
+        colours = [FIRST if stage.name == ITERATOR else OTHER for stage in stages]
+        bars = axis.barh([stage.name for stage in stages], values, color=colours, height=0.62)
+        numbers = [f"{value:,.0f}" for value in values]
+        annotations = axis.bar_label(bars, numbers, label_type="center")
+        for annotation, colour in zip(annotations, colours, strict=True):
+            annotation.set(fontsize=9, color="white" if colour == FIRST else "black")
+        axis.set_title(name, loc="left", fontsize=10)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(left=False, labelsize=9)
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+    if found.needed is not None:
+        axes[0].axvline(found.needed, color=NEEDED, linewidth=1.5, linestyle="--")
+        needs = f"- - training needs {found.needed:,.0f}"
+        axes[0].set_title(needs, loc="right", fontsize=9, color=NEEDED)
+    figure.suptitle(
+        f"{os.path.basename(found.rec)} on {found.device}, batches of {found.batch_size}, "
+        f"{found.threads} of {found.cpus} CPUs",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    target = local_path(path)
+    try:
+        figure.savefig(target, dpi=130)
+    except ValueError as error:
+        raise ArgumentError(f"{target}: {error}") from error
+
+
+def add_command(commands: Any) -> None:
+    """Add ``bench`` to the command line."""
+    parser = add_parser(
+        commands,
+        "bench",
+        _run,
+        summary="measure how fast a record file loads here, and find the bottleneck",
+        description="Measure ImageRecordIter on FILE.rec, in images per second and per CPU-second, "
+        "compared with reading alone, decoding alone and, if installed, DALI's own reader; report "
+        "the bottleneck, and whether training with a given step time would have to wait.",
+        example="train.rec --task train --batch-size 256 --step 0.28 --plot bench.png",
+    )
+    add_record_file(parser)
+    add = parser.add_argument
+    add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: cpu")
+    add("--batch-size", type=int, default=64, metavar="N", help="default: 64")
+    add("--threads", type=int, metavar="N", help="decoding threads; default: one per CPU")
+    add("--step", type=float, metavar="S", help="duration of a training step, in seconds")
+    add(
+        "--rounds",
+        type=int,
+        default=ROUNDS,
+        metavar="N",
+        help=f"per contestant; default: {ROUNDS}",
+    )
+    add_options(parser, "eval")
+    add("--plot", metavar="FILE", help="plot the results to a .png, .svg or .pdf file")
+    add_json(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    found = bench(
+        args.rec,
+        args.idx,
+        ctx=args.ctx,
+        batch_size=args.batch_size,
+        threads=args.threads,
+        step=args.step,
+        rounds=args.rounds,
+        options=options_of(args.task, args.options),
+    )
+    if args.plot:
+        plot(found, args.plot)
+    if args.json:
+        print_json({**found._asdict(), "verdict": found.verdict})
+        return 0
+    print(
+        f"{found.rec}: {found.images:,} images, batches of {found.batch_size} on {found.device}, "
+        f"{found.threads} threads, {found.cpus} CPUs"
+    )
+    print()
+    print("\n".join(table(found)))
+    print()
+    for name, reason in found.left_out.items():
+        print(f"{name} was not measured: {reason}")
+    if found.cached:
+        print(f"{READING}: the file was in the page cache; the disk may be slower")
+    print(f"limited by {found.limit}")
+    if found.verdict:
+        print(found.verdict)
+    if args.plot:
+        print(f"{args.plot}: plot of the results")
+    return 0

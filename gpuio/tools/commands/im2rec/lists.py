@@ -1,0 +1,235 @@
+"""List files of im2rec: made from folders of images, written and read."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.recordio.lists import ListItem, numbered_lines, parse_line
+from gpuio.storage.local import Path
+from gpuio.tools.files import replacing
+
+EXTENSIONS = (".jpeg", ".jpg", ".png")
+
+# The seed of MXNet's im2rec, whose order this reproduces.
+SHUFFLE_SEED = 100
+
+
+class BadImage(NamedTuple):
+    """An image, or a line of a list, that cannot be used.
+
+    Attributes
+    ----------
+    path : the image file; or the list file and the line number
+    reason : what is wrong with it
+    """
+
+    path: str
+    reason: str
+
+
+def list_image(
+    root: Path, recursive: bool = False, exts: Sequence[str] = EXTENSIONS
+) -> Iterator[ListItem]:
+    """List the images of a folder.
+
+    Parameters
+    ----------
+    root : the folder
+    recursive : also list subfolders, sorted by name; each folder that directly contains images gets
+        the next label, from 0. False: only `root` itself, with label 0
+    exts : file name extensions, case-insensitive
+
+    Raises
+    ------
+    RecordFileNotFoundError : the folder does not exist.
+    ArgumentError : an extension has no dot, or a file name cannot be written to a list.
+    """
+    root = os.fspath(root)
+    extensions = {ext.lower() for ext in ([exts] if isinstance(exts, str) else exts)}
+    for ext in extensions:
+        if not ext.startswith("."):
+            raise ArgumentError(f"exts are extensions with a dot, such as '.jpg', not {ext!r}")
+    if not os.path.isdir(root):
+        raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
+    key, label = 0, 0
+    for folder, names in _folders(root, recursive):
+        first = key
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.splitext(name)[1].lower() in extensions and os.path.isfile(path):
+                yield ListItem(key, (float(label),), _check_name(os.path.relpath(path, root)))
+                key += 1
+        label += key > first
+
+
+def class_names(items: Iterable[ListItem]) -> dict[int, str]:
+    """Map labels to folders, for the items of `list_image`; "." is the root itself."""
+    return {int(item.labels[0]): os.path.dirname(item.path) or "." for item in items}
+
+
+def make_list(
+    prefix: Path,
+    root: Path,
+    *,
+    recursive: bool = False,
+    exts: Sequence[str] = EXTENSIONS,
+    shuffle: bool = True,
+    train_ratio: float = 1.0,
+    test_ratio: float = 0.0,
+    chunks: int = 1,
+) -> tuple[list[str], dict[int, str]]:
+    """List the images of a folder in list files, byte for byte like MXNet's im2rec.
+
+    The names of the lists consist of `prefix`; ``_0``, ``_1``, … if there are several chunks;
+    ``_train``, ``_val``, ``_test`` if they are split by ratio; and ``.lst``.
+
+    Parameters
+    ----------
+    prefix : common prefix of the lists' paths
+    root, recursive, exts : see `list_image`
+    shuffle : shuffle the lines, always in the same order
+    train_ratio, test_ratio : fractions for training and testing; the rest is for validation
+    chunks : number of equal parts
+
+    Returns
+    -------
+    lists : the files written
+    names : folders by label
+
+    Raises
+    ------
+    RecordFileNotFoundError : the folder does not exist.
+    ArgumentError : a ratio is not from 0 to 1, or together they exceed 1; or chunks is less than 1.
+    """
+    for name, ratio in (("train_ratio", train_ratio), ("test_ratio", test_ratio)):
+        if not 0 <= ratio <= 1:
+            raise ArgumentError(f"{name} must be from 0 to 1, not {ratio!r}")
+    if train_ratio + test_ratio > 1 + 1e-9:
+        raise ArgumentError(
+            f"train_ratio {train_ratio} and test_ratio {test_ratio} together exceed 1; lower "
+            f"train_ratio, for example to {1 - test_ratio:g}"
+        )
+    if chunks < 1:
+        raise ArgumentError(f"chunks must be at least 1, not {chunks!r}")
+    items = list(list_image(root, recursive, exts))
+    names = class_names(items)
+    if shuffle:
+        random.Random(SHUFFLE_SEED).shuffle(items)
+    size = -(-len(items) // chunks)
+    lists = []
+    for chunk in range(chunks):
+        part = items[chunk * size : (chunk + 1) * size]
+        stem = os.fspath(prefix) + (f"_{chunk}" if chunks > 1 else "")
+        for suffix, subset in _split(part, size, train_ratio, test_ratio).items():
+            lists.append(f"{stem}{suffix}.lst")
+            write_list(lists[-1], subset)
+    return lists, names
+
+
+def write_list(path: Path, items: Iterable[ListItem]) -> None:
+    """Write a list file.
+
+    Raises
+    ------
+    RecordFileNotFoundError : its folder does not exist.
+    """
+    # surrogateescape: bytes of file names that are not UTF-8 are written unchanged.
+    try:
+        with (
+            replacing(path) as name,
+            open(name, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+        ):
+            for key, labels, image in items:
+                file.write("\t".join([str(key), *map(_format_label, labels), image]))
+                file.write("\n")
+    except FileNotFoundError as error:
+        raise RecordFileNotFoundError(
+            f"{os.fspath(path)}: its folder does not exist; create it first"
+        ) from error
+
+
+def _format_label(label: float) -> str:
+    """Format a label like MXNet, or with more digits if that would change its float32 value."""
+    fixed = f"{label:f}"
+    if label != label or np.float32(fixed) == np.float32(label):
+        return fixed
+    return str(np.float32(label))
+
+
+def read_list(path: Path) -> Iterator[ListItem | BadImage]:
+    """Read a list file; blank lines are skipped.
+
+    Returns
+    -------
+    one ListItem per line; a BadImage for a line that is not a key, at least one label and a path,
+    separated by tabs
+
+    Raises
+    ------
+    RecordFileNotFoundError : the file does not exist.
+    """
+    name = os.fspath(path)
+    for number, line in numbered_lines(name):
+        try:
+            yield parse_line(line)
+        except ValueError as error:
+            yield BadImage(f"{name} line {number}", f"{error}: {line.strip()!r}")
+
+
+def count_items(path: Path) -> int:
+    """Number of lines of a list file that are not blank.
+
+    Raises
+    ------
+    RecordFileNotFoundError : the file does not exist.
+    """
+    return sum(1 for _ in numbered_lines(path))
+
+
+def _folders(root: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
+    """Folders and the sorted names in them, in MXNet's order: each folder before its subfolders."""
+    if not recursive:
+        yield root, sorted(os.listdir(root))
+        return
+    for folder, subfolders, names in os.walk(root, onerror=_raise, followlinks=True):
+        subfolders.sort()  # os.walk then visits them in this order
+        yield folder, sorted(names)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _check_name(path: str) -> str:
+    """Return the path, or raise if a line of a list cannot hold it."""
+    if set(path) & {"\t", "\n", "\r"} or path != path.strip():
+        raise ArgumentError(
+            f"{path!r}: lists cannot hold names with tabs, line breaks or spaces at either end; "
+            "rename it"
+        )
+    return path
+
+
+def _split(
+    part: list[ListItem], size: int, train_ratio: float, test_ratio: float
+) -> dict[str, list[ListItem]]:
+    """Split a chunk by ratio, as suffix of the list's name to items.
+
+    Like in MXNet, ratios are relative to the size of a full chunk, also in the shorter last one.
+    """
+    if train_ratio == 1.0:
+        return {"": part}
+    test, train = int(size * test_ratio), int(size * train_ratio)
+    subsets = {}
+    if test_ratio:
+        subsets["_test"] = part[:test]
+    if train_ratio + test_ratio < 1.0:
+        subsets["_val"] = part[test + train :]
+    subsets["_train"] = part[test : test + train]
+    return subsets

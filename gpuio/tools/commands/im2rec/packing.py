@@ -1,0 +1,367 @@
+"""Pack listed images into record files: in threads, in the order of the list, and resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.header import read_header
+from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordFileNotFoundError
+from gpuio.progress import progress
+from gpuio.recordio import IRHeader, pack, pack_img, unpack
+from gpuio.recordio.framing import Payload, frame, parse
+from gpuio.recordio.lists import ListItem
+from gpuio.storage.local import Path, map_file
+from gpuio.tools.commands.im2rec.lists import BadImage, count_items, read_list
+from gpuio.tools.cpus import cpu_count
+from gpuio.tools.files import PART, ExistingRecords, RecordOutput, open_exclusive
+from gpuio.tools.parallel import map_ordered
+
+# Images per task, and tasks per thread that may be queued or finished before their turn.
+CHUNK, AHEAD = 4, 3
+
+# Valid keys of an index, and the largest label of a header.
+KEYS, MAX_LABEL = range(1 << 63), float(np.finfo(np.float32).max)
+
+
+class Packed(NamedTuple):
+    """Result of `write_records`.
+
+    Attributes
+    ----------
+    rec, idx : the files
+    records : number of records in them
+    bad : images and lines of the list that were left out
+    doubtful : files that were stored unchanged but do not look like images
+    kept : number of records taken over from an interrupted run
+    """
+
+    rec: str
+    idx: str
+    records: int
+    bad: list[BadImage]
+    doubtful: list[BadImage]
+    kept: int
+
+
+class Record(NamedTuple):
+    """A record to be written.
+
+    Attributes
+    ----------
+    path : the image file
+    key : its key in the list
+    framed : the record as stored in the file, in pieces
+    doubt : why it may not be an image; empty: no doubt
+    """
+
+    path: str
+    key: int
+    framed: list[Payload]
+    doubt: str
+
+
+@dataclass(frozen=True)
+class ImagePacker:
+    """Makes records of image files; the attributes are the options of `write_records`."""
+
+    pass_through: bool
+    resize: int
+    center_crop: bool
+    quality: int
+    encoding: str
+    color: int
+    pack_label: bool
+
+    def __post_init__(self) -> None:
+        if self.resize < 0:
+            raise ArgumentError(f"resize must be 0 (no resizing) or more, not {self.resize!r}")
+        if self.encoding not in (".jpg", ".png"):
+            raise ArgumentError(f"encoding must be '.jpg' or '.png', not {self.encoding!r}")
+        if self.color not in (-1, 0, 1):
+            raise ArgumentError(
+                f"color must be 1 (colour), 0 (grayscale) or -1 (unchanged), not {self.color!r}"
+            )
+        least = 1 if self.encoding == ".jpg" else 0
+        if not least <= self.quality <= 100:
+            raise ArgumentError(f"quality must be from {least} to 100, not {self.quality!r}")
+
+    def make_record(self, item: ListItem | BadImage, root: str) -> Record | BadImage:
+        """Make the record of an image, or say why it cannot be used."""
+        if isinstance(item, BadImage):
+            return item
+        path = os.path.join(root, item.path)
+        try:
+            with open(path, "rb") as file:
+                payload = self._payload(item, file.read())
+            framed = frame(payload)
+        except (Error, OSError, ValueError, struct.error) as error:
+            return BadImage(path, getattr(error, "strerror", None) or str(error))
+        doubt = self.doubt(np.frombuffer(payload, np.uint8))
+        return Record(path, item.key, framed, doubt)
+
+    def doubt(self, payload: NDArray[np.uint8]) -> str:
+        """Why a record may not hold an image; empty: no doubt."""
+        if not self.pass_through:
+            return ""
+        try:
+            read_header(unpack(payload)[1])
+        except DecodeError as error:
+            return str(error)
+        return ""
+
+    def _payload(self, item: ListItem, encoded: bytes) -> bytes:
+        labels = item.labels
+        label = list(labels) if self.pack_label and len(labels) > 1 else labels[0]
+        if item.key not in KEYS:
+            raise ArgumentError(f"its key must be from 0 to {KEYS[-1]}, not {item.key}")
+        for number in labels:
+            if MAX_LABEL < abs(number) < math.inf:
+                raise ArgumentError(f"its label {number:g} does not fit into float32")
+        header = IRHeader(0, label, item.key, 0)
+        if self.pass_through:
+            return pack(header, encoded)
+        image = _scale(self._crop(_decode(encoded, self.color)), self.resize)
+        return pack_img(header, image, self.quality, self.encoding)
+
+    def _crop(self, image: NDArray[Any]) -> NDArray[Any]:
+        if not self.center_crop:
+            return image
+        height, width = image.shape[:2]
+        size = min(height, width)
+        top, left = (height - size) // 2, (width - size) // 2
+        return image[top : top + size, left : left + size]
+
+
+def write_records(
+    lst: Path,
+    root: Path,
+    *,
+    pass_through: bool = False,
+    resize: int = 0,
+    center_crop: bool = False,
+    quality: int = 95,
+    encoding: str = ".jpg",
+    color: int = 1,
+    pack_label: bool = False,
+    num_thread: int | None = None,
+    resume: bool = True,
+) -> Packed:
+    """Pack the images of a list, in its order, into a .rec and an .idx file next to it.
+
+    Files get their names, and replace existing ones, only when they are complete; until then they
+    carry the suffix ``.part``. An interrupted run, even a killed one, leaves the unfinished file,
+    and the next run with the same list and options resumes it. The result is the same as that of an
+    uninterrupted run.
+
+    Parameters
+    ----------
+    lst : the list
+    root : the folder that its paths are relative to
+    pass_through : store the files unchanged, images or not; the options from `resize` to `color`
+        then have no effect
+    resize : length of the shorter side in pixels, bilinear; 0: no resizing
+    center_crop : first crop images to centred squares
+    quality : of a JPEG, 1 to 100; or compression of a PNG, 0 to 9 (more counts as 9)
+    encoding : ".jpg" or ".png"
+    color : 1: colour, 0: grayscale, -1: as in the file
+    pack_label : store all labels of a line, not only the first
+    num_thread : threads that read and encode; None: one per CPU. Does not change the result
+    resume : resume an interrupted run; False: start over
+
+    Raises
+    ------
+    ArgumentError : an option is out of range.
+    RecordFileNotFoundError : the list or folder does not exist.
+    RecordError : a file cannot be written, or another run is writing it.
+    """
+    packer = ImagePacker(pass_through, resize, center_crop, quality, encoding, color, pack_label)
+    threads = cpu_count() if num_thread is None else num_thread
+    if threads < 1:
+        raise ArgumentError(f"num_thread must be at least 1, not {num_thread!r}")
+    root, lst = os.fspath(root), os.fspath(lst)
+    if not os.path.isdir(root):
+        raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
+    total = count_items(lst)
+    rec = f"{os.path.splitext(lst)[0]}.rec"
+    with _job_file(rec, _identity(lst, root, packer)) as begun:
+        state = _RunState()
+        if begun is not None and resume:
+            state.take_over(rec, lst, root, packer, begun)
+        with (
+            progress(
+                f"packing {os.path.basename(rec)}", "images", total, initial=state.items
+            ) as bar,
+            RecordOutput(rec, existing=state.existing, keep_part=True) as output,
+        ):
+            remaining = islice(read_list(lst), state.items, None)
+            for made in _map(lambda item: packer.make_record(item, root), remaining, threads):
+                state.report(made)
+                if isinstance(made, Record):
+                    output.append(made.key, made.framed)
+                bar.update()
+    return Packed(output.rec, output.idx, len(output.keys), state.bad, state.doubtful, state.kept)
+
+
+@dataclass
+class _RunState:
+    """Progress through a list.
+
+    Attributes
+    ----------
+    items : number of the list's items that the unfinished file covers
+    existing : its records; None: there are none
+    kept : number of these
+    bad, doubtful : see Packed
+    """
+
+    items: int = 0
+    existing: ExistingRecords | None = None
+    kept: int = 0
+    bad: list[BadImage] = field(default_factory=list)
+    doubtful: list[BadImage] = field(default_factory=list)
+
+    def take_over(self, rec: str, lst: str, root: str, packer: ImagePacker, begun: float) -> None:
+        """Take over the records of an interrupted run.
+
+        These are the longest prefix of the list whose records are intact, and whose image files
+        have not changed since that run began.
+        """
+        keys = np.array([item.key for item in read_list(lst) if isinstance(item, ListItem)], object)
+        if not os.path.exists(rec + PART) or len(set(keys)) < len(keys):
+            return  # a record whose key occurs twice could belong to either line
+        data = map_file(rec + PART)
+        offset, kept = 0, ExistingRecords(array("q"), array("q"), 0)
+        for item in read_list(lst):
+            try:
+                payload, end = parse(data, offset, rec)
+                key = unpack(payload)[0].id
+            except (RecordError, ValueError, struct.error):
+                break  # after the last intact record
+            if isinstance(item, ListItem) and item.key == key:
+                path = os.path.join(root, item.path)
+                if not _older(path, begun):
+                    break
+                kept.keys.append(key)
+                kept.offsets.append(offset)
+                offset = end
+                self.report(Record(path, key, [], packer.doubt(payload)))
+            elif isinstance(made := packer.make_record(item, root), BadImage):
+                self.report(made)
+            else:
+                break  # it was left out then, but can be used now
+            self.items += 1
+        self.existing, self.kept = kept._replace(end=offset), len(kept.keys)
+
+    def report(self, made: Record | BadImage) -> None:
+        """Add to `bad` or `doubtful` if necessary."""
+        if isinstance(made, BadImage):
+            self.bad.append(made)
+        elif made.doubt:
+            self.doubtful.append(BadImage(made.path, made.doubt))
+
+
+def _identity(lst: str, root: str, packer: ImagePacker) -> str:
+    """JSON of all that determines the records, except for the images themselves."""
+    with open(lst, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    identity = {"list": digest, "root": os.path.abspath(root), **asdict(packer)}
+    if not packer.pass_through:
+        import cv2
+
+        identity["cv2"] = cv2.__version__
+    return json.dumps(identity)
+
+
+@contextmanager
+def _job_file(rec: str, identity: str) -> Iterator[float | None]:
+    """Lock the job by a file next to the unfinished record file, which is removed on success.
+
+    The file holds the job's identity. Yields the time at which an interrupted run of the same
+    identity began, as in `os.stat`; None if there was none.
+    """
+    path = f"{rec}{PART}.json"
+    with open_exclusive(path) as file:
+        file.seek(0)
+        begun = os.fstat(file.fileno()).st_mtime if file.read() == identity.encode() else None
+        if begun is None:
+            # First, so that records never stand next to another job's identity.
+            with suppress(FileNotFoundError):
+                os.remove(rec + PART)
+            file.truncate(0)
+            file.write(identity.encode())
+            file.flush()
+        yield begun
+        os.remove(path)
+
+
+def _older(path: str, time: float) -> bool:
+    """Whether a file was last modified, and last moved or created, before a time."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return max(status.st_mtime, status.st_ctime) < time
+
+
+def _decode(encoded: bytes, color: int) -> NDArray[Any]:
+    """Decode to uint8 or uint16 (H, W), (H, W, 3) or (H, W, 4), as ``cv2.imread`` does."""
+    import cv2
+
+    if not encoded:
+        raise DecodeError("the file is empty")
+    try:
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), color)
+    except cv2.error as error:
+        raise DecodeError(f"OpenCV cannot read it: {' '.join(str(error).split())}") from error
+    if image is None:
+        raise DecodeError("not an image that OpenCV can read")
+    return image
+
+
+def _scale(image: NDArray[Any], shorter: int) -> NDArray[Any]:
+    """Scale the shorter side to a length in pixels; 0: no scaling."""
+    import cv2
+
+    from gpuio.planning.plan import shorter_side
+
+    if not shorter:
+        return image
+    size = shorter_side(image.shape[1], image.shape[0], shorter)
+    try:
+        return cv2.resize(image, size)
+    except cv2.error as error:
+        raise ArgumentError(
+            f"it cannot be scaled to {size[0]} x {size[1]} pixels: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _map(
+    function: Callable[[ListItem | BadImage], Record | BadImage],
+    items: Iterable[ListItem | BadImage],
+    threads: int,
+) -> Iterator[Record | BadImage]:
+    """Map items in threads; results come in the order of the items."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    items = iter(items)
+    chunks: Iterator[list[ListItem | BadImage]] = iter(lambda: list(islice(items, CHUNK)), [])
+    with ThreadPoolExecutor(threads, "gpuio-im2rec") as pool:
+        for results in map_ordered(
+            pool, lambda chunk: list(map(function, chunk)), chunks, AHEAD * threads
+        ):
+            yield from results

@@ -1,0 +1,232 @@
+"""Summarise a record file, and how to load it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpuio.decoding.header import read_header
+from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.progress import progress
+from gpuio.recordio import RecordSet
+from gpuio.storage.local import Path, local_path
+from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import find_index, open_records
+from gpuio.tools.labels import is_detection, label_string
+
+# Default number of records to examine, evenly spread over the file.
+SAMPLE = 1000
+
+# Maximum number of labels to list, most frequent first.
+MAX_LABELS = 10
+
+
+class Info(NamedTuple):
+    """Summary of a record file.
+
+    Attributes
+    ----------
+    rec, idx : the file and its index; None: it has none
+    bytes, records, images : size of the file, number of records, number of those with images
+    layout : "plain" (one label), "multi-label", "detection" or "face identity"
+    label_width : numbers per label; for detection the largest found
+    looked_at : number of records examined for what follows
+    labels : occurrences by label, most frequent first; by the first number of longer labels
+    formats : number of images by format, such as "jpeg"
+    channels : number of images by channel count
+    width, height : minimum, median and maximum in pixels, after EXIF orientation; None: no images
+    mean_bytes : mean size of an encoded image
+    unreadable : records whose header or image cannot be read
+    call : a call of ImageRecordIter, or for detection data of ImageDetRecordIter, that loads the
+        file; empty if it has no images
+    """
+
+    rec: str
+    idx: str | None
+    bytes: int
+    records: int
+    images: int
+    layout: str
+    label_width: int
+    looked_at: int
+    labels: dict[str, int]
+    formats: dict[str, int]
+    channels: dict[str, int]
+    width: tuple[int, int, int] | None
+    height: tuple[int, int, int] | None
+    mean_bytes: int
+    unreadable: int
+    call: str
+
+
+def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
+    """Summarise a record file.
+
+    Parameters
+    ----------
+    rec : the record file
+    idx : its index; None: FILE.idx if it exists, else the whole file is scanned
+    sample : number of records to examine, evenly spread over the file; 0: all
+
+    Raises
+    ------
+    RecordFileNotFoundError : a file does not exist.
+    RecordError : the file is damaged, or the index belongs to another file.
+    ArgumentError : sample is negative.
+    """
+    if sample < 0:
+        raise ArgumentError(f"sample must be at least 0, not {sample}")
+    path, index = local_path(rec), find_index(rec, idx)
+    with open_records(path, idx) as records:
+        images = np.asarray(records.image_ordinals(), np.int64)
+        count = len(images) if not sample else min(sample, len(images))
+        chosen = images[np.linspace(0, len(images) - 1, count).astype(np.int64)].tolist()
+        tally = _Tally()
+        with progress(f"examining {os.path.basename(path)}", "records", count) as bar:
+            for ordinal in chosen:
+                tally.add(records, ordinal)
+                bar.update()
+        face = len(images) < len(records)
+        return tally.summary(path, index, records, len(images), face)
+
+
+class _Tally:
+    """Counts over the examined records."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[str] = Counter()
+        self.widths: Counter[int] = Counter()
+        self.detections = 0
+        self.formats: Counter[str] = Counter()
+        self.channels: Counter[int] = Counter()
+        self.sizes: list[tuple[int, int]] = []
+        self.nbytes: list[int] = []
+        self.unreadable = 0
+
+    def add(self, records: RecordSet, ordinal: int) -> None:
+        """Examine one record."""
+        try:
+            header, image = records.record(ordinal)
+            label = np.atleast_1d(np.asarray(header.label, np.float32))
+            self.labels[label_string(label[0])] += 1
+            self.widths[len(label) if header.flag else 1] += 1
+            self.detections += is_detection(label)
+            found = read_header(image)
+        except (RecordError, DecodeError):
+            self.unreadable += 1
+            return
+        self.formats[found.format] += 1
+        self.channels[found.channels] += 1
+        self.sizes.append((found.width, found.height))
+        self.nbytes.append(len(image))
+
+    def summary(
+        self, path: str, index: str | None, records: RecordSet, images: int, face: bool
+    ) -> Info:
+        """Summarise the counts; `face` tells that the file has records without images."""
+        readable = len(self.sizes)
+        layout = "face identity" if face else "plain"
+        # A label of two numbers may be an image without boxes; but if none is longer, these are
+        # two labels.
+        if self.detections == sum(self.widths.values()) and max(self.widths, default=0) > 2:
+            layout = "detection"
+        elif max(self.widths, default=1) > 1:
+            layout = layout if face else "multi-label"
+        width = max(self.widths, default=1)
+        sizes = np.array(self.sizes or [(0, 0)])
+        ranges = [
+            (int(values.min()), int(np.median(values)), int(values.max())) if readable else None
+            for values in sizes.T
+        ]
+        return Info(
+            path,
+            index,
+            records.nbytes,
+            len(records),
+            images,
+            layout,
+            width,
+            readable + self.unreadable,
+            dict(self.labels.most_common(MAX_LABELS)),
+            dict(self.formats.most_common()),
+            {str(channels): count for channels, count in self.channels.most_common()},
+            ranges[0],
+            ranges[1],
+            int(np.mean(self.nbytes)) if readable else 0,
+            self.unreadable,
+            _call(path, index, layout, width, sizes) if readable else "",
+        )
+
+
+def _call(path: str, index: str | None, layout: str, label_width: int, sizes: Any) -> str:
+    """A call that loads the file; sizes are (width, height) of each image."""
+    shorter = int(min(np.median(sizes, axis=0)))
+    small, boxes = shorter < 256, layout == "detection"
+    arguments = [f"path_imgrec={path!r}"]
+    if index is not None:
+        arguments.append(f"path_imgidx={index!r}")
+    crop = max(8, shorter // 8 * 8) if small else 224
+    arguments.append(f"data_shape=(3, {crop}, {crop})")
+    if not small and not boxes:  # images with boxes are not cropped
+        arguments.append("resize=256")
+    if layout == "multi-label" or (layout == "face identity" and label_width > 1):
+        arguments.append(f"label_width={label_width}")
+    arguments += ["batch_size=64", "shuffle=True"]
+    iterator = "ImageDetRecordIter" if boxes else "ImageRecordIter"
+    return f"gpuio.io.{iterator}({', '.join(arguments)})"
+
+
+def add_command(commands: Any) -> None:
+    """Add ``info`` to the command line."""
+    parser = add_parser(
+        commands,
+        "info",
+        _run,
+        summary="summarise a record file, and how to load it",
+        description="Records, labels, image sizes and formats of FILE.rec, its layout, and a call "
+        "that loads it.",
+        example="train.rec --sample 0",
+    )
+    add_record_file(parser)
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=SAMPLE,
+        metavar="N",
+        help=f"number of records to examine; 0: all; default: {SAMPLE}",
+    )
+    add_json(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    found = info(args.rec, args.idx, args.sample)
+    if args.json:
+        print_json(found)
+        return 0
+    sampled = "" if found.looked_at == found.images else f" (in {found.looked_at:,} records)"
+    lines = {
+        "file": f"{found.rec}, {found.bytes:,} bytes",
+        "index": found.idx or "none",
+        "records": f"{found.records:,}, {found.images:,} of them images",
+        "layout": f"{found.layout}, label width {found.label_width}",
+        f"labels{sampled}": ", ".join(f"{label}: {n:,}" for label, n in found.labels.items()),
+        "formats": ", ".join(f"{name}: {n:,}" for name, n in found.formats.items()),
+        "channels": ", ".join(f"{name}: {n:,}" for name, n in found.channels.items()),
+    }
+    for dimension, values in (("width", found.width), ("height", found.height)):
+        if values:
+            lines[dimension] = f"{values[0]} to {values[2]} pixels, median {values[1]}"
+    if found.width:
+        lines["image"] = f"{found.mean_bytes:,} bytes on average"
+    if found.unreadable:
+        idx = "" if args.idx is None else f" --idx {args.idx}"
+        lines["unreadable"] = f"{found.unreadable:,}; list them with: gpuio verify {found.rec}{idx}"
+    if found.call:
+        lines["load with"] = found.call
+    for name, value in lines.items():
+        print(f"{name}: {value}")
+    return 0

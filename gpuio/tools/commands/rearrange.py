@@ -1,0 +1,332 @@
+"""Split, merge, shuffle and filter record files.
+
+Records are copied one by one from the memory-mapped inputs, so memory use grows with the number of
+records, by some hundred bytes each, not with their size. Outputs and their indexes get their names
+only when they are complete.
+
+Of a face data set only the images are copied, with their labels: its header and identity records
+would be meaningless in another order, so the outputs are plain record files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.header import read_header
+from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.progress import progress
+from gpuio.recordio import RecordSet
+from gpuio.sampling.order import permute
+from gpuio.storage.local import Path, local_path
+from gpuio.tools.commands.common import add_parser
+from gpuio.tools.files import RecordOutput, check_outputs, index_of
+from gpuio.tools.labels import label_strings, starts_with_label
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Positions of a permutation that are computed at once.
+BLOCK = 1 << 15
+
+
+class Copied(NamedTuple):
+    """One output file.
+
+    Attributes
+    ----------
+    rec, idx : the files
+    records : number of records written
+    left_out : number of header and identity records of face data sets, which are not copied
+    unreadable : number of records whose header or image cannot be read, so that they meet no
+        condition
+    """
+
+    rec: str
+    idx: str
+    records: int
+    left_out: int
+    unreadable: int = 0
+
+
+def split(
+    rec: Path, prefix: Path, ratios: Sequence[float], *, shuffle: bool = False, seed: int = 0
+) -> list[Copied]:
+    """Split a record file into ``PREFIX_0.rec``, ``PREFIX_1.rec``, …
+
+    Parameters
+    ----------
+    rec : the record file; FILE.idx is used if it exists
+    prefix : common prefix of the outputs' paths
+    ratios : relative size of each output
+    shuffle : assign records at random; False: each output is a contiguous range
+    seed : of the random order
+
+    Returns
+    -------
+    one Copied per output
+
+    Raises
+    ------
+    ArgumentError : there are no ratios, one is not positive and finite, or an output would
+        overwrite the input.
+    RecordError : the file is damaged, or an output cannot be written.
+    """
+    total = sum(ratios)
+    if not ratios or not all(ratio > 0 for ratio in ratios) or not math.isfinite(total):
+        raise ArgumentError(f"ratios must be numbers above 0, not {list(ratios)}")
+    outs = [f"{local_path(prefix)}_{number}.rec" for number in range(len(ratios))]
+    with _Inputs([rec]) as inputs:
+        check_outputs([path for out in outs for path in (out, index_of(out))], inputs.paths)
+        count = len(inputs.images)
+        ends = np.rint(np.cumsum(ratios) / total * count).astype(np.int64)
+        outputs = []
+        for out, first, last in zip(outs, [0, *ends[:-1]], ends, strict=True):
+            positions = np.arange(first, last, dtype=np.int64)
+            chosen = _permuted(positions, count, seed) if shuffle else positions
+            outputs.append(inputs.copy(inputs.images[chosen], out))
+    return outputs
+
+
+def shuffle(rec: Path, out: Path, *, seed: int = 0) -> Copied:
+    """Write the records of a file in a random order, with their keys.
+
+    Raises
+    ------
+    ArgumentError : the output would overwrite the file or its index.
+    RecordError : the file is damaged, or the output cannot be written.
+    """
+    with _Inputs([rec]) as inputs:
+        positions = np.arange(len(inputs.images), dtype=np.int64)
+        return inputs.copy(inputs.images[_permuted(positions, len(positions), seed)], out)
+
+
+def merge(recs: Sequence[Path], out: Path, *, renumber: bool = False) -> Copied:
+    """Concatenate record files.
+
+    Parameters
+    ----------
+    recs : the record files; their FILE.idx are used if all exist
+    renumber : assign the keys 0, 1, 2, …; False: records keep their keys
+
+    Raises
+    ------
+    ArgumentError : two records have the same key, some of the files have an index and others do
+        not, or the output would overwrite an input.
+    RecordError : a file is damaged, or the output cannot be written.
+    """
+    with _Inputs(recs) as inputs:
+        if renumber:
+            keys = np.arange(len(inputs.images), dtype=np.int64)
+            return inputs.copy(inputs.images, out, keys)
+        if inputs.without_index and inputs.records.has_index is False and len(recs) > 1:
+            with_index = [path for path in inputs.paths if path not in inputs.without_index]
+            if with_index:
+                raise ArgumentError(
+                    f"{with_index[0]} has an index and {inputs.without_index[0]} has none; make it "
+                    "with 'gpuio index', or assign new keys to all records with renumber"
+                )
+        keys = inputs.records.keys[inputs.images]
+        if len(np.unique(keys)) < len(keys):
+            values, counts = np.unique(keys, return_counts=True)
+            raise ArgumentError(
+                f"several records have the key {values[counts > 1][0]}; assign new keys with "
+                "renumber"
+            )
+        return inputs.copy(inputs.images, out)
+
+
+def filter_records(
+    rec: Path,
+    out: Path,
+    *,
+    keys: Iterable[int] | None = None,
+    labels: Iterable[float] | None = None,
+    least: int = 0,
+    most: int | None = None,
+) -> Copied:
+    """Write the records of a file that meet all conditions.
+
+    Parameters
+    ----------
+    keys : only these keys
+    labels : only records whose first label is one of these, as float32
+    least, most : limits of an image's shorter side, in pixels
+
+    Raises
+    ------
+    ArgumentError : no record has one of the keys, none meets the conditions, or the output would
+        overwrite the file or its index.
+    RecordError : the file is damaged, or the output cannot be written.
+    """
+    with _Inputs([rec]) as inputs:
+        chosen = inputs.images
+        if keys is not None:
+            wanted = list(keys)
+            known = inputs.records.keys[chosen]
+            missing = set(wanted) - set(known.tolist())
+            if missing:
+                raise ArgumentError(
+                    f"there is no record with key {min(missing)} in {inputs.paths[0]}"
+                )
+            chosen = chosen[np.isin(known, np.array(wanted, np.int64))]
+        unreadable = 0
+        if labels is not None or least > 0 or most is not None:
+            label_set = None if labels is None else label_strings(labels)
+            matches = [
+                _matches(inputs.records, int(ordinal), label_set, least, most) for ordinal in chosen
+            ]
+            unreadable = matches.count(None)
+            chosen = chosen[np.array([bool(match) for match in matches], bool)]
+        if not len(chosen):
+            raise ArgumentError(f"no record of {inputs.paths[0]} meets the conditions")
+        return inputs.copy(chosen, out)._replace(unreadable=unreadable)
+
+
+def _matches(
+    records: RecordSet, ordinal: int, labels: Set[str] | None, least: int, most: int | None
+) -> bool | None:
+    """Whether a record meets the conditions; None: it cannot be read."""
+    try:
+        header, image = records.record(ordinal)
+        if labels is not None and not starts_with_label(header.label, labels):
+            return False
+        if least <= 0 and most is None:
+            return True
+        found = read_header(image)
+    except (RecordError, DecodeError):
+        return None
+    shorter = min(found.width, found.height)
+    return shorter >= least and (most is None or shorter <= most)
+
+
+class _Inputs:
+    """Record files to copy from, with their indexes if all have one.
+
+    Attributes
+    ----------
+    paths : the files
+    without_index : those without an index
+    records : the records of all files
+    images : ordinals of the records that hold images: int64 (n,)
+    """
+
+    def __init__(self, recs: Sequence[Path]) -> None:
+        self.paths = [local_path(rec) for rec in recs]
+        indexes = [index_of(path) for path in self.paths]
+        self.without_index = [
+            path
+            for path, index in zip(self.paths, indexes, strict=True)
+            if not os.path.exists(index)
+        ]
+        self.records = RecordSet(self.paths, None if self.without_index else indexes)
+        self.images = np.asarray(self.records.image_ordinals(), np.int64)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.records.close()
+
+    def copy(
+        self, chosen: NDArray[np.int64], out: Path, keys: NDArray[np.int64] | None = None
+    ) -> Copied:
+        """Write the chosen records, with their own keys or the given ones."""
+        keys_out = self.records.keys[chosen] if keys is None else keys
+        with (
+            RecordOutput(out, self.paths) as output,
+            progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
+        ):
+            for ordinal, key in zip(chosen, keys_out, strict=True):
+                output.write(int(key), self.records.payload(int(ordinal)))
+                bar.update()
+        left_out = len(self.records) - len(self.images)
+        return Copied(output.rec, output.idx, len(chosen), left_out)
+
+
+def _permuted(positions: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    blocks = [
+        permute(positions[first : first + BLOCK], size, seed, 0)
+        for first in range(0, len(positions), BLOCK)
+    ]
+    return np.concatenate(blocks) if blocks else positions
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``split``, ``merge``, ``shuffle`` and ``filter`` to the command line."""
+
+    def add(name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]) -> Any:
+        description = f"{summary[0].upper()}{summary[1:]}. Each output gets an index."
+        return add_parser(
+            commands, name, run, summary=summary, description=description, example=example
+        )
+
+    parser = add(
+        "split", "split a record file into several", "all.rec part --ratio 8 --ratio 2", _split
+    )
+    parser.add_argument("rec", metavar="FILE.rec")
+    parser.add_argument("prefix", metavar="PREFIX", help="outputs are PREFIX_0.rec, PREFIX_1.rec …")
+    parser.add_argument("--ratio", type=float, action="append", required=True, metavar="R")
+    parser.add_argument("--shuffle", action="store_true", help="assign records at random")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser = add("merge", "concatenate record files", "all.rec a.rec b.rec", _merge)
+    parser.add_argument("out", metavar="OUT.rec")
+    parser.add_argument("recs", metavar="FILE.rec", nargs="+")
+    parser.add_argument("--renumber", action="store_true", help="assign the keys 0, 1, 2, …")
+    parser = add(
+        "shuffle", "write the records of a file in a random order", "a.rec b.rec", _shuffle
+    )
+    parser.add_argument("rec", metavar="FILE.rec")
+    parser.add_argument("out", metavar="OUT.rec")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser = add(
+        "filter", "write the records of a file that meet all conditions",
+        "a.rec cats.rec --label 3 --least 64", _filter,
+    )  # fmt: skip
+    parser.add_argument("rec", metavar="FILE.rec")
+    parser.add_argument("out", metavar="OUT.rec")
+    parser.add_argument("--key", type=int, action="append", metavar="K")
+    parser.add_argument("--label", type=float, action="append", metavar="L")
+    parser.add_argument(
+        "--least", type=int, default=0, metavar="N", help="minimum shorter side, in pixels"
+    )
+    parser.add_argument("--most", type=int, metavar="N", help="maximum shorter side, in pixels")
+
+
+def _split(args: argparse.Namespace) -> int:
+    outputs = split(args.rec, args.prefix, args.ratio, shuffle=args.shuffle, seed=args.seed)
+    for copied in outputs:
+        print(f"{copied.rec}: {copied.records:,} records")
+    return _report_omissions(outputs[0])
+
+
+def _merge(args: argparse.Namespace) -> int:
+    return _report(merge(args.recs, args.out, renumber=args.renumber))
+
+
+def _shuffle(args: argparse.Namespace) -> int:
+    return _report(shuffle(args.rec, args.out, seed=args.seed))
+
+
+def _filter(args: argparse.Namespace) -> int:
+    conditions = {"keys": args.key, "labels": args.label, "least": args.least, "most": args.most}
+    return _report(filter_records(args.rec, args.out, **conditions))
+
+
+def _report(copied: Copied) -> int:
+    print(f"{copied.rec}: {copied.records:,} records")
+    return _report_omissions(copied)
+
+
+def _report_omissions(copied: Copied) -> int:
+    if copied.left_out:
+        print(f"left out: {copied.left_out:,} header and identity records of face data")
+    if copied.unreadable:
+        print(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
+    return 1 if copied.unreadable else 0

@@ -1,0 +1,160 @@
+"""Copy the intact records of a damaged record file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import struct
+from array import array
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import RecordError
+from gpuio.progress import progress
+from gpuio.recordio import Index, unpack
+from gpuio.recordio.framing import parse
+from gpuio.recordio.recovery import Span, scan
+from gpuio.storage.local import Path, create, local_path, map_file
+from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of, replacing
+
+
+class Repair(NamedTuple):
+    """Result of a repair.
+
+    Attributes
+    ----------
+    rec, idx : the copy and its index
+    records : number of intact records, which were copied
+    lost : what was left out, as Span(begin, end, reason), in bytes of the original
+    """
+
+    rec: str
+    idx: str
+    records: int
+    lost: list[Span]
+
+
+def repair(
+    rec: Path, out: Path | None = None, idx: Path | None = None, damaged: Path | None = None
+) -> Repair:
+    """Copy all intact records of a damaged file and index the copy; the original is not changed.
+
+    The copy and its index get their names only when they are complete. Records keep the keys of the
+    old index; any others get the ids in their headers, or else unused numbers.
+
+    Parameters
+    ----------
+    rec : the record file
+    out : the copy; None: FILE.repaired.rec for FILE.rec
+    idx : the old index; None: FILE.idx if it exists and is readable
+    damaged : a file for the bytes that were left out, concatenated; None: drop them
+
+    Raises
+    ------
+    RecordFileNotFoundError : the file does not exist.
+    RecordError : a file cannot be written, or `idx` cannot be read.
+    ArgumentError : the copy would overwrite the original.
+    """
+    path = local_path(rec)
+    target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
+    data = map_file(path)
+    rest = [] if damaged is None else [damaged]
+    check_outputs([target, index_of(target), *rest], [path, *([] if idx is None else [idx])])
+    old = _old_keys(path, idx)
+    begins: list[int] = []
+    lost: list[Span] = []
+    with (
+        RecordOutput(target) as output,
+        progress(f"repairing {os.path.basename(path)}", "B", len(data)) as bar,
+    ):
+        for span in scan(data, path):
+            if span.reason is None:
+                begins.append(span.begin)
+                output.append(0, [data[span.begin : span.end]])
+            else:
+                lost.append(span)
+            bar.update(span.end - span.begin)
+        output.keys = array("q", _keys(data, begins, old, path))
+        if damaged is not None:
+            with replacing(damaged) as name, create(name, "wb") as file:
+                for span in lost:
+                    file.write(data[span.begin : span.end])
+    return Repair(output.rec, output.idx, len(begins), lost)
+
+
+def _old_keys(path: str, idx: Path | None) -> dict[int, int]:
+    """Map offsets to the keys of the old index."""
+    found = find_index(path, idx)
+    if found is None:
+        return {}
+    try:
+        index = Index.load(found)
+    except RecordError:
+        if idx is not None:
+            raise
+        return {}
+    return dict(zip(index.offsets.tolist(), index.keys.tolist(), strict=True))
+
+
+def _keys(data: NDArray[np.uint8], begins: list[int], old: dict[int, int], path: str) -> list[int]:
+    """Choose a distinct key for each record."""
+    keys: list[int | None] = []
+    taken: set[int] = set()
+    for begin in begins:
+        key = old.get(begin)
+        keys.append(None if key in taken else key)
+        taken.update(() if key is None else (key,))
+    for number, begin in enumerate(begins):
+        if keys[number] is None and (key := _header_id(parse(data, begin, path)[0])) not in taken:
+            keys[number] = key
+            taken.update(() if key is None else (key,))
+    free = 0
+    for number, key in enumerate(keys):
+        if key is None:
+            while free in taken:
+                free += 1
+            taken.add(free)
+            keys[number] = free
+    return keys  # type: ignore[return-value]  # no element is None any more
+
+
+def _header_id(payload: NDArray[np.uint8]) -> int | None:
+    """The id in an image record's header, if it is a valid key."""
+    try:
+        number = unpack(payload)[0].id
+    except (ValueError, struct.error):
+        return None
+    return number if number < 2**63 else None
+
+
+def add_command(commands: Any) -> None:
+    """Add ``repair`` to the command line."""
+    parser = add_parser(
+        commands,
+        "repair",
+        _run,
+        summary="copy the intact records of a damaged record file",
+        description="Copy all intact records of FILE.rec to OUT.rec, and write OUT.idx. FILE.rec "
+        "is not changed. The exit status is 1 if something had to be left out.",
+        example="train.rec good.rec --damaged train.damaged",
+    )
+    add_record_file(parser)
+    parser.add_argument(
+        "out", metavar="OUT.rec", nargs="?", help="the copy; default: FILE.repaired.rec"
+    )
+    parser.add_argument("--damaged", metavar="FILE", help="file for the bytes that are left out")
+    add_json(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    result = repair(args.rec, args.out, args.idx, args.damaged)
+    if args.json:
+        print_json(result)
+    else:
+        for span in result.lost:
+            print(f"left out {span.end - span.begin:,} bytes: {span.reason}")
+        print(f"{result.rec}: {result.records:,} records")
+    return 1 if result.lost else 0

@@ -1,0 +1,228 @@
+"""The function show, and its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.context import Context
+from gpuio.errors import ArgumentError
+from gpuio.progress import progress
+from gpuio.storage.local import Path, local_path
+from gpuio.tools.commands.common import add_parser, add_record_file
+from gpuio.tools.commands.show.images import (
+    LabelledImage,
+    of_bad_records,
+    of_batches,
+    of_records,
+)
+from gpuio.tools.commands.show.page import render_page
+from gpuio.tools.files import check_outputs, find_index, open_records, write_file
+from gpuio.tools.sheet import BACKGROUND, contact_sheet
+from gpuio.tools.tasks import add_options, options_of
+
+COUNT, SIZE = 32, 224
+
+PAGE_EXTENSIONS = (".html", ".htm")
+
+# Placeholder colour of an image that cannot be shown.
+PLACEHOLDER = (226, 224, 218)
+
+
+class Shown(NamedTuple):
+    """Result of `show`.
+
+    Attributes
+    ----------
+    path : the sheet or page
+    pictures : number of images on it
+    bad : number of those with a problem
+    """
+
+    path: str
+    pictures: int
+    bad: int
+
+
+def show(
+    rec: Path,
+    out: Path | None = None,
+    idx: Path | None = None,
+    *,
+    count: int = COUNT,
+    size: int = SIZE,
+    keys: Iterable[int] | None = None,
+    labels: Iterable[float] | None = None,
+    bad: bool = False,
+    seed: int | None = None,
+    options: dict[str, Any] | None = None,
+    ctx: Context | str | None = None,
+) -> Shown:
+    """Draw records, or batches made from them, with labels and keys.
+
+    Parameters
+    ----------
+    rec : the record file
+    out : a contact sheet (.png, or another extension that Pillow knows) or a self-contained HTML
+        page (.html); None: FILE-sheet.png in the current directory
+    idx : the index; None: FILE.idx if it exists
+    count : maximum number of images
+    size : maximum length of an image's longer side, in pixels; smaller images are not scaled
+    keys : only these records
+    labels : only records whose first label is one of these
+    bad : only records that cannot be decoded, or only in part; checks the whole file
+    seed : draw records at random; None: evenly spread over the file, or with `labels` the first
+    options : show the batches of an ImageRecordIter with these options, in its order, instead of
+        the stored images
+    ctx : the device of that iterator
+
+    Raises
+    ------
+    RecordFileNotFoundError, RecordError : the files are missing or damaged.
+    ArgumentError : there is nothing to show, the extension is unknown, options are combined with a
+        choice of records, or the iterator does not accept the options.
+    """
+    path = local_path(rec)
+    stem = os.path.splitext(os.path.basename(path))[0]
+    target = f"{stem}-sheet.png" if out is None else local_path(out)
+    check_outputs([target], [path])
+    extension = os.path.splitext(target)[1].lower()
+    if extension not in PAGE_EXTENSIONS:
+        _image_format(extension)
+    for name, value in (("count", count), ("size", size)):
+        if value < 1:
+            raise ArgumentError(f"{name} must be at least 1, not {value!r}")
+    choices = {"keys": keys is not None, "labels": labels is not None, "bad": bad,
+               "seed": seed is not None}  # fmt: skip
+    if options is not None and any(choices.values()):
+        given = ", ".join(name for name, is_given in choices.items() if is_given)
+        raise ArgumentError(
+            f"{given}: these choose records, but an iterator's batches come in its own order; "
+            "leave out one or the other"
+        )
+    if bad and (keys is not None or labels is not None or seed is not None):
+        raise ArgumentError(
+            "bad records are shown in the file's order; leave out the other choices"
+        )
+    index = find_index(path, idx)
+    with open_records(path, idx) as records:
+        if options is not None:
+            found = of_batches(path, index, count, size, options, ctx)
+        elif bad:
+            found = of_bad_records(records, index, count, size)
+        else:
+            wanted = None if keys is None else list(dict.fromkeys(keys))
+            most = count if wanted is None else max(count, len(wanted))
+            found = of_records(records, most, size, keys=wanted, labels=labels, seed=seed)
+        images = []
+        with progress(f"drawing {os.path.basename(path)}", "images") as bar:
+            for image in found:
+                images.append(image)
+                bar.update()
+    if not images:
+        kind = "no bad records" if bad else "no such images" if labels is not None else "no images"
+        raise ArgumentError(f"there are {kind} in {path}")
+    title = os.path.basename(path)
+    if options is not None:
+        title += ": " + ", ".join(f"{name}={value}" for name, value in options.items())
+    if extension in PAGE_EXTENSIONS:
+        write_file(target, render_page(images, title, size).encode())
+    else:
+        write_file(target, _sheet(images, title, extension))
+    return Shown(target, len(images), sum(bool(image.problem) for image in images))
+
+
+def _sheet(images: list[LabelledImage], title: str, extension: str) -> bytes:
+    """Draw and encode a contact sheet."""
+    shapes = np.array([image.pixels.shape[:2] for image in images if image.pixels is not None])
+    height, width = shapes.max(0) if len(shapes) else (SIZE * 3 // 4, SIZE)
+    height, width = max(height, 48), max(width, 96)
+    cells = np.full((len(images), height, width, 3), BACKGROUND, np.uint8)
+    captions = []
+    for cell, image in zip(cells, images, strict=True):
+        _draw(cell, image.pixels)
+        caption = f"{image.key}: {image.label}"
+        captions.append(f"{caption}  {image.problem}" if image.problem else caption)
+    buffer = io.BytesIO()
+    contact_sheet(cells, captions, title=f"{title}   (key: label)").save(
+        buffer, _image_format(extension)
+    )
+    return buffer.getvalue()
+
+
+def _draw(cell: NDArray[np.uint8], pixels: NDArray[np.uint8] | None) -> None:
+    """Draw an image into its cell, at the lower left."""
+    if pixels is None:
+        cell[:] = PLACEHOLDER
+        return
+    height, width = pixels.shape[:2]
+    cell[cell.shape[0] - height :, :width] = pixels
+
+
+def _image_format(extension: str) -> str:
+    """Pillow's name of the format with this extension."""
+    from PIL import Image
+
+    try:
+        return Image.registered_extensions()[extension]
+    except KeyError:
+        raise ArgumentError(
+            f"{extension!r} is not an image file extension; write to a name such as sheet.png or "
+            "page.html"
+        ) from None
+
+
+def add_command(commands: Any) -> None:
+    """Add ``show`` to the command line."""
+    parser = add_parser(
+        commands,
+        "show",
+        _run,
+        summary="show records or augmented batches, with labels and keys",
+        description="Draw images of FILE.rec, with labels and keys, on a contact sheet or an HTML "
+        "page: the stored images or, with --task or --with, the batches of an ImageRecordIter.",
+        example="train.rec --out train.html --label 3 --count 100",
+    )
+    add_record_file(parser)
+    add = parser.add_argument
+    add("--out", metavar="FILE", help="a .png or .html file; default: ./FILE-sheet.png")
+    add("--count", type=int, default=COUNT, metavar="N", help=f"images; default: {COUNT}")
+    add(
+        "--size",
+        type=int,
+        default=SIZE,
+        metavar="N",
+        help=f"longer side; default: {SIZE} pixels",
+    )
+    add("--key", type=int, action="append", metavar="K", help="this record")
+    add("--label", type=float, action="append", metavar="L", help="only records with this label")
+    add("--bad", action="store_true", help="only images that cannot be fully decoded")
+    add("--seed", type=int, metavar="N", help="draw records at random; default: evenly spread")
+    add_options(parser, None)
+    add("--ctx", metavar="DEVICE", help="device of the batches: cpu or gpu:0; default: cpu")
+
+
+def _run(args: argparse.Namespace) -> int:
+    batches = args.task is not None or bool(args.options)
+    shown = show(
+        args.rec,
+        args.out,
+        args.idx,
+        count=args.count,
+        size=args.size,
+        keys=args.key,
+        labels=args.label,
+        bad=args.bad,
+        seed=args.seed,
+        options=options_of(args.task, args.options) if batches else None,
+        ctx=args.ctx,
+    )
+    problems = f", {shown.bad} of them with problems" if shown.bad else ""
+    print(f"{shown.path}: {shown.pictures} images{problems}")
+    return 0

@@ -1,0 +1,212 @@
+"""Images to show, of records or of batches, with their labels and problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.context import Context
+from gpuio.decoding.header import read_header
+from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.recordio import RecordSet
+from gpuio.sampling.order import permute
+from gpuio.tools.commands.verify import verify
+from gpuio.tools.labels import is_detection, label_string, label_strings, starts_with_label
+from gpuio.tools.sheet import denormalise
+from gpuio.tools.tasks import SHAPE, open_iterator
+
+# Maximum number of a label's numbers to write.
+MAX_NUMBERS = 6
+
+MEANS, STDS = (tuple(f"{kind}_{name}" for name in "rgba") for kind in ("mean", "std"))
+
+
+class LabelledImage(NamedTuple):
+    """An image with its caption.
+
+    Attributes
+    ----------
+    key : of its record
+    label : as written in the caption
+    details : of the encoded image, such as "500 x 375 jpeg, 110 kB"; empty for batches
+    problem : what is wrong with it; empty: nothing
+    pixels : uint8 (height, width, 3), RGB, scaled to fit the requested size; None: unreadable
+    """
+
+    key: int
+    label: str
+    details: str
+    problem: str
+    pixels: NDArray[np.uint8] | None
+
+
+def of_records(
+    records: RecordSet,
+    count: int,
+    size: int,
+    *,
+    keys: Iterable[int] | None = None,
+    labels: Iterable[float] | None = None,
+    seed: int | None = None,
+) -> Iterator[LabelledImage]:
+    """Images of records.
+
+    Parameters
+    ----------
+    records : the file
+    count : maximum number
+    size : maximum length of the longer side, in pixels
+    keys : these records, in this order
+    labels : only records whose first label is one of these
+    seed : draw records at random; None: evenly spread over the file, or with `labels` the first
+
+    Raises
+    ------
+    ArgumentError : no record has one of the keys.
+    """
+    images = np.asarray(records.image_ordinals(), np.int64)
+    if keys is not None:
+        by_key = {int(records.keys[ordinal]): int(ordinal) for ordinal in images}
+        missing = [key for key in keys if key not in by_key]
+        if missing:
+            raise ArgumentError(f"there is no image with key {missing[0]} in {records.paths[0]}")
+        chosen = np.array([by_key[key] for key in keys], np.int64)
+    elif seed is not None and len(images):
+        drawn = len(images) if labels is not None else min(count, len(images))
+        chosen = images[permute(np.arange(drawn), len(images), seed, 0)]
+    elif labels is None and len(images):
+        chosen = images[np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))]
+    else:
+        chosen = images
+    ordinals: Iterable[int] = chosen.tolist()
+    if labels is not None:
+        wanted = label_strings(labels)
+        ordinals = (n for n in ordinals if starts_with_label(_label(records, n), wanted))
+    for ordinal in islice(ordinals, count):
+        yield _of_record(records, ordinal, size)
+
+
+def of_bad_records(
+    records: RecordSet, idx: str | None, count: int, size: int
+) -> Iterator[LabelledImage]:
+    """Images of records that cannot be decoded, or only in part."""
+    path = records.paths[0]
+    reasons: dict[int | None, str] = {
+        finding.offset: finding.reason
+        for finding in verify(path, idx, "deep").findings
+        if finding.kind in ("header", "image", "partial")
+    }
+    ordinals = (n for n in range(len(records)) if reasons and records.location(n).offset in reasons)
+    for ordinal in islice(ordinals, count):
+        image = _of_record(records, ordinal, size)
+        yield image._replace(problem=reasons[records.location(ordinal).offset])
+
+
+def of_batches(
+    rec: str,
+    idx: str | None,
+    count: int,
+    size: int,
+    options: dict[str, Any],
+    ctx: Context | str | None,
+) -> Iterator[LabelledImage]:
+    """Images of the batches of an ImageRecordIter with the given options.
+
+    Raises
+    ------
+    ArgumentError, UnsupportedError : the iterator does not accept the options.
+    """
+    arguments: dict[str, Any] = {
+        "data_shape": SHAPE,
+        "on_error": "skip",
+        "verbose": False,
+        **options,
+    }
+    arguments.setdefault("batch_size", min(count, 64))
+    with open_iterator(rec, idx, ctx, arguments) as iterator:
+        description = iterator.provide_data[0]
+        # uint8 batches are not normalised at all, int8 batches only by the rounded mean.
+        normalised = description.dtype not in (np.uint8, np.int8)
+        mean = [float(arguments.get(name, 0)) for name in MEANS]
+        if description.dtype == np.int8:
+            mean = [float(round(value)) for value in mean]
+        std = [float(arguments.get(name, 1)) for name in STDS] if normalised else [1.0] * 4
+        scale = float(arguments.get("scale", 1)) if normalised else 1.0
+        if description.dtype == np.uint8:
+            mean = [0.0] * 4
+        left = count
+        for batch in iterator:
+            rows = min(len(batch.data[0]) - (batch.pad or 0), left)
+            pixels = denormalise(batch.data[0][:rows], mean, std, scale, str(description.layout))
+            labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
+            for image, label, key in zip(pixels, labels, batch.index[:rows], strict=True):
+                fitted = _fit(_to_rgb(image), size)
+                yield LabelledImage(int(key), _format_label(label), "", "", fitted)
+            left -= rows
+            if not left:
+                break
+
+
+def _of_record(records: RecordSet, ordinal: int, size: int) -> LabelledImage:
+    from gpuio.decoding.host import decode
+    from gpuio.image.drawing import draw_boxes
+
+    key, label, details = int(records.keys[ordinal]), "", ""
+    try:
+        header, image = records.record(ordinal)
+        numbers = np.atleast_1d(np.asarray(header.label, np.float32))
+        label = _format_label(numbers)
+        info = read_header(image)
+        details = f"{info.width} x {info.height} {info.format}, {len(image) / 1e3:,.1f} kB"
+        channels = 4 if info.channels == 4 and info.format == "png" else 3
+        pixels = _fit(_to_rgb(decode(image, info, channels)), size)
+        if is_detection(numbers):
+            draw_boxes(pixels, numbers[int(numbers[0]) :].reshape(-1, int(numbers[1])))
+    except (RecordError, DecodeError) as error:
+        return LabelledImage(key, label, details, str(error), None)
+    return LabelledImage(key, label, details, "", pixels)
+
+
+def _label(records: RecordSet, ordinal: int) -> Any:
+    try:
+        return records.record(ordinal)[0].label
+    except RecordError:
+        return []
+
+
+def _format_label(label: NDArray[np.float32]) -> str:
+    """Format a label for a caption."""
+    if is_detection(label) and len(label) > 2:
+        boxes = (len(label) - int(label[0])) // int(label[1])
+        return f"{boxes} box{'' if boxes == 1 else 'es'}"
+    more = ", …" if len(label) > MAX_NUMBERS else ""
+    return ", ".join(map(label_string, label[:MAX_NUMBERS])) + more
+
+
+def _to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert (H, W, 1 or 3 or 4) to (H, W, 3), with transparent areas white."""
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, 2)
+    if image.shape[2] == 4:
+        alpha = image[:, :, 3:].astype(np.uint16)
+        blended: NDArray[np.uint8] = (
+            (image[:, :, :3] * alpha + 255 * (255 - alpha)) // 255
+        ).astype(np.uint8)
+        return blended
+    return image
+
+
+def _fit(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Copy an image, scaled down if its longer side exceeds `size` pixels."""
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = min(1.0, size / max(height, width))
+    if scale == 1:
+        return image.copy()
+    shape = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)

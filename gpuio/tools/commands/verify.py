@@ -1,0 +1,293 @@
+"""Check a record file, its index and its images for damage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import struct
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.header import read_header
+from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
+from gpuio.progress import progress
+from gpuio.recordio import Index, unpack
+from gpuio.recordio.framing import parse
+from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.recordio.record_set import is_face_header
+from gpuio.recordio.recovery import Span, scan
+from gpuio.storage.local import Path, local_path, map_file
+from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import check_outputs, find_index
+from gpuio.tools.parallel import map_ordered
+
+LEVELS = ("framing", "headers", "deep")
+
+# Records per task, and tasks that may be queued or finished before their turn.
+CHUNK, AHEAD = 256, 64
+
+
+class Finding(NamedTuple):
+    """One problem.
+
+    Attributes
+    ----------
+    kind : "framing": bytes that belong to no record; "index": the index does not match the file;
+        "header": a record has no image header; "image": its image cannot be read; "partial": a
+        JPEG decodes only in part, or with warnings
+    offset : position in the record file, in bytes
+    key : the record's key, or without an index its number; None if unknown
+    reason : what is wrong
+    """
+
+    kind: str
+    offset: int
+    key: int | None
+    reason: str
+
+
+class Verification(NamedTuple):
+    """Result of checking a record file.
+
+    Attributes
+    ----------
+    rec : the file
+    idx : the index; None: it has none
+    bytes, records : size of the file, and number of intact records
+    findings : the problems, by offset
+    """
+
+    rec: str
+    idx: str | None
+    bytes: int
+    records: int
+    findings: list[Finding]
+
+
+def verify(
+    rec: Path, idx: Path | None = None, level: str = "headers", threads: int | None = None
+) -> Verification:
+    """Check a record file, its index, its headers and its images for damage.
+
+    Parameters
+    ----------
+    rec : the record file
+    idx : its index; None: FILE.idx if it exists
+    level : "framing": only the framing of records, and the index; "headers": also each record's
+        header and its image's header; "deep": also decode each image
+    threads : number of threads; None: one per CPU
+
+    Raises
+    ------
+    RecordFileNotFoundError : a file does not exist.
+    ArgumentError : the level is unknown, or threads is less than 1.
+    """
+    if level not in LEVELS:
+        raise ArgumentError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+    if threads is not None and threads < 1:
+        raise ArgumentError(f"threads must be at least 1, not {threads!r}")
+    path = local_path(rec)
+    data = map_file(path)
+    index_path = find_index(path, idx)
+    if idx is not None and not os.path.isfile(str(index_path)):
+        raise RecordFileNotFoundError(f"the index {index_path} does not exist")
+    findings: list[Finding] = []
+    keys = _index_keys(index_path, findings)
+    spans = scan(data, path)
+    begins = array("q")  # of intact records
+    check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path))
+    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+    try:
+        with progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar:
+            chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
+            for checked in map_ordered(pool, check, chunks, AHEAD):
+                begins.extend(checked.begins)
+                findings += checked.findings
+                bar.update(checked.bytes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if keys is not None:
+        findings += _compare(keys, begins)
+    elif index_path is None:
+        findings = [_with_number(finding, begins) for finding in findings]
+    findings.sort(key=lambda finding: finding.offset)
+    return Verification(path, index_path, len(data), len(begins), findings)
+
+
+def quarantine(found: Verification, path: Path) -> int:
+    """Write the bad records to a quarantine list, which ImageRecordIter can skip; returns their
+    number.
+    """
+    check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
+    entries = [
+        Entry(os.path.basename(found.rec), finding.offset, finding.key or 0, finding.reason)
+        for finding in found.findings
+        # Damaged framing where the index has a record is a bad record, too.
+        if finding.kind in ("header", "image")
+        or (finding.kind == "framing" and finding.key is not None)
+    ]
+    write_quarantine(path, entries)
+    return len(entries)
+
+
+def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | None:
+    """Map offsets to keys of the index; None if there is none, or it cannot be read.
+
+    Problems of the index are appended to `findings`.
+    """
+    if path is None:
+        return None
+    try:
+        index = Index.load(path)
+    except RecordError as error:
+        findings.append(Finding("index", 0, None, str(error)))
+        return None
+    keys: dict[int, int] = {}
+    known: set[int] = set()
+    for offset, key in zip(index.offsets.tolist(), index.keys.tolist(), strict=True):
+        if offset in keys:
+            findings.append(Finding("index", offset, key, "the index lists this record again"))
+        elif key in known:
+            findings.append(Finding("index", offset, key, "the index has this key twice"))
+        keys.setdefault(offset, key)
+        known.add(key)
+    return keys
+
+
+def _compare(keys: dict[int, int], begins: array[int]) -> Iterator[Finding]:
+    """Compare the index, as a map of offsets to keys, with where records begin."""
+    present = set(begins)
+    for offset, key in keys.items():
+        if offset not in present:
+            yield Finding("index", offset, key, f"no intact record begins at byte {offset}")
+    for number, offset in enumerate(begins):
+        if offset not in keys:
+            yield Finding("index", offset, None, f"record {number} is not in the index")
+
+
+def _with_number(finding: Finding, begins: array[int]) -> Finding:
+    """Set the key to the record's number, as in a file without an index."""
+    number = bisect_left(begins, finding.offset)
+    if number < len(begins) and begins[number] == finding.offset:
+        return finding._replace(key=number)
+    return finding
+
+
+def _is_face_file(data: NDArray[np.uint8], path: str) -> bool:
+    """Whether the first record is the header of a face data set."""
+    try:
+        return is_face_header(*unpack(parse(data, 0, path)[0]))
+    except (RecordError, ValueError, struct.error):
+        return False
+
+
+class _Checked(NamedTuple):
+    """Result for a chunk: where intact records begin, its size in bytes, and its problems."""
+
+    begins: list[int]
+    bytes: int
+    findings: list[Finding]
+
+
+def _check_chunk(
+    data: NDArray[np.uint8],
+    path: str,
+    keys: dict[int, int] | None,
+    level: str,
+    face: bool,
+    chunk: list[Span],
+) -> _Checked:
+    """Check consecutive spans."""
+    found = []
+    for span in chunk:
+        key = None if keys is None else keys.get(span.begin)
+        if span.reason is not None:
+            found.append(Finding("framing", span.begin, key, span.reason))
+        elif level != "framing":
+            payload = parse(data, span.begin, path)[0]
+            found += [
+                Finding(kind, span.begin, key, reason)
+                for kind, reason in _check_payload(payload, level, face)
+            ]
+    begins = [span.begin for span in chunk if span.reason is None]
+    return _Checked(begins, chunk[-1].end - chunk[0].begin, found)
+
+
+def _check_payload(payload: NDArray[np.uint8], level: str, face: bool) -> Iterator[tuple[str, str]]:
+    """Find the problems of one record, as (kind, reason)."""
+    try:
+        header, image = unpack(payload)
+    except (ValueError, struct.error):
+        yield "header", f"{len(payload)} bytes are too few for a header and its label"
+        return
+    if face and header.flag and not len(image):
+        return  # a header or identity record of a face data set
+    try:
+        info = read_header(image)
+        if level == "deep":
+            from gpuio.decoding.host import decode, jpeg_warning
+
+            decode(image, info, 4 if info.channels == 4 and info.format == "png" else 3)
+            if info.format == "jpeg" and info.channels != 4 and (warning := jpeg_warning(image)):
+                yield "partial", warning
+    except DecodeError as error:
+        yield "image", str(error)
+
+
+def add_command(commands: Any) -> None:
+    """Add ``verify`` to the command line."""
+    parser = add_parser(
+        commands,
+        "verify",
+        _run,
+        summary="check a record file, its index and its images for damage",
+        description="Check the framing of FILE.rec, its index, and the headers of its records and "
+        "images; with --deep, decode each image. The exit status is 1 if there are findings.",
+        example="train.rec --deep --quarantine bad.tsv",
+    )
+    add_record_file(parser)
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument("--framing", action="store_true", help="check only framing and index")
+    levels.add_argument("--deep", action="store_true", help="also decode each image")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per CPU")
+    parser.add_argument(
+        "--quarantine", metavar="FILE", help="write a list of bad records, which iterators can skip"
+    )
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=20,
+        metavar="N",
+        help="findings to print; default: 20",
+    )
+    add_json(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    level = "framing" if args.framing else "deep" if args.deep else "headers"
+    found = verify(args.rec, args.idx, level, args.threads)
+    listed = quarantine(found, args.quarantine) if args.quarantine else 0
+    if args.json:
+        print_json(found)
+        return 1 if found.findings else 0
+    most = max(0, args.most)
+    for finding in found.findings[:most]:
+        key = "" if finding.key is None else f", key {finding.key}"
+        print(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")
+    if len(found.findings) > most:
+        print(f"… and {len(found.findings) - most:,} more")
+    kinds = Counter(finding.kind for finding in found.findings)
+    summary = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    print(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {summary}")
+    if args.quarantine:
+        print(f"{args.quarantine}: {listed:,} records")
+    return 1 if found.findings else 0

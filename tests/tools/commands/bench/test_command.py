@@ -1,0 +1,37 @@
+"""gpuio bench: the table, the JSON and the plot."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gpuio.errors import ArgumentError
+from gpuio.tools.cli import main
+from gpuio.tools.commands.bench.benchmark import DALI, DECODING, ITERATOR, READING
+from gpuio.tools.commands.bench.command import plot
+from tests.tools.commands.bench.results import result
+
+
+def test_the_command(rec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", rec, "--batch-size", "8", "--rounds", "1", "--with", "data_shape=3,48,48"]
+    plot_file = tmp_path / "bench.png"
+    assert main([*arguments, "--step", "0.001", "--plot", str(plot_file)]) == 0
+    out = capsys.readouterr().out
+    for expected in ("images/s", "CPU-ms per image", *(ITERATOR, READING, DECODING, DALI),
+                 "limited by", "you need 8,000", str(plot_file)):  # fmt: skip
+        assert expected in out
+    with Image.open(plot_file) as image:
+        assert image.width > 1000
+    assert main([*arguments, "--task", "train", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [stage["name"] for stage in found["stages"]] == [ITERATOR, READING, DECODING, DALI]
+    assert found["verdict"] == "" and found["needed"] is None
+
+
+@pytest.mark.parametrize("extension", ["png", "svg", "pdf"])
+def test_a_plot(extension: str, tmp_path: Path) -> None:
+    plot(result(needed=1200.0), tmp_path / f"x.{extension}")
+    assert (tmp_path / f"x.{extension}").stat().st_size > 3000
+    with pytest.raises(ArgumentError, match="xyz"):
+        plot(result(), tmp_path / "x.xyz")

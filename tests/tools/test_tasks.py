@@ -1,0 +1,52 @@
+"""Options of ImageRecordIter from the command line."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from gpuio.errors import ArgumentError
+from gpuio.tools.tasks import MEAN, add_options, open_iterator, options_of
+from tests.io.records import jpeg, write_records
+
+
+def test_values_are_parsed() -> None:
+    arguments = ["data_shape=3,8,9", "rand_mirror=true", "mean_r=3.5", "data_name=x", "seed=None"]
+    assert options_of(None, arguments) == {
+        "data_shape": (3, 8, 9),
+        "rand_mirror": True,
+        "mean_r": 3.5,
+        "data_name": "x",
+        "seed": None,
+    }
+
+
+def test_given_options_take_precedence_over_those_of_the_task() -> None:
+    options = options_of("eval", ["resize=64"])
+    assert options["resize"] == 64 and options["mean_r"] == MEAN[0]
+    assert options_of("eval", [])["resize"] == 256
+
+
+@pytest.mark.parametrize("argument", ["resize", "=3", "a b=3"])
+def test_malformed_arguments(argument: str) -> None:
+    with pytest.raises(ArgumentError, match="options are written NAME=VALUE"):
+        options_of(None, [argument])
+
+
+def test_the_arguments() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, "train")
+    assert vars(parser.parse_args([])) == {"task": "train", "options": []}
+    parsed = parser.parse_args(["--task", "eval", "--with", "a=1", "b=2"])
+    assert (parsed.task, parsed.options) == ("eval", ["a=1", "b=2"])
+
+
+def test_iterators_with_options(tmp_path: Path) -> None:
+    rec, idx = write_records(tmp_path / "x", [jpeg(0), jpeg(1)]).values()
+    options = {"data_shape": (3, 8, 9), "batch_size": 2}
+    with open_iterator(rec, idx, None, options) as iterator:
+        assert iterator.next().data[0].shape == (2, 3, 8, 9)
+    with pytest.raises(ArgumentError, match="did you mean resize"):
+        open_iterator(rec, idx, None, {**options, "rezise": 3})
+    with pytest.raises(ArgumentError, match="path_imgrec"):
+        open_iterator(rec, idx, None, {**options, "path_imgrec": "y.rec"})
