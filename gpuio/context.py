@@ -1,8 +1,8 @@
-"""Devices: Context, cpu(), gpu(i), and the one that is current.
+"""Devices: Context, cpu(), gpu(i), and the current context.
 
-A Context only names a device; it can be made anywhere. Whether the device is there is asked by
-`require`, at the moment something is to be put on it, and the answer is an error that says what is
-missing, never another device.
+A Context only names a device and can be created anywhere. `require` checks that the device is
+available when something is about to be put on it, and raises an error that says what is missing;
+there is no fall-back to another device.
 """
 
 from __future__ import annotations
@@ -10,15 +10,23 @@ from __future__ import annotations
 import contextvars
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from gpuio.errors import ArgumentError, ContextError
+
+GPU_INSTALL_HINT = (
+    "pip install 'gpuio[cuda12]' or 'gpuio[cuda13]', whichever CUDA your driver supports"
+)
+
+# A module without type information, such as cupy.
+Module: TypeAlias = Any
 
 KINDS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
 _SPELLING = re.compile(r"(\w+?)(?:[:(](\d+)\)?)?")
 
-# The contexts entered, outermost first, in this thread or task.
+# The contexts that this thread or task has entered, outermost first.
 _entered: contextvars.ContextVar[tuple[Context, ...]] = contextvars.ContextVar(
     "gpuio_contexts", default=()
 )
@@ -27,16 +35,16 @@ _entered: contextvars.ContextVar[tuple[Context, ...]] = contextvars.ContextVar(
 class Context:
     """A device.
 
-    Used as ``with gpu(0):`` it is the current context of everything inside, in this thread or task.
+    ``with gpu(0):`` makes it the current context inside the block, in this thread or task.
 
     Parameters
     ----------
     device_type : "cpu" or "gpu"; or another Context, which is copied
-    device_id : number of the device; it means nothing for the CPU
+    device_id : number of the device; ignored for the CPU
 
     Raises
     ------
-    ArgumentError : there is no such kind of device.
+    ArgumentError : the device type is unknown, or the number is negative.
 
     Examples
     --------
@@ -56,9 +64,7 @@ class Context:
         if device_type not in ("cpu", "gpu"):
             raise ArgumentError(f"a context is 'cpu' or 'gpu', not {device_type!r}")
         if isinstance(device_id, bool) or not isinstance(device_id, int) or device_id < 0:
-            raise ArgumentError(
-                f"device_id must be a whole number of at least 0, not {device_id!r}"
-            )
+            raise ArgumentError(f"device_id must be an integer of at least 0, not {device_id!r}")
         self.device_type = device_type
         self.device_id = device_id
 
@@ -90,18 +96,18 @@ def cpu(device_id: int = 0) -> Context:
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The GPU with this number."""
+    """The GPU with number `device_id`."""
     return Context("gpu", device_id)
 
 
 def current_context() -> Context:
-    """The context of the innermost ``with`` around the caller; ``cpu(0)`` outside of any."""
+    """The context of the innermost enclosing ``with``; ``cpu(0)`` outside of any."""
     entered = _entered.get()
     return entered[-1] if entered else cpu(0)
 
 
 def as_context(ctx: Context | str | None) -> Context:
-    """The context that an argument names.
+    """Resolve a `ctx` argument.
 
     Parameters
     ----------
@@ -109,7 +115,7 @@ def as_context(ctx: Context | str | None) -> Context:
 
     Raises
     ------
-    ArgumentError : it names none.
+    ArgumentError : it does not name a device.
     """
     if ctx is None:
         return current_context()
@@ -118,13 +124,13 @@ def as_context(ctx: Context | str | None) -> Context:
     match = _SPELLING.fullmatch(ctx) if isinstance(ctx, str) else None
     if match is None or match[1] not in KINDS:
         raise ArgumentError(
-            f"ctx must be a Context, or a text such as 'cpu' or 'gpu:0', not {ctx!r}"
+            f"ctx must be a Context, or a string such as 'cpu' or 'gpu:0', not {ctx!r}"
         )
     return Context(KINDS[match[1]], int(match[2] or 0))
 
 
 def num_gpus() -> int:
-    """How many GPUs gpuio can use: 0 without a driver, or without CuPy. Never raises."""
+    """Number of GPUs that gpuio can use: 0 without a driver or without CuPy. Never raises."""
     try:
         import cupy
 
@@ -134,11 +140,11 @@ def num_gpus() -> int:
 
 
 def require(ctx: Context) -> None:
-    """Make sure that a device is there.
+    """Check that a device is available.
 
     Raises
     ------
-    ContextError : it is not; the text says what is missing and how to get it.
+    ContextError : it is not; the message says what is missing and how to get it.
     """
     if ctx.device_type == "cpu":
         return
@@ -154,23 +160,44 @@ def require(ctx: Context) -> None:
         count = int(cupy.cuda.runtime.getDeviceCount())
     except Exception as error:
         raise ContextError(
-            f"{ctx} needs an NVIDIA GPU and its driver, and CUDA finds none ({error}); look at "
-            "nvidia-smi, or use ctx=cpu()"
+            f"{ctx} needs an NVIDIA GPU and its driver, and CUDA finds none ({error}); run "
+            "nvidia-smi to check, or use ctx=cpu()"
         ) from error
     if ctx.device_id >= count:
-        there = ", ".join(f"gpu({number})" for number in range(count)) or "none"
-        raise ContextError(f"there is no {ctx}; this machine has {there}")
+        found = ", ".join(f"gpu({number})" for number in range(count)) or "none"
+        raise ContextError(f"there is no {ctx}; this machine has {found}")
 
 
-def device_of(array: Any) -> Context:
-    """Where an array or a CSR matrix lives: a CuPy array's device, else the CPU."""
-    cupy = sys.modules.get("cupy")
-    values = array.data if hasattr(array, "indptr") else array
+def require_cupy() -> Module:
+    """Import CuPy: the module ``cupy``.
+
+    Raises
+    ------
+    ContextError : CuPy is not installed or cannot be loaded.
+    """
+    try:
+        return import_module("cupy")
+    except ImportError as error:
+        raise ContextError(f"CuPy cannot be imported ({error}); {GPU_INSTALL_HINT}") from error
+
+
+def device_of(array: object) -> Context:
+    """The device of an array or CSR matrix: a CuPy array's GPU, else ``cpu(0)``."""
+    cupy: Module = sys.modules.get("cupy")
+    values = getattr(array, "data", None) if hasattr(array, "indptr") else array
     if cupy is None or not isinstance(values, cupy.ndarray):
         return cpu(0)
     return gpu(int(values.device.id))
 
 
-def get_array_module(array: Any) -> Any:
-    """The array library of an array: the module ``numpy`` or ``cupy``."""
+def get_array_module(array: object) -> Module:
+    """The library of an array: the module ``numpy`` or ``cupy``."""
     return import_module("cupy" if device_of(array).device_type == "gpu" else "numpy")
+
+
+def on_device(ctx: Context) -> AbstractContextManager[object]:
+    """A context manager in which CuPy works on the GPU `ctx`; a no-op for the CPU."""
+    if ctx.device_type == "cpu":
+        return nullcontext()
+    device: AbstractContextManager[object] = require_cupy().cuda.Device(ctx.device_id)
+    return device

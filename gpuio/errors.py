@@ -1,25 +1,25 @@
-"""The exceptions gpuio raises.
+"""The exceptions that gpuio raises.
 
-MXNet raised ``MXNetError``, a ``RuntimeError``, for nearly everything. ``Error`` stands for it
-here, and each kind below also derives from the built-in exception that Python programmers expect in
-its place, so that both ``except MXNetError`` and, say, ``except ValueError`` catch it.
+MXNet raised ``MXNetError``, a ``RuntimeError``, for nearly everything. ``Error`` takes its place,
+and most classes below also derive from the built-in exception that Python programmers expect, so
+that both ``except MXNetError`` and, say, ``except ValueError`` catch them.
 """
 
 
 class Error(RuntimeError):
-    """Base of all errors that gpuio raises on its own account."""
+    """Base class of gpuio's own exceptions."""
 
 
 class ArgumentError(Error, ValueError):
-    """An argument has a value that the call cannot work with."""
+    """An argument has an invalid value."""
 
 
 class UnsupportedError(Error, NotImplementedError):
-    """An option of MXNet that gpuio knows but does not offer (yet)."""
+    """An option of MXNet that gpuio does not support (yet)."""
 
 
 class RecordError(Error):
-    """A record file, an index or a record is damaged, or they do not belong together."""
+    """A record file, an index or a record is damaged, or they do not match."""
 
 
 class RecordFileNotFoundError(RecordError, FileNotFoundError):
@@ -31,23 +31,23 @@ class IndexFormatError(RecordError, ValueError):
 
 
 class DataFileError(Error, ValueError):
-    """A file of numbers (CSV, LibSVM, MNIST) is damaged, or does not hold what it should."""
+    """A data file (CSV, LibSVM, MNIST) is damaged, or its contents are not as expected."""
 
 
 class DataFileNotFoundError(DataFileError, FileNotFoundError):
-    """A file of numbers does not exist."""
+    """A data file (CSV, LibSVM, MNIST) does not exist."""
 
 
 class DecodeError(Error, ValueError):
-    """A record's payload is not an image that can be decoded."""
+    """An image cannot be decoded."""
 
 
 class ContextError(Error):
-    """A device was asked for that this machine or this installation does not have."""
+    """A device is not available on this machine or in this installation."""
 
 
 class StateError(Error, ValueError):
-    """A saved iterator state does not fit the iterator that should load it."""
+    """A saved state does not match the iterator that should load it."""
 
 
 MXNetError = Error

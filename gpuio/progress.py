@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-# Seconds after which whoever waits wants to know how long it will take.
+# Seconds before a bar appears.
 DELAY = 2.0
 
 
+class Bar(Protocol):
+    """What a progress bar counts."""
+
+    def update(self, n: int = 1) -> object:
+        """Add to the count."""
+
+
+class _Silent:
+    def update(self, n: int = 1) -> None:
+        pass
+
+
 def progress(
-    text: str, unit: str, total: int | None = None, delay: float = DELAY, initial: int = 0
-) -> Any:
+    description: str, unit: str, total: int | None = None, delay: float = DELAY, initial: int = 0
+) -> AbstractContextManager[Bar]:
     """A progress bar on stderr: a context manager whose ``update(n)`` adds n.
 
-    It appears only on a terminal, only after `delay` seconds, and goes away when it is closed. The
-    unit "B", bytes, is shown as kB, MB and so on. `initial` were there before.
+    It appears on a terminal only, after `delay` seconds, and disappears when it is closed. The unit
+    "B", bytes, is shown as kB, MB and so on. The count starts at `initial`.
     """
     if not sys.stderr.isatty():
-        return _Silent()
+        return nullcontext(_Silent())
     from tqdm import tqdm
 
-    return tqdm(
-        desc=text,
+    bar: AbstractContextManager[Bar] = tqdm(
+        desc=description,
         unit=unit if unit == "B" else f" {unit}",
         unit_scale=unit == "B",
         total=total,
@@ -34,16 +44,4 @@ def progress(
         leave=False,
         dynamic_ncols=True,
     )
-
-
-class _Silent:
-    """A bar that does not appear."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        pass
-
-    def update(self, n: int = 1) -> None:
-        pass
+    return bar

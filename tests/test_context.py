@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.context import as_context, require
+from gpuio.context import as_context, device_of, get_array_module, on_device, require
 from gpuio.errors import ArgumentError, ContextError
 
 
@@ -76,6 +77,23 @@ def test_a_missing_gpu_is_named_with_what_to_do() -> None:
         ContextError, match=r"gpu\(0\) needs .*(pip install 'gpuio\[cuda13\]'|nvidia-smi)"
     ):
         require(mx.gpu(0))
+
+
+def test_an_array_tells_its_device_and_its_library(ctx: mx.Context) -> None:
+    array = mx.nd.zeros((2, 2), ctx)
+    name = "cupy" if ctx.device_type == "gpu" else "numpy"
+    for value in (array, mx.nd.sparse.zeros("csr", (2, 2), ctx)):
+        assert device_of(value) == ctx and get_array_module(value).__name__ == name
+    for value in (np.zeros(2), [1], None, "text"):
+        assert device_of(value) == mx.cpu() and get_array_module(value) is np
+
+
+def test_work_can_be_moved_to_a_device(ctx: mx.Context) -> None:
+    with on_device(ctx), on_device(ctx):
+        assert mx.nd.zeros(2, ctx).context == ctx
+    if not mx.num_gpus():
+        with pytest.raises(ContextError), on_device(mx.gpu(0)):
+            pass
 
 
 @pytest.mark.gpu

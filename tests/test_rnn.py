@@ -39,7 +39,7 @@ def test_buckets_are_found_and_labels_moved(
         caplog.at_level(logging.WARNING, "gpuio"),
         mx.rnn.BucketSentenceIter(SENTENCES, 2, layout=layout, ctx=ctx) as iterator,
     ):
-        assert "left out 1 sentences" in caplog.text
+        assert "dropped 1 sentences" in caplog.text
         assert iterator.buckets == [1, 2] and iterator.default_bucket_key == 2
         assert repr(iterator.provide_data) == (
             f"[DataDesc[data,(2, 2),<class 'numpy.float32'>,{layout}]]"

@@ -1,10 +1,8 @@
-"""MXNet's arrays: NDArray, what makes one, and the sparse ones in `sparse`."""
+"""MXNet's ``mx.nd``: NDArray, the functions that create arrays, and sparse matrices in `sparse`."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from gpuio.nd.array import (
-    NDArray,
+from gpuio.nd import sparse
+from gpuio.nd.array import NDArray, wrap
+from gpuio.nd.creation import (
     array,
     concat,
     empty,
@@ -13,12 +11,8 @@ from gpuio.nd.array import (
     ones,
     stack,
     waitall,
-    wrap,
     zeros,
 )
-
-if TYPE_CHECKING:
-    from gpuio.nd import sparse
 
 __all__ = [
     "NDArray",
@@ -34,12 +28,6 @@ __all__ = [
     "wrap",
     "zeros",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "sparse":  # few need it
-        return import_module("gpuio.nd.sparse")
-    raise AttributeError(f"module 'gpuio.nd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

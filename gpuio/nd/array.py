@@ -1,48 +1,36 @@
-"""MXNet's NDArray over the arrays that everybody has: NumPy's on the CPU, CuPy's on a GPU.
+"""NDArray: MXNet's methods on the arrays of NumPy (CPU) and CuPy (GPU).
 
-An NDArray *is* a numpy.ndarray or a cupy.ndarray, with MXNet's methods beside its own, so it goes
-wherever those go, and offers DLPack. The GPU's class is made when CuPy is first imported.
+An NDArray *is* a numpy.ndarray or a cupy.ndarray with more methods, so every library that accepts
+those accepts it, and it offers DLPack. The GPU class is created when CuPy is first imported.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
-from gpuio.context import (
-    Context,
-    as_context,
-    device_of,
-    get_array_module,
-    num_gpus,
-    require,
+from gpuio.context import Context, as_context, device_of, on_device, require
+from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.nd.shapes import as_shape, infer_shape
+from gpuio.nd.types import (
+    Array,
+    ArrayMethods,
+    CSRMatrix,
+    DType,
+    HostArray,
+    Index,
+    Option,
+    Scalar,
+    Values,
 )
-from gpuio.errors import ArgumentError
-from gpuio.nd.shapes import reshaped, sides_of
-
-__all__ = [
-    "NDArray",
-    "array",
-    "concat",
-    "empty",
-    "from_dlpack",
-    "full",
-    "ones",
-    "stack",
-    "waitall",
-    "wrap",
-    "zeros",
-]
 
 if TYPE_CHECKING:
-    from gpuio.nd.sparse import CSRNDArray
-
-    _Base = np.ndarray[Any, Any]
+    # Neither library's class: what one of them lacks must not pass the type checker.
+    _Base = ArrayMethods["NDArray", "NDArray"]
 else:
     _Base = object
 
@@ -50,112 +38,109 @@ else:
 class NDArray(_Base):
     """An array on a device, with MXNet's methods.
 
-    Made by `array`, `zeros`, `ones`, `wrap` and the iterators; its instances are also numpy.ndarray
-    or cupy.ndarray. A single value indexed out of one is an NDArray with no axes.
+    Created by `array`, `zeros`, `ones`, `wrap` and the iterators; every instance is also a
+    numpy.ndarray or a cupy.ndarray. Indexing a single value gives an NDArray of shape ().
     """
 
     __slots__ = ()
 
     @property
     def context(self) -> Context:
-        """The device on which the array lives."""
+        """The device that holds the array."""
         return device_of(self)
 
     ctx = context
 
-    def asnumpy(self) -> np.ndarray[Any, Any]:
+    def asnumpy(self) -> HostArray:
         """The values as a plain numpy.ndarray: on the CPU the same memory, from a GPU a copy."""
         raise NotImplementedError
 
-    def asscalar(self) -> Any:
-        """The only value.
+    def asscalar(self) -> Scalar:
+        """The only value, as a NumPy scalar.
 
         Raises
         ------
-        ValueError : the array has not exactly one.
+        ValueError : the size is not 1.
         """
         if self.size != 1:
             raise ValueError(f"The current array is not a scalar: its shape is {self.shape}")
         return self.asnumpy().reshape(())[()]
 
     def as_in_context(self, ctx: Context | str) -> NDArray:
-        """The array on a device: itself if it is there, else a copy.
+        """The array on `ctx`: itself if it is there already, else a copy.
 
         Raises
         ------
-        ContextError : the device is not there.
+        ContextError : the device is not available.
         """
         ctx = as_context(ctx)
-        there = self.context
-        if ctx == there or ctx.device_type == there.device_type == "cpu":
+        current = self.context
+        if ctx == current or ctx.device_type == current.device_type == "cpu":
             return self
-        return _place(self, ctx)
+        return place(self, ctx)
 
     as_in_ctx = as_in_context
 
     def copyto(self, other: NDArray | Context | str) -> NDArray:
-        """Copy into another array of the same shape, which is returned, or to a device as a new
+        """Copy into another array of the same shape, and return that; or to a device as a new
         array.
 
         Raises
         ------
-        ArgumentError : the shapes differ, or it is the same array.
+        ArgumentError : the shapes differ, or `other` is this array.
         """
         if isinstance(other, (Context, str)):
-            return _place(self, as_context(other), copy=True)
+            return place(self, as_context(other), copy=True)
         if not isinstance(other, NDArray):
             raise ArgumentError(f"copyto takes an NDArray or a Context, not {type(other).__name__}")
         if other is self:
             raise ArgumentError("copyto: the source and the target are the same array")
         if other.shape != self.shape:
             raise ArgumentError(f"copyto: the shapes {self.shape} and {other.shape} differ")
-        other[...] = _place(self, other.context)
+        other[...] = place(self, other.context)
         return other
 
-    def reshape(self, *shape: Any, **options: Any) -> NDArray:
+    def reshape(self, *shape: Option, **options: Option) -> NDArray:
         """The same values in another shape.
 
         Parameters
         ----------
-        shape : the sides, as one tuple or one by one. Beside NumPy's -1, the one side that is
-            worked out, MXNet's: 0 keeps the side at this place, -2 all sides that are left; -3
-            joins two sides; -4 splits one into the two that follow it
+        shape : the dimensions, as one tuple or as separate integers. Besides NumPy's -1 (inferred),
+            MXNet's codes: 0 keeps this dimension, -2 keeps all remaining ones, -3 merges two, -4
+            splits one into the two that follow
         options : NumPy's or CuPy's own, such as ``order="F"``, and MXNet's ``shape=``
 
         Raises
         ------
         ValueError : the values do not fill the shape.
         """
-        wanted = options.pop("shape") if "shape" in options and not shape else shape
-        sides = sides_of(wanted[0] if len(shape) == 1 else wanted)
-        # An array with no values may well become another with a side of 0, as in NumPy.
-        if any(side < -1 or (side == 0 and self.size) for side in sides):
-            sides = reshaped(self.shape, sides)
-        made: NDArray = super().reshape(sides, **options)  # type: ignore[assignment]
-        return made
+        given = options.pop("shape") if "shape" in options and not shape else shape
+        wanted = as_shape(given[0] if len(shape) == 1 else given)
+        # As in NumPy, an empty array may get another shape with a 0.
+        if any(length < -1 or (length == 0 and self.size) for length in wanted):
+            wanted = infer_shape(self.shape, wanted)
+        return super().reshape(wanted, **options)  # type: ignore[safe-super]
 
     @property
     def stype(self) -> str:
-        """The way of storage: "default", each value is there."""
+        """The storage type: "default", dense."""
         return "default"
 
-    def tostype(self, stype: str) -> NDArray | CSRNDArray:
-        """The array in a way of storage: "default", itself; "csr", a new matrix of compressed
-        sparse rows on the same device.
+    def tostype(self, stype: str) -> NDArray | CSRMatrix:
+        """Convert to a storage type: "default" is the array itself, "csr" a new CSRNDArray on the
+        same device.
 
         Raises
         ------
-        UnsupportedError : it is "row_sparse", or there are no sparse matrices of this dtype.
-        ArgumentError : there is no such way, or the array is no matrix.
+        UnsupportedError : `stype` is "row_sparse", or the device has no CSR matrices of this dtype.
+        ArgumentError : `stype` is unknown, or the array is not 2-dimensional.
         """
-        from gpuio.nd import sparse  # stands on this module
-
-        if sparse.check_stype(stype) == "default":
+        if check_stype(stype) == "default":
             return self
-        return sparse.csr_matrix(self, ctx=self.context)
+        return storage_types[stype](self)
 
     def wait_to_read(self) -> None:
-        """Wait until the values are there; on the CPU they always are."""
+        """Wait until the values have been computed; on the CPU they always are."""
         wait_for(self.context)
 
     def __repr__(self) -> str:
@@ -165,19 +150,25 @@ class NDArray(_Base):
     __str__ = __repr__
 
 
-class _HostArray(NDArray, np.ndarray[Any, Any]):
+# Conversions of an NDArray by storage type. `gpuio.nd.sparse`, which builds on this module, adds
+# its own when `gpuio.nd` is imported.
+storage_types: dict[str, Callable[[NDArray], CSRMatrix]] = {}
+
+
+class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
     """An NDArray on the CPU."""
 
-    def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        if isinstance(found, np.generic):  # as CuPy's: one value is an array with no axes
-            return super().__getitem__((*key, ...) if isinstance(key, tuple) else (key, ...))
-        return found
+    def __getitem__(self, key: Index, /) -> NDArray:  # type: ignore[override]
+        found = np.ndarray.__getitem__(self, key)
+        if isinstance(found, np.generic):  # like CuPy: a single value is an array of shape ()
+            key = (*key, ...) if isinstance(key, tuple) else (key, ...)
+            found = np.ndarray.__getitem__(self, key)
+        return found  # type: ignore[return-value]
 
-    def asnumpy(self) -> np.ndarray[Any, Any]:
+    def asnumpy(self) -> HostArray:
         return self.view(np.ndarray)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[HostArray], NDArray], tuple[HostArray]]:
         return wrap, (self.view(np.ndarray),)
 
     __repr__ = NDArray.__repr__
@@ -185,59 +176,84 @@ class _HostArray(NDArray, np.ndarray[Any, Any]):
 
 
 @functools.cache
-def _device_class() -> type:
-    """NDArray on a GPU."""
+def _device_class() -> type[NDArray]:
+    """The class of NDArrays on a GPU."""
     import cupy
 
-    class DeviceArray(NDArray, cupy.ndarray):  # type: ignore[misc]
+    class DeviceNDArray(NDArray, cupy.ndarray):  # type: ignore[misc]
         """An NDArray on a GPU."""
 
-        def asnumpy(self) -> np.ndarray[Any, Any]:
+        def asnumpy(self) -> HostArray:
             return cupy.asnumpy(self)  # type: ignore[no-any-return]
 
-        def __reduce__(self) -> tuple[Any, ...]:
-            return array, (self.asnumpy(), repr(self.context), self.dtype)
+        def __deepcopy__(self, memo: object) -> NDArray:
+            with on_device(self.context):
+                return wrap(self.copy())
+
+        def __reduce__(self) -> tuple[Callable[[HostArray, str], NDArray], tuple[HostArray, str]]:
+            return _unpickle_on_device, (self.asnumpy(), repr(self.context))
 
         __repr__ = NDArray.__repr__
         __str__ = NDArray.__repr__
 
-    return DeviceArray
+    return DeviceNDArray
 
 
-def wrap(values: Any) -> NDArray:
-    """A numpy.ndarray or cupy.ndarray as an NDArray: the same memory, on the same device, of the
-    same dtype.
+def _unpickle_on_device(values: HostArray, ctx: str) -> NDArray:
+    return place(values, as_context(ctx))
+
+
+def wrap(values: Array) -> NDArray:
+    """View a numpy.ndarray or cupy.ndarray as an NDArray: same memory, device and dtype.
+
+    Raises
+    ------
+    ArgumentError : it is neither.
     """
     if isinstance(values, NDArray):
         return values
     if isinstance(values, np.ndarray):
-        return values.view(_HostArray)
+        return values.view(_HostNDArray)  # type: ignore[return-value]
     if device_of(values).device_type == "gpu":
-        return values.view(type=_device_class())  # type: ignore[no-any-return]
+        return values.view(type=_device_class())  # type: ignore[attr-defined, no-any-return]
     raise ArgumentError(
         f"wrap takes a numpy.ndarray or a cupy.ndarray, not {type(values).__name__}"
     )
 
 
-def _place(values: Any, ctx: Context, copy: bool = False) -> NDArray:
-    """Values on a device; the same memory where they are there already, unless `copy`."""
-    require(ctx)
-    if ctx.device_type == "cpu":
-        if device_of(values).device_type == "gpu":
-            return wrap(values.get())
-        return wrap(np.array(values) if copy else np.asarray(values))
-    import cupy
-
-    with cupy.cuda.Device(ctx.device_id):
-        return wrap(cupy.array(values) if copy else cupy.asarray(values))
-
-
-def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """What NumPy knows by a name or a type.
+def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
+    """The array on `ctx`; the same memory if it is there already, unless `copy`.
 
     Raises
     ------
-    ArgumentError : it knows none.
+    ContextError : the device is not available.
+    """
+    require(ctx)
+    if ctx.device_type == "cpu":
+        was_on_host = device_of(values).device_type == "cpu"
+        host = host_array(values)
+        return wrap(np.array(host) if copy and was_on_host else np.asarray(host))
+    import cupy
+
+    with on_device(ctx):
+        return wrap(cupy.array(values) if copy else cupy.asarray(values))
+
+
+def host_array(values: Values) -> Values:
+    """Copy a GPU array to the host; everything else as it is, except that NDArrays become plain
+    NumPy arrays.
+    """
+    if isinstance(values, NDArray):
+        return values.asnumpy()
+    return values.get() if device_of(values).device_type == "gpu" else values
+
+
+def as_dtype(dtype: DTypeLike) -> DType:
+    """The NumPy dtype of a name or type.
+
+    Raises
+    ------
+    ArgumentError : NumPy does not know it.
     """
     try:
         return np.dtype(dtype)
@@ -245,244 +261,50 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
         raise ArgumentError(f"dtype: {error}; MXNet's are float32, uint8, int32 ...") from error
 
 
-def wait_for(ctx: Context) -> None:
-    """Wait until the work in a device's current stream is done; on the CPU there is none."""
+def convert(source: Values, dtype: DType) -> Array:
+    """Copy values to a dtype, C-contiguous, on the device where they are.
+
+    Raises
+    ------
+    ArgumentError : they are not a rectangular numeric array.
+    """
+    ctx = device_of(source)
     if ctx.device_type == "gpu":
-        import cupy
-
-        with cupy.cuda.Device(ctx.device_id):
-            cupy.cuda.get_current_stream().synchronize()
-
-
-def array(
-    source: ArrayLike | NDArray | CSRNDArray,
-    ctx: Context | str | None = None,
-    dtype: DTypeLike | None = None,
-) -> NDArray:
-    """A new array with the values of another, of a list or of a number.
-
-    Parameters
-    ----------
-    source : numbers, an array on either device, a list of NDArrays of one shape, or anything that
-        NumPy makes an array of; a sparse matrix becomes a CSRNDArray, as by `sparse.array`
-    ctx : the device; None: the current context
-    dtype : None: that of an NDArray or of a sparse matrix, float32 for everything else, as in MXNet
-
-    Raises
-    ------
-    ContextError : the device is not there.
-    ArgumentError : the source is not numbers, or not as many in each of its rows.
-    """
-    ctx = as_context(ctx)
-    require(ctx)
-    if hasattr(source, "tocsr"):
-        from gpuio.nd import sparse  # stands on this module
-
-        return sparse.array(source, ctx, dtype)
-    if dtype is None:
-        dtype = source.dtype if isinstance(source, NDArray) else np.float32
-    return _place(converted(source, as_dtype(dtype)), ctx)
-
-
-def converted(source: Any, dtype: np.dtype[Any]) -> Any:
-    """New values in a dtype, one row after the other in memory, where the source is.
-
-    Raises
-    ------
-    ArgumentError : they are not numbers, or not as many in each row.
-    """
-    if device_of(source).device_type == "gpu":
-        return _on_device_of(source, lambda: source.astype(dtype, order="C"))
+        with on_device(ctx):
+            return source.astype(dtype, order="C")  # type: ignore[no-any-return]
     if isinstance(source, (list, tuple)) and source and isinstance(source[0], NDArray):
         # NumPy takes nothing from a GPU.
         source = [each.asnumpy() if isinstance(each, NDArray) else each for each in source]
     try:
         values = np.asarray(source)
         if values.dtype.kind == "c" and dtype.kind != "c":
-            raise TypeError(f"complex numbers are no {dtype}")
+            raise TypeError(f"complex numbers cannot become {dtype}")
         return values.astype(dtype, order="C")
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            f"an array is numbers, as many in each row, not this {type(source).__name__}: {error}"
+            f"expected a rectangular numeric array, not this {type(source).__name__}: {error}"
         ) from error
 
 
-def empty(
-    shape: int | tuple[int, ...],
-    ctx: Context | str | None = None,
-    dtype: DTypeLike | None = np.float32,
-) -> NDArray:
-    """An array on a device whose values nobody has set.
-
-    Parameters
-    ----------
-    shape : its sides; 0 is one, and () a single value
-    ctx : the device; None: the current context
-    dtype : None: float32
+def check_stype(stype: str) -> str:
+    """The storage type, if gpuio has it: "csr" or "default".
 
     Raises
     ------
-    ContextError : the device is not there.
-    ArgumentError : a side is negative, or no whole number; or there is no such dtype.
+    UnsupportedError : it is MXNet's "row_sparse".
+    ArgumentError : it is unknown.
     """
-    ctx = as_context(ctx)
-    require(ctx)
-    try:
-        sides = sides_of(shape)
-    except TypeError as error:
-        raise ArgumentError(f"a shape is whole numbers, not {shape!r}") from error
-    if any(side < 0 for side in sides):
-        raise ArgumentError(f"a shape has no negative sides: {shape!r}")
-    kind = as_dtype(np.float32 if dtype is None else dtype)
-    if ctx.device_type == "cpu":
-        return wrap(np.empty(sides, kind))
-    import cupy
-
-    with cupy.cuda.Device(ctx.device_id):
-        return wrap(cupy.empty(sides, kind))
+    if stype == "row_sparse":
+        raise UnsupportedError("gpuio has no row_sparse arrays; use 'csr' or 'default'")
+    if stype not in ("csr", "default"):
+        raise ArgumentError(f"stype must be 'csr' or 'default', not {stype!r}")
+    return stype
 
 
-def full(
-    shape: int | tuple[int, ...],
-    val: Any,
-    ctx: Context | str | None = None,
-    dtype: DTypeLike | None = np.float32,
-) -> NDArray:
-    """An array on a device with the same value everywhere.
-
-    Parameters
-    ----------
-    shape, ctx, dtype : see `empty`
-    val : a number, or numbers that NumPy's rules spread over the shape
-
-    Raises
-    ------
-    ContextError, ArgumentError : see `empty`.
-    """
-    made = empty(shape, ctx, dtype)
-    if np.isscalar(val):
-        value = converted(val, made.dtype)[()]
-    else:
-        value = array(val, made.context, made.dtype)
-    try:
-        _on_device_of(made, lambda: made.__setitem__(..., value))
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"full of shape {made.shape}: {error}") from error
-    return made
-
-
-def zeros(
-    shape: int | tuple[int, ...],
-    ctx: Context | str | None = None,
-    dtype: DTypeLike | None = np.float32,
-) -> NDArray:
-    """An array of zeros on a device; see `empty`."""
-    return full(shape, 0, ctx, dtype)
-
-
-def ones(
-    shape: int | tuple[int, ...],
-    ctx: Context | str | None = None,
-    dtype: DTypeLike | None = np.float32,
-) -> NDArray:
-    """An array of ones on a device; see `empty`."""
-    return full(shape, 1, ctx, dtype)
-
-
-def concat(*arrays: NDArray, dim: int = 1) -> NDArray:
-    """Arrays behind one another, along an axis that they have.
-
-    Parameters
-    ----------
-    arrays : on one device, of one dtype, and of one shape but for the axis
-    dim : the axis
-
-    Raises
-    ------
-    ArgumentError : there are none, or they do not fit together.
-    """
-    return _joined("concat", "concatenate", arrays, dim)
-
-
-def stack(*arrays: NDArray, axis: int = 0) -> NDArray:
-    """Arrays beside one another, along a new axis.
-
-    Parameters
-    ----------
-    arrays : on one device, of one dtype and one shape
-    axis : where the new one goes
-
-    Raises
-    ------
-    ArgumentError : there are none, or they do not fit together.
-    """
-    return _joined("stack", "stack", arrays, axis)
-
-
-def _joined(name: str, function: str, arrays: tuple[NDArray, ...], axis: int) -> NDArray:
-    wrong = [each for each in arrays if not isinstance(each, NDArray)]
-    if wrong or not arrays:
-        came = type(wrong[0]).__name__ if wrong else "none"
-        raise ArgumentError(f"{name} takes NDArrays, one by one, and got {came}; unpack a list: *")
-    kinds = {(each.context, each.dtype) for each in arrays}
-    if len(kinds) > 1:
-        came = ", ".join(sorted(f"{dtype} on {ctx}" for ctx, dtype in kinds))
-        raise ArgumentError(f"{name} takes NDArrays on one device and of one dtype, not {came}")
-
-    def join() -> NDArray:
-        xp = get_array_module(arrays[0])
-        try:
-            return wrap(getattr(xp, function)(arrays, axis=axis))
-        except ValueError as error:  # NumPy's and CuPy's AxisError is one
-            shapes = ", ".join(str(each.shape) for each in arrays)
-            raise ArgumentError(f"{name} of {shapes} along axis {axis}: {error}") from error
-
-    return _on_device_of(arrays[0], join)  # type: ignore[no-any-return]
-
-
-def _on_device_of(values: Any, work: Callable[[], Any]) -> Any:
-    """What work gives that has to run with the device of an array as CuPy's current one."""
-    ctx = device_of(values)
-    if ctx.device_type == "cpu":
-        return work()
-    import cupy
-
-    with cupy.cuda.Device(ctx.device_id):
-        return work()
-
-
-def from_dlpack(values: Any) -> NDArray:
-    """An array of another library that offers DLPack, such as a torch tensor: the same memory,
-    where it is.
-
-    Raises
-    ------
-    ArgumentError : it does not offer DLPack, or lives on a device that gpuio has no arrays for.
-    """
-    if not hasattr(values, "__dlpack__") or not hasattr(values, "__dlpack_device__"):
-        raise ArgumentError(
-            f"from_dlpack takes an object with __dlpack__, not {type(values).__name__}"
-        )
-    if isinstance(values, np.ndarray):  # NumPy refuses to export a read-only one
-        return wrap(values)
-    kind, number = values.__dlpack_device__()
-    if kind in (_DLPACK_CPU, _DLPACK_PINNED):
-        return wrap(np.from_dlpack(values))
-    if kind == _DLPACK_CUDA:
-        require(Context("gpu", int(number)))
+def wait_for(ctx: Context) -> None:
+    """Synchronize with the device's current stream; a no-op on the CPU."""
+    if ctx.device_type == "gpu":
         import cupy
 
-        return wrap(cupy.from_dlpack(values))
-    raise ArgumentError(f"from_dlpack: the array lives on a device of DLPack's kind {kind}")
-
-
-# DLPack's numbers of device types (dlpack.h, DLDeviceType).
-_DLPACK_CPU, _DLPACK_CUDA, _DLPACK_PINNED = 1, 2, 3
-
-
-def waitall() -> None:
-    """Wait until all work of the current GPU is done; with no GPU there is nothing to wait for."""
-    if "cupy" in sys.modules and num_gpus():
-        import cupy
-
-        cupy.cuda.Device().synchronize()
+        with on_device(ctx):
+            cupy.cuda.get_current_stream().synchronize()

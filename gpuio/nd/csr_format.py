@@ -1,25 +1,24 @@
-"""What makes three arrays a matrix of compressed sparse rows.
+"""Checks that data, indices and indptr form a valid CSR matrix.
 
-Each check takes arrays on the host (`check_ends` also those of a GPU) and raises an ArgumentError
-that says what is wrong, and in which row.
+Each takes arrays on the host (`check_ends` also on a GPU) and raises an ArgumentError that says
+what is wrong, and in which row.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gpuio.errors import ArgumentError
+from gpuio.nd.types import CSRMatrix, HostArray
 
 
-def check_ends(matrix: Any) -> None:
-    """The lengths and the ends of a matrix's parts belong together."""
+def check_ends(matrix: CSRMatrix) -> None:
+    """Check that the lengths of the arrays and the ends of indptr are consistent."""
     data, indices, indptr = matrix.data, matrix.indices, matrix.indptr
     rows = matrix.shape[0]
     if not data.ndim == indices.ndim == indptr.ndim == 1:
         raise ArgumentError(
-            "data, indices and indptr must have one axis, not the shapes "
+            "data, indices and indptr must have one dimension, not the shapes "
             f"{data.shape}, {indices.shape} and {indptr.shape}"
         )
     if len(indptr) != rows + 1:
@@ -34,40 +33,40 @@ def check_ends(matrix: Any) -> None:
         )
 
 
-def check_rises(indptr: Any) -> None:
-    """No row ends before it begins."""
-    falls = np.flatnonzero(indptr[1:] < indptr[:-1])
-    if len(falls):
-        row = falls[0]
+def check_rises(indptr: HostArray) -> None:
+    """Check that no row ends before it begins."""
+    decreasing = np.flatnonzero(indptr[1:] < indptr[:-1])
+    if len(decreasing):
+        row = decreasing[0]
         raise ArgumentError(
             f"indptr must not decrease: in row {row} from {indptr[row]} to {indptr[row + 1]}"
         )
 
 
-def check_columns(indices: Any, indptr: Any, columns: int) -> None:
-    """No index lies outside of the columns."""
+def check_columns(indices: HostArray, indptr: HostArray, columns: int) -> None:
+    """Check that all indices are in [0, columns)."""
     outside = np.flatnonzero((indices < 0) | (indices >= columns))
     if len(outside):
         raise ArgumentError(
-            f"row {_row(indptr, outside[0])} has column {indices[outside[0]]}, and the matrix has "
-            f"{columns} columns; they count from 0"
+            f"row {_row(indptr, outside[0])} has column {indices[outside[0]]}, but the matrix has "
+            f"{columns} columns, counted from 0"
         )
 
 
-def check_order(indices: Any, indptr: Any) -> None:
-    """The indices ascend in each row, and none comes twice."""
-    back = indices[1:] <= indices[:-1]
+def check_order(indices: HostArray, indptr: HostArray) -> None:
+    """Check that the indices of each row are strictly ascending."""
+    descending = indices[1:] <= indices[:-1]
     begins = indptr[1:-1]
-    back[begins[(begins > 0) & (begins < len(indices))] - 1] = False
-    found = np.flatnonzero(back)
+    descending[begins[(begins > 0) & (begins < len(indices))] - 1] = False
+    found = np.flatnonzero(descending)
     if len(found):
         before, after = indices[found[0]], indices[found[0] + 1]
         raise ArgumentError(
             f"columns must ascend in a row: row {_row(indptr, found[0])} has {after} after "
-            f"{before}; sum_duplicates() sorts them, and adds values in the same place"
+            f"{before}; sum_duplicates() sorts them and sums duplicates"
         )
 
 
-def _row(indptr: Any, position: int) -> int:
-    """The row that holds a position of `indices`."""
+def _row(indptr: HostArray, position: int) -> int:
+    """The row that contains ``indices[position]``."""
     return int(np.searchsorted(indptr, position, side="right")) - 1

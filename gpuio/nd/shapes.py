@@ -1,32 +1,32 @@
-"""Shapes as people write them, and what MXNet's reshape makes of them."""
+"""Shape arguments, and MXNet's codes for reshape."""
 
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 from gpuio.errors import ArgumentError
+from gpuio.nd.types import Option
 
 
-def sides_of(sides: Any) -> tuple[int, ...]:
-    """A shape, given as one whole number or as several.
+def as_shape(shape: Option) -> tuple[int, ...]:
+    """A shape given as one integer or as several.
 
     Raises
     ------
-    TypeError : it is something else.
+    TypeError : it is neither.
     """
     try:
-        return (operator.index(sides),)
+        return (operator.index(shape),)
     except TypeError:
-        return tuple(operator.index(side) for side in sides)
+        return tuple(operator.index(length) for length in shape)
 
 
-def reshaped(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that MXNet's reshape means; a side of -1 is left to NumPy.
+def infer_shape(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that MXNet's reshape means by `wanted`; -1 is left to NumPy.
 
     Raises
     ------
-    ArgumentError : it means none for an array of this shape.
+    ArgumentError : the codes do not fit an array of shape `old`.
     """
     left, given, new = list(old), list(wanted), []
     try:
@@ -42,20 +42,22 @@ def reshaped(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
             elif code == 0:
                 new.append(left.pop(0))
             elif code < -4:
-                raise ArgumentError(f"reshape: there is no {code}; see the text of NDArray.reshape")
+                raise ArgumentError(f"reshape: {code} is no code; see NDArray.reshape")
             else:
                 del left[:1]
                 new.append(code)
     except IndexError as error:
-        raise ArgumentError(f"reshape: {old} has too few sides for {wanted}") from error
+        raise ArgumentError(f"reshape: {old} has too few dimensions for {wanted}") from error
     return tuple(new)
 
 
-def _split(side: int, first: int, second: int) -> tuple[int, int]:
+def _split(length: int, first: int, second: int) -> tuple[int, int]:
     if first == -1 and second > 0:
-        first = side // second
+        first = length // second
     elif second == -1 and first > 0:
-        second = side // first
-    if first * second != side or first < 0:
-        raise ArgumentError(f"reshape: a side of {side} does not split into {first} and {second}")
+        second = length // first
+    if first * second != length or first < 0:
+        raise ArgumentError(
+            f"reshape: a dimension of {length} does not split into {first} and {second}"
+        )
     return first, second

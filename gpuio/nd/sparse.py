@@ -1,42 +1,59 @@
-"""MXNet's CSRNDArray over the sparse matrices that everybody has: SciPy's on the CPU, CuPy's on a
-GPU.
+"""CSRNDArray: MXNet's methods on the CSR matrices of SciPy (CPU) and CuPy (GPU).
 
-A CSRNDArray *is* a scipy.sparse.csr_matrix or a cupyx.scipy.sparse.csr_matrix, with MXNet's methods
-beside its own. Both classes are made when they are first needed, because SciPy and CuPy take a
-while to import.
+A CSRNDArray *is* a scipy.sparse.csr_matrix or a cupyx.scipy.sparse.csr_matrix with more methods.
+Both classes are created when first needed, because SciPy and CuPy are slow to import.
 """
 
 from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from gpuio.context import Context, as_context, device_of, require
+from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
-from gpuio.nd.array import NDArray, as_dtype, converted, wait_for
+from gpuio.nd.array import (
+    NDArray,
+    as_dtype,
+    check_stype,
+    convert,
+    host_array,
+    storage_types,
+    wait_for,
+)
 from gpuio.nd.array import wrap as wrap_dense
 from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
+from gpuio.nd.types import (
+    Array,
+    CSRMatrix,
+    DType,
+    HostArray,
+    Index,
+    Operand,
+    Scalar,
+    SupportsToCSR,
+    Untyped,
+    Values,
+)
 
 __all__ = ["CSRNDArray", "array", "csr_matrix", "wrap", "zeros"]
 
 if TYPE_CHECKING:
-    _Base = Any
-else:
-    _Base = object
+    from typing_extensions import Self
 
-# What CuPy's sparse matrices hold (cuSPARSE computes with nothing else).
+# The dtypes of CuPy's sparse matrices: those that cuSPARSE computes with.
 _ON_GPU = ("bool", "float32", "float64", "complex64", "complex128")
 
 
-class CSRNDArray(_Base):  # type: ignore[misc]
+class CSRNDArray:
     """A matrix of compressed sparse rows on a device, with MXNet's methods.
 
-    Made by `csr_matrix`, `array`, `zeros`, `wrap` and the iterators; its instances are also
-    scipy.sparse.csr_matrix or cupyx.scipy.sparse.csr_matrix, whose methods and operators they have.
+    Created by `csr_matrix`, `array`, `zeros`, `wrap` and the iterators; every instance is also a
+    scipy.sparse.csr_matrix or a cupyx.scipy.sparse.csr_matrix.
 
     Attributes
     ----------
@@ -50,19 +67,37 @@ class CSRNDArray(_Base):  # type: ignore[misc]
 
     stype = "csr"
 
+    if TYPE_CHECKING:
+        data: Array
+        indices: Array
+        indptr: Array
+        shape: tuple[int, int]
+        dtype: DType
+
+        def __init__(
+            self, arg1: Values, shape: tuple[int, int] | None = ..., dtype: DTypeLike | None = ...
+        ) -> None: ...
+        def __getitem__(self, key: Index, /) -> Self: ...
+        def __mul__(self, other: Operand, /) -> Self: ...
+        def __matmul__(self, other: Operand, /) -> Scalar: ...
+        def astype(self, dtype: DTypeLike) -> Self: ...  # noqa: D102  # these are SciPy's
+        def copy(self) -> Self: ...  # noqa: D102
+        def tocsr(self) -> Self: ...  # noqa: D102
+        def __getattr__(self, name: str) -> Untyped: ...  # the rest is SciPy's and CuPy's
+
     @property
     def context(self) -> Context:
-        """The device on which the matrix lives."""
+        """The device that holds the matrix."""
         return device_of(self.data)
 
     ctx = context
 
-    def asnumpy(self) -> np.ndarray[Any, Any]:
+    def asnumpy(self) -> HostArray:
         """The matrix as a dense numpy.ndarray (rows, columns) of its dtype.
 
         Raises
         ------
-        ArgumentError : a column or a row's beginning lies outside of the matrix.
+        ArgumentError : an index or a row's start is outside the matrix.
         """
         host = self.asscipy()
         # SciPy would write outside of the array.
@@ -71,46 +106,46 @@ class CSRNDArray(_Base):  # type: ignore[misc]
         check_columns(host.indices[: host.indptr[-1]], host.indptr, host.shape[1])
         return host.toarray()  # type: ignore[no-any-return]
 
-    def asscipy(self) -> Any:
+    def asscipy(self) -> Untyped:
         """The matrix as a plain scipy.sparse.csr_matrix: on the CPU the same memory, from a GPU a
         copy.
         """
         raise NotImplementedError
 
     def check_format(self, full_check: bool = True) -> None:
-        """Check that the parts of the matrix make a matrix.
+        """Check that data, indices and indptr form a valid matrix.
 
         Parameters
         ----------
-        full_check : look at each index: ascending in its row, none twice, none outside; else only
-            at the parts' lengths and ends, in constant time
+        full_check : check every index: in range, ascending within its row, without duplicates; if
+            False, only the lengths and ends, in constant time
 
         Raises
         ------
-        ArgumentError : they do not; the text says what is wrong, and in which row.
+        ArgumentError : they do not; the message says what is wrong, and in which row.
         """
         check_ends(self)
         if not full_check:
             return
-        begin, end = _host(self.indptr), len(self.indices)
+        begin, end = host_array(self.indptr), len(self.indices)
         if begin[-1] != end:
             raise ArgumentError(f"indptr must end with {end}, the number of indices: {begin[-1]}")
-        indices = _host(self.indices)
+        indices = host_array(self.indices)
         check_rises(begin)
         check_columns(indices, begin, self.shape[1])
         check_order(indices, begin)
 
     def as_in_context(self, ctx: Context | str) -> CSRNDArray:
-        """The matrix on a device: itself if it is there, else a copy.
+        """The matrix on `ctx`: itself if it is there already, else a copy.
 
         Raises
         ------
-        ContextError : the device is not there.
+        ContextError : the device is not available.
         UnsupportedError : the device is a GPU, and CuPy has no sparse matrices of this dtype.
         """
         ctx = as_context(ctx)
-        there = self.context
-        if ctx == there or ctx.device_type == there.device_type == "cpu":
+        current = self.context
+        if ctx == current or ctx.device_type == current.device_type == "cpu":
             return self
         return _place(self, ctx, self.dtype)
 
@@ -122,7 +157,7 @@ class CSRNDArray(_Base):  # type: ignore[misc]
 
         Raises
         ------
-        ArgumentError : the shapes differ, or it is the same matrix.
+        ArgumentError : the shapes differ, or `other` is this matrix.
         """
         if isinstance(other, (Context, str)):
             return _place(self, as_context(other), self.dtype, copy=True)
@@ -135,34 +170,35 @@ class CSRNDArray(_Base):  # type: ignore[misc]
         if other.shape != self.shape:
             raise ArgumentError(f"copyto: the shapes {self.shape} and {other.shape} differ")
         if isinstance(other, NDArray):
-            return self.tostype("default").copyto(other)
+            return self._dense().copyto(other)
         copied = _place(self, other.context, other.dtype, copy=True)
-        other.__dict__.clear()  # also what SciPy remembers of the old values' order
+        other.__dict__.clear()  # also what SciPy caches about the order of the old values
         other.__dict__.update(copied.__dict__)
         return other
 
     def tostype(self, stype: str) -> CSRNDArray | NDArray:
-        """The matrix in a way of storage: "csr", itself; "default", a new NDArray (rows, columns)
-        on the same device.
+        """Convert to a storage type: "csr" is the matrix itself, "default" a new NDArray (rows,
+        columns) on the same device.
 
         Raises
         ------
-        UnsupportedError : it is "row_sparse".
-        ArgumentError : there is no such way, or the matrix is damaged (see `asnumpy`).
+        UnsupportedError : `stype` is "row_sparse".
+        ArgumentError : `stype` is unknown, or the matrix is invalid (see `asnumpy`).
         """
-        if check_stype(stype) == "csr":
-            return self
+        return self if check_stype(stype) == "csr" else self._dense()
+
+    def _dense(self) -> NDArray:
         return wrap_dense(self.asnumpy()).as_in_context(self.context)
 
     def wait_to_read(self) -> None:
-        """Wait until the values are there; on the CPU they always are."""
+        """Wait until the values have been computed; on the CPU they always are."""
         wait_for(self.context)
 
     def __copy__(self) -> CSRNDArray:
-        return self.copy()  # type: ignore[no-any-return]
+        return self.copy()
 
-    def __deepcopy__(self, memo: Any) -> CSRNDArray:
-        return self.copy()  # type: ignore[no-any-return]
+    def __deepcopy__(self, memo: object) -> CSRNDArray:
+        return self.copy()
 
     def __repr__(self) -> str:
         rows, columns = self.shape
@@ -172,31 +208,31 @@ class CSRNDArray(_Base):  # type: ignore[misc]
 
 
 @functools.cache
-def _host_class() -> Any:
-    """CSRNDArray on the CPU."""
+def _host_class() -> type[CSRNDArray]:
+    """The class of CSRNDArrays on the CPU."""
     import scipy.sparse
 
     class HostCSR(CSRNDArray, scipy.sparse.csr_matrix):  # type: ignore[misc]
         """A CSRNDArray on the CPU."""
 
-        def asscipy(self) -> Any:
-            return _same_parts(scipy.sparse.csr_matrix, self)
+        def asscipy(self) -> Untyped:
+            return _with_same_parts(scipy.sparse.csr_matrix, self)
 
         def check_format(self, full_check: bool = True) -> None:
             super().check_format(full_check)
-            # SciPy's constructor calls this with False, and wants room to spare cut off.
+            # SciPy's constructor calls this with False, and expects unused capacity to be cut off.
             if len(self.indices) > self.indptr[-1]:
                 self.prune()
 
-        def __reduce__(self) -> tuple[Any, ...]:
+        def __reduce__(self) -> tuple[Callable[[CSRMatrix], CSRNDArray], tuple[CSRMatrix]]:
             return wrap, (self.asscipy(),)
 
     return HostCSR
 
 
 @functools.cache
-def _device_class() -> Any:
-    """CSRNDArray on a GPU."""
+def _device_class() -> type[CSRNDArray]:
+    """The class of CSRNDArrays on a GPU."""
     import cupy
     import cupyx.scipy.sparse
 
@@ -204,21 +240,23 @@ def _device_class() -> Any:
         """A CSRNDArray on a GPU."""
 
         @property
-        def device(self) -> Any:
-            return self.data.device
+        def device(self) -> cupy.cuda.Device:
+            return self.data.device  # type: ignore[attr-defined]
 
-        def asscipy(self) -> Any:
+        def asscipy(self) -> Untyped:
             with cupy.cuda.Device(self.context.device_id):
                 return self.get()
 
-        def __reduce__(self) -> tuple[Any, ...]:
+        def __reduce__(
+            self,
+        ) -> tuple[Callable[..., CSRNDArray], tuple[CSRMatrix, tuple[int, int], str, DType]]:
             return csr_matrix, (self.asscipy(), self.shape, repr(self.context), self.dtype)
 
     return DeviceCSR
 
 
-def wrap(matrix: Any) -> CSRNDArray:
-    """A CSR matrix of SciPy or CuPy as a CSRNDArray: the same memory, on the same device.
+def wrap(matrix: CSRMatrix) -> CSRNDArray:
+    """View a CSR matrix of SciPy or CuPy as a CSRNDArray: same memory and device.
 
     Parameters
     ----------
@@ -226,7 +264,7 @@ def wrap(matrix: Any) -> CSRNDArray:
 
     Raises
     ------
-    ArgumentError : it is none.
+    ArgumentError : it is something else.
     """
     if isinstance(matrix, CSRNDArray):
         return matrix
@@ -235,37 +273,36 @@ def wrap(matrix: Any) -> CSRNDArray:
             "sparse.wrap takes a CSR matrix (rows, columns) of scipy.sparse or "
             f"cupyx.scipy.sparse, not {type(matrix).__name__}; csr_matrix takes more"
         )
-    kind = _host_class() if _on_host(matrix) else _device_class()
-    return _same_parts(kind, matrix)  # type: ignore[no-any-return]
+    return _with_same_parts(_host_class() if _on_host(matrix) else _device_class(), matrix)
 
 
 def csr_matrix(
-    arg1: Any,
+    arg1: Values,
     shape: tuple[int, int] | None = None,
     ctx: Context | str | None = None,
     dtype: DTypeLike | None = None,
 ) -> CSRNDArray:
-    """A new matrix of compressed sparse rows.
+    """Create a matrix of compressed sparse rows.
 
     Parameters
     ----------
     arg1 : one of
-        ``(data, indices, indptr)``: row i has the values ``data[indptr[i]:indptr[i + 1]]`` in the
-        columns ``indices[indptr[i]:indptr[i + 1]]``; call `check_format` where they may be wrong;
-        ``(data, (row, col))``: values with their rows and columns; those in one place are added;
-        ``(rows, columns)``: a matrix with no values;
-        dense numbers (rows, columns): an array on either device, or lists;
+        ``(data, indices, indptr)``: row i holds the values ``data[indptr[i]:indptr[i + 1]]`` in the
+        columns ``indices[indptr[i]:indptr[i + 1]]``; call `check_format` if they may be wrong;
+        ``(data, (row, col))``: values with their rows and columns; duplicates are summed;
+        ``(rows, columns)``: an empty matrix;
+        a dense matrix (rows, columns): an array on either device, or nested lists;
         a sparse matrix of gpuio, SciPy or CuPy
-    shape : (rows, columns); None: that of `arg1`, or as far as its last row and column
+    shape : (rows, columns); None: that of `arg1`, or up to its last row and column
     ctx : the device; None: the current context
-    dtype : None: that of the array or matrix. For lists float64 (or int64) where they come with
-        ``(row, col)``, else float32, as in MXNet; float32 also for a matrix with no values
+    dtype : None: that of the array or matrix. For lists float64 (or int64) with ``(row, col)``,
+        else float32, as in MXNet; float32 also for an empty matrix
 
     Raises
     ------
-    ContextError : the device is not there.
-    ArgumentError : `arg1` is none of these, its parts do not belong together, or `shape` is
-        another than its own.
+    ContextError : the device is not available.
+    ArgumentError : `arg1` is none of these, its parts are inconsistent, or its shape is not
+        `shape`.
     UnsupportedError : the device's library has no sparse matrices of this dtype.
 
     Examples
@@ -276,21 +313,21 @@ def csr_matrix(
     """
     ctx = as_context(ctx)
     require(ctx)
-    sides = None if shape is None else _sides(shape)
+    shape = None if shape is None else _matrix_shape(shape)
     if hasattr(arg1, "tocsr"):
-        matrix, fresh = _of_sparse(arg1), False
+        matrix, fresh = _from_sparse(arg1), False
     else:
-        matrix, fresh = _made(arg1, sides, dtype), True
-    if sides is not None and matrix.shape != sides:
-        raise ArgumentError(f"shape is {sides}, and the matrix given is {matrix.shape}")
+        matrix, fresh = _create(arg1, shape, dtype), True
+    if shape is not None and matrix.shape != shape:
+        raise ArgumentError(f"shape is {shape}, but the given matrix has shape {matrix.shape}")
     target = matrix.dtype if dtype is None else as_dtype(dtype)
     return _place(matrix, ctx, target, copy=not fresh)
 
 
 def array(
-    source_array: Any, ctx: Context | str | None = None, dtype: DTypeLike | None = None
+    source_array: SupportsToCSR, ctx: Context | str | None = None, dtype: DTypeLike | None = None
 ) -> CSRNDArray:
-    """A new matrix with the values of another sparse one.
+    """Create a CSR matrix from another sparse matrix.
 
     Parameters
     ----------
@@ -300,13 +337,13 @@ def array(
 
     Raises
     ------
-    ContextError : the device is not there.
+    ContextError : the device is not available.
     ArgumentError : the source is not sparse.
     """
     if not hasattr(source_array, "tocsr"):
         raise ArgumentError(
             f"sparse.array takes a sparse matrix, not {type(source_array).__name__}; use nd.array, "
-            "or sparse.csr_matrix to make a sparse matrix of a dense array"
+            "or sparse.csr_matrix to convert a dense array"
         )
     return csr_matrix(source_array, ctx=ctx, dtype=dtype)
 
@@ -317,7 +354,7 @@ def zeros(
     ctx: Context | str | None = None,
     dtype: DTypeLike | None = None,
 ) -> CSRNDArray:
-    """A matrix with no values.
+    """Create an empty matrix.
 
     Parameters
     ----------
@@ -328,31 +365,16 @@ def zeros(
 
     Raises
     ------
-    ContextError : the device is not there.
+    ContextError : the device is not available.
     UnsupportedError : `stype` is "row_sparse".
     ArgumentError : another argument is wrong.
     """
     if check_stype(stype) != "csr":
         raise ArgumentError(f"sparse.zeros makes 'csr', not {stype!r}; use nd.zeros")
-    return csr_matrix(_sides(shape), ctx=ctx, dtype=dtype)
+    return csr_matrix(_matrix_shape(shape), ctx=ctx, dtype=dtype)
 
 
-def check_stype(stype: str) -> str:
-    """A way of storage that gpuio has: "csr" or "default".
-
-    Raises
-    ------
-    UnsupportedError : it is MXNet's "row_sparse".
-    ArgumentError : there is no such way.
-    """
-    if stype == "row_sparse":
-        raise UnsupportedError("gpuio has no row_sparse arrays; use 'csr' or 'default'")
-    if stype not in ("csr", "default"):
-        raise ArgumentError(f"stype must be 'csr' or 'default', not {stype!r}")
-    return stype
-
-
-def _sides(shape: Any) -> tuple[int, int]:
+def _matrix_shape(shape: Iterable[int]) -> tuple[int, int]:
     try:
         rows, columns = map(operator.index, shape)
     except (TypeError, ValueError) as error:
@@ -360,42 +382,33 @@ def _sides(shape: Any) -> tuple[int, int]:
             f"the shape of a sparse matrix is (rows, columns), not {shape!r}"
         ) from error
     if rows < 0 or columns < 0:
-        raise ArgumentError(f"a shape has no negative sides: {shape!r}")
+        raise ArgumentError(f"a shape has no negative dimensions: {shape!r}")
     return rows, columns
 
 
-def _host(values: Any) -> Any:
-    """Values on the host, as an array or as they are."""
-    if isinstance(values, NDArray):
-        return values.asnumpy()
-    return values if device_of(values).device_type == "cpu" else values.get()
-
-
-def _on_host(matrix: Any) -> bool:
-    # Asked of a part, because CuPy's matrices refuse to tell their device.
+def _on_host(matrix: CSRMatrix) -> bool:
+    # CuPy's matrices do not tell their device; their arrays do.
     return isinstance(matrix.data, np.ndarray)
 
 
-def _same_parts(kind: Any, matrix: Any) -> Any:
-    """A matrix of another class with the same parts: the constructors would look at, and could
-    convert, each index.
+def _with_same_parts(kind: type[CSRNDArray], matrix: CSRMatrix) -> CSRNDArray:
+    """A matrix of class `kind` that shares all parts: constructors would check, and might convert,
+    every index.
     """
     made = kind.__new__(kind)
     made.__dict__.update(matrix.__dict__)
     return made
 
 
-def _place(matrix: Any, ctx: Context, dtype: Any, copy: bool = False) -> CSRNDArray:
-    """A CSR matrix on a device, in a dtype; the same memory where it is there already, unless
-    `copy`.
-    """
+def _place(matrix: CSRMatrix, ctx: Context, dtype: DType, copy: bool = False) -> CSRNDArray:
+    """The matrix on `ctx` in `dtype`; the same memory if it is there already, unless `copy`."""
     require(ctx)
     if ctx.device_type == "cpu":
-        here = _on_host(matrix)
-        host = wrap(matrix if here else wrap(matrix).asscipy())
+        was_on_host = _on_host(matrix)
+        host = wrap(matrix if was_on_host else wrap(matrix).asscipy())
         if host.dtype != dtype:
-            return host.astype(_for_scipy(dtype))  # type: ignore[no-any-return]
-        return host.copy() if copy and here else host
+            return host.astype(_for_scipy(dtype))
+        return host.copy() if copy and was_on_host else host
     if dtype.name not in _ON_GPU:
         raise UnsupportedError(
             f"CuPy has sparse matrices of {', '.join(_ON_GPU)}, not of {dtype}; ask for another "
@@ -403,15 +416,15 @@ def _place(matrix: Any, ctx: Context, dtype: Any, copy: bool = False) -> CSRNDAr
         )
     import cupy
 
-    with cupy.cuda.Device(ctx.device_id):
-        bring = cupy.array if copy else cupy.asarray
-        data, *where = map(bring, (matrix.data, matrix.indices, matrix.indptr))
-        parts = (data.astype(dtype, copy=False), *where)
-        return _device_class()(parts, shape=matrix.shape)  # type: ignore[no-any-return]
+    with on_device(ctx):
+        transfer = cupy.array if copy else cupy.asarray
+        data, *positions = map(transfer, (matrix.data, matrix.indices, matrix.indptr))
+        parts = (data.astype(dtype, copy=False), *positions)
+        return _device_class()(parts, shape=matrix.shape)
 
 
-def _for_scipy(dtype: Any) -> Any:
-    """A dtype that SciPy's sparse matrices can have."""
+def _for_scipy(dtype: DType) -> DType:
+    """The dtype, if SciPy has sparse matrices of it."""
     if dtype.kind not in "biufc" or dtype == np.float16:
         raise UnsupportedError(
             f"SciPy has no sparse matrices of {dtype}; ask for another dtype, such as float32"
@@ -419,80 +432,103 @@ def _for_scipy(dtype: Any) -> Any:
     return dtype
 
 
-def _of_sparse(matrix: Any) -> Any:
-    """A sparse matrix of any library and format as CSR, where it is."""
+def _from_sparse(matrix: SupportsToCSR) -> CSRNDArray:
+    """A sparse matrix of any library and format as CSR, on its device."""
     if len(matrix.shape) != 2:
         raise ArgumentError(f"a sparse matrix is (rows, columns), not {matrix.shape}")
-    rows = matrix.tocsr()
-    return rows if isinstance(rows, CSRNDArray) else wrap(rows)
+    return wrap(matrix.tocsr())
 
 
-def _made(arg1: Any, shape: tuple[int, int] | None, dtype: Any) -> Any:
-    """A new matrix on the host of what is not sparse yet."""
+def _create(arg1: Values, shape: tuple[int, int] | None, dtype: DTypeLike | None) -> CSRNDArray:
+    """A new matrix on the host from a non-sparse argument of `csr_matrix`."""
     try:
         if not isinstance(arg1, tuple):
-            return _of_dense(arg1, dtype)
+            return _from_dense(arg1, dtype)
         if len(arg1) == 3:
-            return _of_rows(*arg1, shape, dtype)
+            return _from_rows(*arg1, shape, dtype)
         if len(arg1) == 2 and isinstance(arg1[1], tuple):
-            return _of_places(arg1[0], arg1[1], shape, dtype)
+            return _from_coordinates(arg1[0], arg1[1], shape, dtype)
     except (ArgumentError, UnsupportedError):
         raise
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"csr_matrix: {error}") from error
     if len(arg1) == 2:
-        kept = np.float32 if dtype is None else dtype
-        return _host_class()(_sides(arg1), dtype=_for_scipy(as_dtype(kept)))
+        target = as_dtype(np.float32 if dtype is None else dtype)
+        return _host_class()(_matrix_shape(arg1), dtype=_for_scipy(target))
     raise ArgumentError(
         "a tuple for csr_matrix is (data, indices, indptr), (data, (row, col)) or (rows, columns), "
         f"not one of {len(arg1)}; make a dense matrix an array or a list of lists"
     )
 
 
-def _values(given: Any, dtype: Any, plain: Any = None) -> np.ndarray[Any, Any]:
-    """New values on the host, in a dtype, or in their own if they have one, or in `plain`."""
-    values = np.asarray(_host(given))
+def _values(
+    given: ArrayLike | Array, dtype: DTypeLike | None, default: DTypeLike | None = None
+) -> Array:
+    """New values on the host: in `dtype`, else in their own dtype, else (lists) in `default`."""
+    values = np.asarray(host_array(given))
     if dtype is not None:
         target = as_dtype(dtype)
+    elif default is None or hasattr(given, "dtype"):
+        target = values.dtype
     else:
-        target = values.dtype if plain is None or hasattr(given, "dtype") else np.dtype(plain)
-    return converted(values, _for_scipy(target))  # type: ignore[no-any-return]
+        target = np.dtype(default)
+    return convert(values, _for_scipy(target))
 
 
-def _whole(name: str, given: Any) -> np.ndarray[Any, Any]:
-    """New indices on the host: whole numbers, also as floats, as which NDArrays often come."""
-    values = np.asarray(_host(given))
+def _positions(name: str, given: ArrayLike | Array) -> HostArray:
+    """New int64 indices on the host; floats, which NDArrays often are, must be integral."""
+    values = np.asarray(host_array(given))
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ArgumentError(
-            f"{name} must be whole numbers in one axis, not {values.dtype} {values.shape}"
+            f"{name} must be integers in one dimension, not {values.dtype} {values.shape}"
         )
-    with np.errstate(invalid="ignore"):  # what is no number becomes another one, and is found
-        whole = values.astype(np.int64)
-    if not np.array_equal(whole, values):
-        raise ArgumentError(f"{name} must be whole numbers: {values}")
-    return whole
+    with np.errstate(invalid="ignore"):  # NaN becomes some integer, and differs from it
+        integers = values.astype(np.int64)
+    if not np.array_equal(integers, values):
+        raise ArgumentError(f"{name} must be integers: {values}")
+    return integers
 
 
-def _of_rows(
-    data: Any, indices: Any, indptr: Any, shape: tuple[int, int] | None, dtype: Any
-) -> Any:
-    columns, begins = _whole("indices", indices), _whole("indptr", indptr)
+def _from_rows(
+    data: ArrayLike | Array,
+    indices: ArrayLike | Array,
+    indptr: ArrayLike | Array,
+    shape: tuple[int, int] | None,
+    dtype: DTypeLike | None,
+) -> CSRNDArray:
+    columns, begins = _positions("indices", indices), _positions("indptr", indptr)
     if shape is None:
         if not len(columns) or not len(begins):
-            raise ArgumentError("csr_matrix needs shape=(rows, columns) where there are no values")
+            raise ArgumentError("csr_matrix needs shape=(rows, columns) if there are no values")
         shape = (len(begins) - 1, int(columns.max()) + 1)
     return _host_class()((_values(data, dtype, np.float32), columns, begins), shape=shape)
 
 
-def _of_places(data: Any, where: Any, shape: tuple[int, int] | None, dtype: Any) -> Any:
-    if len(where) != 2:
-        raise ArgumentError(f"(data, (row, col)) wants two arrays in its second, not {len(where)}")
-    row, column = (_whole(name, part) for name, part in zip(("row", "col"), where, strict=True))
+def _from_coordinates(
+    data: ArrayLike | Array,
+    coordinates: Sequence[ArrayLike | Array],
+    shape: tuple[int, int] | None,
+    dtype: DTypeLike | None,
+) -> CSRNDArray:
+    if len(coordinates) != 2:
+        raise ArgumentError(
+            f"(data, (row, col)) takes two arrays of indices, not {len(coordinates)}"
+        )
+    row, column = map(_positions, ("row", "col"), coordinates)
     return _host_class()((_values(data, dtype), (row, column)), shape=shape)
 
 
-def _of_dense(values: Any, dtype: Any) -> Any:
+def _from_dense(values: ArrayLike | Array, dtype: DTypeLike | None) -> CSRNDArray:
     dense = _values(values, dtype, np.float32)
     if dense.ndim != 2:
-        raise ArgumentError(f"csr_matrix wants numbers (rows, columns), not of shape {dense.shape}")
+        raise ArgumentError(
+            f"csr_matrix takes a dense matrix (rows, columns), not one of shape {dense.shape}"
+        )
     return _host_class()(dense)
+
+
+def _from_ndarray(values: NDArray) -> CSRNDArray:
+    return csr_matrix(values, ctx=values.context)
+
+
+storage_types["csr"] = _from_ndarray

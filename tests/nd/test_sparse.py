@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, ContextError, Error, UnsupportedError
+from gpuio.errors import ArgumentError, ContextError, UnsupportedError
 from gpuio.nd import sparse
 
 DENSE = np.array([[1, 0, 2, 0, 0], [0, 0, 0, 0, 0], [0, 3, 0, 0, 0], [4, 0, 0, 0, 5]], np.float32)
@@ -154,28 +154,28 @@ def test_the_result_is_new_memory() -> None:
         (ROWS, {"shape": (5, 5)}, "5 rows must have length 6: 5"),
         (ROWS, {"shape": (-4, 5)}, "negative"),
         (([1.0, 2], *ROWS[1:]), {}, "2 values and 5 indices"),
-        ((ROWS[0], [0, 2, 1, 0, 1.5], ROWS[2]), {}, "indices must be whole numbers"),
-        ((ROWS[0], [0, 2, 1, 0, np.inf], ROWS[2]), {}, "indices must be whole numbers"),
-        ((ROWS[0], [ROWS[1]], ROWS[2]), {}, "one axis"),
+        ((ROWS[0], [0, 2, 1, 0, 1.5], ROWS[2]), {}, "indices must be integers"),
+        ((ROWS[0], [0, 2, 1, 0, np.inf], ROWS[2]), {}, "indices must be integers"),
+        ((ROWS[0], [ROWS[1]], ROWS[2]), {}, "one dimension"),
         ((ROWS[0], ROWS[1], [1, 2, 2, 3, 5]), {}, "start with 0: 1"),
         ((ROWS[0], ROWS[1], [0, 2, 2, 3, 6]), {}, "end with 5"),
         (([], [], [0, 0]), {}, "needs shape="),
         (PLACES, {"shape": (2, 5)}, "exceeds|row"),
         (([1.0], ([0, 1], [0, 1])), {}, "csr_matrix:"),
-        (([1.0], ([0],)), {}, "wants two arrays"),
+        (([1.0], ([0],)), {}, "takes two arrays"),
         (([], ([], [])), {}, "csr_matrix:"),
-        ((3, 4), {"shape": (3, 5)}, r"\(3, 5\), and the matrix given is \(3, 4\)"),
-        (DENSE, {"shape": (4, 6)}, r"\(4, 6\), and the matrix given is \(4, 5\)"),
-        (scipy.sparse.csr_matrix(DENSE), {"shape": (2, 10)}, "the matrix given is"),
+        ((3, 4), {"shape": (3, 5)}, r"\(3, 5\), but the given matrix has shape \(3, 4\)"),
+        (DENSE, {"shape": (4, 6)}, r"\(4, 6\), but the given matrix has shape \(4, 5\)"),
+        (scipy.sparse.csr_matrix(DENSE), {"shape": (2, 10)}, "the given matrix has shape"),
         ((3.0, 4.0), {}, r"\(rows, columns\)"),
         ((-1, 4), {}, "negative"),
         (([1, 0], [0, 2]), {}, r"\(rows, columns\)"),
         ((1, 2, 3, 4), {}, "not one of 4"),
-        ([1, 0], {}, r"not of shape \(2,\)"),
-        ([[[1, 0]]], {}, r"not of shape \(1, 1, 2\)"),
-        (5, {}, r"not of shape \(\)"),
-        ([["a"]], {}, "numbers"),
-        ([[1], [1, 2]], {}, "csr_matrix:|numbers"),
+        ([1, 0], {}, r"not one of shape \(2,\)"),
+        ([[[1, 0]]], {}, r"not one of shape \(1, 1, 2\)"),
+        (5, {}, r"not one of shape \(\)"),
+        ([["a"]], {}, "numeric"),
+        ([[1], [1, 2]], {}, "csr_matrix:|numeric"),
         ([[1]], {"dtype": "no such"}, "no such"),
         (scipy.sparse.coo_array(np.ones(3)), {}, "rows, columns"),
     ],
@@ -299,85 +299,6 @@ def test_wrap_refuses_what_is_not_csr() -> None:
             sparse.wrap(other)
 
 
-def _parts(
-    data: list[float], indices: list[int], indptr: list[int], shape: tuple[int, int]
-) -> sparse.CSRNDArray:
-    """A matrix of parts that no constructor has looked at."""
-    made = sparse.csr_matrix(shape, ctx="cpu")
-    made.data = np.array(data, np.float32)
-    made.indices = np.array(indices, np.int32)
-    made.indptr = np.array(indptr, np.int32)
-    return made
-
-
-@pytest.mark.parametrize(
-    ("indices", "indptr", "rows", "text"),
-    [
-        ([0, 2, 1], [0, 2], 2, "2 rows must have length 3: 2"),
-        ([0, 2, 1], [1, 2, 3], 2, "start with 0: 1"),
-        ([0, 2, 1], [0, 3, 2, 3], 3, "in row 1 from 3 to 2"),
-        ([0, 2, 1], [0, 2, 2], 2, "end with 3, the number of indices: 2"),
-        ([0, 2, 1], [0, 2, 4], 2, "end with 3, the number of indices: 4"),
-        ([0, 2], [0, 2, 3], 2, "3 values and 2 indices"),
-        ([0, 2, 3], [0, 2, 3], 2, "row 1 has column 3, and the matrix has 3 columns"),
-        ([0, 2, -1], [0, 0, 2, 3], 3, "row 2 has column -1"),
-        ([2, 0, 1], [0, 2, 3], 2, "row 0 has 0 after 2"),
-        ([2, 1, 1], [0, 1, 1, 3], 3, "row 2 has 1 after 1"),
-    ],
-)
-def test_check_format_finds_damage(
-    indices: list[int], indptr: list[int], rows: int, text: str
-) -> None:
-    made = _parts([1, 2, 3], indices, indptr, (rows, 3))
-    with pytest.raises(ArgumentError, match=text) as caught:
-        made.check_format()
-    assert isinstance(caught.value, Error) and isinstance(caught.value, ValueError)
-
-
-def test_check_format_in_brief_looks_only_at_the_ends(ctx: mx.Context) -> None:
-    for indices in ([2, 0, 1], [2, 2, 1], [0, 3, 1], [0, -1, 1]):
-        made = sparse.csr_matrix(([1, 2, 3], indices, [0, 2, 3]), (2, 3), ctx)
-        made.check_format(False)
-        made.check_format(full_check=False)
-        with pytest.raises(ArgumentError, match="row 0"):
-            made.check_format()
-    with pytest.raises(ArgumentError, match="must have length"):
-        _parts([1], [0], [0, 1], (2, 3)).check_format(False)
-
-
-def test_check_format_passes_good_matrices_and_changes_nothing(ctx: mx.Context) -> None:
-    big = sparse.csr_matrix(np.eye(64, dtype=np.float32), ctx=ctx)
-    for made in (big, big[3:5], big[5:5], sparse.zeros("csr", (3, 4), ctx)):
-        parts = made.data, made.indices, made.indptr
-        made.check_format()
-        made.check_format(False)
-        for now, before in zip((made.data, made.indices, made.indptr), parts, strict=True):
-            assert now is before
-    # The last column of a row and the first of the next; rows with none before, between and after.
-    made = sparse.csr_matrix(([1, 2, 3], [2, 0, 1], [0, 0, 1, 1, 3, 3]), (5, 3), ctx)
-    made.check_format()
-
-
-def test_scipys_constructor_still_cuts_off_spare_room() -> None:
-    kind = type(sparse.csr_matrix((1, 1), ctx="cpu"))
-    made = kind((np.ones(5, np.float32), np.arange(5), np.array([0, 1, 3])), shape=(2, 5))
-    assert len(made.data) == len(made.indices) == 3
-    made.check_format()
-
-
-def test_damage_does_not_reach_memory() -> None:
-    for indices, indptr, text in (
-        ([0, 10**8, 1], [0, 2, 3], "row 0 has column 100000000"),
-        ([0, -(10**8), 1], [0, 2, 3], "row 0 has column -100000000"),
-        ([0, 2, 1], [0, 2, 10**8], "end with 3"),
-        ([0, 2, 1], [0, 3, 2, 3], "in row 1"),
-    ):
-        made = _parts([1, 2, 3], indices, indptr, (len(indptr) - 1, 3))
-        for call in (made.asnumpy, lambda made=made: made.tostype("default")):
-            with pytest.raises(ArgumentError, match=text):
-                call()
-
-
 def test_moving_and_copying(ctx: mx.Context) -> None:
     made = sparse.csr_matrix(ROWS, ctx=ctx)
     assert made.as_in_context(ctx) is made and made.as_in_ctx(repr(ctx)) is made
@@ -423,7 +344,7 @@ def test_tostype(ctx: mx.Context) -> None:
     np.testing.assert_array_equal(dense.asnumpy(), DENSE)
     assert dense.tostype("default") is dense
     _check(dense.tostype("csr"), ctx)
-    with pytest.raises(ArgumentError, match="not of shape"):
+    with pytest.raises(ArgumentError, match="not one of shape"):
         dense[0].tostype("csr")
 
 

@@ -1,0 +1,54 @@
+"""Batches as PyTorch tensors; what they share with JAX's arrays is in test_handover.py."""
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+import gpuio.torch
+
+TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
+NUMBERS = np.arange(10, dtype=np.float32)
+
+
+def test_torch_copies_nothing(ctx: mx.Context) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    source = mx.nd.array(TABLE, ctx)
+    train = mx.io.NDArrayIter(source, NUMBERS, 4)
+    (data, _) = next(iter(gpuio.torch.loader(train)))
+    pointer = source.ctypes.data if ctx == mx.cpu() else source.data.ptr
+    assert data.data_ptr() == pointer and data.is_cuda == (ctx != mx.cpu())
+    assert data.dtype == torch.float32
+
+
+@pytest.mark.gpu
+def test_torchs_stream_waits_for_the_batch() -> None:
+    """Batches are right on a stream of PyTorch's own while earlier work keeps it busy."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    table = np.arange(64 * 100_000, dtype=np.float32).reshape(64, -1)
+    busy = torch.zeros(4000, 4000, device="cuda")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for options in ({"device_memory": 0}, {}):
+            for epoch in range(3):
+                sums = []
+                train = mx.io.NDArrayIter(table, batch_size=4, ctx="gpu", **options)
+                for data, _ in gpuio.torch.loader(train):
+                    busy = busy @ busy
+                    sums.append(data.double().sum())
+                    del data
+                found = torch.stack(sums).cpu().numpy()
+                expected = table.astype(np.float64).reshape(16, -1).sum(1)
+                np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=str(epoch))
+
+
+def test_a_sparse_batch_shares_memory_with_its_tensor() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    matrix = mx.nd.sparse.csr_matrix(TABLE)
+
+    class Sparse(mx.io.IndexedIter):
+        def load(self, rows: np.ndarray) -> mx.nd.sparse.CSRNDArray:
+            return matrix
+
+    ((tensor, label),) = gpuio.torch.loader(Sparse(10, 10))
+    assert tensor.layout == torch.sparse_csr and label is None
+    assert tensor.values().data_ptr() == matrix.data.ctypes.data
+    assert tensor.col_indices().data_ptr() == matrix.indices.ctypes.data
