@@ -1,35 +1,35 @@
 // assemble: uint8 samples to the final batch, in one pass.
 //
 // In     pixels  uint8 (M, H, W, C), dense, C = 1, 3 or 4 in the order R, G, B, A
-//        mirror  uint8 (M), not 0: flip the sample left to right; null: none
-//        matrix  float32 (M, 3, 4), colour matrices, only with C = 3; null: none
+//        mirror  uint8 (M), nonzero: flip the sample left to right; null: flip none
+//        matrix  float32 (M, 3, 4), color matrices, only with C = 3; null: none
 //        rows    int32 (N), output sample n is made from sample rows[n]; null: from sample n
-//        levels  by value: what is subtracted from and then multiplied with each channel
+//        scaling by value: offset and factor of each channel
 // Out    out     (N, C, H, W) or (N, H, W, C), dense, of the dtype in the kernel's name
 //
-// For output column x and channel c, with s = rows[n] and column W-1-x of sample s where it is
-// mirrored:
+// For output column x and channel c, pixel is sample rows[n] at column x, or at column W-1-x if the
+// sample is mirrored:
 //
-//        v[c] = pixel[c]                                                  without a matrix, or
-//        v[c] = ((m[c][0]*r + m[c][1]*g) + m[c][2]*b) + m[c][3]           with one
+//        v[c] = pixel[c]                                            without a matrix
+//        v[c] = ((m[c][0]*r + m[c][1]*g) + m[c][2]*b) + m[c][3]     with a matrix
 //        out  = cast((v[c] - offset[c]) * factor[c])
 //
 // Each operation is one float32 operation, rounded to nearest, with subnormals and without fused
-// multiply-add. cast to float16 rounds to nearest even; cast to integers takes NaN to the lowest
-// value, rounds half to even and saturates.
+// multiply-add. The cast to float16 rounds to nearest even; casts to integers map NaN to the lowest
+// value, round half to even and saturate.
 //
-// Threads  One thread makes one pixel, all its channels. blockIdx.y strides over samples, x
-//          over a sample's pixels, so any launch is right. No shared memory, no barriers.
-// Align    Each pointer is aligned to its element.
+// Threads  One thread computes all channels of one pixel. blockIdx.y strides over samples, x
+//          over a sample's pixels, so any launch size is valid. No shared memory, no barriers.
+// Align    Each pointer is aligned to its element type.
 // Bounds   0 <= rows[n] < M (without rows N <= M), H*W < 2^31; the caller checks them. All
-//          bytes of out are written, nothing else is. out overlaps no input.
-// Twin     HostAssembler in gpuio/execution/assemble.py; the naive reference is
+//          bytes of out are written, and nothing else. out does not overlap the inputs.
+// Twin     HostAssembler in gpuio/execution/assemble_host.py; the naive reference is
 //          tests/kernels/reference.py.
 //
-// The file includes nothing, so that it needs no CUDA headers at run time, and its text alone
+// The file includes nothing, so that it needs no CUDA headers at run time, and its source alone
 // identifies it in CuPy's cache of compiled kernels.
 
-struct Levels {
+struct Scaling {
     float offset[4];
     float factor[4];
 };
@@ -38,9 +38,9 @@ struct Half {
     unsigned short bits;
 };
 
-// NVRTC has the arithmetic as PTX, because CuPy compiles with -ftz=true, which would let __fmul_rn
-// and its like flush subnormals. A host compiler gets the same four functions from
-// tests/kernels/shim.h.
+// For NVRTC the arithmetic is written in PTX, because CuPy compiles with -ftz=true, with which
+// __fmul_rn and similar intrinsics flush subnormals. For a host compiler, tests/kernels/shim.h
+// defines the same four functions.
 #ifdef __CUDACC__
 __device__ __forceinline__ float add(float a, float b) {
     float sum;
@@ -67,7 +67,7 @@ __device__ __forceinline__ Half to_half(float value) {
 }
 #endif
 
-// fmaxf gives the number where the other is NaN.
+// If one argument is NaN, fmaxf returns the other.
 __device__ __forceinline__ int to_integer(float value, float lowest, float highest) {
     return (int)rintf(fminf(fmaxf(value, lowest), highest));
 }
@@ -97,7 +97,7 @@ template <typename Element, bool PLANAR, int CHANNELS>
 __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixels,
                                          const unsigned char* mirror, const float* matrix,
                                          const int* rows, long long count, int height, int width,
-                                         const Levels& levels) {
+                                         const Scaling& scaling) {
     const long long size = (long long)height * width;
     const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const long long stride = (long long)gridDim.x * blockDim.x;
@@ -124,9 +124,9 @@ __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixe
                 }
             }
             for (int c = 0; c < CHANNELS; ++c) {
-                const float level =
-                    multiply(subtract(value[c], levels.offset[c]), levels.factor[c]);
-                store(to + (PLANAR ? c * size + position : position * CHANNELS + c), level);
+                const float result =
+                    multiply(subtract(value[c], scaling.offset[c]), scaling.factor[c]);
+                store(to + (PLANAR ? c * size + position : position * CHANNELS + c), result);
             }
         }
     }
@@ -136,16 +136,16 @@ __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixe
     extern "C" __global__ void name(Element* out, const unsigned char* pixels,                    \
                                     const unsigned char* mirror, const float* matrix,             \
                                     const int* rows, long long count, int height, int width,      \
-                                    int channels, Levels levels) {                                \
+                                    int channels, Scaling scaling) {                              \
         if (channels == 1)                                                                        \
             assemble<Element, PLANAR, 1>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         levels);                                                 \
+                                         scaling);                                                \
         else if (channels == 3)                                                                   \
             assemble<Element, PLANAR, 3>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         levels);                                                 \
+                                         scaling);                                                \
         else if (channels == 4)                                                                   \
             assemble<Element, PLANAR, 4>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         levels);                                                 \
+                                         scaling);                                                \
     }
 
 KERNEL(assemble_float32_nchw, float, true)

@@ -1,1 +1,1 @@
-"""Encoded images: what their headers say, and how they become pixels."""
+"""Decoding of images: reading their headers, and their pixels on the host or a GPU."""

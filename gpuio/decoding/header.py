@@ -1,9 +1,8 @@
-"""What an encoded image says about itself: size, channels and orientation, read without decoding
-it.
+"""Image headers: size, channels and orientation, read without decoding.
 
-The plan needs every picture's size before anything is decoded. JPEG and PNG, nearly all of what
-records hold, are read here in a few microseconds, which a general library does not do; any other
-format goes to Pillow.
+The plan needs every image's size before anything is decoded. The headers of JPEG and PNG, nearly
+all that records contain, are parsed here in a few microseconds, faster than any general library;
+other formats go to Pillow.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import DecodeError
 
-# The tag of EXIF's orientation (EXIF 2.32, section 4.6.4); 5 to 8 exchange rows and columns.
+# EXIF's orientation tag (EXIF 2.32, section 4.6.4); values 5 to 8 exchange rows and columns.
 ORIENTATION_TAG = 0x0112
 TRANSPOSED = (5, 6, 7, 8)
 
@@ -30,18 +29,18 @@ STANDALONE = frozenset({0x01, SOI, EOI, *range(0xD0, 0xD8)})
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-LARGEST_SIDE = 65535
+MAX_DIMENSION = 65535
 
 
-class ImageInfo(NamedTuple):
-    """An encoded image, as its header describes it.
+class ImageHeader(NamedTuple):
+    """An encoded image, as described by its header.
 
     Attributes
     ----------
-    width, height : pixels of the upright picture, that is after `orientation` has been applied
-    orientation : EXIF's number, 1 (upright) to 8
-    channels : as stored: 1 gray, 3 colour, 4 with alpha or CMYK
-    format : "jpeg", "png" or Pillow's name of the format, in lower case
+    width, height : in pixels, of the upright image, that is, with `orientation` applied
+    orientation : EXIF orientation, 1 (upright) to 8
+    channels : as stored: 1 gray, 3 color, 4 with alpha or CMYK
+    format : "jpeg", "png" or Pillow's name for the format, in lower case
     """
 
     width: int
@@ -50,15 +49,15 @@ class ImageInfo(NamedTuple):
     channels: int
     format: str
 
-    def as_stored(self) -> ImageInfo:
-        """The same image where orientations are ignored."""
+    def without_orientation(self) -> ImageHeader:
+        """The header of the image as stored, ignoring the orientation."""
         width, height = self.width, self.height
         if self.orientation in TRANSPOSED:
             width, height = height, width
         return self._replace(width=width, height=height, orientation=1)
 
 
-def probe(data: NDArray[np.uint8]) -> ImageInfo:
+def read_header(data: NDArray[np.uint8]) -> ImageHeader:
     """Read an encoded image's header.
 
     Parameters
@@ -67,45 +66,48 @@ def probe(data: NDArray[np.uint8]) -> ImageInfo:
 
     Raises
     ------
-    DecodeError : the content is empty, not an image, or its header is damaged.
+    DecodeError : `data` is empty, not an image, or its header is damaged.
     """
     view = data.data
     if len(view) == 0:
-        raise DecodeError("there is no image: its content is empty")
+        raise DecodeError("there is no image: the data is empty")
     try:
         if bytes(view[:2]) == b"\xff\xd8":
-            info = _probe_jpeg(view)
+            header = _read_jpeg_header(view)
         elif bytes(view[:8]) == PNG_SIGNATURE:
-            info = _probe_png(view)
+            header = _read_png_header(view)
         else:
-            info = _probe_other(view)
+            header = _read_other_header(view)
     except (struct.error, IndexError) as error:
         raise DecodeError(f"the image's header is cut off ({len(view)} bytes)") from error
-    if not (0 < info.width <= LARGEST_SIDE and 0 < info.height <= LARGEST_SIDE):
-        raise DecodeError(f"the image's header says {info.width} x {info.height} pixels")
-    return info
+    if not (0 < header.width <= MAX_DIMENSION and 0 < header.height <= MAX_DIMENSION):
+        raise DecodeError(
+            f"the image's header says {header.width} x {header.height} pixels, expected 1 to "
+            f"{MAX_DIMENSION} each"
+        )
+    return header
 
 
-def _probe_jpeg(view: memoryview) -> ImageInfo:
+def _read_jpeg_header(view: memoryview) -> ImageHeader:
     orientation = 1
     for marker, segment in segments(view):
         if marker in SOF:
             height, width, channels = struct.unpack_from(">HHB", segment, 1)
             if orientation in TRANSPOSED:
                 width, height = height, width
-            return ImageInfo(width, height, orientation, channels, "jpeg")
+            return ImageHeader(width, height, orientation, channels, "jpeg")
         if marker == APP1 and bytes(segment[:6]) == b"Exif\0\0":
             orientation = _orientation(segment[6:])
-    raise DecodeError("not a JPEG: the scan begins before the size is known")
+    raise DecodeError("not a JPEG: the scan begins before the frame header")
 
 
 def segments(view: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The segments of a JPEG's header: each one's marker and what it holds, up to the first scan.
+    """The marker and the content of each segment of a JPEG, up to the first scan.
 
     Raises
     ------
-    DecodeError : there is something else between them.
-    struct.error, IndexError : the header is cut off.
+    DecodeError : there is no marker where a segment should begin.
+    struct.error, IndexError : the data ends before the first scan.
     """
     at = 2
     while True:
@@ -113,7 +115,7 @@ def segments(view: memoryview) -> Iterator[tuple[int, memoryview]]:
             raise DecodeError(
                 f"not a JPEG: byte {at} should begin a marker, but is {view[at]:#04x}"
             )
-        while view[at] == 0xFF:  # any number of fill bytes may stand before a marker
+        while view[at] == 0xFF:  # a marker may be preceded by fill bytes
             at += 1
         marker = view[at]
         at += 1
@@ -126,11 +128,11 @@ def segments(view: memoryview) -> Iterator[tuple[int, memoryview]]:
         at += length
 
 
-def _probe_png(view: memoryview) -> ImageInfo:
-    width, height, _, colour = struct.unpack_from(">IIBB", view, 16)
+def _read_png_header(view: memoryview) -> ImageHeader:
+    width, height, _, color_type = struct.unpack_from(">IIBB", view, 16)
     orientation = 1
     at = 8
-    while True:  # eXIf, where there is one, stands before the pixels
+    while True:  # eXIf, if any, precedes the pixels
         length, name = struct.unpack_from(">I4s", view, at)
         if name == b"eXIf":
             orientation = _orientation(view[at + 8 : at + 8 + length])
@@ -139,11 +141,11 @@ def _probe_png(view: memoryview) -> ImageInfo:
         at += 12 + length
     if orientation in TRANSPOSED:
         width, height = height, width
-    return ImageInfo(width, height, orientation, PNG_CHANNELS.get(colour, 3), "png")
+    return ImageHeader(width, height, orientation, PNG_CHANNELS.get(color_type, 3), "png")
 
 
 def _orientation(tiff: memoryview) -> int:
-    """The orientation in EXIF's TIFF structure; 1 where there is none or it makes no sense."""
+    """The orientation in EXIF's TIFF structure; 1 if it is missing or invalid."""
     try:
         order = {b"II": "<", b"MM": ">"}[bytes(tiff[:2])]
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
@@ -157,22 +159,22 @@ def _orientation(tiff: memoryview) -> int:
     return 1
 
 
-def _probe_other(view: memoryview) -> ImageInfo:
+def _read_other_header(view: memoryview) -> ImageHeader:
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(view)) as picture:
-                width, height = picture.size
-                # Pillow's and OpenCV's TIFF readers turn the picture upright themselves.
-                turned = picture.format == "TIFF"
-                orientation = 1 if turned else picture.getexif().get(ORIENTATION_TAG, 1)
-                channels = len(picture.getbands())
-                name = (picture.format or "unknown").lower()
-    except Exception as error:  # Pillow's plug-ins raise whatever their parsers ran into
+            with Image.open(io.BytesIO(view)) as image:
+                width, height = image.size
+                # Pillow's and OpenCV's TIFF readers apply the orientation themselves.
+                applied = image.format == "TIFF"
+                orientation = 1 if applied else image.getexif().get(ORIENTATION_TAG, 1)
+                channels = len(image.getbands())
+                name = (image.format or "unknown").lower()
+    except Exception as error:  # Pillow's plug-ins raise errors of any type
         head = bytes(view[:8]).hex(" ")
         raise DecodeError(f"not an image: its first bytes are {head}") from error
     if orientation in TRANSPOSED:
         width, height = height, width
-    return ImageInfo(width, height, orientation, channels, name)
+    return ImageHeader(width, height, orientation, channels, name)

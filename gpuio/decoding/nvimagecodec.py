@@ -1,9 +1,9 @@
-"""JPEGs decoded by nvImageCodec, one at a time: on a GPU by its JPEG engines or by nvJPEG.
+"""Decoding of single JPEGs by nvImageCodec: on a GPU by its JPEG engines or by nvJPEG.
 
-On a CPU its own CPU backend decodes, which is how this is tested with no GPU.
+For a CPU context, nvImageCodec's CPU backend is used, which allows testing without a GPU.
 
-Only JPEGs whose pixels are those of the host's decoder, but for rounding, are decoded here. Of what
-is left out, GPUs decode hardly anything: nvImageCodec decodes PNG, WebP and BMP on the CPU too.
+Only JPEGs whose pixels agree with the host decoder's, up to rounding, are decoded here. Little is
+lost: nvImageCodec itself decodes PNG, WebP and BMP on the CPU.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import functools
 import logging
 import struct
 import threading
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import Context
+from gpuio.context import GPU_INSTALL_HINT, Context, require_cupy
 from gpuio.decoding.header import SOF, segments
 from gpuio.errors import ContextError, DecodeError
-from gpuio.execution.kernels import INSTALL, require_cupy
+
+if TYPE_CHECKING:
+    from gpuio.nd.types import Array
 
 log = logging.getLogger("gpuio")
 
@@ -30,118 +33,117 @@ APP14 = 0xEE
 END = b"\xff\xd9"
 
 # Sampling factors, horizontal and vertical, 4 bits each: gray, 4:4:4, 4:2:2, 4:2:0, 4:4:0. For
-# these libjpeg interpolates chroma; for others it repeats it, which nvJPEG may not.
+# these libjpeg interpolates chroma; for others it replicates it, which nvJPEG may not do.
 SAMPLINGS = (b"\x11", b"\x11\x11\x11", b"\x21\x11\x11", b"\x22\x11\x11", b"\x12\x11\x11")
 
-# nvimgcodec.h's NVIMGCODEC_DEVICE_CPU_ONLY, which its Python module has no name for.
+# NVIMGCODEC_DEVICE_CPU_ONLY in nvimgcodec.h, missing in the Python module.
 NO_DEVICE = -99999
 
-# As libjpeg does; nvImageCodec's default has been either, from release to release.
+# As in libjpeg; nvImageCodec's default differs between releases.
 OPTIONS = ":fancy_upsampling=1"
 
-# A decoder works for one thread at a time, so each thread has its own for each device.
-_kept = threading.local()
+# A decoder is not thread-safe, so each thread has its own for each device.
+_thread = threading.local()
 
 
 def decode(
     data: NDArray[np.uint8], channels: int, ctx: Context, *, bgr: bool = False
-) -> Any | None:
-    """Decode a JPEG as it is stored, whatever EXIF says of its orientation.
+) -> Array | None:
+    """Decode a JPEG as stored, ignoring its EXIF orientation.
 
     Parameters
     ----------
-    data : uint8 (bytes,), the image file's content, on the host, whose header `probe` has read
-    channels : 1 gray, 3 colour
-    ctx : the device to decode on, which is there
-    bgr : the order of colours
+    data : uint8 (bytes,), the image file's content, on the host, accepted by `read_header`
+    channels : 1 gray, 3 color
+    ctx : the device to decode on, which must be available
+    bgr : whether the channels are in BGR order
 
     Returns
     -------
-    uint8 (height, width, channels) on ctx: a new numpy.ndarray or cupy.ndarray in CuPy's own
-    memory, complete. CuPy's current stream has been waited for. None: not a JPEG that is decoded
-    here, or nvImageCodec refuses it.
+    uint8 (height, width, channels) on ctx: a new numpy.ndarray, or cupy.ndarray in CuPy's own
+    memory. CuPy's current stream has been synchronized. None: not a JPEG that is decoded here, or
+    nvImageCodec refused it.
 
     Raises
     ------
-    ContextError : nvImageCodec is missing, or does not work on the device.
+    ContextError : nvImageCodec is not installed, or does not work on the device.
     """
     if not decodable(data):
         return None
     codec = _nvimgcodec()
-    colour = codec.ColorSpec.GRAY if channels == 1 else codec.ColorSpec.SRGB
-    params = codec.DecodeParams(apply_exif_orientation=False, color_spec=colour)
+    color = codec.ColorSpec.GRAY if channels == 1 else codec.ColorSpec.SRGB
+    params = codec.DecodeParams(apply_exif_orientation=False, color_spec=color)
     if ctx.device_type == "cpu":
-        picture = _decoder(ctx).decode(codec.CodeStream(data), params=params)
-        if picture is None:
-            tell_of_refusal(ctx)
+        image = _decoder(ctx).decode(codec.CodeStream(data), params=params)
+        if image is None:
+            warn_refused_once(ctx)
             return None
-        return _copied(np, np.asarray(picture), bgr)
+        return _copy(np, np.asarray(image), bgr)
     cupy = require_cupy()
     with cupy.cuda.Device(ctx.device_id):
         stream = cupy.cuda.get_current_stream()
-        picture = _decoder(ctx).decode(
-            codec.CodeStream(data), params=params, cuda_stream=stream.ptr
-        )
-        if picture is None:
-            tell_of_refusal(ctx)
+        image = _decoder(ctx).decode(codec.CodeStream(data), params=params, cuda_stream=stream.ptr)
+        if image is None:
+            warn_refused_once(ctx)
             return None
-        made = _copied(cupy, cupy.asarray(picture), bgr)
-        # nvImageCodec's memory must not be given back before it has been copied, on whichever
-        # stream it does that.
+        copied = _copy(cupy, cupy.asarray(image), bgr)
+        # nvImageCodec may free its memory on another stream, so the copy must be complete.
         stream.synchronize()
-    return made
+    return copied
 
 
 def decodable(data: NDArray[np.uint8]) -> bool:
-    """Whether a file is a JPEG that libjpeg and nvJPEG decode alike.
+    """Whether this is a JPEG that libjpeg and nvJPEG decode alike.
 
-    It is not cut off; it has 8 bits, Huffman codes and a usual sampling; and it is gray or YCbCr,
-    which nvImageCodec takes any three components for, where libjpeg (default_decompress_parms in
-    jdapimin.c) knows RGB by Adobe's marker and by the components' names.
+    It is not truncated; it has 8 bits, Huffman codes and a common sampling; and it is gray or
+    YCbCr. nvImageCodec takes any three components for YCbCr, while libjpeg
+    (default_decompress_parms in jdapimin.c) recognizes RGB by Adobe's marker and by the names of
+    the components.
     """
     view = data.data
     if bytes(view[:2]) != b"\xff\xd8" or bytes(view[-2:]) != END:
         return False
-    usual = ycc = False
+    common = ycc = False
     try:
-        for marker, held in segments(view):
+        for marker, content in segments(view):
             if marker in SOF:
-                segment = bytes(held)
+                segment = bytes(content)
                 components = segment[6:]
                 sampling, names = components[1::3], components[0::3]
-                usual = marker in HUFFMAN and segment[0] == 8 and sampling in SAMPLINGS
+                common = marker in HUFFMAN and segment[0] == 8 and sampling in SAMPLINGS
                 ycc = names != b"RGB"
-            elif marker == APP14 and bytes(held[:5]) == b"Adobe" and held[11] == 0:
+            elif marker == APP14 and bytes(content[:5]) == b"Adobe" and content[11] == 0:
                 return False
     except (DecodeError, struct.error, IndexError):
         return False
-    return usual and ycc
+    return common and ycc
 
 
 @functools.cache
-def tell_of_refusal(ctx: Context) -> None:
-    """Log, once for a device, that not all JPEGs that look sound are decoded there."""
+def warn_refused_once(ctx: Context) -> None:
+    """Log, once per device, that valid JPEGs are refused and decoded on the CPU instead."""
     log.warning(
-        "nvImageCodec refused a JPEG on %s that looks sound; such JPEGs are decoded on the CPU, "
-        "more slowly",
+        "nvImageCodec refused a JPEG on %s that seems valid; such JPEGs are decoded on the CPU, "
+        "which is slower",
         ctx,
     )
 
 
 def _nvimgcodec() -> Any:
+    """Import nvImageCodec."""
     try:
         from nvidia import nvimgcodec
     except ImportError as error:
         raise ContextError(
             f"decoding JPEGs on a GPU needs nvImageCodec, which cannot be imported ({error}); "
-            f"{INSTALL}"
+            f"{GPU_INSTALL_HINT}"
         ) from error
     return nvimgcodec
 
 
 def _decoder(ctx: Context) -> Any:
-    """The calling thread's decoder for a device; on a GPU, the current one."""
-    decoders: dict[Context, Any] = _kept.__dict__.setdefault("decoders", {})
+    """The calling thread's decoder for a device; a GPU must be CuPy's current device."""
+    decoders: dict[Context, Any] = _thread.__dict__.setdefault("decoders", {})
     if ctx not in decoders:
         codec = _nvimgcodec()
         kinds = codec.BackendKind
@@ -160,5 +162,7 @@ def _decoder(ctx: Context) -> Any:
     return decoders[ctx]
 
 
-def _copied(xp: Any, pixels: Any, bgr: bool) -> Any:
-    return xp.array(pixels[:, :, ::-1] if bgr else pixels, order="C")
+def _copy(xp: ModuleType, pixels: Array, bgr: bool) -> Array:
+    """Copy to a new C-contiguous array of the library `xp`."""
+    copied: Array = xp.array(pixels[:, :, ::-1] if bgr else pixels, order="C")
+    return copied

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.recordio``: record files, and what stands in them."""
+"""MXNet's ``mx.recordio``: reading and writing record files."""
 
 from gpuio.recordio.header import IRHeader, pack, pack_img, unpack, unpack_img
 from gpuio.recordio.index import Index

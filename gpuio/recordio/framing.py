@@ -1,13 +1,13 @@
-"""The bytes of a record file.
+"""The record framing: how payloads are laid out in a record file.
 
-A record is one part, or several where its payload contains the magic number: a payload is cut at
-each magic that stands at a multiple of four bytes, the magic itself is left out, and reading puts
-it back. So the magic never stands inside a part where a record could begin, and a damaged file can
-be read again from the next one on.
+A record is one part, or several where its payload contains the magic number: the payload is split
+at each magic number at a multiple of four bytes, the magic number itself is left out, and reading
+restores it. So the magic number never occurs inside a part where a record could begin, and reading
+a damaged file can resume at the next one.
 
-A part is (little endian): the magic, a word whose upper three bits say which part of a record it is
-and whose lower 29 are the length of what follows, that many bytes, and zeros up to a multiple of
-four.
+A part consists of (little endian): the magic number; a word whose upper three bits are the part
+kind and whose lower 29 bits are the length of the content; the content; zeros up to a multiple of
+four bytes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,23 @@ from gpuio.errors import RecordError
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
 LENGTH_BITS = 29
-LIMIT = 1 << LENGTH_BITS  # a payload must be shorter
+LIMIT = 1 << LENGTH_BITS  # payloads must be shorter
 LENGTH_MASK = LIMIT - 1
 
-# The upper bits: which part of a record this is.
+# Part kinds: the upper three bits of the second word.
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 
 HEADER = struct.Struct("<II")
-PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by the length's remainder of four
+PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo four
 
-# Below so many bytes a text search finds the magic faster than an array comparison.
+# Below this many bytes a substring search finds the magic number faster than an array comparison.
 SHORT = 4096
 
 Payload: TypeAlias = "bytes | bytearray | memoryview | NDArray[np.uint8]"
+
+
+class TruncatedRecordError(RecordError):
+    """The file ends before the record does, so nothing after this offset can be read."""
 
 
 def frame(payload: Payload) -> list[Payload]:
@@ -45,7 +49,7 @@ def frame(payload: Payload) -> list[Payload]:
     Raises
     ------
     RecordError : the payload is too long for the format.
-    TypeError : it is not made of bytes.
+    TypeError : the payload is not bytes-like.
     """
     view = as_bytes(payload)
     if len(view) >= LIMIT:
@@ -67,32 +71,32 @@ def frame(payload: Payload) -> list[Payload]:
 
 
 def as_bytes(payload: Payload) -> memoryview:
-    """A payload as a flat run of bytes, not copied.
+    """View a payload as one-dimensional bytes, without copying.
 
     Raises
     ------
-    TypeError : it is text, or has no buffer of bytes.
+    TypeError : the payload is a string, or not bytes-like.
     """
     if isinstance(payload, str):
-        raise TypeError("a record holds bytes, not text; encode it first: text.encode()")
+        raise TypeError("a record holds bytes, not str; encode it first: text.encode()")
     try:
         return memoryview(payload).cast("B")
     except TypeError as error:
         raise TypeError(f"a record holds bytes, not {type(payload).__name__}: {error}") from None
 
 
-def part_kind(data: NDArray[np.uint8], offset: int) -> str:
-    """What the part whose header stands at an offset says it is: "whole", "first", "middle",
-    "last", or "none".
+def part_kind(data: NDArray[np.uint8], offset: int) -> int | None:
+    """The kind in the part header at an offset: WHOLE, FIRST, MIDDLE or LAST; None if there is no
+    valid kind. The magic number is not checked.
     """
     if offset + HEADER.size > len(data):
-        return "none"
-    kind = HEADER.unpack_from(data, offset)[1] >> LENGTH_BITS
-    return ("whole", "first", "middle", "last")[kind] if kind <= LAST else "none"
+        return None
+    kind: int = HEADER.unpack_from(data, offset)[1] >> LENGTH_BITS
+    return kind if kind <= LAST else None
 
 
 def aligned_magics(view: memoryview) -> list[int]:
-    """Where the magic stands in a payload at a multiple of four bytes."""
+    """Offsets of the magic number in a payload at multiples of four bytes."""
     if len(view) < SHORT and MAGIC_BYTES not in bytes(view):
         return []
     words = np.frombuffer(view[: len(view) // 4 * 4], "<u4")
@@ -100,22 +104,23 @@ def aligned_magics(view: memoryview) -> list[int]:
 
 
 def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.uint8], int]:
-    """The record at an offset.
+    """Read the record at an offset.
 
     Parameters
     ----------
     data : uint8 (bytes,), the file
-    offset : where the record begins
-    path : the file's name, for errors
+    offset : where the record begins, in bytes
+    path : the file's name, for error messages
 
     Returns
     -------
-    payload : uint8 (bytes,); a view of `data` where the record has one part
-    end : where the next record begins
+    payload : uint8 (bytes,); a view of `data` if the record has one part
+    end : where the next record begins, in bytes
 
     Raises
     ------
-    RecordError : there is no whole record.
+    TruncatedRecordError : the file ends before the record does.
+    RecordError : there is no complete record at the offset.
     """
     kind, begin, end = _part(data, offset, path)
     if kind == WHOLE:
@@ -123,8 +128,7 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
     if kind != FIRST:
         raise RecordError(
             f"{path} at byte {offset}: this is a later part of a record, not its beginning (part "
-            f"kind {kind}); "
-            f"rebuild the index with 'gpuio index {path}'"
+            f"kind {kind}); rebuild the index with 'gpuio index {path}'"
         )
     magic = np.frombuffer(MAGIC_BYTES, np.uint8)
     pieces = [data[begin:end]]
@@ -135,45 +139,45 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
             raise RecordError(
                 f"{path} at byte {offset}: expected a further part of a split record, found the "
                 f"beginning of another (part kind {kind}); the file is damaged: 'gpuio repair "
-                f"{path}' copies what is whole"
+                f"{path}' copies the intact records"
             )
         pieces += [magic, data[begin:end]]
     return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
 
 
 def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, int]:
-    """The kind of the part at an offset, and where its bytes begin and end."""
+    """Kind of the part at an offset, and the begin and end of its content in bytes."""
     begin = offset + HEADER.size
     if offset < 0 or begin > len(data):
-        raise RecordError(
+        raise TruncatedRecordError(
             f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it "
-            f"is cut off ('gpuio repair {path}' copies what is whole), or an index of another file "
-            f"points here (rebuild it with 'gpuio index {path}')"
+            f"is cut off ('gpuio repair {path}' copies the intact records), or an index of another "
+            f"file points here (rebuild it with 'gpuio index {path}')"
         )
     magic, word = HEADER.unpack_from(data, offset)
     if magic != MAGIC:
         raise RecordError(
             f"{path} at byte {offset}: magic {magic:#010x}, expected {MAGIC:#010x}; if an index "
             f"points here, rebuild it with 'gpuio index {path}'; else the file is damaged: 'gpuio "
-            f"repair {path}' copies what is whole"
+            f"repair {path}' copies the intact records"
         )
     length = word & LENGTH_MASK
     end = begin + length
     if begin + (length + 3) // 4 * 4 > len(data):
-        raise RecordError(
+        raise TruncatedRecordError(
             f"{path} at byte {offset}: the record needs {(length + 3) // 4 * 4} bytes, only "
-            f"{len(data) - begin} are left: the file is cut off: 'gpuio repair {path}' copies what "
-            "is whole"
+            f"{len(data) - begin} are left: the file is cut off: 'gpuio repair {path}' copies the "
+            "intact records"
         )
     return word >> LENGTH_BITS, begin, end
 
 
 def walk(data: NDArray[np.uint8], path: str) -> Iterator[int]:
-    """Where each record of a file begins, in order.
+    """Offset of each record of a file, in order.
 
     Raises
     ------
-    RecordError : something that is no whole record stands in the file; what came before is good.
+    RecordError : the file is damaged; the offsets yielded before are valid.
     """
     unpack, size = HEADER.unpack_from, len(data)
     offset = 0
@@ -181,9 +185,8 @@ def walk(data: NDArray[np.uint8], path: str) -> Iterator[int]:
         if offset + HEADER.size <= size:
             magic, word = unpack(data, offset)
             end = offset + HEADER.size + (((word & LENGTH_MASK) + 3) & ~3)
-            if (
-                magic == MAGIC and word < LIMIT and end <= size
-            ):  # one whole part: nearly all records
+            # A single part, as nearly all records are.
+            if magic == MAGIC and word < LIMIT and end <= size:
                 yield offset
                 offset = end
                 continue

@@ -1,9 +1,10 @@
-"""What stands at the beginning of an image record: IRHeader, pack and unpack."""
+"""The header of an image record, and its payload: IRHeader, pack and unpack."""
 
 from __future__ import annotations
 
 import numbers
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -26,10 +27,10 @@ class HEADER(NamedTuple):
 
     Attributes
     ----------
-    flag : 0 where the label is one number, else how many numbers it has; `pack` sets it
+    flag : 0 if the label is a single number, else the length of the label; set by `pack`
     label : a number, or float32 (flag,)
-    id : a number that names the image, 0 to 2**64 - 1
-    id2 : another, usually 0
+    id : number of the image, 0 to 2**64 - 1
+    id2 : second number, usually 0
     """
 
     flag: int
@@ -38,53 +39,53 @@ class HEADER(NamedTuple):
     id2: int
 
 
-IRHeader = HEADER  # the name of the class is the one that MXNet prints
+IRHeader = HEADER  # the class has the name that MXNet prints
 
 
-def pack(header: Any, s: Payload) -> bytes:
-    """A record: the header, and behind it the payload.
+def pack(header: Iterable[Any], s: Payload) -> bytes:
+    """Pack a header and a payload into a record.
 
     Parameters
     ----------
-    header : IRHeader, or any four values in its order; its flag is ignored
+    header : IRHeader, or four values in its order; the flag is ignored
     s : bytes, bytearray, memoryview or uint8 array; usually an encoded image
 
     Returns
     -------
-    24 bytes, the label as float32 numbers where it has several, and the payload
+    24 bytes of header; unless the label is a single number, its float32 values; the payload
 
     Raises
     ------
-    TypeError : the payload is text or not made of bytes.
-    struct.error : id or id2 is not a whole number from 0 to 2**64 - 1.
+    TypeError : the payload is not bytes-like, or the label is None.
+    struct.error : id or id2 is not an integer from 0 to 2**64 - 1.
     """
     _, label, number, second = header
     payload = as_bytes(s)
     if isinstance(label, numbers.Number):
         return b"".join([_FORMAT.pack(0, label, number, second), payload])
     if label is None:
-        raise TypeError("the label must be a number or numbers, not None")
+        raise TypeError("the label must be a number or a sequence of numbers, not None")
     vector = np.asarray(label, np.float32)
     head = _FORMAT.pack(vector.size, 0.0, number, second)
     return b"".join([head, vector.tobytes(), payload])
 
 
 def unpack(s: Buffer) -> tuple[HEADER, Buffer]:
-    """The header of a record, and its payload.
+    """Split a record into its header and its payload.
 
     Parameters
     ----------
-    s : a record, as `pack` made it
+    s : a record, as made by `pack`
 
     Returns
     -------
     header : IRHeader; its label is a float, or a read-only float32 array
-    payload : what follows, of the type of `s`; a view where `s` is a memoryview or an array
+    payload : of the type of `s`; a view if `s` is a memoryview or an array
 
     Raises
     ------
     struct.error : `s` is shorter than a header.
-    ValueError : it is shorter than its label.
+    ValueError : `s` is shorter than its header and label.
     """
     flag, label, number, second = _FORMAT.unpack_from(s)
     if not flag:
@@ -94,27 +95,29 @@ def unpack(s: Buffer) -> tuple[HEADER, Buffer]:
     return HEADER(flag, vector, number, second), s[_FORMAT.size + 4 * flag :]
 
 
-def pack_img(header: Any, img: NDArray[Any], quality: int = 95, img_fmt: str = ".jpg") -> bytes:
-    """A record that holds an image, encoded by OpenCV.
+def pack_img(
+    header: Iterable[Any], img: NDArray[Any], quality: int = 95, img_fmt: str = ".jpg"
+) -> bytes:
+    """Encode an image by OpenCV and pack it into a record.
 
     Parameters
     ----------
     header : IRHeader
     img : uint8 (H, W), (H, W, 3) in BGR order, or, for PNG, (H, W, 4)
-    quality : of a JPEG, 1 to 100; or compression of a PNG, 0 to 9 (more counts as 9)
-    img_fmt : the format, by its file ending: ".jpg", ".png" or another that OpenCV knows
+    quality : JPEG quality, 1 to 100, or PNG compression level, 0 to 9 (larger values count as 9)
+    img_fmt : file extension of the format: ".jpg", ".png" or another that OpenCV supports
 
     Raises
     ------
-    ArgumentError : there is no image, or it cannot be encoded so.
+    ArgumentError : `img` is None or cannot be encoded.
     """
     if img is None:
-        raise ArgumentError("pack_img needs an image, not None; was the file read?")
+        raise ArgumentError("pack_img needs an image, not None; check that the file was read")
     return pack(header, encode(img, quality, img_fmt))
 
 
 def encode(img: NDArray[Any], quality: int, img_fmt: str) -> NDArray[np.uint8]:
-    """Encode an image, as `pack_img` has it: uint8 (bytes,)."""
+    """Encode an image: uint8 (bytes,). Parameters and errors as for `pack_img`."""
     import cv2
 
     ending = img_fmt.lower()
@@ -133,18 +136,18 @@ def encode(img: NDArray[Any], quality: int, img_fmt: str) -> NDArray[np.uint8]:
 
 
 def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | None]:
-    """The header of a record, and its image.
+    """Split a record into its header and its decoded image.
 
     Parameters
     ----------
-    s : a record, as `pack_img` made it
-    iscolor : -1: as stored, (H, W), (H, W, 3) in BGR order or (H, W, 4); 0: gray (H, W); 1: BGR (H,
-        W, 3)
+    s : a record, as made by `pack_img`
+    iscolor : -1: as stored, (H, W), (H, W, 3) in BGR order or (H, W, 4); 0: gray (H, W);
+        1: BGR (H, W, 3)
 
     Returns
     -------
     header : IRHeader
-    image : uint8 array; None where the payload is not an image
+    image : uint8; None if the payload is not an image
 
     Raises
     ------
@@ -154,5 +157,5 @@ def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | No
 
     header, payload = unpack(as_bytes(s))
     if not len(payload):
-        raise ArgumentError("the record holds no image: its payload is empty")
+        raise ArgumentError("the record contains no image: its payload is empty")
     return header, cv2.imdecode(np.frombuffer(payload, np.uint8), iscolor)

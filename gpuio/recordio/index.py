@@ -1,71 +1,72 @@
 """The index of a record file: keys and offsets, in two arrays.
 
-An index is a text with a line for each record: the key, a tab, the offset of the record's first
-byte.
+An index is a text file with one line per record: the key, a tab, and the offset of the record's
+first byte.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gpuio.errors import IndexFormatError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio.framing import walk
-from gpuio.storage.local import create, local_path, map_file
+from gpuio.storage.local import Path, create, local_path, map_file
 
-KeyType = Callable[[str], Any]
+Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
+KeyArray: TypeAlias = NDArray[Any]  # int64, or object if key_type is not int
+KeyType: TypeAlias = Callable[[str], Hashable]
 
-# The text is read in pieces of so many bytes, so that a large index costs little more than its two
-# arrays.
+# The file is read in pieces of this many bytes, so that a large index needs little more memory than
+# its two arrays.
 PIECE = 1 << 22
 
-# Records between two steps of the progress bar.
+# Records between two updates of the progress bar.
 BLOCK = 1 << 14
 
 
 class Index:
-    """Where each record of a file begins.
+    """Keys and offsets of the records of a file.
 
     Parameters
     ----------
-    keys : int64 (n,), or object (n,) where the keys are not whole numbers; several records may have
-        the same
+    keys : int64 (n,), or object (n,) if the keys are not integers; not necessarily unique
     offsets : int64 (n,), in bytes
 
     Attributes
     ----------
-    keys, offsets : the same
+    keys, offsets : the arguments
     """
 
-    def __init__(self, keys: NDArray[Any], offsets: NDArray[np.int64]) -> None:
+    def __init__(self, keys: KeyArray, offsets: NDArray[np.int64]) -> None:
         self.keys = keys
         self.offsets = offsets
-        self._sorted: tuple[NDArray[Any], NDArray[np.int64]] | None = None
-        self._places: dict[Any, int] | None = None
+        self._sorted: tuple[KeyArray, NDArray[np.int64]] | None = None
+        self._positions: dict[Hashable, int] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], key_type: KeyType = int) -> Index:
+    def load(cls, path: Path, key_type: KeyType = int) -> Index:
         """Read an index file.
 
         Parameters
         ----------
         path : the file
-        key_type : makes a key of its text
+        key_type : converts a string to a key
 
         Raises
         ------
-        RecordFileNotFoundError : there is no such file.
-        IndexFormatError : a line is not of the form.
+        RecordFileNotFoundError : the file does not exist.
+        IndexFormatError : a line is malformed.
         """
         path = local_path(path)
         try:
@@ -77,19 +78,19 @@ class Index:
         except (FileNotFoundError, IsADirectoryError) as error:
             raise RecordFileNotFoundError(
                 f"the index {path} does not exist; make it with 'gpuio index', or open the records "
-                "without one"
+                "without an index"
             ) from error
         if not blocks:
             return cls(np.empty(0, np.int64), np.empty(0, np.int64))
         return cls(*(np.concatenate([block[:, column] for block in blocks]) for column in (0, 1)))
 
     @classmethod
-    def build(cls, path: str | os.PathLike[str]) -> Index:
-        """Make the index of a record file by walking over its records; the keys are 0, 1, 2, …
+    def build(cls, path: Path) -> Index:
+        """Build the index of a record file by scanning its records; the keys are 0, 1, 2, …
 
         Raises
         ------
-        RecordError : the file is damaged; the text says where.
+        RecordError : the file is damaged; the message says where.
         """
         path = local_path(path)
         data = map_file(path)
@@ -103,7 +104,7 @@ class Index:
         offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
         return cls(np.arange(len(offsets), dtype=np.int64), offsets)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: Path) -> None:
         """Write an index file."""
         with create(local_path(path), "w") as file:
             for first in range(0, len(self), BLOCK):
@@ -111,27 +112,27 @@ class Index:
                 pairs = zip(self.keys[part].tolist(), self.offsets[part].tolist(), strict=True)
                 file.writelines(f"{key}\t{offset}\n" for key, offset in pairs)
 
-    def find(self, key: Any) -> int:
-        """The number of the record with a key; of several, the last.
+    def find(self, key: Hashable) -> int:
+        """Position in the index of the record with a key; of several records, the last.
 
         Raises
         ------
-        KeyError : there is none.
+        KeyError : there is no such key.
         """
         if self.keys.dtype == object:
-            if self._places is None:
-                self._places = {key: number for number, key in enumerate(self.keys.tolist())}
-            return self._places[key]
+            if self._positions is None:
+                self._positions = {key: number for number, key in enumerate(self.keys.tolist())}
+            return self._positions[key]
         if not isinstance(key, (int, np.integer)) or isinstance(key, bool):
             raise KeyError(key)
         keys, order = self._order()
-        place = int(np.searchsorted(keys, key, side="right")) - 1
-        if place < 0 or keys[place] != key:
+        at = int(np.searchsorted(keys, key, side="right")) - 1
+        if at < 0 or keys[at] != key:
             raise KeyError(key)
-        return int(order[place])
+        return int(order[at])
 
-    def _order(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The keys in ascending order, and the numbers of their records."""
+    def _order(self) -> tuple[KeyArray, NDArray[np.int64]]:
+        """The keys in ascending order, and their positions in the index."""
         if self._sorted is None:
             if (self.keys[1:] > self.keys[:-1]).all():
                 self._sorted = self.keys, np.arange(len(self.keys))
@@ -141,9 +142,9 @@ class Index:
         return self._sorted
 
 
-class Keys(Sequence[Any]):
-    """An index's keys, as the list that MXNet has: in the file's order, equal to a list of the same
-    keys.
+class Keys(Sequence[Key]):
+    """View of an index's keys that behaves like MXNet's list: in the order of the file, and equal
+    to a list of the same keys.
     """
 
     def __init__(self, index: Index) -> None:
@@ -152,17 +153,17 @@ class Keys(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, at: Any) -> Any:
+    def __getitem__(self, at: int | slice) -> Any:
         found = self._index.keys[at]
         return found.tolist() if isinstance(found, (np.ndarray, np.generic)) else found
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Key]:
         return iter(self._index.keys.tolist())
 
     def __contains__(self, key: object) -> bool:
         return key in Offsets(self._index)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> KeyArray:
         keys = np.asarray(self._index.keys, dtype)
         return keys.copy() if copy else keys
 
@@ -181,25 +182,25 @@ class Keys(Sequence[Any]):
         )
 
 
-class Offsets(Mapping[Any, int]):
-    """An index as the dict that MXNet has: key to offset; of several records with one key, the last
-    counts.
+class Offsets(Mapping[Key, int]):
+    """View of an index that behaves like MXNet's dict from key to offset; of several records with
+    the same key, the last counts.
     """
 
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def __getitem__(self, key: Any) -> int:
+    def __getitem__(self, key: Hashable) -> int:
         return int(self._index.offsets[self._index.find(key)])
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: Hashable) -> bool:
         try:
             self._index.find(key)
         except KeyError:
             return False
         return True
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Key]:
         return iter(dict.fromkeys(self._index.keys.tolist()))
 
     def __len__(self) -> int:
@@ -214,7 +215,7 @@ class Offsets(Mapping[Any, int]):
 
 
 def _blocks(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """A text in pieces of whole lines, each with the number of its first line."""
+    """Split a file into blocks of complete lines, each with the number of its first line."""
     line, rest = 1, b""
     while piece := file.read(PIECE):
         lines, newline, rest = (rest + piece).rpartition(b"\n")
@@ -226,10 +227,10 @@ def _blocks(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _numbers(block: bytes, path: str, first_line: int) -> NDArray[np.int64]:
-    """Keys and offsets of some lines: int64 (lines, 2).
+    """Parse keys and offsets: int64 (lines, 2).
 
-    All at once where every line is two numbers and one tab; line by line, for a precise error,
-    where not.
+    All lines at once if each is two numbers and one tab; otherwise line by line, for a precise
+    error.
     """
     text = np.frombuffer(block, np.uint8)
     marks = text[(text == ord("\t")) | (text == ord("\n"))]
@@ -247,7 +248,7 @@ def _numbers(block: bytes, path: str, first_line: int) -> NDArray[np.int64]:
                 found = np.fromstring(block, np.int64, sep=" ")
             except (DeprecationWarning, ValueError, OverflowError):
                 found = np.empty(0, np.int64)
-        # Numbers that are too large come out as the largest there is.
+        # Numbers out of range are parsed as the largest int64.
         if len(found) == len(marks) and found.max(initial=0) < np.iinfo(np.int64).max:
             return found.reshape(-1, 2)
     lines = block.splitlines(keepends=True)
@@ -256,14 +257,15 @@ def _numbers(block: bytes, path: str, first_line: int) -> NDArray[np.int64]:
 
 
 def _read_lines(
-    lines: Any, path: str, key_type: KeyType, first_line: int = 1
-) -> tuple[list[Any], list[int]]:
-    keys, offsets = [], []
+    lines: Iterable[bytes], path: str, key_type: KeyType, first_line: int = 1
+) -> tuple[list[Key], list[int]]:
+    keys: list[Key] = []
+    offsets: list[int] = []
     for number, line in enumerate(lines, first_line):
         fields = line.decode("utf-8", "replace").strip().split("\t")
         try:
             if len(fields) < 2:
-                raise ValueError("there is no tab in it")
+                raise ValueError("there is no tab")
             keys.append(key_type(fields[0]))
             offsets.append(int(fields[1]))
             if not 0 <= offsets[-1] < 1 << 63:
@@ -273,13 +275,13 @@ def _read_lines(
         except ValueError as error:
             raise IndexFormatError(
                 f"{path}, line {number}: expected a key, a tab and an offset, found {line[:60]!r} "
-                f"({error}); rebuild the "
-                "index with 'gpuio index'"
+                f"({error}); rebuild the index with 'gpuio index'"
             ) from error
     return keys, offsets
 
 
-def _objects(keys: list[Any]) -> NDArray[Any]:
+def _objects(keys: list[Key]) -> KeyArray:
+    """Keys as an object array (n,)."""
     found = np.empty(len(keys), object)
     found[:] = keys
     return found

@@ -1,13 +1,20 @@
-"""The list files of im2rec: one line per image, with its key, its label and its path."""
+"""im2rec's list files (.lst): one line per image, with its key, its labels and its path."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
+
+# As in C's isspace; str.split() would also split paths at non-ASCII blanks.
+BLANKS = " \t\n\v\f\r"
+_BLANK_RUN = re.compile(f"[{BLANKS}]+")
 
 
 class ListItem(NamedTuple):
@@ -30,58 +37,71 @@ def parse_line(line: str, label_width: int | None = None, whitespace: bool = Fal
 
     Parameters
     ----------
-    line : without or with its line end; bytes that are not UTF-8 as surrogates
-    label_width : number of labels; None: all fields between key and path
-    whitespace : a line without tabs may be separated by other white space, as MXNet's C++
-        iterators read lists
+    line : with or without its line ending; bytes that are not UTF-8 as surrogates
+    label_width : number of labels to read, further ones are ignored; None: all fields between key
+        and path
+    whitespace : allow other white space as separator, as MXNet's C++ iterators do; without
+        label_width only in lines without tabs
 
     Raises
     ------
     ValueError : a field is missing, or a key or label is not a number.
     """
-    line = line.strip()
-    if "\t" in line or not whitespace:
-        fields = [field.strip() for field in line.split("\t")]
-    elif label_width is None:
-        fields = line.split()
+    line = line.strip(BLANKS)
+    if whitespace and label_width is not None:
+        fields = _BLANK_RUN.split(line, label_width + 1)
+        fields[-1] = fields[-1].rpartition("\t")[2]  # behind further labels
+    elif whitespace and "\t" not in line:
+        fields = _BLANK_RUN.split(line)
     else:
-        fields = line.split(maxsplit=label_width + 1)  # the path may have blanks
+        fields = [field.strip(BLANKS) for field in line.split("\t")]
     count = max(len(fields) - 2, 1) if label_width is None else label_width
     if len(fields) < count + 2:
         labels = "at least one label" if label_width is None else f"{label_width} label(s)"
-        raise ValueError(f"expected a key, {labels} and a path, found {len(fields)} fields")
-    key = float(fields[0]) if not fields[0].lstrip("+-").isdigit() else int(fields[0])
-    if key != int(key):
-        raise ValueError(f"the key {fields[0]!r} is not an integer")
-    return ListItem(int(key), tuple(map(float, fields[1 : count + 1])), fields[-1])
+        raise ValueError(f"expected a key, {labels} and a path, found {len(fields)} field(s)")
+    numbers = tuple(map(float, fields[1 : count + 1]))
+    return ListItem(_key(fields[0]), numbers, fields[-1])
+
+
+def _key(field: str) -> int:
+    """Parse a key, also one written as a float such as "3.0", as MXNet's own lists have it."""
+    try:
+        return int(field)
+    except ValueError:
+        number = float(field)
+    if not number.is_integer():  # nor are inf and nan
+        raise ValueError(f"the key {field!r} is not an integer")
+    return int(number)
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a list that are not blank, each with its number from 1.
 
-    Bytes that are not UTF-8, as in old file names, pass through as surrogates.
+    Bytes that are not UTF-8, as in old file names, are decoded as surrogates. The file is opened
+    when the first line is asked for.
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
-    OSError : it cannot be read.
+    OSError : the file cannot be read.
     """
+    name = local_path(path)
     try:
-        file = open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # below
+        file = open(name, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # below
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(
-            f"the list {os.fspath(path)} does not exist; 'gpuio im2rec --list' makes one"
+            f"the list {name} does not exist; 'gpuio im2rec --list' makes one"
         ) from error
     with file:
         for number, line in enumerate(file, 1):
-            if line.strip():
+            if line.strip(BLANKS):
                 yield number, line
 
 
 def read_list(
     path: Path, label_width: int | None = None, whitespace: bool = False
 ) -> Iterator[ListItem]:
-    """Read a list file; blank lines are skipped.
+    """Read a list file, line by line; blank lines are skipped.
 
     Parameters
     ----------
@@ -91,25 +111,32 @@ def read_list(
     Raises
     ------
     ArgumentError : the file does not exist or cannot be read, or a line is malformed; the message
-        has file and line number.
+        names the file and the line.
     """
-    name = os.fspath(path)
+    name = local_path(path)
     try:
         for number, line in numbered_lines(name):
             try:
                 yield parse_line(line, label_width, whitespace)
-            except (ValueError, OverflowError) as error:
-                raise ArgumentError(f"{name}, line {number}: {error}: {line.strip()!r}") from error
+            except ValueError as error:
+                raise ArgumentError(
+                    f"{name}, line {number}: {error}: {line.strip(BLANKS)!r}"
+                ) from error
+    except FileNotFoundError as error:
+        raise ArgumentError(
+            f"the list {name} cannot be read: it does not exist; 'gpuio im2rec --list' makes one"
+        ) from error
     except OSError as error:
-        raise ArgumentError(f"the list {name} cannot be read: {error.strerror or error}") from error
+        raise ArgumentError(f"the list {name} cannot be read: {error.strerror}") from error
 
 
 def items_of(imglist: Iterable[Sequence[Any]]) -> Iterator[ListItem]:
-    """The items of MXNet's ``imglist`` argument, with the keys 1, 2, 3, …
+    """Parse MXNet's ``imglist`` argument; the keys are 1, 2, 3, …
 
     Parameters
     ----------
-    imglist : items ``[label, path]``, ``[[label, …], path]`` or ``[label, …, path]``
+    imglist : items ``[label, path]``, ``[[label, …], path]`` or ``[label, …, path]``; a label may
+        be an array, which is flattened
 
     Raises
     ------
@@ -118,13 +145,15 @@ def items_of(imglist: Iterable[Sequence[Any]]) -> Iterator[ListItem]:
     for key, item in enumerate(imglist, 1):
         try:
             *labels, path = item
-            numbers = labels[0] if len(labels) == 1 else labels
-            flat = tuple(map(float, numbers if hasattr(numbers, "__iter__") else (numbers,)))
-            if not flat:
+            numbers = tuple(map(float, np.ravel(labels[0] if len(labels) == 1 else labels)))
+            if not numbers:
                 raise ValueError("there is no label")
-            yield ListItem(key, flat, os.fspath(path))
+            name = os.fspath(path)
+            if not isinstance(name, str):
+                raise TypeError(f"a path must be str or os.PathLike[str], not {name!r}")
         except (TypeError, ValueError) as error:
             raise ArgumentError(
-                f"imglist's items are [label, path], [[label, …], path] or [label, …, path], item "
+                "imglist's items are [label, path], [[label, …], path] or [label, …, path], item "
                 f"{key} is {item!r}"
             ) from error
+        yield ListItem(key, numbers, name)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
-from gpuio.recordio.framing import HEADER, Payload, frame, parse
-from gpuio.recordio.index import Index, Keys, KeyType, Offsets
+from gpuio.recordio.framing import HEADER, Payload, TruncatedRecordError, frame, parse
+from gpuio.recordio.index import Index, Key, Keys, KeyType, Offsets
 from gpuio.storage.local import Path, create, local_path, map_file
 
 if TYPE_CHECKING:
@@ -20,27 +20,26 @@ if TYPE_CHECKING:
 
 
 class MXRecordIO:
-    """Reads or writes a record file from its beginning to its end.
+    """Read or write a record file sequentially.
 
-    A reader may be pickled (the copy begins at the first record), carried into a child process by
-    fork, and used from several threads. A context manager; iterating over a reader gives its
-    records.
+    A reader may be pickled (the copy starts at the first record), inherited by a forked process,
+    and used from several threads. A context manager; iterating over a reader yields its records.
 
     Parameters
     ----------
-    uri : the file: a path or a ``file://`` address
-    flag : "r" to read, "w" to write: what the file held is lost
+    uri : the file: a path or a ``file://`` URI
+    flag : "r" to read, "w" to write; an existing file is overwritten
 
     Attributes
     ----------
-    uri, flag : the same; `uri` as a path
+    uri, flag : the arguments; `uri` as a path
     writable : whether this is a writer
-    is_open : whether it has not been closed
-    pid : the process that opened it; None when closed
+    is_open : whether the file is open
+    pid : the process that opened the file; None if closed
 
     Raises
     ------
-    ArgumentError : (a ValueError) flag is neither.
+    ArgumentError : (a ValueError) flag is neither "r" nor "w".
     RecordFileNotFoundError, RecordError : the file cannot be opened.
 
     Examples
@@ -80,7 +79,7 @@ class MXRecordIO:
         if self.writable:
             raise TypeError(
                 f"a writer cannot be pickled, since opening its copy would empty {self.uri}; close "
-                "it and open it anew"
+                "it and open it again"
             )
         return {"arguments": self._arguments(), "is_open": self.is_open}
 
@@ -89,11 +88,11 @@ class MXRecordIO:
         if not state["is_open"]:
             self.close()
 
-    def _arguments(self) -> tuple[Any, ...]:
+    def _arguments(self) -> tuple[object, ...]:
         return self.uri, self.flag
 
     def open(self) -> None:
-        """Open the file, at its beginning; a writer empties it."""
+        """Open the file at its beginning; a writer empties it."""
         self._position = 0
         if self.writable:
             self._file: IO[bytes] = create(self.uri, "wb")
@@ -103,7 +102,7 @@ class MXRecordIO:
         self.pid = os.getpid()
 
     def close(self) -> None:
-        """Write out what is buffered and close the file. May be called twice."""
+        """Flush and close the file. May be called repeatedly."""
         if not self.is_open:
             return
         self.is_open = False
@@ -114,14 +113,14 @@ class MXRecordIO:
             self._data = np.empty(0, np.uint8)
 
     def reset(self) -> None:
-        """Begin anew: a reader goes back to the first record, a writer empties its file. Opens a
-        closed one.
+        """Start over: a reader returns to the first record, a writer empties its file. A closed
+        file is opened.
         """
         self.close()
         self.open()
 
     def flush(self) -> None:
-        """Hand what is buffered to the system, so that it outlives this process."""
+        """Hand buffered data to the operating system, so that it survives this process."""
         self._check(writing=True)
         self._file.flush()
 
@@ -130,12 +129,12 @@ class MXRecordIO:
 
         Parameters
         ----------
-        buf : bytes; bytearray, memoryview and uint8 arrays are taken too
+        buf : bytes, bytearray, memoryview or uint8 array
 
         Raises
         ------
-        TypeError : it is text, or not made of bytes.
-        RecordError : it has 2**29 bytes or more, or this is a reader, or closed.
+        TypeError : `buf` is not bytes-like.
+        RecordError : `buf` has 2**29 bytes or more, or this is a reader, or closed.
         """
         self._check(writing=True)
         pieces = frame(buf)
@@ -144,12 +143,12 @@ class MXRecordIO:
             self._position += sum(map(len, pieces))
 
     def read(self) -> bytes | None:
-        """The next record; None at the end of the file.
+        """Read the next record; None at the end of the file.
 
         Raises
         ------
-        RecordError : the file is damaged here. After a wrong magic the next call goes on eight
-            bytes further; after a record that is cut off there is nothing more.
+        RecordError : the file is damaged here. After a wrong magic number the next call continues
+            eight bytes further; after a truncated record it returns None.
         """
         self._check(writing=False)
         with self._lock:
@@ -158,9 +157,11 @@ class MXRecordIO:
             begin = self._position
             try:
                 payload, self._position = parse(self._data, begin, self.uri)
-            except RecordError as error:
-                cut = "cut off" in str(error)
-                self._position = len(self._data) if cut else begin + HEADER.size
+            except TruncatedRecordError:
+                self._position = len(self._data)
+                raise
+            except RecordError:
+                self._position = begin + HEADER.size
                 raise
         return payload.tobytes()
 
@@ -178,20 +179,20 @@ class MXRecordIO:
 
 
 class MXIndexedRecordIO(MXRecordIO):
-    """Reads records by key, or writes records with keys.
+    """Read records by key, or write records with keys.
 
     Parameters
     ----------
-    idx_path : the index; None, for a reader: it is made by walking over the records, whose keys are
-        then 0, 1, 2, …
+    idx_path : the index file; None, for readers only: the index is built by scanning the records,
+        and the keys are 0, 1, 2, …
     uri : the record file
     flag : "r" or "w"
-    key_type : makes a key of its text; int, str or float
+    key_type : converts a string to a key: int, str or float
 
     Attributes
     ----------
     keys : the keys in the order of the index, like a list
-    idx : key to offset, like a dict; of several records with one key the last counts
+    idx : key to offset, like a dict; of several records with the same key, the last counts
 
     Raises
     ------
@@ -210,28 +211,28 @@ class MXIndexedRecordIO(MXRecordIO):
 
     @property
     def keys(self) -> Keys:
-        """The records' keys, in the order of the index."""
+        """The keys in the order of the index, like a list."""
         return Keys(self._read_index())
 
     @property
     def idx(self) -> Offsets:
-        """Key to offset."""
+        """Key to offset, like a dict."""
         return Offsets(self._read_index())
 
     def __len__(self) -> int:
         return len(self._read_index())
 
-    def _arguments(self) -> tuple[Any, ...]:
+    def _arguments(self) -> tuple[object, ...]:
         return self.idx_path, self.uri, self.flag, self.key_type
 
     def open(self) -> None:
-        """Open both files; a writer empties them."""
+        """Open both files at their beginning; a writer empties them."""
         if self.writable and self.idx_path is None:
             raise ArgumentError("an indexed writer needs the path of its index")
         super().open()
         try:
             if self.writable:
-                self._written: tuple[list[Any], list[int]] = [], []
+                self._written: tuple[list[Key], list[int]] = [], []
                 self._index_file: IO[str] = create(str(self.idx_path), "w")
             elif self.idx_path is None:
                 self._index = Index.build(self.uri)
@@ -242,32 +243,30 @@ class MXIndexedRecordIO(MXRecordIO):
             raise
 
     def close(self) -> None:
-        """Write out what is buffered and close both files; keys and idx stay. May be called
-        twice.
-        """
+        """Flush and close both files; `keys` and `idx` remain valid. May be called repeatedly."""
         if self.is_open and self.writable:
             self._read_index()
             self._index_file.close()
         super().close()
 
     def flush(self) -> None:
-        """Hand what is buffered to the system, records first, so that no index line points at
-        nothing.
+        """Hand buffered data to the operating system, records first, so that every index line
+        points at a record.
         """
         super().flush()
         self._index_file.flush()
 
     def tell(self) -> int:
-        """Where a writer's next record will begin, in bytes."""
+        """Offset of a writer's next record, in bytes."""
         self._check(writing=True)
         return self._position
 
-    def write_idx(self, idx: Any, buf: Payload) -> None:
-        """Append a record, and a line to the index.
+    def write_idx(self, idx: Key, buf: Payload) -> None:
+        """Append a record, and its line to the index.
 
         Parameters
         ----------
-        idx : the key; `key_type` is applied to it
+        idx : the key; converted by `key_type`
         buf : the record, as for `write`
         """
         key = self.key_type(idx)
@@ -279,31 +278,31 @@ class MXIndexedRecordIO(MXRecordIO):
             self._written[0].append(key)
             self._written[1].append(offset)
 
-    def seek(self, idx: Any) -> None:
-        """Go to the record with a key; the next `read` gives it.
+    def seek(self, idx: Key) -> None:
+        """Set the position to the record with a key; the next `read` returns it.
 
         Raises
         ------
-        KeyError : there is none; the key must be of the index's type.
+        KeyError : there is no such key; it must be of the index's type.
         """
         self._check(writing=False)
         self._position = self.idx[idx]
 
-    def read_idx(self, idx: Any) -> bytes:
-        """The record with a key; a `read` after it gives the next record of the file. Safe from
-        several threads.
+    def read_idx(self, idx: Key) -> bytes:
+        """Read the record with a key; a `read` after it returns the next record of the file.
+        Thread-safe.
 
         Raises
         ------
-        KeyError : there is none.
-        RecordError : the index points where no record begins.
+        KeyError : there is no such key.
+        RecordError : no intact record begins where the index points.
         """
         self._check(writing=False)
         payload, self._position = parse(self._data, self.idx[idx], self.uri)
         return payload.tobytes()
 
     def _read_index(self) -> Index:
-        """The index; a writer's, with what has been written so far."""
+        """The index; for a writer, of the records written so far."""
         if self.writable and self.is_open:
             keys, offsets = self._written
             self._index = Index(

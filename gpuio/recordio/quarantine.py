@@ -1,8 +1,8 @@
-"""Lists of records that should not be used.
+"""Quarantine lists: records that should not be used.
 
-A quarantine list is a text with a line for each record: the record file's name without its folder,
-a tab, the byte at which the record begins, a tab, its key, a tab, and why it is listed. So a list
-goes with the data to another machine.
+A quarantine list is a text file with one line per record: the record file's name without its
+folder, the byte at which the record begins, its key, and the reason, separated by tabs. Without
+folders, the list can be moved to another machine along with the data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Entry(NamedTuple):
     ----------
     file : the record file's name, without its folder
     offset : the byte at which the record begins
-    key : its key
-    reason : why
+    key : the record's key
+    reason : why the record is listed
     """
 
     file: str
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
 
 def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a list; what the file held is lost."""
+    """Write a list; an existing file is overwritten."""
     with create(local_path(path), "wb") as file:
         for entry in entries:
             reason = " ".join(entry.reason.split())
@@ -43,7 +43,7 @@ def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def identity_of(entries: Iterable[Entry]) -> str:
-    """A text that tells lists apart, for saved states; the empty list has the empty text."""
+    """Fingerprint of a list, for saved states; empty for an empty list."""
     places = sorted({(entry.file, entry.offset) for entry in entries})
     return hashlib.sha256(repr(places).encode()).hexdigest()[:16] if places else ""
 
@@ -53,8 +53,8 @@ def read_quarantine(path: Path) -> list[Entry]:
 
     Raises
     ------
-    RecordFileNotFoundError : there is no such file.
-    RecordError : a line is not of the form.
+    RecordFileNotFoundError : the file does not exist.
+    RecordError : a line is malformed.
     """
     path = local_path(path)
     entries = []
@@ -66,8 +66,8 @@ def read_quarantine(path: Path) -> list[Entry]:
                     entries.append(Entry(os.path.basename(name), int(offset), int(key), *reason))
                 except (TypeError, ValueError) as error:
                     raise RecordError(
-                        f"{path}, line {number}: expected file, offset, key and reason with tabs "
-                        f"between them, found {line.strip()!r}"
+                        f"{path}, line {number}: expected file, offset, key and reason separated "
+                        f"by tabs, found {line.strip()!r}"
                     ) from error
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"the quarantine list {path} does not exist") from error

@@ -1,4 +1,4 @@
-"""RecordSet: one or several record files as one data set, read at random without copying."""
+"""RecordSet: record files as one data set, with random access and without copying."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.recordio.framing import LENGTH_MASK, parse
+from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE, parse
+from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER, HEADER_BYTES, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
@@ -23,35 +24,55 @@ from gpuio.storage.local import Path, local_path, map_file
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Records whose first bytes enter the fingerprint, spread over the data set, and how many bytes of
-# each.
+# The fingerprint includes this many records, spread over the data set, and this many of the first
+# bytes of each.
 SAMPLES, SAMPLE_BYTES = 64, 256
 
-# Headers that are looked at together.
-HEADERS_AT_ONCE = 1 << 18
+# Records whose headers are read at a time, and numbers of labels that are gathered at a time.
+HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 18, 1 << 20
+
+# Bytes of a part's header and a record's header, before the label if it is an array.
+HEAD_BYTES = PART_HEADER.size + HEADER_BYTES
+
+
+class Location(NamedTuple):
+    """Where a record is stored. As a string: "train.rec, key 5, byte 123".
+
+    Attributes
+    ----------
+    file : the record file
+    offset : the byte at which the record begins; None: `file` is not a record file
+    key : the record's key
+    """
+
+    file: str
+    offset: int | None
+    key: int
+
+    def __str__(self) -> str:
+        byte = "" if self.offset is None else f", byte {self.offset}"
+        return f"{self.file}, key {self.key}{byte}"
 
 
 class RecordSet:
-    """Record files as one sequence of records, in the order of the files and, within each, of the
-    offsets.
+    """Record files as one sequence of records, ordered by file and offset.
 
-    Nothing is kept for a record but its key and its place, in two arrays. Safe from several
-    threads, after a fork, and to pickle.
+    Memory per record: its key and its offset, in two arrays. Thread-safe, fork-safe and picklable.
 
     Parameters
     ----------
     paths : one file, several joined by ";", a directory of ``*.rec`` files (in the order of their
-        names), or a sequence
-    index_paths : the index of each file; only the records that it lists are there. None: all
-        records, found by walking over the files; their keys are their numbers in the set
+        names), or a sequence of files
+    index_paths : the index of each file; records that it does not list are left out. None: all
+        records, found by scanning the files; their keys are their ordinals
 
     Attributes
     ----------
     paths : the files
-    has_index : whether there were indexes
+    has_index : whether indexes were given
     keys : int64 (n,)
-    starts : int64 (n,), where each record begins, counted through all files
-    nbytes : size of all files
+    starts : int64 (n,), where each record begins, in bytes from the start of the first file
+    nbytes : total size of the files
 
     Raises
     ------
@@ -82,7 +103,7 @@ class RecordSet:
             self.keys = np.arange(len(self.starts), dtype=np.int64)
 
     def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Keys and starts of one file's records."""
+        """Keys and starts of one file's records, in the order of their offsets."""
         path, size = self.paths[number], len(self._data[number])
         index = Index.build(path) if self._indexes is None else Index.load(self._indexes[number])
         keys, offsets = index.keys, index.offsets
@@ -92,9 +113,8 @@ class RecordSet:
             name = path if self._indexes is None else self._indexes[number]
             raise RecordError(
                 f"{name}: key {key} points at byte {offset}, where no record of {path} ({size} "
-                "bytes) can begin; this is "
-                "the index of another file, or the file has been cut; rebuild it with 'gpuio "
-                f"index {path}'"
+                "bytes) can begin; this is the index of another file, or the file is cut off; "
+                f"rebuild the index with 'gpuio index {path}'"
             )
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
@@ -111,59 +131,60 @@ class RecordSet:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[RecordSet], tuple[object, ...]]:
         return RecordSet, (self.paths, self._indexes)
 
     def payload(self, ordinal: int) -> NDArray[np.uint8]:
-        """A record's bytes, header included.
+        """Read a record's bytes, header included.
 
         Returns
         -------
-        uint8 (bytes,), read-only; a view of the file where the record has one part. It outlives the
-        set.
+        uint8 (bytes,), read-only; if the record has one part, a view of the file, which remains
+        valid after `close`
 
         Raises
         ------
-        RecordError : no whole record begins where the index says.
+        RecordError : no intact record begins at the offset in the index.
         """
-        which = bisect_right(self._first, ordinal) - 1
-        offset = int(self.starts[ordinal]) - self._base[which]
+        which, offset = self._find(ordinal)
         return parse(self._data[which], offset, self.paths[which])[0]
 
     def record(self, ordinal: int) -> tuple[HEADER, NDArray[np.uint8]]:
-        """A record's header, and what follows it: uint8 (bytes,), as `payload`.
+        """Read a record's header, and the rest of its payload: uint8 (bytes,).
 
         Raises
         ------
-        RecordError : no whole record begins where the index says, or it is too short for a header.
+        RecordError : no intact record begins at the offset in the index, or it is too short for its
+            header and label.
         """
         payload = self.payload(ordinal)
         try:
             return unpack(payload)
         except (ValueError, struct.error) as error:
             raise RecordError(
-                f"the record has {len(payload)} bytes, too few for "
-                "an image record's header and label"
+                f"the record has {len(payload)} bytes, too few for an image record's header and "
+                "label"
             ) from error
 
-    def locate(self, ordinal: int) -> str:
-        """Where a record is, for people: file, key and byte."""
-        path, offset = self.place(ordinal)
-        return f"{path}, key {self.keys[ordinal]}, byte {offset}"
+    def location(self, ordinal: int) -> Location:
+        """File, offset and key of a record."""
+        which, offset = self._find(ordinal)
+        return Location(self.paths[which], offset, int(self.keys[ordinal]))
 
-    def place(self, ordinal: int) -> tuple[str, int]:
-        """Where a record is: file and byte."""
+    def _find(self, ordinal: int) -> tuple[int, int]:
+        """Number of a record's file, and the record's offset in it."""
         which = bisect_right(self._first, ordinal) - 1
-        return self.paths[which], int(self.starts[ordinal]) - self._base[which]
+        return which, int(self.starts[ordinal]) - self._base[which]
 
     def without(
         self, ordinals: range | NDArray[np.int64], listed: Iterable[Entry]
     ) -> range | NDArray[np.int64]:
-        """Some records less those of a quarantine list; what it says of other files is passed over.
+        """Remove the records of a quarantine list; entries of other files are ignored.
 
         Parameters
         ----------
         ordinals : records, ascending
+        listed : the quarantine list
         """
         names = [os.path.basename(path) for path in self.paths]
         wanted = np.array(
@@ -182,10 +203,10 @@ class RecordSet:
         return kept[~np.isin(kept, bad)]
 
     def image_ordinals(self) -> range | NDArray[np.int64]:
-        """The records that hold images, ascending.
+        """The records that contain images, ascending.
 
         In face data sets (MS1MV3, Glint360K and their like) the first record is a header, with the
-        key of the first identity record as its label; the records with keys from 1 up to that one
+        key of the first identity record as its label; the records with keys from 1 up to that key
         are the images.
         """
         masks = [self._image_mask(number) for number in range(len(self.paths))]
@@ -205,7 +226,7 @@ class RecordSet:
         return images
 
     def _image_mask(self, number: int) -> NDArray[np.bool_] | None:
-        """Which records of one file hold images, bool (records,); None: all of them."""
+        """Which records of one file contain images, bool (records,); None: all of them."""
         begin, end = self._first[number], [*self._first, len(self)][number + 1]
         if begin == end:
             return None
@@ -220,50 +241,134 @@ class RecordSet:
         return mask
 
     def most_labels(self) -> int:
-        """The most numbers that one of the images has as its label; 0 where none has an array.
+        """Length of the longest label array of the images; 0 if there are only single numbers.
 
-        Only the records' headers are read. A header that says more than its record holds is passed
-        over.
+        Only headers are read. Records whose header is damaged are ignored.
         """
-        wanted = np.asarray(self.image_ordinals(), np.int64)
-        most = 0
-        for number, data in enumerate(self._data):
-            begin, end = self._first[number], [*self._first, len(self)][number + 1]
-            inside = wanted[(wanted >= begin) & (wanted < end)]
-            for chunk in np.array_split(inside, -(-len(inside) // HEADERS_AT_ONCE) or 1):
-                places = self.starts[chunk] - self._base[number]
-                places = places[places + 12 <= len(data)]
-                # Behind the magic number: the part's length, and the label's.
-                words = np.asarray(data)[places[:, None] + np.arange(4, 12)].view("<u4")
-                length, labels = words[:, 0] & LENGTH_MASK, words[:, 1].astype(np.int64)
-                labels = labels[labels * 4 + HEADER_BYTES <= length]
-                most = max(most, int(labels.max(initial=0)))
-        return most
+        longest = 0
+        for headers in self._headers(self.image_ordinals()):
+            longest = max(longest, int(headers.flag[headers.intact].max(initial=0)))
+        return longest
+
+    def label_blocks(
+        self, ordinals: range | NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Read the labels of many records at once.
+
+        Parameters
+        ----------
+        ordinals : records, in any order
+
+        Yields
+        ------
+        ordinals : int64 (n,); each of the given ones is in exactly one block, in no particular
+            order
+        labels : float32 (n, k), one row per record; k = 1 if the label is a single number
+
+        Raises
+        ------
+        RecordError : a record is damaged; the message says which.
+        """
+        for headers in self._headers(ordinals):
+            gathered = headers.intact & (headers.kind == WHOLE)
+            widths = np.where(gathered, np.maximum(headers.flag, 1), 0)
+            order = np.argsort(widths, kind="stable")
+            ascending = widths[order]
+            for group in np.split(order, np.flatnonzero(ascending[1:] != ascending[:-1]) + 1):
+                width = int(widths[group[0]])
+                if not width:
+                    yield from map(self._label_block, headers.ordinals[group].tolist())
+                    continue
+                rows = max(1, NUMBERS_AT_ONCE // width)
+                for first in range(0, len(group), rows):
+                    some = group[first : first + rows]
+                    # The label of flag 0 is in the header, behind the flag.
+                    begin = headers.word[some] + np.where(
+                        headers.flag[some] == 0, 3, HEAD_BYTES // 4
+                    )
+                    labels = headers.words[begin[:, None] + np.arange(width)].view("<f4")
+                    yield headers.ordinals[some], labels.astype(np.float32, copy=False)
+
+    def _label_block(self, ordinal: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Block of a single record, read by `record`."""
+        try:
+            label = self.record(ordinal)[0].label
+        except RecordError as error:
+            raise RecordError(f"{self.location(ordinal)}: {error}") from error
+        return np.array([ordinal], np.int64), np.array(label, np.float32).reshape(1, -1)
+
+    def _headers(self, ordinals: range | NDArray[np.int64]) -> Iterator[_Headers]:
+        """The headers of many records, in chunks of bounded size."""
+        for first in range(0, len(ordinals), HEADERS_AT_ONCE):
+            chunk = np.asarray(ordinals[first : first + HEADERS_AT_ONCE], np.int64)
+            which = np.searchsorted(self._first, chunk, side="right") - 1
+            for number in np.unique(which).tolist():
+                inside = chunk[which == number]
+                starts = self.starts[inside] - self._base[number]
+                yield _read_headers(self._data[number], inside, starts)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What a saved state knows the data by: a digest of names, sizes, and a sample of the
-        records.
-        """
+        """Dataset fingerprint, for saved states: a digest of file names, sizes and some records."""
         digest = hashlib.sha256()
         for path, data in zip(self.paths, self._data, strict=True):
             digest.update(f"{os.path.basename(path)} {len(data)}\n".encode())
         digest.update(f"{len(self)}\n".encode())
         for ordinal in np.linspace(0, max(0, len(self) - 1), min(SAMPLES, len(self))).astype(int):
-            which = bisect_right(self._first, int(ordinal)) - 1
-            offset = int(self.starts[ordinal]) - self._base[which]
+            which, offset = self._find(int(ordinal))
             digest.update(f"{self.keys[ordinal]} {offset}\n".encode())
             digest.update(self._data[which][offset : offset + SAMPLE_BYTES])
         return digest.hexdigest()[:16]
 
     def close(self) -> None:
-        """Let go of the files; views that were handed out stay good. May be called twice."""
+        """Release the files; views handed out before remain valid. May be called repeatedly."""
         self._data = [np.empty(0, np.uint8) for _ in self.paths]
 
 
+class _Headers(NamedTuple):
+    """Headers of n records of one file.
+
+    Attributes
+    ----------
+    words : uint32 (file bytes // 4,), the file
+    ordinals : int64 (n,)
+    word : int64 (n,), where each record begins in `words`
+    kind, flag : int64 (n,), part kind and IRHeader.flag; 0 if the file ends before them
+    intact : bool (n,), whether the first part lies within the file and contains header and label
+    """
+
+    words: NDArray[np.uint32]
+    ordinals: NDArray[np.int64]
+    word: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    flag: NDArray[np.int64]
+    intact: NDArray[np.bool_]
+
+
+def _read_headers(
+    data: NDArray[np.uint8], ordinals: NDArray[np.int64], starts: NDArray[np.int64]
+) -> _Headers:
+    """Headers of records that begin at `starts`, in bytes from the start of the file."""
+    words = np.asarray(data[: len(data) // 4 * 4]).view("<u4")
+    inside = starts + HEAD_BYTES <= len(data)
+    # Magic number, part kind and length, flag.
+    found = np.zeros((len(starts), 3), np.int64)
+    found[inside] = words[starts[inside, None] // 4 + np.arange(3)]
+    magic, lengths, flag = found.T
+    kind, length = lengths >> LENGTH_BITS, lengths & LENGTH_MASK
+    intact = (
+        inside
+        & (magic == MAGIC)
+        & ((kind == WHOLE) | (kind == FIRST))
+        & (HEADER_BYTES + 4 * flag <= length)
+        & (starts + PART_HEADER.size + (length + 3) // 4 * 4 <= len(data))
+    )
+    return _Headers(words, ordinals, starts // 4, kind, flag, intact)
+
+
 def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
-    """Whether a file's first record says that this is a face data set: it has no image, and its
-    label is the key of the first identity record and that behind the last.
+    """Whether a file's first record is the header of a face data set: it has no image, and its
+    label is the key of the first identity record and the key after the last.
     """
     if header.flag != 2 or len(image):
         return False
@@ -272,12 +377,12 @@ def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The arrays one after another; a single one is not copied."""
+    """Concatenate; a single array is not copied."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _files(paths: Path | Sequence[Path], ending: str) -> tuple[str, ...]:
-    """The files that an argument names; in a directory, those with an ending."""
+    """Resolve an argument that names files; in a directory, those with the given ending."""
     if isinstance(paths, (str, os.PathLike)):
         if os.path.isdir(paths):
             folder = os.fspath(paths)
@@ -288,6 +393,6 @@ def _files(paths: Path | Sequence[Path], ending: str) -> tuple[str, ...]:
         paths = [part for part in os.fspath(paths).split(";") if part]
     if not isinstance(paths, Sequence) or not paths:
         raise ArgumentError(
-            f"{ending} files are named by a path, or by a sequence of paths, not by {paths!r}"
+            f"expected a path or a sequence of paths of {ending} files, not {paths!r}"
         )
     return tuple(local_path(path) for path in paths)

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged record file."""
+"""Finding the intact records of a damaged file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
-from gpuio.recordio.framing import MAGIC_BYTES, aligned_magics, parse, part_kind
+from gpuio.recordio.framing import FIRST, MAGIC_BYTES, WHOLE, aligned_magics, parse, part_kind
 
-# Bytes searched at once for the beginning of a record.
+# Bytes searched at a time for the beginning of a record.
 PIECE = 1 << 20
 
 
 class Span(NamedTuple):
-    """A stretch of a record file: a whole record, or something that is none.
+    """A range of a record file: an intact record, or damage.
 
     Attributes
     ----------
-    begin, end : its bytes
-    reason : what is wrong; None: it is a whole record
+    begin, end : the range, in bytes
+    reason : what is wrong; None: this is an intact record
     """
 
     begin: int
@@ -30,22 +30,22 @@ class Span(NamedTuple):
 
 
 def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
-    """Cut a file into whole records and what lies between them; never fails.
+    """Split a file into intact records and the damaged ranges between them; never fails.
 
-    After damage, reading goes on at the next magic number at which a whole record begins. The
-    format sees to it that no magic stands inside a part, at a multiple of four bytes from its
-    beginning; a record over a damaged length would contain those of the records that it swallows,
-    and is not taken for one. Where bytes are missing, records no longer begin at multiples of four
-    bytes; they are found nevertheless.
+    After damage, reading resumes at the next magic number at which an intact record begins. In the
+    format, no magic number occurs inside a part at a multiple of four bytes from its beginning; a
+    record with a damaged length would contain those of the records that it overlaps, and is
+    rejected. Where bytes are missing, records no longer begin at multiples of four bytes; they are
+    found nevertheless.
 
     Parameters
     ----------
     data : uint8 (bytes,), the file
-    path : its name, for the reasons
+    path : the file's name, for the reasons
 
     Yields
     ------
-    spans in order, without gaps; two damaged ones never follow each other
+    spans in order, without gaps; two damaged ones are never adjacent
     """
     offset, size = 0, len(data)
     damage: Span | None = None
@@ -65,9 +65,9 @@ def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
 
 
 def _record(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str | None]:
-    """Where the record at an offset ends; or why there is none."""
+    """End of the record at an offset, or why there is no intact record."""
     end, reason = _framed(data, offset, path)
-    if reason is None and not _goes_on(data, end):
+    if reason is None and not _is_boundary(data, end):
         begun = _next_record(data, offset, path, end)
         if begun < end:
             return offset, (
@@ -78,12 +78,13 @@ def _record(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
 
 
 def _framed(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str | None]:
-    """Where the record at an offset ends, as far as its own bytes tell; or why there is none."""
+    """As `_record`, judging by the record's own bytes only."""
     try:
         payload, end = parse(data, offset, path)
     except RecordError as error:
         return offset, str(error)
-    # Each part has eight bytes before it, and each but the last the magic of four behind it.
+    # Each part has a header of 8 bytes, and each but the last is followed by a magic of 4 bytes in
+    # the payload.
     parts = (end - offset - (len(payload) + 3) // 4 * 4 - 4) // 4
     if len(aligned_magics(payload.data)) != parts - 1:
         return offset, (
@@ -94,27 +95,27 @@ def _framed(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
 
 
 def _next_record(data: NDArray[np.uint8], offset: int, path: str, limit: int) -> int:
-    """Where the next whole record begins after an offset; the limit if there is none before it."""
+    """Where the next intact record begins after an offset; the limit if there is none before it."""
     for place in _magics(data[: limit + len(MAGIC_BYTES) - 1], offset + 1):
-        if part_kind(data, place) not in ("whole", "first"):
+        if part_kind(data, place) not in (WHOLE, FIRST):
             continue
         end, reason = _framed(data, place, path)
-        # By chance a magic may stand in a picture, away from multiples of four.
-        if reason is None and (_goes_on(data, end) or (place - offset) % 4 == 0):
+        # An image may contain the magic number by chance, at other than multiples of four bytes.
+        if reason is None and (_is_boundary(data, end) or (place - offset) % 4 == 0):
             return place
     return limit
 
 
-def _goes_on(data: NDArray[np.uint8], end: int) -> bool:
-    """Whether the file ends here, or what looks like another part begins."""
+def _is_boundary(data: NDArray[np.uint8], end: int) -> bool:
+    """Whether the file ends here, or another part seems to begin."""
     if end == len(data):
         return True
     begins = bytes(data[end : end + len(MAGIC_BYTES)]) == MAGIC_BYTES
-    return begins and part_kind(data, end) != "none"
+    return begins and part_kind(data, end) is not None
 
 
 def _magics(data: NDArray[np.uint8], begin: int) -> Iterator[int]:
-    """Where the magic number stands from `begin` on, at any byte."""
+    """Offsets of the magic number from `begin` on, at any alignment."""
     while begin < len(data):
         piece = bytes(data[begin : begin + PIECE])
         found = piece.find(MAGIC_BYTES)

@@ -1,1 +1,1 @@
-"""Where files are: on this machine, mapped into memory."""
+"""File access: local files, mapped into memory."""

@@ -1,4 +1,4 @@
-"""Where record files are: on this machine, mapped into memory."""
+"""Local files: paths, memory mapping, and creating files."""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ Path = str | os.PathLike[str]
 
 
 def local_path(uri: Path) -> str:
-    """The path that a name means: a path, or a ``file://`` address.
+    """Convert a path or a ``file://`` URI to a path.
 
     Raises
     ------
-    UnsupportedError : it lies elsewhere.
-    TypeError : it is neither text nor a path.
+    UnsupportedError : the URI has another scheme.
+    TypeError : `uri` is not str or os.PathLike[str].
     """
     path = os.fspath(uri)
     if not isinstance(path, str):
-        raise TypeError(f"a file's name must be str or os.PathLike[str], not {type(path).__name__}")
+        raise TypeError(f"a path must be str or os.PathLike[str], not {type(path).__name__}")
     scheme, separator, rest = path.partition("://")
     if not separator:
         return path
     if scheme == "file":
         return rest
     raise UnsupportedError(
-        f"{path}: remote files are not offered yet; copy it to this machine first"
+        f"{path}: remote files are not supported yet; copy it to this machine first"
     )
 
 
 def map_file(path: str) -> NDArray[np.uint8]:
-    """A file's bytes, mapped: uint8 (bytes,), read-only. The mapping lives as long as any view of
+    """Map a file into memory: uint8 (bytes,), read-only. The mapping lives as long as any view of
     it.
 
     Raises
     ------
-    RecordFileNotFoundError : there is no such file.
-    RecordError : it is a directory, or cannot be read.
+    RecordFileNotFoundError : the file does not exist.
+    RecordError : it is not a regular file, or cannot be read.
     """
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise RecordError(f"{path} is a pipe or a device, not a file; save it as one first")
-            if not status.st_size:  # nothing cannot be mapped
+                raise RecordError(
+                    f"{path} is a pipe or a device, not a regular file; save its content as one "
+                    "first"
+                )
+            if not status.st_size:  # mmap rejects empty files
                 return np.empty(0, np.uint8)
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except FileNotFoundError as error:
@@ -62,12 +65,12 @@ def map_file(path: str) -> NDArray[np.uint8]:
 
 
 def create(path: str, mode: str) -> IO[Any]:
-    """An empty file to write to.
+    """Open a file for writing, in text (UTF-8) or binary mode; an existing file is emptied.
 
     Raises
     ------
-    RecordFileNotFoundError : its directory does not exist.
-    RecordError : it cannot be written.
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : the file cannot be written.
     """
     try:
         return open(
@@ -82,5 +85,5 @@ def create(path: str, mode: str) -> IO[Any]:
         ) from error
     except OSError as error:
         raise RecordError(
-            f"{path} cannot be written: {error.strerror}; choose a place that you may write to"
+            f"{path} cannot be written: {error.strerror}; choose a location with write permission"
         ) from error

@@ -1,10 +1,10 @@
-// kernels/assemble.cu for the host: each kernel becomes launch_NAME(launch, arguments...), all by
-// pointer.
+// kernels/assemble.cu for the host: each kernel becomes launch_NAME(launch, arguments...), with all
+// arguments passed by pointer.
 #include "shim.h"
 
 #include "../../kernels/assemble.cu"
 
-// Round to nearest even, by integer arithmetic alone.
+// Round to nearest even, with integer arithmetic only.
 static inline Half to_half(float value) {
     unsigned bits;
     std::memcpy(&bits, &value, sizeof bits);
@@ -15,7 +15,7 @@ static inline Half to_half(float value) {
     } else if (magnitude >= 0x47800000u) {
         half = 0x7c00u;  // 65536 and above
     } else {
-        // The least step of the half at this size, as a shift of the full 24-bit significand.
+        // Spacing of halves at this magnitude, as a shift of the full 24-bit significand.
         const unsigned exponent = magnitude >> 23;
         const bool normal = exponent >= 113;
         const unsigned shift = normal ? 13 : exponent < 102 ? 25 : 126 - exponent;
@@ -26,18 +26,18 @@ static inline Half to_half(float value) {
         const unsigned rest = whole & ((1u << shift) - 1), middle = 1u << (shift - 1);
         half = whole >> shift;
         if (rest > middle || (rest == middle && half & 1))
-            ++half;  // a carry reaches the exponent rightly
+            ++half;  // a carry correctly increments the exponent
     }
     return {(unsigned short)(sign | half)};
 }
 
-#define LAUNCHER(name, Element)                                                                   \
-    extern "C" void launch_##name(const unsigned* launch, void* out, const unsigned char* pixels, \
-                                  const unsigned char* mirror, const float* matrix,               \
-                                  const int* rows, const long long* count, const int* height,     \
-                                  const int* width, const int* channels, const Levels* levels) {  \
-        run(name, launch, (Element*)out, pixels, mirror, matrix, rows, *count, *height, *width,   \
-            *channels, *levels);                                                                  \
+#define LAUNCHER(name, Element)                                                                    \
+    extern "C" void launch_##name(const unsigned* launch, void* out, const unsigned char* pixels,  \
+                                  const unsigned char* mirror, const float* matrix,                \
+                                  const int* rows, const long long* count, const int* height,      \
+                                  const int* width, const int* channels, const Scaling* scaling) { \
+        run(name, launch, (Element*)out, pixels, mirror, matrix, rows, *count, *height, *width,    \
+            *channels, *scaling);                                                                  \
     }
 
 LAUNCHER(assemble_float32_nchw, float)

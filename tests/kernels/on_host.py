@@ -1,7 +1,7 @@
-"""kernels/assemble.cu compiled by g++ and run on the host, behind just enough of CuPy to call it.
+"""kernels/assemble.cu compiled by g++ and run on the host, with a substitute for CuPy.
 
-So `CudaAssembler` runs in full where there is no GPU: its checks, the packing of its parameters,
-the order and types of the kernel's arguments, the launch's size. What it cannot show is streams.
+So all of `CudaAssembler` runs without a GPU: its checks, the packing of its parameters, the order
+and types of the kernel's arguments, and the launch size. Only streams are not tested.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ FLAGS = (
 
 
 def compile_library(folder):
-    """Build the library, or skip where there is no g++ (never in CI)."""
+    """Build the library; skip if there is no g++ (an error in CI)."""
     compiler = shutil.which("g++")
     if compiler is None:
         reason = "g++ is needed to run the kernels on the host"
@@ -42,18 +42,18 @@ def compile_library(folder):
 
 
 class DeviceArray(np.ndarray):
-    """Stands for cupy.ndarray: NumPy arrays are not taken for it."""
+    """Substitute for cupy.ndarray, distinct from NumPy arrays."""
 
 
 class FakeCupy:
-    """CuPy's names that gpuio.execution.assemble and .kernels use."""
+    """The parts of CuPy that gpuio.execution uses."""
 
     class CompileException(Exception):
-        """CuPy's."""
+        """Substitute for cupy.cuda.compiler.CompileException."""
 
     def __init__(self, library, launch=None):
         self.library = library
-        self.launch = launch  # another launch than CudaAssembler's
+        self.launch = launch  # replaces CudaAssembler's launch size
         self.launched = []
         self.cuda = SimpleNamespace(
             Device=lambda device_id: contextlib.nullcontext(),
@@ -61,7 +61,7 @@ class FakeCupy:
         )
 
     def empty(self, shape, dtype):
-        """With a guard around it, to show writes out of bounds."""
+        """An array between guard bytes, to detect writes out of bounds."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         memory = np.full(size + 128, 0xA5, np.uint8)
         array = memory[64 : 64 + size].view(dtype).reshape(shape).view(DeviceArray)

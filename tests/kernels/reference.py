@@ -1,10 +1,10 @@
-"""What kernels/assemble.cu computes, as plainly as NumPy can say it."""
+"""Naive NumPy reference of kernels/assemble.cu."""
 
 import numpy as np
 
 
 def assemble(pixels, *, dtype, layout, mean, std, scale, mirror=None, matrix=None, rows=None):
-    """All samples of a batch. pixels : uint8 (M, H, W, C). Nothing here is shared with gpuio."""
+    """Assemble a batch from pixels, uint8 (M, H, W, C). Shares no code with gpuio."""
     dtype = np.dtype(dtype)
     channels = pixels.shape[-1]
     v = pixels.astype(np.float32)
@@ -41,13 +41,13 @@ def assemble(pixels, *, dtype, layout, mean, std, scale, mirror=None, matrix=Non
 
 
 def c_round(value):
-    """Half away from zero."""
+    """Round half away from zero."""
     whole = int(abs(value) + 0.5)
     return -whole if value < 0 else whole
 
 
 def assert_same_bits(actual, expected):
-    """Equal to the last bit: signs of zero too; one NaN is as good as another."""
+    """Compare bit for bit, including the sign of zero; all NaNs are equal."""
     assert actual.dtype == expected.dtype
     assert actual.shape == expected.shape
     if expected.dtype.kind == "f":

@@ -1,4 +1,4 @@
-// Lets a host compiler take a CUDA file: threads run one after the other, without barriers.
+// Lets a host compiler compile a CUDA file: threads run sequentially, without barriers.
 #pragma once
 
 #include <cmath>

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
-from gpuio.execution.assemble import CudaAssembler, HostAssembler, Output
+from gpuio.execution.assemble_cuda import CudaAssembler
+from gpuio.execution.assemble_host import HostAssembler
+from gpuio.execution.output import OutputSpec
 from tests.kernels.on_host import DeviceArray, FakeCupy, compile_library
 from tests.kernels.reference import assemble, assert_same_bits
 
@@ -21,7 +23,7 @@ IMAGENET = {"mean": (123.68, 116.28, 103.53, 20.5), "std": (58.395, 57.12, 57.37
 
 
 class Stream:
-    """All that a stream does here."""
+    """Substitute for cupy.cuda.Stream."""
 
     def __enter__(self):
         return self
@@ -32,13 +34,13 @@ class Stream:
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
-    """The kernels compiled by g++."""
+    """The kernels, compiled by g++."""
     return compile_library(tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture
 def cupy(library, monkeypatch):
-    """Stands for CuPy during a test."""
+    """Replace CuPy during a test."""
     cupy = FakeCupy(library)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     kernels.load.cache_clear()
@@ -47,7 +49,7 @@ def cupy(library, monkeypatch):
 
 
 def on_gpu(output, pixels, mirror=None, matrix=None, rows=None):
-    """A batch by CudaAssembler."""
+    """Assemble a batch with CudaAssembler."""
     device = np.ascontiguousarray(pixels).view(DeviceArray)
     batch = CudaAssembler(output, SimpleNamespace(device_id=0))(
         device, mirror, matrix, rows, Stream()
@@ -56,7 +58,7 @@ def on_gpu(output, pixels, mirror=None, matrix=None, rows=None):
 
 
 def on_host(output, pixels, mirror=None, matrix=None, rows=None):
-    """A batch by HostAssembler."""
+    """Assemble a batch with HostAssembler."""
     assembler = HostAssembler(output)
     samples = range(len(pixels)) if rows is None else rows.tolist()
     batch = assembler.empty(len(samples))
@@ -70,7 +72,7 @@ def on_host(output, pixels, mirror=None, matrix=None, rows=None):
 
 def agree(pixels, dtype, layout, *, mean=(0.0,) * 4, std=(1.0,) * 4, scale=1.0, **arguments):
     """Compare reference, HostAssembler and the kernel."""
-    output = Output(
+    output = OutputSpec(
         channels=pixels.shape[3],
         height=pixels.shape[1],
         width=pixels.shape[2],
@@ -107,7 +109,7 @@ def test_agrees(cupy, dtype, layout, channels, size):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_with_colour_matrices(cupy, dtype, layout):
+def test_agrees_with_color_matrices(cupy, dtype, layout):
     rng = np.random.default_rng(7)
     pixels = images(rng, 3, 9, 11, 3)
     matrix = rng.normal(0.3, 1, (3, 3, 4)).astype(np.float32)
@@ -121,21 +123,21 @@ def test_agrees_with_colour_matrices(cupy, dtype, layout):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_agrees_at_the_edges_of_its_range(cupy, dtype):
-    every_level = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    every_value = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     for mean, std, scale in (
         (0.5, 1.0, 1.0),
         (-0.5, 1.0, 1.0),
         (128.0, 1.0, 1.0),
         (300.0, 1.0, 1.0),
         (-300.0, 1e-3, 1.0),  # overflows float16
-        (127.5, 1e-35, 1.0),  # overflows float16 by far
+        (127.5, 1e-35, 1.0),  # overflows float16 by many orders of magnitude
         (0.0, 1.0, 1e-7),  # subnormal float16
         (0.0, 1e3, 1e-39),  # subnormal float32
         (1e-40, 1.0, 1.0),
         (0.0, 1e-38, 1.0),  # overflows float32
     ):
-        agree(every_level, dtype, "NCHW", mean=(mean,) * 4, std=(std,) * 4, scale=scale)
-    pixels = np.repeat(every_level, 3, axis=3)
+        agree(every_value, dtype, "NCHW", mean=(mean,) * 4, std=(std,) * 4, scale=scale)
+    pixels = np.repeat(every_value, 3, axis=3)
     extreme = np.float32(3e38)
     matrix = np.array(
         [
@@ -150,14 +152,14 @@ def test_agrees_at_the_edges_of_its_range(cupy, dtype):
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_agrees_on_anything(library, data):
+def test_agrees_on_random_inputs(library, data):
     draw = data.draw
     samples, height, width = (draw(st.integers(1, most)) for most in (4, 9, 9))
     channels = draw(st.sampled_from([1, 3, 4]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    level = st.floats(-300, 300, width=32)
+    offset = st.floats(-300, 300, width=32)
     arguments = {
-        "mean": tuple(draw(st.tuples(level, level, level, level))),
+        "mean": tuple(draw(st.tuples(*[offset] * 4))),
         "std": tuple(draw(st.tuples(*[st.floats(0.125, 300, width=32)] * 4))),
         "scale": draw(st.floats(-4, 4, width=32)),
     }
@@ -178,7 +180,7 @@ def test_agrees_on_anything(library, data):
 
 
 @pytest.mark.parametrize("launch", [(1, 1, 1), (1, 1, 32), (2, 3, 5), (50, 9, 64)])
-def test_any_launch_will_do(library, monkeypatch, launch):
+def test_any_launch_size_is_valid(library, monkeypatch, launch):
     cupy = FakeCupy(library, launch)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     kernels.load.cache_clear()
@@ -189,17 +191,17 @@ def test_any_launch_will_do(library, monkeypatch, launch):
     kernels.load.cache_clear()
 
 
-def test_launch_covers_every_pixel_and_stays_within_cuda(cupy):
-    output = Output(1, 30, 20, "uint8", "NCHW")
+def test_the_launch_covers_every_pixel_within_cudas_limits(cupy):
+    output = OutputSpec(1, 30, 20, "uint8", "NCHW")
     on_gpu(output, np.zeros((4, 30, 20, 1), np.uint8))
-    tiny = Output(1, 1, 1, "uint8", "NCHW")
+    tiny = OutputSpec(1, 1, 1, "uint8", "NCHW")
     pixels = images(np.random.default_rng(0), 70_000, 1, 1, 1)
     np.testing.assert_array_equal(on_gpu(tiny, pixels).ravel(), pixels.ravel())
     assert [used.tolist() for used in cupy.launched] == [[3, 4, 256], [1, 65535, 256]]
 
 
 def test_an_empty_batch_launches_nothing(cupy):
-    output = Output(3, 4, 5, "float32", "NCHW")
+    output = OutputSpec(3, 4, 5, "float32", "NCHW")
     assert on_gpu(output, np.zeros((0, 4, 5, 3), np.uint8)).shape == (0, 3, 4, 5)
     pixels = np.zeros((2, 4, 5, 3), np.uint8)
     assert on_gpu(output, pixels, rows=np.zeros(0, np.int32)).shape == (0, 3, 4, 5)
@@ -217,27 +219,27 @@ def test_an_empty_batch_launches_nothing(cupy):
         ({"matrix": np.zeros((2, 3, 4))}, "matrix must be float32"),
         (
             {"rows": np.array([0, 2], np.int32)},
-            "rows must lie in 0 to 1, but they reach from 0 to 2",
+            "rows must be in 0 to 1, but they are from 0 to 2",
         ),
-        ({"rows": np.array([-1], np.int32)}, "rows must lie in 0 to 1"),
+        ({"rows": np.array([-1], np.int32)}, "rows must be in 0 to 1"),
         ({"rows": np.array([0])}, "rows must be int32"),
     ],
 )
-def test_refuses_what_would_read_foreign_memory(cupy, change, message):
+def test_out_of_bounds_arguments_are_rejected(cupy, change, message):
     arguments = {"pixels": np.zeros((2, 4, 5, 3), np.uint8), **change}
     with pytest.raises(ArgumentError, match=message):
-        on_gpu(Output(3, 4, 5, "float32", "NCHW"), **arguments)
+        on_gpu(OutputSpec(3, 4, 5, "float32", "NCHW"), **arguments)
     assert not cupy.launched
 
 
-def test_refuses_gaps_and_matrices_without_colours(cupy):
-    assembler = CudaAssembler(Output(3, 4, 5, "float32", "NCHW"), SimpleNamespace(device_id=0))
+def test_gaps_and_matrices_without_colors_are_rejected(cupy):
+    assembler = CudaAssembler(OutputSpec(3, 4, 5, "float32", "NCHW"), SimpleNamespace(device_id=0))
     gaps = np.zeros((2, 4, 6, 3), np.uint8)[:, :, :5].view(DeviceArray)
-    with pytest.raises(ArgumentError, match="dense"):
+    with pytest.raises(ArgumentError, match="pixels must be contiguous"):
         assembler(gaps, None, None, None, Stream())
     with pytest.raises(ArgumentError, match="3 channels, not 1"):
         on_gpu(
-            Output(1, 4, 5, "float32", "NCHW"),
+            OutputSpec(1, 4, 5, "float32", "NCHW"),
             np.zeros((2, 4, 5, 1), np.uint8),
             matrix=np.zeros((2, 3, 4), np.float32),
         )
@@ -270,15 +272,15 @@ def test_the_gpu_agrees_with_the_host(dtype, layout, channels):
     import cupy
 
     rng = np.random.default_rng(0)
-    output = Output(channels, 61, 47, dtype, layout, scale=0.9, **IMAGENET)
+    output = OutputSpec(channels, 61, 47, dtype, layout, scale=0.9, **IMAGENET)
     assembler = CudaAssembler(output, SimpleNamespace(device_id=0))
     stream = cupy.cuda.Stream(non_blocking=True)
     for samples in (1, 9, 64):
         pixels = images(rng, samples, 61, 47, channels)
         mirror = rng.random(samples) < 0.5
         rows = rng.integers(0, samples, 40, dtype=np.int32)
-        colour = channels == 3
-        matrix = rng.normal(0.3, 1, (samples, 3, 4)).astype(np.float32) if colour else None
+        color = channels == 3
+        matrix = rng.normal(0.3, 1, (samples, 3, 4)).astype(np.float32) if color else None
         with stream:
             device = cupy.asarray(pixels)
         for arguments in (
@@ -296,7 +298,7 @@ def test_the_gpu_agrees_with_the_host(dtype, layout, channels):
 def test_parameters_are_not_overwritten_before_the_gpu_reads_them():
     import cupy
 
-    output = Output(1, 256, 256, "uint8", "NHWC")
+    output = OutputSpec(1, 256, 256, "uint8", "NHWC")
     assembler = CudaAssembler(output, SimpleNamespace(device_id=0))
     stream = cupy.cuda.Stream(non_blocking=True)
     pixels = images(np.random.default_rng(0), 64, 256, 256, 1)

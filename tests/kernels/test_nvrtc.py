@@ -1,4 +1,4 @@
-"""NVIDIA's compiler takes the kernels, for each generation of GPU, with nothing spilled."""
+"""NVRTC compiles the kernels for each GPU generation, without register spills."""
 
 import platform
 import re
@@ -22,7 +22,7 @@ NAMES = {
 
 
 def compile_kernels(source, arch):
-    """NVRTC's result, log and binary, with the flags CuPy adds."""
+    """Result, log and binary of NVRTC, with the flags that CuPy adds."""
     flags = (*kernels.Options(arch=arch, report=True).flags(), "-ftz=true")
     _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"assemble.cu", 0, [], [])
     (result,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])

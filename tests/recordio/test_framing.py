@@ -1,4 +1,4 @@
-"""The file format: MXNet's bytes, both ways, and what is said of damage."""
+"""The file format: compatible with MXNet both ways; errors for damaged files."""
 
 import json
 import mmap
@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from gpuio.errors import RecordError
 from gpuio.recordio import MXIndexedRecordIO, MXRecordIO
-from gpuio.recordio.framing import LIMIT, MAGIC_BYTES, frame, parse, walk
+from gpuio.recordio.framing import (
+    FIRST,
+    LAST,
+    LIMIT,
+    MAGIC_BYTES,
+    WHOLE,
+    TruncatedRecordError,
+    frame,
+    parse,
+    part_kind,
+    walk,
+)
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
 PAYLOADS = [
@@ -29,7 +40,7 @@ def read_all(data: np.ndarray) -> list[bytes]:
     return [parse(data, offset, "x.rec")[0].tobytes() for offset in walk(data, "x.rec")]
 
 
-def test_the_file_is_mxnets_byte_for_byte(tmp_path: Path) -> None:
+def test_files_equal_mxnets_byte_for_byte(tmp_path: Path) -> None:
     with MXRecordIO(tmp_path / "seq.rec", "w") as writer:
         for payload in PAYLOADS:
             writer.write(payload)
@@ -43,7 +54,7 @@ def test_mxnets_file_reads_back() -> None:
 
 
 @pytest.mark.parametrize("name", ["ind", "indstr"])
-def test_indexed_files_are_mxnets_byte_for_byte(name: str, tmp_path: Path) -> None:
+def test_indexed_files_equal_mxnets_byte_for_byte(name: str, tmp_path: Path) -> None:
     if name == "ind":
         expected = json.loads((DATA / "ind.json").read_text())
         keys, key_type = expected["keys"], int
@@ -66,7 +77,7 @@ def test_indexed_files_are_mxnets_byte_for_byte(name: str, tmp_path: Path) -> No
         assert [reader.read_idx(key) for key in keys] == payloads
 
 
-# Words of which payloads with many magics, at all alignments, are made.
+# Pieces of payloads with many magic numbers, at all alignments.
 PIECES = st.sampled_from([MAGIC_BYTES, MAGIC_BYTES[:2], b"abcd", b"x", b"", MAGIC_BYTES[::-1]])
 PAYLOAD = st.one_of(st.binary(max_size=40), st.lists(PIECES, max_size=8).map(b"".join))
 
@@ -79,8 +90,8 @@ def test_what_is_written_reads_back(payloads: list[bytes]) -> None:
 
 
 @given(st.lists(PAYLOAD, min_size=1, max_size=4))
-def test_the_magic_stands_only_where_parts_begin(payloads: list[bytes]) -> None:
-    """At a multiple of four, so that a reader that has lost its way finds the next record by it."""
+def test_the_magic_occurs_only_where_parts_begin(payloads: list[bytes]) -> None:
+    """At multiples of four, so that a reader can resynchronize."""
     data = file_of(payloads)
     magics = np.flatnonzero(data.view("<u4") == int.from_bytes(MAGIC_BYTES, "little")) * 4
     parts = []
@@ -106,9 +117,9 @@ def test_a_record_of_one_part_is_a_view() -> None:
     assert not np.shares_memory(parse(data, second, "x.rec")[0], data)
 
 
-def test_the_limit_of_a_record() -> None:
-    with mmap.mmap(-1, LIMIT) as room:  # zeros that take no memory until they are touched
-        view = memoryview(room)
+def test_the_maximum_size_of_a_record() -> None:
+    with mmap.mmap(-1, LIMIT) as zeros:  # takes no memory until it is touched
+        view = memoryview(zeros)
         with pytest.raises(
             RecordError, match="less than 2\\*\\*29 bytes, this one would have 536870912"
         ):
@@ -120,14 +131,14 @@ def test_the_limit_of_a_record() -> None:
         view.release()
 
 
-def test_text_is_refused() -> None:
+def test_strings_are_rejected() -> None:
     with pytest.raises(TypeError, match=r"encode it first: text\.encode\(\)"):
         frame("text")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not int"):
         frame(3)  # type: ignore[arg-type]
 
 
-WHOLE = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
+INTACT = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +159,8 @@ WHOLE = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
         ),
     ],
 )
-def test_damage_is_named(damage: object, offset: int, words: str | None) -> None:
-    data = damage(WHOLE)  # type: ignore[operator]
+def test_errors_describe_the_damage(damage: object, offset: int, words: str | None) -> None:
+    data = damage(INTACT)  # type: ignore[operator]
     if words is None:
         parse(data, offset, "x.rec")
         return
@@ -157,10 +168,26 @@ def test_damage_is_named(damage: object, offset: int, words: str | None) -> None
         parse(data, offset, "x.rec")
 
 
-def test_walking_stops_at_damage_after_what_is_good() -> None:
+def test_part_kinds() -> None:
+    assert [part_kind(INTACT, offset) for offset in (0, 16, 28, 40)] == [WHOLE, FIRST, LAST, WHOLE]
+    assert part_kind(INTACT, 48) is None  # the file ends
+    assert part_kind(np.full(8, 255, np.uint8), 0) is None
+
+
+def test_truncation_has_its_own_error() -> None:
+    for data, offset in ((INTACT[:-4], 40), (INTACT[:28], 16), (INTACT[:44], 40), (INTACT, 52)):
+        with pytest.raises(TruncatedRecordError):
+            parse(data, offset, "x.rec")
+    for offset in (4, 28):
+        with pytest.raises(RecordError) as caught:
+            parse(INTACT, offset, "x.rec")
+        assert not isinstance(caught.value, TruncatedRecordError)
+
+
+def test_walking_yields_the_records_before_the_damage() -> None:
     found = []
     with pytest.raises(RecordError, match="byte 40"):
-        for offset in walk(WHOLE[:-4], "x.rec"):
+        for offset in walk(INTACT[:-4], "x.rec"):
             found.append(offset)
     assert found == [0, 16]
 

@@ -1,4 +1,4 @@
-"""IRHeader, pack and unpack, with images and without."""
+"""IRHeader; packing and unpacking records, with and without images."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ CASES = json.loads((DATA / "pack.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["header"][1]))
-def test_pack_and_unpack_are_mxnets(case: dict) -> None:
+def test_pack_and_unpack_agree_with_mxnet(case: dict) -> None:
     packed = pack(IRHeader(*case["header"]), b"payload")
     assert packed.hex() == case["packed_hex"]
     header, payload = unpack(packed)
@@ -29,7 +29,7 @@ def test_pack_and_unpack_are_mxnets(case: dict) -> None:
     np.testing.assert_array_equal(header.label, case["unpacked_label"])
 
 
-def test_the_header_prints_as_mxnets() -> None:
+def test_the_header_prints_as_in_mxnet() -> None:
     assert repr(IRHeader(0, 1, 2, 3)) == "HEADER(flag=0, label=1, id=2, id2=3)"
 
 
@@ -74,7 +74,7 @@ GOLDEN = np.load(DATA / "packimg.npz")
         ("gray", {}),
     ],
 )
-def test_images_are_mxnets(name: str, options: dict) -> None:
+def test_images_agree_with_mxnet(name: str, options: dict) -> None:
     image = np.load(DATA / "packimg_input.npy")
     packed = pack_img(
         IRHeader(0, 3.0, 11, 0), image[..., 0] if name == "gray" else image, **options
@@ -96,7 +96,7 @@ def test_bgra_png_and_other_formats() -> None:
 
 def test_image_errors() -> None:
     image = np.zeros((4, 4, 3), np.uint8)
-    with pytest.raises(ArgumentError, match="was the file read"):
+    with pytest.raises(ArgumentError, match="check that the file was read"):
         pack_img((0, 1, 2, 3), None)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"\.tea"):
         pack_img((0, 1, 2, 3), image, img_fmt=".tea")

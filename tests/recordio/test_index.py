@@ -1,4 +1,4 @@
-"""The index: reading, building, looking up, and its errors."""
+"""The index: loading, building, searching, and its errors."""
 
 import tracemalloc
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_save_load_and_find(
     loaded = Index.load(path)
     np.testing.assert_array_equal(loaded.keys, keys)
     np.testing.assert_array_equal(loaded.offsets, offsets)
-    expected = dict(entries)  # of several records with one key the last counts
+    expected = dict(entries)  # of several records with the same key, the last counts
     assert {key: int(loaded.offsets[loaded.find(key)]) for key in expected} == expected
     with pytest.raises(KeyError):
         loaded.find(2**70)
@@ -36,7 +36,7 @@ def test_save_load_and_find(
     ["1\t0\n2\t8", "1\t0\textra\n2\t8\n", " 1\t0 \r\n2\t8\r\n"],
     ids=["no newline", "fields", "crlf"],
 )
-def test_what_mxnet_tolerates(text: str, tmp_path: Path) -> None:
+def test_lines_that_mxnet_accepts(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.idx"
     path.write_bytes(text.encode())
     loaded = Index.load(path)
@@ -70,7 +70,7 @@ def test_a_bad_line_far_into_a_large_index_is_named(tmp_path: Path) -> None:
         Index.load(path)
 
 
-def test_a_large_index_takes_little_more_than_its_arrays(tmp_path: Path) -> None:
+def test_a_large_index_needs_little_more_memory_than_its_arrays(tmp_path: Path) -> None:
     path, count = tmp_path / "x.idx", 300_000
     path.write_text("".join(f"{n}\t{n * 110_000}\n" for n in range(count)))
     tracemalloc.start()
@@ -80,10 +80,12 @@ def test_a_large_index_takes_little_more_than_its_arrays(tmp_path: Path) -> None
     tracemalloc.stop()
     arrays = 2 * 8 * count
     assert len(index) == count and index.offsets[-1] == (count - 1) * 110_000
-    assert peak < 3 * arrays + 40_000_000  # the arrays, their joining, and one piece of text
+    assert (
+        peak < 3 * arrays + 40_000_000
+    )  # the arrays, their concatenation, and one piece of the file
 
 
-def test_build_is_what_the_writer_wrote(tmp_path: Path) -> None:
+def test_a_built_index_equals_the_writers(tmp_path: Path) -> None:
     files = tmp_path / "x.idx", tmp_path / "x.rec"
     with MXIndexedRecordIO(*files, "w") as writer:
         for number in range(20):

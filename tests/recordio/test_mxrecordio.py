@@ -44,7 +44,7 @@ def test_attributes(files: tuple[Path, Path]) -> None:
     assert not reader.is_open and reader.pid is None
 
 
-def test_file_addresses(files: tuple[Path, Path]) -> None:
+def test_file_uris(files: tuple[Path, Path]) -> None:
     with MXRecordIO(f"file://{files[1]}", "r") as reader:
         assert reader.read() == payload(0)
     with pytest.raises(UnsupportedError, match="remote files"):
@@ -182,10 +182,10 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
             MXRecordIO(wrong, "r")  # type: ignore[arg-type]
 
 
-def test_a_place_that_may_not_be_written(tmp_path: Path) -> None:
+def test_a_location_without_write_permission(tmp_path: Path) -> None:
     # A file as a "directory" is refused to everybody, root included.
     (tmp_path / "file").touch()
-    with pytest.raises(RecordError, match="choose a place that you may write to"):
+    with pytest.raises(RecordError, match="choose a location with write permission"):
         MXRecordIO(tmp_path / "file" / "x.rec", "w")
 
 
@@ -196,14 +196,14 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
     if root:
         os.seteuid(65534)  # root may write everywhere; nobody may not
     try:
-        with pytest.raises(RecordError, match="Permission denied; choose a place that you may"):
+        with pytest.raises(RecordError, match="Permission denied; choose a location with"):
             MXRecordIO(tmp_path / "x.rec", "w")
     finally:
         if root:
             os.seteuid(0)
 
 
-def test_after_a_wrong_magic_reading_goes_on_eight_bytes_further(tmp_path: Path) -> None:
+def test_after_a_wrong_magic_reading_continues_eight_bytes_further(tmp_path: Path) -> None:
     path = tmp_path / "x.rec"
     with MXRecordIO(path, "w") as writer:
         writer.write(b"")
@@ -213,6 +213,32 @@ def test_after_a_wrong_magic_reading_goes_on_eight_bytes_further(tmp_path: Path)
     path.write_bytes(data)
     with MXRecordIO(path, "r") as reader:
         with pytest.raises(RecordError, match="byte 0: magic 0xced7230b"):
+            reader.read()
+        assert reader.read() == b"good"
+
+
+def test_after_a_record_that_is_cut_off_nothing_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    with MXRecordIO(path, "w") as writer:
+        writer.write(b"good")
+        writer.write(b"x" * 40)
+    path.write_bytes(path.read_bytes()[:-8])
+    with MXRecordIO(path, "r") as reader:
+        assert reader.read() == b"good"
+        with pytest.raises(RecordError, match="byte 12: the record needs 40 bytes, only 32"):
+            reader.read()
+        assert reader.read() is None
+
+
+def test_the_name_of_a_file_does_not_matter(tmp_path: Path) -> None:
+    """Whatever words an error message has."""
+    path = tmp_path / "cut off.rec"
+    with MXRecordIO(path, "w") as writer:
+        writer.write(b"")
+        writer.write(b"good")
+    path.write_bytes(b"\0" + path.read_bytes()[1:])
+    with MXRecordIO(path, "r") as reader:
+        with pytest.raises(RecordError, match="byte 0: magic"):
             reader.read()
         assert reader.read() == b"good"
 
@@ -233,7 +259,7 @@ def test_an_index_of_another_file(files: tuple[Path, Path], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_pickled_readers_begin_anew_and_leave_the_original_alone(
+def test_pickled_readers_start_over_and_leave_the_original_alone(
     files: tuple[Path, Path], indexed: bool
 ) -> None:
     reader = MXIndexedRecordIO(*files, "r") if indexed else MXRecordIO(files[1], "r")
@@ -306,7 +332,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert len(listed) > 1000 and reader.read_idx(1000) == records[1000]
 
 
-def test_a_forgotten_writer_is_closed(tmp_path: Path) -> None:
+def test_a_writer_is_closed_when_it_is_collected(tmp_path: Path) -> None:
     MXRecordIO(tmp_path / "x.rec", "w").write(b"kept")
     with MXRecordIO(tmp_path / "x.rec", "r") as reader:
         assert reader.read() == b"kept"

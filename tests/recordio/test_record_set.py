@@ -1,13 +1,19 @@
-"""RecordSet: several files as one data set."""
+"""RecordSet: several files as one data set; locations and labels of records."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack
+from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack, record_set
+from gpuio.recordio.framing import frame
+from gpuio.recordio.record_set import Location
 
 MAGIC = b"\x0a\x23\xd7\xce"
 
@@ -56,7 +62,9 @@ def test_several_files_are_one_sequence(two: list[tuple[Path, Path]], tmp_path: 
             assert records.keys.tolist() == expected
             assert records.nbytes == sum(path.stat().st_size for path in recs)
             assert records.starts[3] == recs[0].stat().st_size
-            assert records.locate(3).startswith(f"{recs[1]}, key {expected[3]}, byte 0")
+            location = records.location(3)
+            assert location == (str(recs[1]), 0, expected[3])
+            assert str(location).startswith(f"{recs[1]}, key {expected[3]}, byte 0")
             assert contents(pickle.loads(pickle.dumps(records))) == EXPECTED
 
 
@@ -114,7 +122,9 @@ def test_errors(two: list[tuple[Path, Path]], tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="2 record files and 1 indexes"):
         RecordSet([rec, other], idx)
     for nothing in (3, "", ";", []):
-        with pytest.raises(ArgumentError, match=r"\.rec files are named by a path"):
+        with pytest.raises(
+            ArgumentError, match=r"expected a path or a sequence of paths of \.rec files"
+        ):
             RecordSet(nothing)  # type: ignore[arg-type]
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordFileNotFoundError, match=r"without \*\.rec files"):
@@ -146,13 +156,151 @@ def test_an_index_between_records_is_an_error_of_that_record(tmp_path: Path) -> 
             records.record(1)
 
 
-def test_places_are_kept_in_arrays_only(tmp_path: Path) -> None:
-    rec, idx = write(tmp_path, "a", list(range(2000)))
+def test_memory_per_record_is_two_integers(tmp_path: Path) -> None:
+    count = 50_000
+    rec, idx = write_file(tmp_path / "a", [(0, b"")] * count, list(range(count)))
+    RecordSet(rec, idx).close()  # imports and caches
+    tracemalloc.start()
     records = RecordSet(rec, idx)
-    assert records.keys.dtype == records.starts.dtype == np.int64
-    held = [
-        value
-        for value in vars(records).values()
-        if isinstance(value, (list, dict, tuple)) and len(value) > 10
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert records.keys.dtype == records.starts.dtype == np.int64 and len(records) == count
+    assert held < count * 16 + 100_000
+
+
+def test_locations_as_strings() -> None:
+    assert str(Location("train.rec", 123, 5)) == "train.rec, key 5, byte 123"
+    assert f"{Location('a/cat.jpg', None, 5)}" == "a/cat.jpg, key 5"
+
+
+# ---------------------------------------------------------------- labels
+
+# Among the numbers one that has the bytes of the magic, which splits the record within its label.
+SPLITTING = float(np.frombuffer(MAGIC, "<f4")[0])
+NUMBERS = st.one_of(st.floats(width=32), st.just(SPLITTING))
+LABELS = st.one_of(NUMBERS, st.lists(NUMBERS, max_size=5))
+IMAGES = st.sampled_from([b"", b"image", MAGIC, b"some" + MAGIC * 2 + b"image", b"x" * 50])
+FILES = st.lists(st.lists(st.tuples(LABELS, IMAGES), max_size=6), min_size=1, max_size=3)
+
+
+def write_file(path: Path, records: list[tuple[Any, bytes]], order: list[int]) -> tuple[Path, Path]:
+    """A record file and its index, with the lines of the index in the given order."""
+    offsets, content = [], b""
+    for label, image in records:
+        offsets.append(len(content))
+        content += b"".join(map(bytes, frame(pack(IRHeader(0, label, 0, 0), image))))
+    files = path.with_suffix(".rec"), path.with_suffix(".idx")
+    files[0].write_bytes(content)
+    files[1].write_text("".join(f"{number}\t{offsets[number]}\n" for number in order))
+    return files
+
+
+def gathered(records: RecordSet, ordinals: range | np.ndarray) -> dict[int, np.ndarray]:
+    """The label of each record, by `label_blocks`."""
+    found: dict[int, np.ndarray] = {}
+    for numbers, labels in records.label_blocks(ordinals):
+        assert numbers.dtype == np.int64 and labels.dtype == np.float32
+        assert labels.ndim == 2 and len(labels) == len(numbers) > 0
+        assert found.keys().isdisjoint(numbers.tolist())
+        found.update(zip(numbers.tolist(), labels, strict=True))
+    return found
+
+
+@given(FILES, st.data())
+def test_label_blocks_are_the_labels_of_the_records(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[list[tuple[Any, bytes]]],
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("labels")
+    written = [
+        write_file(folder / str(number), file, data.draw(st.permutations(range(len(file)))))
+        for number, file in enumerate(files)
     ]
-    assert not held
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record_set, "HEADERS_AT_ONCE", data.draw(st.integers(1, 8)))
+        patch.setattr(record_set, "NUMBERS_AT_ONCE", data.draw(st.integers(1, 8)))
+        with RecordSet(*zip(*written, strict=True)) as records:
+            count = len(records)
+            chosen = data.draw(st.permutations(range(count)))[: data.draw(st.integers(0, count))]
+            for ordinals in (range(count), np.array(chosen, np.int64)):
+                found = gathered(records, ordinals)
+                assert found.keys() == set(np.asarray(ordinals).tolist())
+                for ordinal, label in found.items():
+                    expected = np.ravel(np.float32(records.record(ordinal)[0].label))
+                    np.testing.assert_array_equal(
+                        label.view(np.uint32), expected.view(np.uint32), strict=True
+                    )
+            lengths = [
+                len(label)
+                for file in files
+                for label, _ in file
+                if isinstance(label, list) and SPLITTING not in label
+            ]
+            assert records.most_labels() >= max(lengths, default=0)
+
+
+def test_labels_of_equal_length_are_one_block(tmp_path: Path) -> None:
+    labels: list[Any] = [1, [2, 3], [4], [5, 6], 7]
+    file = write_file(tmp_path / "a", [(label, b"image") for label in labels], list(range(5)))
+    with RecordSet(*file) as records:
+        blocks = {block.shape: sorted(n.tolist()) for n, block in records.label_blocks(range(5))}
+        assert blocks == {(3, 1): [0, 2, 4], (2, 2): [1, 3]}
+
+
+def damaged(kind: str, content: bytearray, begin: int) -> bytearray:
+    """A file whose record at an offset is damaged."""
+    if kind == "magic":
+        content[begin] ^= 1
+    elif kind == "length":
+        content[begin + 4 : begin + 8] = (20).to_bytes(4, "little")
+    elif kind == "label length":
+        content[begin + 8 : begin + 12] = (2**32 - 1).to_bytes(4, "little")
+    elif kind == "part kind":
+        content[begin + 7] |= 3 << 5
+    elif kind == "cut off":
+        del content[-4:]
+    elif kind == "cut in the header":
+        del content[begin + 20 :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("magic", "magic 0xced7230b, expected"),
+        ("length", "20 bytes, too few for an image record's header and label"),
+        ("label length", "too few for an image record's header and label"),
+        ("part kind", "a later part of a record"),
+        ("cut off", "the file is cut off"),
+        ("cut in the header", "the file is cut off"),
+    ],
+)
+def test_a_damaged_record_is_named(kind: str, message: str, tmp_path: Path) -> None:
+    labels: list[Any] = [[1, 2], 3, [4, 5, 6]]
+    rec, idx = write_file(tmp_path / "a", [(label, b"image") for label in labels], [0, 1, 2])
+    begin = int(idx.read_text().split()[-1])
+    rec.write_bytes(damaged(kind, bytearray(rec.read_bytes()), begin))
+    with RecordSet(rec, idx) as records:
+        assert gathered(records, range(2)).keys() == {0, 1}
+        with pytest.raises(RecordError, match=rf"a\.rec, key 2, byte {begin}: .*{message}"):
+            gathered(records, range(3))
+        assert records.most_labels() == 2
+
+
+def test_an_index_that_points_at_a_later_part(tmp_path: Path) -> None:
+    rec, idx = write_file(tmp_path / "a", [(1, b"some" + MAGIC + b"image" * 9)], [0])
+    idx.write_text("0\t0\n1\t36\n")
+    with (
+        RecordSet(rec, idx) as records,
+        pytest.raises(RecordError, match=r"a\.rec, key 1, byte 36: .*a later part of a record"),
+    ):
+        gathered(records, range(2))
+
+
+def test_a_tiny_file_has_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.rec").write_bytes(MAGIC + bytes(4))
+    with RecordSet(tmp_path / "a.rec") as records:
+        assert records.most_labels() == 0
+        with pytest.raises(RecordError, match=r"a\.rec, key 0, byte 0: the record has 0 bytes"):
+            gathered(records, range(1))

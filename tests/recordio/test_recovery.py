@@ -1,4 +1,4 @@
-"""Damaged files: every whole record is found again."""
+"""Damaged files: every intact record is found."""
 
 import io
 import itertools
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpuio.recordio.framing import MAGIC_BYTES, frame, parse
 from gpuio.recordio.recovery import scan
 
-# Payloads with and without the magic, at and beside multiples of four.
+# Payloads with and without the magic number, at multiples of four and elsewhere.
 payloads = st.lists(
     st.one_of(
         st.binary(max_size=40),
@@ -40,7 +40,7 @@ def framed(records: list[bytes]) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def found(content: bytes) -> list[bytes]:
-    """The records that are found, after a look at the spans."""
+    """The intact records, after checking the spans."""
     data = np.frombuffer(content, np.uint8)
     spans = list(scan(data, "x.rec"))
     assert [span.begin for span in spans[1:]] == [span.end for span in spans[:-1]]
@@ -58,7 +58,7 @@ def in_order(wanted: list[bytes], records: list[bytes]) -> bool:
 
 
 @given(payloads)
-def test_a_sound_file_is_all_records(records: list[bytes]) -> None:
+def test_an_intact_file_has_no_damage(records: list[bytes]) -> None:
     assert found(framed(records)[0]) == records
 
 
@@ -67,13 +67,13 @@ def test_a_sound_file_is_all_records(records: list[bytes]) -> None:
 def test_bit_flips(records: list[bytes], data: st.DataObject) -> None:
     content, spans = framed(records)
     damaged = bytearray(content)
-    places = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4))
-    for place in places:
-        damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    flipped = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4))
+    for offset in flipped:
+        damaged[offset] ^= 1 << data.draw(st.integers(0, 7))
     untouched = [
         record
         for record, (begin, end) in zip(records, spans, strict=True)
-        if not any(begin <= place < end for place in places)
+        if not any(begin <= offset < end for offset in flipped)
     ]
     assert in_order(untouched, found(bytes(damaged)))
 
@@ -90,7 +90,7 @@ def test_a_hole_and_a_cut(records: list[bytes], data: st.DataObject) -> None:
     assert in_order(before, found(content[:low]))
 
 
-# With a magic just where a cut record seems to end, nobody could tell what is what.
+# With a magic number just where a truncated record seems to end, the file would be ambiguous.
 plain_payloads = st.lists(
     st.binary(max_size=40).map(lambda payload: payload.replace(MAGIC_BYTES[:2], b"..")), min_size=1
 )
@@ -99,14 +99,14 @@ plain_payloads = st.lists(
 @given(plain_payloads, plain_payloads, st.integers(0, 40))
 @settings(max_examples=300)
 def test_two_files_in_one(first: list[bytes], second: list[bytes], cut: int) -> None:
-    """Also where the first was cut, so that the second's records begin anywhere."""
+    """The first may be truncated, so that the second's records begin at any alignment."""
     content, spans = framed(first)
     kept = content[: max(0, len(content) - cut)]
-    whole = [record for record, (_, end) in zip(first, spans, strict=True) if end <= len(kept)]
-    assert in_order(whole + second, found(kept + framed(second)[0]))
+    intact = [record for record, (_, end) in zip(first, spans, strict=True) if end <= len(kept)]
+    assert in_order(intact + second, found(kept + framed(second)[0]))
 
 
-def test_a_length_that_swallows_the_following_records() -> None:
+def test_a_length_that_includes_the_following_records() -> None:
     records = [bytes([number]) * 40 for number in range(6)]
     content, spans = framed(records)
     damaged = bytearray(content)

@@ -1,9 +1,10 @@
-"""Finding and compiling kernels, up to where a GPU is needed."""
+"""Finding and compiling kernels, as far as no GPU is needed."""
 
 import sys
 
 import pytest
 
+from gpuio.context import require_cupy
 from gpuio.errors import ContextError, Error
 from gpuio.execution import kernels
 from tests.kernels.on_host import FakeCupy
@@ -11,7 +12,7 @@ from tests.kernels.on_host import FakeCupy
 
 @pytest.fixture
 def broken_cupy(monkeypatch):
-    """A CuPy whose compiler refuses; what it raises is set by the test."""
+    """A CuPy whose compiler fails; each test defines the error."""
     cupy = FakeCupy(None)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     kernels.load.cache_clear()
@@ -32,17 +33,17 @@ def test_prefers_the_installed_package(tmp_path, monkeypatch):
     assert kernels.find("assemble") == places[0] / "assemble.cu"
 
 
-def test_says_where_it_looked(tmp_path, monkeypatch):
+def test_the_error_names_the_searched_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(kernels, "PLACES", (tmp_path / "a", tmp_path / "b"))
     with pytest.raises(Error, match=r"assemble.cu is neither in .*a nor in .*b.* install it again"):
         kernels.find("assemble")
 
 
 def test_a_compile_error_shows_log_and_source(broken_cupy):
-    def refuse(code, options):
+    def fail(code, options):
         raise broken_cupy.CompileException("assemble.cu(3): error: expected a ;")
 
-    broken_cupy.RawModule = refuse
+    broken_cupy.RawModule = fail
     with pytest.raises(Error, match="expected a ;") as caught:
         kernels.load("assemble", "assemble_float32_nchw", 0)
     first = kernels.find("assemble").read_text().splitlines()[0]
@@ -51,10 +52,10 @@ def test_a_compile_error_shows_log_and_source(broken_cupy):
 
 
 def test_a_missing_compiler_says_what_to_install(broken_cupy):
-    def refuse(code, options):
+    def fail(code, options):
         raise RuntimeError("CuPy failed to load libnvrtc.so.13")
 
-    broken_cupy.RawModule = refuse
+    broken_cupy.RawModule = fail
     with pytest.raises(ContextError, match=r"libnvrtc.*pip install 'gpuio\[cuda12\]'"):
         kernels.load("assemble", "assemble_float32_nchw", 0)
 
@@ -64,7 +65,7 @@ def test_a_missing_cupy_says_what_to_install(monkeypatch):
     with pytest.raises(
         ContextError, match=r"CuPy cannot be imported.*pip install 'gpuio\[cuda12\]'"
     ):
-        kernels.require_cupy()
+        require_cupy()
 
 
 def test_lines_are_numbered():
