@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, TypeAlias
 
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
-from gpuio.io.combined import described
+from gpuio.io.combined import as_descriptions
 from gpuio.iterators.arguments import as_bool
+from gpuio.loading.stream import State
+from gpuio.nd.types import Array, HostArray, Untyped
 
-Context = contextlib.AbstractContextManager[Any]
+# Another library's array: a torch.Tensor, a jax.Array.
+Tensor: TypeAlias = Untyped
+
+# An array of an iterator's batch: an NDArray or CSRNDArray, or what a user's iterator has.
+BatchArray: TypeAlias = Untyped
 
 
 class _DataAndLabel(NamedTuple):
-    data: Any
-    label: Any
+    data: Tensor | dict[str, Tensor] | None
+    label: Tensor | dict[str, Tensor] | None
 
 
 class Batch(_DataAndLabel):
@@ -25,38 +31,39 @@ class Batch(_DataAndLabel):
 
     Attributes
     ----------
-    data : the array; a dict of arrays by name where the iterator has several
-    label : the same; None where there are no labels
-    pad : rows at the end that are there only to fill the batch
-    index : uint64 (N,), a NumPy array, the rows' keys; None where the iterator has none
-    bucket_key : which bucket the batch comes from, for iterators with buckets
+    data : the array; a dict of arrays by name if the iterator has several
+    label : the same; None if there are no labels
+    pad : number of rows at the end that only fill the batch
+    index : uint64 (N,), a NumPy array, the rows' keys; None if the iterator has none
+    bucket_key : the bucket of the batch, for iterators with buckets
     """
 
     pad: int
-    index: Any
-    bucket_key: Any
+    index: HostArray | None  # type: ignore[assignment]  # hides tuple.index
+    bucket_key: Hashable | None
 
 
 class TensorLoader:
-    """An iterator as a loop over another library's arrays; see `gpuio.torch.loader`.
+    """Loop over an iterator in another library's arrays; see `gpuio.torch.loader`.
 
-    Each ``for`` loop is an epoch: it goes on where the iterator is the first time, and begins the
-    next epoch after that.
+    Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
+    the next epoch.
 
     Parameters
     ----------
     iterator : any DataIter
-    convert : one of its arrays as the library's own
-    drop_pad : leave out the rows that only fill a batch
-    on_stream : where on a GPU (its number) the library works, as a context for CuPy's calls
+    convert : converts one of its arrays to the library's
+    drop_pad : drop the rows that only fill a batch
+    on_stream : given a GPU's number, a context manager that makes the library's current stream
+        there CuPy's
     """
 
     def __init__(
         self,
         iterator: DataIter,
-        convert: Callable[[Any], Any],
+        convert: Callable[[BatchArray], Tensor],
         drop_pad: bool,
-        on_stream: Callable[[int], Context] | None = None,
+        on_stream: Callable[[int], AbstractContextManager[object]] | None = None,
     ) -> None:
         if not hasattr(iterator, "__next__"):
             raise TypeError(f"loader takes an iterator, not {type(iterator).__name__}")
@@ -73,50 +80,53 @@ class TensorLoader:
             self.iterator.reset()
         self._begun = True
         while (batch := self._next()) is not None:
-            yield self._handed_over(batch)
+            yield self._convert_batch(batch)
 
     def __len__(self) -> int:
         """Batches in the current epoch.
 
         Raises
         ------
-        TypeError : the iterator does not know.
+        TypeError : the iterator has no length.
         """
         return len(self.iterator)  # type: ignore[arg-type]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is."""
+    def state_dict(self) -> State:
+        """Save the iterator's position."""
         return self.iterator.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was; the next loop goes on from there."""
+    def load_state_dict(self, state: State) -> None:
+        """Restore a saved position; the next loop continues there."""
         self.iterator.load_state_dict(state)
         self._begun = False
 
     def _next(self) -> DataBatch | None:
-        # The iterator orders its work against CuPy's current stream, so that must be the library's.
-        on_stream = self._on_stream if self._gpu is not None else None
-        with on_stream(self._gpu) if on_stream else contextlib.nullcontext():  # type: ignore[arg-type]
+        if self._on_stream is None or self._gpu is None:
+            stream: AbstractContextManager[object] = nullcontext()
+        else:
+            # The iterator orders its work by CuPy's current stream: let that be the library's.
+            stream = self._on_stream(self._gpu)
+        with stream:
             return next(self.iterator, None)
 
-    def _handed_over(self, batch: DataBatch) -> Batch:
+    def _convert_batch(self, batch: DataBatch) -> Batch:
         if self._names is None:
             self._names = (
-                [desc.name for desc in described(self.iterator.provide_data)],
-                [desc.name for desc in described(self.iterator.provide_label)],
+                [desc.name for desc in as_descriptions(self.iterator.provide_data)],
+                [desc.name for desc in as_descriptions(self.iterator.provide_label)],
             )
         pad = batch.pad or 0
         converted = []
         for arrays, names in zip((batch.data, batch.label), self._names, strict=True):
             if len(arrays or ()) != len(names):
                 raise ArgumentError(
-                    f"the iterator gave {len(arrays or ())} arrays, and describes "
+                    f"the iterator gave {len(arrays or ())} arrays, but describes "
                     f"{', '.join(names) or 'none'}"
                 )
             for array in arrays or ():
-                home = device_of(array)
-                self._gpu = home.device_id if home.device_type == "gpu" else self._gpu
-            converted.append([self._convert(self._trimmed(array, pad)) for array in arrays or ()])
+                ctx = device_of(array)
+                self._gpu = ctx.device_id if ctx.device_type == "gpu" else self._gpu
+            converted.append([self._convert(self._trim(array, pad)) for array in arrays or ()])
         made = Batch(*(_named(*pair) for pair in zip(converted, self._names, strict=True)))
         made.pad = 0 if self._drop_pad else pad
         index = batch.index
@@ -124,20 +134,20 @@ class TensorLoader:
         made.bucket_key = batch.bucket_key
         return made
 
-    def _trimmed(self, array: Any, pad: int) -> Any:
+    def _trim(self, array: BatchArray, pad: int) -> BatchArray:
         return array[: array.shape[0] - pad] if self._drop_pad and pad else array
 
 
-def _named(arrays: list[Any], names: list[str]) -> Any:
+def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor] | None:
     if not arrays:
         return None
     return arrays[0] if len(arrays) == 1 else dict(zip(names, arrays, strict=True))
 
 
-def exportable(array: Any) -> Any:
-    """An array whose memory DLPack's consumers can take: itself, or else a copy.
+def exportable(array: Array) -> Array:
+    """The array, or a copy if some library cannot import its memory by DLPack.
 
-    Some libraries abort on strides that run backwards, which DLPack does not forbid.
+    DLPack allows negative strides, but some libraries abort on them.
     """
     if any(stride < 0 for stride in array.strides):
         return array.copy()

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from gpuio.handover import Batch, TensorLoader
+from gpuio.context import Module
+from gpuio.handover import Batch, BatchArray, Tensor, TensorLoader
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 
@@ -19,21 +20,21 @@ __all__ = ["Batch", "loader"]
 
 
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
-    """An iterator as a loop over JAX arrays, on the iterator's device.
+    """Loop over an iterator in JAX arrays, on the iterator's device.
 
-    On a GPU nothing is copied. On the CPU JAX takes over memory that is aligned to 64 bytes, which
-    the batches of ImageRecordIter are, and copies other; it makes 32-bit numbers of 64-bit ones
+    On a GPU nothing is copied. On the CPU JAX shares memory that is aligned to 64 bytes, as
+    ImageRecordIter's batches are, and copies other memory; it converts 64-bit numbers to 32 bits
     unless ``jax_enable_x64`` is set.
 
     Parameters
     ----------
-    iterator : any DataIter. What is written later into memory that JAX took over is seen there, so
-        leave the arrays of an unshuffled NDArrayIter as they are
-    drop_pad : leave out the rows that only fill a batch, which is then shorter
+    iterator : any DataIter. JAX sees later writes to memory that it shares, so do not change the
+        arrays of an unshuffled NDArrayIter
+    drop_pad : drop the rows that only fill a batch, which is then shorter
 
     Returns
     -------
-    an iterable of `Batch`, as `gpuio.torch.loader` gives it; CSR batches are BCSR matrices of
+    an iterable of `Batch`, see `gpuio.torch.loader`; CSR batches are BCSR matrices of
     jax.experimental.sparse
 
     Raises
@@ -46,26 +47,24 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
         raise ImportError(
             "gpuio.jax needs JAX; run: pip install jax (or 'jax[cuda13]' for a GPU)"
         ) from error
-    return TensorLoader(iterator, _Convert(jax), drop_pad)
+    return TensorLoader(iterator, _convert_with(jax), drop_pad)
 
 
-class _Convert:
-    """Arrays as JAX arrays: the same memory where JAX can."""
+def _convert_with(jax: Module) -> Callable[[BatchArray], Tensor]:
+    """A function that makes JAX arrays, which share an array's memory if JAX can."""
 
-    def __init__(self, jax: Any) -> None:
-        self._from_dlpack = jax.dlpack.from_dlpack
-        self._asarray = jax.numpy.asarray
-
-    def __call__(self, array: Any) -> Any:
-        if is_csr(array):
-            sparse = importlib.import_module("jax.experimental.sparse")
-            parts = (array.data, array.indices, array.indptr)
-            return sparse.BCSR(tuple(map(self._taken, parts)), shape=array.shape)
-        return self._taken(array)
-
-    def _taken(self, array: Any) -> Any:
+    def dense(array: BatchArray) -> Tensor:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
-            return self._asarray(array)  # NumPy does not hand read-only memory over
+            return jax.numpy.asarray(array)  # NumPy does not export read-only memory
         if not array.flags.c_contiguous:
-            array = array.copy()  # JAX takes dense arrays only
-        return self._from_dlpack(array)
+            array = array.copy()  # JAX imports contiguous arrays only
+        return jax.dlpack.from_dlpack(array)
+
+    def convert(array: BatchArray) -> Tensor:
+        if not is_csr(array):
+            return dense(array)
+        sparse = importlib.import_module("jax.experimental.sparse")
+        parts = (array.data, array.indices, array.indptr)
+        return sparse.BCSR(tuple(map(dense, parts)), shape=array.shape)
+
+    return convert

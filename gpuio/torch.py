@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from typing import Any
+from collections.abc import Callable
 
-from gpuio.handover import Batch, Context, TensorLoader, exportable
+from gpuio.context import Module
+from gpuio.handover import Batch, BatchArray, Tensor, TensorLoader, exportable
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 
@@ -18,69 +19,65 @@ __all__ = ["Batch", "loader"]
 
 
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
-    """An iterator as a loop over torch tensors, on the iterator's device, without a copy.
+    """Loop over an iterator in torch tensors, on the iterator's device, without copying.
 
-    Each ``for`` loop is an epoch: the first goes on where the iterator is, each later one begins
-    the next epoch. On a GPU the tensors are in the order of PyTorch's current stream.
+    Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
+    the next epoch. On a GPU the tensors are ready for PyTorch's current stream.
 
     Parameters
     ----------
     iterator : any DataIter. On the CPU an unshuffled NDArrayIter's tensors are views of its arrays
-    drop_pad : leave out the rows that only fill a batch, which is then shorter
+    drop_pad : drop the rows that only fill a batch, which is then shorter
 
     Returns
     -------
-    an iterable of `Batch`: ``data, label = batch``, each a tensor, or a dict of tensors by name
-    where the iterator has several; with `pad`, `index` and `bucket_key`. CSR batches are sparse CSR
-    tensors. It also has ``len``, `state_dict` and `load_state_dict`, which are the iterator's
+    an iterable of `Batch`: ``data, label = batch``, each a tensor, or a dict of tensors by name if
+    the iterator has several; with `pad`, `index` and `bucket_key`. CSR batches are sparse CSR
+    tensors. It also has the iterator's ``len``, `state_dict` and `load_state_dict`
 
     Raises
     ------
     ImportError : PyTorch is not installed.
     """
-    torch = _torch()
-    return TensorLoader(iterator, _Convert(torch), drop_pad, _OnStream(torch))
+    torch = _import_torch()
+    return TensorLoader(iterator, _convert_with(torch), drop_pad, _on_stream_of(torch))
 
 
-def _torch() -> Any:
+def _import_torch() -> Module:
     try:
         return importlib.import_module("torch")
     except ImportError as error:
         raise ImportError(
-            "gpuio.torch needs PyTorch; run: pip install torch (pytorch.org says which one goes "
-            "with your GPU)"
+            "gpuio.torch needs PyTorch; run: pip install torch (pytorch.org has the version for "
+            "your GPU)"
         ) from error
 
 
-class _Convert:
-    """Arrays as tensors: the same memory."""
+def _convert_with(torch: Module) -> Callable[[BatchArray], Tensor]:
+    """A function that makes tensors that share an array's memory."""
 
-    def __init__(self, torch: Any) -> None:
-        self._torch = torch
+    def convert(array: BatchArray) -> Tensor:
+        if not is_csr(array):
+            return torch.from_dlpack(exportable(array))
+        parts = (array.indptr, array.indices, array.data)
+        # The iterators' matrices are valid; checking them costs a pass over the indices.
+        return torch.sparse_csr_tensor(
+            *map(torch.from_dlpack, parts), size=array.shape, check_invariants=False
+        )
 
-    def __call__(self, array: Any) -> Any:
-        if is_csr(array):
-            rows, columns, values = (
-                self._torch.from_dlpack(part) for part in (array.indptr, array.indices, array.data)
-            )
-            # The matrices of the iterators are sound; looking again costs a pass over them.
-            return self._torch.sparse_csr_tensor(
-                rows, columns, values, size=array.shape, check_invariants=False
-            )
-        return self._torch.from_dlpack(exportable(array))
+    return convert
 
 
-class _OnStream:
-    """PyTorch's current stream on a GPU, as CuPy's."""
+def _on_stream_of(torch: Module) -> Callable[[int], contextlib.AbstractContextManager[object]]:
+    """A function that makes PyTorch's current stream on a GPU CuPy's, as a context manager."""
 
-    def __init__(self, torch: Any) -> None:
-        self._torch = torch
-
-    def __call__(self, number: int) -> Context:
+    def on_stream(device_id: int) -> contextlib.ExitStack:
         import cupy
 
-        stream = self._torch.cuda.current_stream(number).cuda_stream
+        stream = torch.cuda.current_stream(device_id).cuda_stream
         stack = contextlib.ExitStack()
-        stack.enter_context(cupy.cuda.Device(number))
-        stack.enter_context(cupy.cuda.ExternalStream(stream, number))
+        stack.enter_context(cupy.cuda.Device(device_id))
+        stack.enter_context(cupy.cuda.ExternalStream(stream, device_id))
         return stack
+
+    return on_stream

@@ -1,13 +1,15 @@
-"""Iterators made of iterators: PrefetchingIter and ResizeIter.
+"""Iterators that wrap iterators: PrefetchingIter and ResizeIter.
 
-They take every DataIter, also those that people write themselves with nothing but `next` (or
-``__next__``) and `reset`; only saving a state needs one that can.
+They accept every DataIter, also a user's own with only `next` (or ``__next__``) and `reset`; saving
+a state needs iterators that can save theirs.
 """
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError, Error
@@ -17,27 +19,31 @@ from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.loading.prefetch import Prefetcher
-from gpuio.loading.stream import CLOSED
+from gpuio.loading.stream import CLOSED, State
+from gpuio.nd.types import Untyped
 
-Renames = Sequence[dict[str, str]] | None
+Renames: TypeAlias = Sequence[dict[str, str]] | None
+
+# A DataDesc, or what users' own iterators have in its place: a pair of name and shape.
+Description: TypeAlias = Sequence[Untyped]
 
 
 class PrefetchingIter(StreamIter[DataBatch]):
-    """Runs iterators in threads, ahead of the caller, and joins their batches.
+    """Prefetches from iterators in threads, and joins their batches.
 
-    A batch has the data and labels of all of them, one after another, and `pad` and `index` of the
-    first. What an iterator raises is raised here, at the batch where it happened.
+    A batch has the data and labels of all iterators, in their order, and `pad` and `index` of the
+    first. An iterator's exception is raised at the batch where it occurred.
 
     Parameters
     ----------
-    iters : an iterator, or several whose epochs have the same number of batches. They belong to
-        this one from now on: it resets and closes them
-    rename_data, rename_label : one dict for each iterator, from its names to those here
-    prefetch_buffer : batches that each iterator makes ahead, at least 1
+    iters : an iterator, or several whose epochs have the same number of batches; this one takes
+        over resetting and closing them
+    rename_data, rename_label : for each iterator a dict from its names to the new ones
+    prefetch_buffer : batches to prefetch from each iterator, at least 1
 
     Attributes
     ----------
-    provide_data, provide_label : those of all iterators, one after another
+    provide_data, provide_label : those of all iterators, in their order
     iters : the iterators
 
     Raises
@@ -63,40 +69,40 @@ class PrefetchingIter(StreamIter[DataBatch]):
         self.iters: list[DataIter] = [*iters] if isinstance(iters, Sequence) else [iters]
         if not self.iters:
             raise ArgumentError("PrefetchingIter needs at least one iterator")
-        for one in self.iters:
-            if not hasattr(one, "__next__"):
-                raise TypeError(f"PrefetchingIter takes iterators, not {type(one).__name__}")
-        data = _renamed("rename_data", rename_data, [one.provide_data for one in self.iters])
-        label = _renamed("rename_label", rename_label, [one.provide_label for one in self.iters])
+        for inner in self.iters:
+            if not hasattr(inner, "__next__"):
+                raise TypeError(f"PrefetchingIter takes iterators, not {type(inner).__name__}")
+        data = _rename("rename_data", rename_data, [inner.provide_data for inner in self.iters])
+        label = _rename("rename_label", rename_label, [inner.provide_label for inner in self.iters])
         super().__init__(data[0].shape[0])
         depth = as_int("prefetch_buffer", prefetch_buffer, 1)
-        self._draw_from(_SideBySide(self.iters, depth), data, label)
-        self._keeper: InFlightBatches | None = None
+        self._draw_from(_JoinedStream(self.iters, depth), data, label)
+        self._in_flight: InFlightBatches | None = None
 
-    def _batch_of(self, drawn: DataBatch) -> DataBatch:
-        drawn.provide_data, drawn.provide_label = self.provide_data, self.provide_label
-        for array in (*drawn.data, *drawn.label):
-            home = device_of(array)
-            if home.device_type == "gpu":
-                self._keeper = self._keeper or InFlightBatches(home)
-                self._keeper.retain(drawn)
+    def _batch_of(self, batch: DataBatch) -> DataBatch:
+        batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
+        for array in (*batch.data, *batch.label):
+            ctx = device_of(array)
+            if ctx.device_type == "gpu":
+                self._in_flight = self._in_flight or InFlightBatches(ctx)
+                self._in_flight.retain(batch)
                 break
-        return drawn
+        return batch
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> State:
         return {}
 
 
 class ResizeIter(StreamIter[DataBatch]):
-    """Epochs of another length: exactly `size` batches, however many the iterator has.
+    """Epochs of exactly `size` batches, however many the iterator has.
 
-    Where the iterator's own epoch ends, it is reset and goes on.
+    When the iterator's own epoch ends, it is reset and continues.
 
     Parameters
     ----------
-    data_iter : the iterator; it belongs to this one from now on
+    data_iter : the iterator; this one takes over resetting and closing it
     size : batches in an epoch
-    reset_internal : `reset` resets the iterator too; if False, it goes on where it is
+    reset_internal : `reset` resets the iterator too; if False, it continues where it is
 
     Raises
     ------
@@ -107,84 +113,83 @@ class ResizeIter(StreamIter[DataBatch]):
         self.data_iter = data_iter
         self.size = as_int("size", size, 1)
         self.reset_internal = as_bool("reset_internal", reset_internal)
-        data = described(data_iter.provide_data)
+        data = as_descriptions(data_iter.provide_data)
         super().__init__(getattr(data_iter, "batch_size", 0) or data[0].shape[0])
         if hasattr(data_iter, "default_bucket_key"):
             self.default_bucket_key = data_iter.default_bucket_key
         self._draw_from(
-            _Resized(data_iter, self.size, self.reset_internal),
+            _ResizedStream(data_iter, self.size, self.reset_internal),
             data,
-            described(data_iter.provide_label),
+            as_descriptions(data_iter.provide_label),
         )
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self.size
 
-    def _batch_of(self, drawn: DataBatch) -> DataBatch:
-        return drawn
+    def _batch_of(self, batch: DataBatch) -> DataBatch:
+        return batch
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> State:
         return {"size": self.size}
 
 
-def described(descriptions: Iterable[Any] | None) -> list[DataDesc]:
-    """An iterator's descriptions, which people's own iterators give as plain pairs."""
+def as_descriptions(descriptions: Iterable[Description] | None) -> list[DataDesc]:
+    """`provide_data` or `provide_label` of any iterator as DataDescs; users' own iterators may have
+    plain pairs.
+    """
     return [each if isinstance(each, DataDesc) else DataDesc(*each) for each in descriptions or ()]
 
 
-def _renamed(argument: str, renames: Renames, of_iterators: list[Iterable[Any]]) -> list[DataDesc]:
+def _rename(
+    argument: str, renames: Renames, of_iterators: Sequence[Iterable[Description]]
+) -> list[DataDesc]:
     if renames is not None and len(renames) != len(of_iterators):
         raise ArgumentError(
             f"{argument} needs a dict for each of {len(of_iterators)} iterators, not {len(renames)}"
         )
-    found = []
+    renamed = []
     for number, descriptions in enumerate(of_iterators):
-        for desc in described(descriptions):
+        for desc in as_descriptions(descriptions):
             name = desc.name
             if renames is not None:
                 if name not in renames[number]:
                     raise KeyError(
-                        f"{argument}: iterator {number} has {name!r}, which is not named"
+                        f"{argument}: iterator {number} has {name!r}, which is not renamed"
                     )
                 name = renames[number][name]
-            found.append(DataDesc(name, desc.shape, desc.dtype, desc.layout))
-    return found
+            renamed.append(DataDesc(name, desc.shape, desc.dtype, desc.layout))
+    return renamed
 
 
-def _state_of(iterator: DataIter) -> dict[str, Any] | None:
-    """Where an iterator is; None where it cannot tell."""
+def _state_of(iterator: DataIter) -> State | None:
+    """An iterator's position; None if it cannot save it."""
     try:
         return iterator.state_dict()
     except (AttributeError, NotImplementedError):
         return None
 
 
-class _Made(NamedTuple):
+class _Prefetched(NamedTuple):
     batch: DataBatch
-    state: dict[str, Any] | None
+    state: State | None  # of the iterator, after the batch
 
 
-class _Draw:
-    """Draws batches from one iterator, in a thread, which must not keep anything else alive."""
-
-    def __init__(self, iterator: DataIter) -> None:
-        self._iterator = iterator
-
-    def __call__(self) -> _Made | None:
-        batch = next(self._iterator, None)
-        if batch is None:
-            return None
-        for array in (*(batch.data or ()), *(batch.label or ())):
-            if device_of(array).device_type == "gpu":
-                # The caller's stream knows nothing of this thread's.
-                array.wait_to_read()
-                break
-        return _Made(batch, _state_of(self._iterator))
+def _next_batch(iterator: DataIter) -> _Prefetched | None:
+    """The iterator's next batch, complete on its device; called in a thread."""
+    batch = next(iterator, None)
+    if batch is None:
+        return None
+    for array in (*(batch.data or ()), *(batch.label or ())):
+        if device_of(array).device_type == "gpu":
+            # The caller's stream is not ordered after this thread's.
+            array.wait_to_read()
+            break
+    return _Prefetched(batch, _state_of(iterator))
 
 
-class _SideBySide:
-    """The stream of several iterators' joined batches."""
+class _JoinedStream:
+    """Stream of the joined batches of several iterators."""
 
     def __init__(self, iterators: list[DataIter], depth: int) -> None:
         self.epoch = 0
@@ -192,8 +197,9 @@ class _SideBySide:
         self._iterators = iterators
         self._depth = depth
         self._states = [_state_of(iterator) for iterator in iterators]
-        self._ahead: list[Prefetcher[_Made]] = []
-        self._handed = 0
+        self._prefetchers: list[Prefetcher[_Prefetched]] = []
+        self._lock = threading.Lock()  # `close` may be called in another thread
+        self._count = 0  # batches handed out in this epoch
         self._failure: BaseException | None = None
         self._closed = False
 
@@ -205,34 +211,31 @@ class _SideBySide:
             return None
         if self._failure is not None:
             raise Error(
-                "a batch of this epoch has failed, and an iterator cannot be taken back; "
-                "reset() begins the next epoch"
+                "a batch of this epoch has failed, and an iterator cannot be restored to the "
+                "position before it; reset() begins the next epoch"
             ) from self._failure
-        if not self._ahead:
-            self._ahead = [
-                Prefetcher(_Draw(one), self._depth, "gpuio-prefetch") for one in self._iterators
-            ]
+        prefetchers = self._start_prefetching()
         try:
-            made = [one.next() for one in self._ahead]
+            results = [prefetcher.next() for prefetcher in prefetchers]
         except BaseException as error:
-            if not (self._closed or self._go_back()):
+            if not (self._closed or self._rewind()):
                 self._failure = error
             raise
-        there = [each for each in made if each is not None]
-        if not there:
-            # Some know only now that they have ended.
+        found = [result for result in results if result is not None]
+        if not found:
+            # Some iterators know only now that they have ended.
             self._states = [_state_of(iterator) for iterator in self._iterators]
             self.ended = True
             return None
-        if len(there) < len(made):
-            self._failure = self._mismatch(made)
+        if len(found) < len(results):
+            self._failure = self._mismatch(results)
             raise self._failure
-        self._states = [each.state for each in there]
-        self._handed += 1
-        first = there[0].batch
+        self._states = [result.state for result in found]
+        self._count += 1
+        first = found[0].batch
         return DataBatch(
-            [array for each in there for array in each.batch.data or ()],
-            [array for each in there for array in each.batch.label or ()],
+            [array for result in found for array in result.batch.data or ()],
+            [array for result in found for array in result.batch.label or ()],
             first.pad,
             first.index,
             bucket_key=first.bucket_key,
@@ -240,47 +243,48 @@ class _SideBySide:
 
     def reset(self) -> None:
         """Begin the next epoch, in all iterators."""
-        if self._handed or self.ended or self._failure is not None:
+        if self._count or self.ended or self._failure is not None:
             if not self.ended:
-                self._go_back()
-            self._drop()
+                self._rewind()
+            self._stop_prefetching()
             for iterator in self._iterators:
                 iterator.reset()
             self.epoch += 1
-        self._note()
+        self._begin()
 
-    def state(self) -> dict[str, Any]:
-        """Where all iterators are, as the caller sees it."""
+    def state(self) -> State:
+        """Save the positions of all iterators, prefetched batches not counted."""
         for iterator, state in zip(self._iterators, self._states, strict=True):
             if state is None:
                 raise NotImplementedError(f"{type(iterator).__name__} cannot save its state")
         return {
             "epoch": self.epoch,
-            "handed": self._handed,
+            "handed": self._count,
             "ended": self.ended,
             "iterators": self._states,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        epoch, handed, ended = int(state["epoch"]), int(state["handed"]), bool(state["ended"])
-        self._drop()
-        for iterator, its in zip(self._iterators, state["iterators"], strict=True):
-            iterator.load_state_dict(its)
-        self._note()
-        self.epoch, self._handed, self.ended = epoch, handed, ended
+    def restore(self, state: State) -> None:
+        """Restore a saved position."""
+        epoch, count, ended = int(state["epoch"]), int(state["handed"]), bool(state["ended"])
+        self._stop_prefetching()
+        for iterator, inner in zip(self._iterators, state["iterators"], strict=True):
+            iterator.load_state_dict(inner)
+        self._begin()
+        self.epoch, self._count, self.ended = epoch, count, ended
 
     def close(self) -> None:
         """Stop the threads and close the iterators. May be called twice."""
-        self._closed = True
-        self._drop()
+        with self._lock:
+            self._closed = True
+        self._stop_prefetching()
         for iterator in self._iterators:
             if hasattr(iterator, "close"):
                 iterator.close()
 
-    def _go_back(self) -> bool:
-        """Take the iterators back to where the caller is; False where they cannot be."""
-        self._drop()
+    def _rewind(self) -> bool:
+        """Restore the iterators to the caller's position; False if one cannot be."""
+        self._stop_prefetching()
         if any(state is None for state in self._states):
             return False
         for iterator, state in zip(self._iterators, self._states, strict=True):
@@ -288,47 +292,63 @@ class _SideBySide:
             iterator.load_state_dict(state)
         return True
 
-    def _drop(self) -> None:
-        ahead, self._ahead = self._ahead, []
-        for one in ahead:
-            one.stop()
+    def _start_prefetching(self) -> list[Prefetcher[_Prefetched]]:
+        with self._lock:
+            if self._closed:
+                raise Error(CLOSED)
+            if not self._prefetchers:
+                # The threads get the iterators only, so that this stream can be freed.
+                self._prefetchers = [
+                    Prefetcher(
+                        functools.partial(_next_batch, iterator), self._depth, "gpuio-prefetch"
+                    )
+                    for iterator in self._iterators
+                ]
+            return self._prefetchers
 
-    def _note(self) -> None:
+    def _stop_prefetching(self) -> None:
+        with self._lock:
+            prefetchers, self._prefetchers = self._prefetchers, []
+        for prefetcher in prefetchers:
+            prefetcher.stop()
+
+    def _begin(self) -> None:
+        """Begin to count an epoch at the iterators' present positions."""
         self._states = [_state_of(iterator) for iterator in self._iterators]
-        self._handed = 0
+        self._count = 0
         self._failure = None
         self.ended = False
 
-    def _mismatch(self, made: list[_Made | None]) -> Error:
-        over = [
+    def _mismatch(self, results: Sequence[_Prefetched | None]) -> Error:
+        ended = [
             f"{number} ({type(self._iterators[number]).__name__})"
-            for number, each in enumerate(made)
-            if each is None
+            for number, result in enumerate(results)
+            if result is None
         ]
         return Error(
-            f"the iterators have epochs of different lengths: number {', '.join(over)} ended after "
-            f"{self._handed} batches, and others have more"
+            f"the iterators have epochs of different lengths: number {', '.join(ended)} ended "
+            f"after {self._count} batches, and others have more"
         )
 
 
-class _Resized:
-    """The stream of an iterator's batches, cut into epochs of another length."""
+class _ResizedStream:
+    """Stream of an iterator's batches, divided into epochs of another length."""
 
     def __init__(self, inner: DataIter, size: int, reset_internal: bool) -> None:
         self.epoch = 0
         self._inner = inner
         self._size = size
         self._reset_internal = reset_internal
-        self._handed = 0
+        self._count = 0  # batches handed out in this epoch
         self._closed = False
 
     @property
     def ended(self) -> bool:
         """Whether all batches of the epoch have been handed out."""
-        return self._handed == self._size
+        return self._count == self._size
 
     def next(self) -> DataBatch | None:
-        """The next batch; where the iterator ends it is reset."""
+        """The next batch; the iterator is reset when its own epoch ends."""
         if self._closed:
             raise Error(CLOSED)
         if self.ended:
@@ -338,27 +358,27 @@ class _Resized:
             self._inner.reset()
             batch = next(self._inner, None)
         if batch is None:
-            raise Error(f"{type(self._inner).__name__} gives no batch, even after reset()")
-        self._handed += 1
+            raise Error(f"{type(self._inner).__name__} has no batches, even after reset()")
+        self._count += 1
         return batch
 
     def reset(self) -> None:
         """Begin the next epoch."""
-        if self._handed:
+        if self._count:
             self.epoch += 1
-        self._handed = 0
+        self._count = 0
         if self._reset_internal:
             self._inner.reset()
 
-    def state(self) -> dict[str, Any]:
-        """Where the epoch is, and the iterator."""
-        return {"epoch": self.epoch, "handed": self._handed, "inner": self._inner.state_dict()}
+    def state(self) -> State:
+        """Save the position within the epoch, and the iterator's."""
+        return {"epoch": self.epoch, "handed": self._count, "inner": self._inner.state_dict()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        epoch, handed = int(state["epoch"]), int(state["handed"])
+    def restore(self, state: State) -> None:
+        """Restore a saved position."""
+        epoch, count = int(state["epoch"]), int(state["handed"])
         self._inner.load_state_dict(state["inner"])
-        self.epoch, self._handed = epoch, handed
+        self.epoch, self._count = epoch, count
 
     def close(self) -> None:
         """Close the iterator. May be called twice."""

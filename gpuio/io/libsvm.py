@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.io.text.files import Path, TextFiles
+from gpuio.io.array_sources import Rows
+from gpuio.io.text.files import TextFiles
 from gpuio.io.text.libsvm import parse_libsvm
 from gpuio.io.text.rows import Columns, RowReader
 from gpuio.io.text_iter import TextIter
 from gpuio.iterators.arguments import as_int, as_row_shape
 from gpuio.iterators.desc import DataDesc
+from gpuio.loading.stream import State
+from gpuio.nd.sparse import wrap as wrap_csr
 from gpuio.sampling.sharding import resolve_shard
+from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
     from gpuio.context import Context
@@ -25,8 +29,8 @@ class LibSVMIter(TextIter):
     """Batches of sparse rows of LibSVM files, which may be larger than memory.
 
     A line is ``label index:value index:value …``; indices count from 0. Blank lines and what
-    follows a "#" are passed over. Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are
-    unpacked. Names, defaults and meanings are MXNet's.
+    follows a "#" are skipped. Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are
+    decompressed. Names, defaults and meanings are MXNet's.
 
     Parameters
     ----------
@@ -34,14 +38,14 @@ class LibSVMIter(TextIter):
         files are read
     data_shape : (columns,)
     batch_size : rows in a batch
-    label_libsvm : files whose sparse rows are the labels, line for line; None (or MXNet's "NULL"):
+    label_libsvm : files whose sparse rows are the labels, line by line; None (or MXNet's "NULL"):
         the labels are the numbers at the beginning of the data's lines
     label_shape : (columns,) of label_libsvm
-    num_parts, part_index : the bytes of the files are cut into so many equal runs, of which this
-        one is read; a line belongs to the run in which it begins. ``num_parts="auto"`` takes both
-        from the launcher's variables
-    round_batch, last_batch_handle : what becomes of an incomplete last batch, as for `CSVIter`
-    prefetch_buffer : batches whose rows are parsed ahead of the caller, as for `CSVIter`
+    num_parts, part_index : read part `part_index` of `num_parts` equal byte ranges of the files; a
+        line belongs to the range in which it begins. ``num_parts="auto"`` takes both from the
+        launcher's environment variables
+    round_batch, last_batch_handle : the handling of an incomplete last batch, see `CSVIter`
+    prefetch_buffer : batches whose rows are parsed ahead of the caller, see `CSVIter`
     ctx : the device; None: the current context
     data_name, label_name : the arrays' names
 
@@ -53,10 +57,10 @@ class LibSVMIter(TextIter):
     Raises
     ------
     ArgumentError : a value is out of range.
-    DataFileError, DataFileNotFoundError : a file is missing, has no rows, or has a broken line or
-        an index that is out of range; what is found later is raised by `next`.
-    UnsupportedError : packed files cannot be cut into parts.
-    ContextError : the device is not there.
+    DataFileError, DataFileNotFoundError : a file is missing, has no rows, or has a malformed line
+        or an index that is out of range; `next` raises what is found later.
+    UnsupportedError : compressed files cannot be divided into parts.
+    ContextError : the device is not available.
     """
 
     def __init__(
@@ -79,10 +83,12 @@ class LibSVMIter(TextIter):
         super().__init__(as_int("batch_size", batch_size, 1))
         columns = _columns("data_shape", data_shape)
         label_columns = _columns("label_shape", label_shape)
-        part = resolve_shard(num_parts, part_index, "contiguous")
-        self._check(round_batch, last_batch_handle, prefetch_buffer, ctx)
-        files = TextFiles(data_libsvm, "data_libsvm", 0, part.index, part.count)
-        readers = {"data_libsvm": RowReader(files, _Parse(columns), ahead=self._ahead)}
+        shard = resolve_shard(num_parts, part_index, "contiguous")
+        self._check_arguments(round_batch, last_batch_handle, prefetch_buffer, ctx)
+        files = TextFiles(data_libsvm, "data_libsvm", 0, shard.index, shard.count)
+        readers = {
+            "data_libsvm": RowReader(files, _parse_with(columns), prefetch=self._prefetch_rows)
+        }
         label_row: tuple[int, ...] = ()
         if label_libsvm is not None and label_libsvm != "NULL":
             if label_columns < 2:
@@ -92,49 +98,46 @@ class LibSVMIter(TextIter):
                 )
             labels = TextFiles(label_libsvm, "label_libsvm")
             readers["label_libsvm"] = RowReader(
-                labels, _Parse(label_columns), files.lines_before(), self._ahead
+                labels, _parse_with(label_columns), files.lines_before(), self._prefetch_rows
             )
             label_row = (label_columns,)
-        self._part = part
+        self._shard = shard
         self._read_text(
             readers,
-            _compose,
+            _assemble,
             DataDesc(data_name, (self.batch_size, columns), np.float32),
             DataDesc(label_name, (self.batch_size, *label_row), np.float32),
-            whole=part.count == 1,
+            whole=shard.count == 1,
         )
 
-    def _identity(self) -> dict[str, Any]:
-        return {**super()._identity(), "part": self._part.identity}
+    def _identity(self) -> State:
+        return {**super()._identity(), "part": self._shard.identity}
 
 
-class _Parse:
-    """Parses a block into two columns: labels and sparse rows."""
+def _parse_with(columns: int) -> Callable[[bytes], Columns]:
+    """A function that parses a block into two columns: labels and sparse rows."""
 
-    def __init__(self, columns: int) -> None:
-        self._columns = columns
+    def parse(text: bytes) -> Columns:
+        import scipy.sparse  # slow to import
 
-    def __call__(self, text: bytes) -> Columns:
-        import scipy.sparse  # not before it is needed
-
-        block = parse_libsvm(text, self._columns)
+        block = parse_libsvm(text, columns)
         rows = scipy.sparse.csr_matrix(
-            (block.values, block.indices, block.indptr), (len(block.label), self._columns)
+            (block.values, block.indices, block.indptr), (len(block.label), columns)
         )
         return block.label, rows
 
-
-def _compose(columns: Columns) -> tuple[list[Any], list[Any]]:
-    """The batch's data, and its labels: the lines' first numbers, or the rows of the label file."""
-    from gpuio.nd import sparse
-
-    number, data, *of_labels = columns
-    label = sparse.wrap(of_labels[1]) if of_labels else nd.wrap(number)
-    return [sparse.wrap(data)], [label]
+    return parse
 
 
-def _columns(name: str, shape: Any) -> int:
-    sides = as_row_shape(name, shape)
-    if len(sides) != 1:
+def _assemble(columns: Columns) -> tuple[list[Rows], list[Rows]]:
+    """A batch's data and labels: the first number of each line, or the rows of the label file."""
+    number, data, *of_label_file = columns
+    label = wrap_csr(of_label_file[1]) if of_label_file else nd.wrap(number)
+    return [wrap_csr(data)], [label]
+
+
+def _columns(name: str, shape: Sequence[int] | int) -> int:
+    row = as_row_shape(name, shape)
+    if len(row) != 1:
         raise ArgumentError(f"{name} must have one axis, such as (100,), not {shape!r}")
-    return sides[0]
+    return row[0]

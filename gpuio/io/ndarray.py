@@ -1,55 +1,61 @@
-"""NDArrayIter: batches of arrays that are in memory, or nearly so."""
+"""NDArrayIter: batches of arrays in memory or on disk."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gpuio.context import Context, as_context, cpu, require
+from gpuio.context import Context, as_context, cpu, on_device, require
 from gpuio.errors import ArgumentError
-from gpuio.io.array_sources import AUTO, Gather, Source, fingerprint, named_sources
+from gpuio.io.array_sources import (
+    AUTO,
+    Source,
+    StoredSource,
+    converted,
+    fingerprint,
+    gather,
+    named_sources,
+)
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
 from gpuio.iterators.desc import DataDesc
+from gpuio.nd.types import Values
 from gpuio.sampling.order import Order, permute
 
-# The share of a GPU's free memory that data takes up at most, unless the caller says otherwise.
-SHARE = 0.5
+# The fraction of a GPU's free memory that the data may use by default.
+MEMORY_FRACTION = 0.5
 
 
 class NDArrayIter(OrderedRowsIter):
     """Batches of rows of arrays.
 
-    On the CPU an unshuffled batch is a view of the arrays, not a copy: what is written into it is
-    written into them. All other batches are the caller's own.
+    On the CPU an unshuffled batch is a view of the arrays: writing into it changes them. All other
+    batches are copies that belong to the caller.
 
     Parameters
     ----------
-    data : an array; a list of arrays (their names are ``_0_data``, ``_1_data``, …); or a dict of
-        arrays by name (in the order of the names). Arrays may be NumPy's, NDArrays, CuPy's, SciPy's
-        or CuPy's sparse ones (their batches are CSR), h5py data sets and memory maps (which stay on
-        disk: each batch is read when it is wanted), and those of others that offer DLPack, such as
-        torch tensors
+    data : an array; a list of arrays, which are named ``_0_data``, ``_1_data``, …; or a dict of
+        arrays by name, which are sorted by name. Arrays of NumPy or CuPy, NDArrays, sparse matrices
+        of SciPy or CuPy (their batches are CSR), h5py data sets and memory maps (which stay on
+        disk: each batch is read on demand), and arrays of libraries with DLPack, such as torch
+        tensors. Arrays that had to be converted are not kept
     label : the same; None or an empty list: no labels
     batch_size : rows in a batch
     shuffle : a new order of all rows each epoch
-    last_batch_handle : what becomes of an epoch's last, incomplete batch. "pad": it is filled with
-        the epoch's first rows, and `pad` counts them; "discard": it is left out; "roll_over": it
+    last_batch_handle : what happens to an epoch's last, incomplete batch. "pad": it is filled with
+        the epoch's first rows, and `pad` counts them; "discard": it is dropped; "roll_over": it
         becomes the beginning of the next epoch's first batch
-    data_name, label_name : the names of single arrays, and the ends of those of lists
-    layout : the axes of the data; "N" marks the one that counts rows. Arrays with fewer axes have
-        it in front
-    ctx : the device; None: the GPU on which the first array lives that lives on one, else the
-        current context
+    data_name, label_name : the names of single arrays, and the suffixes of those of lists
+    layout : the axes of the data; "N" marks the axis of the rows. Arrays with fewer axes have it
+        first
+    ctx : the device; None: the GPU of the first array that is on one, else the current context
     dtype : "auto": float32 for everything but NDArrays, which keep theirs, as in MXNet; None: each
-        array keeps its own; or the one that all get
+        array keeps its own; else the dtype of all
     seed : decides the order; None: drawn from NumPy's global generator, so that ``np.random.seed``
-        decides it as in MXNet. A saved state brings its seed along
-    device_memory : on a GPU, bytes that the data may take up. Up to there it is copied once, and
-        batches are cut out there; beyond, each batch is copied through pinned memory while the
-        caller works on the one before. None: half of the memory that is free
+        decides it as in MXNet. A saved state contains its seed
+    device_memory : bytes that the data may use on a GPU. Data that fit are copied there once, and
+        batches are cut there; otherwise each batch is copied through pinned memory while the caller
+        works on the one before. None: half of the free memory
 
     Attributes
     ----------
@@ -60,9 +66,9 @@ class NDArrayIter(OrderedRowsIter):
 
     Raises
     ------
-    TypeError : data or label is nothing to make batches of.
+    TypeError : data or label is not an array, list or dict of arrays.
     ArgumentError : the arrays have different numbers of rows, or a value is out of range.
-    ContextError : the device is not there.
+    ContextError : the device is not available.
 
     Examples
     --------
@@ -73,8 +79,8 @@ class NDArrayIter(OrderedRowsIter):
 
     def __init__(
         self,
-        data: Any,
-        label: Any = None,
+        data: Values,
+        label: Values = None,
         batch_size: int = 1,
         shuffle: bool = False,
         last_batch_handle: str = "pad",
@@ -111,20 +117,29 @@ class NDArrayIter(OrderedRowsIter):
             seed_or_draw(seed, self.shuffle),
             self.last_batch_handle,
         )
-        home = _home(ctx, sources)
-        require(home)
-        there, placed = _placed(sources, home, device_memory)
-        described = [self._description(source) for source in sources]
+        device = _device(ctx, sources)
+        require(device)
+        on_target, placed = _place(sources, device, device_memory)
+        descriptions = [self._description(source) for source in sources]
         self._draw_in_order(
             order,
-            Gather(placed[:count], placed[count:]),
-            home,
-            described[:count],
-            described[count:],
+            gather(placed[:count], placed[count:]),
+            device,
+            descriptions[:count],
+            descriptions[count:],
             fingerprint=fingerprint(sources),
             seed_was_drawn=self.shuffle and seed is None,
-            there=there,
+            on_device=on_target,
         )
+        # A subclass's constructor may need what it was given.
+        if type(self).__init__ is NDArrayIter.__init__:
+            kept = [
+                moved if on_target and not isinstance(source, StoredSource) else source
+                for source, moved in zip(sources, placed, strict=True)
+            ]
+            self._replace_argument(data, converted(data, kept[:count]))
+            if not no_label:
+                self._replace_argument(label, converted(label, kept[count:]))
 
     @property
     def idx(self) -> NDArray[np.int64]:
@@ -137,8 +152,7 @@ class NDArrayIter(OrderedRowsIter):
         """Begin the next epoch with its first row; rows that would have rolled over are dropped."""
         self.reset()
         state = self._stream.state()
-        rows_over = state["position"] % self.num_data
-        if rows_over:
+        if state["position"] % self.num_data:
             begin = self._ordered.order.restart(state["position"])
             self._stream.restore({"position": begin, "start": begin, "ended": False})
 
@@ -149,7 +163,7 @@ class NDArrayIter(OrderedRowsIter):
 
 
 def _common_rows(sources: list[Source]) -> int:
-    """How many rows all sources have."""
+    """The number of rows, which all sources must share."""
     counts = {source.name: source.shape[source.axis] for source in sources}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
@@ -160,8 +174,8 @@ def _common_rows(sources: list[Source]) -> int:
     return count
 
 
-def _home(ctx: Context | str | None, sources: list[Source]) -> Context:
-    """Where the batches should be."""
+def _device(ctx: Context | str | None, sources: list[Source]) -> Context:
+    """The device of the batches."""
     if ctx is None:
         for source in sources:
             if source.context.device_type == "gpu":
@@ -169,25 +183,24 @@ def _home(ctx: Context | str | None, sources: list[Source]) -> Context:
     return as_context(ctx)
 
 
-def _placed(sources: list[Source], home: Context, limit: int | None) -> tuple[bool, list[Source]]:
-    """The sources where batches are to be made from them, and whether that is `home`."""
+def _place(sources: list[Source], ctx: Context, limit: int | None) -> tuple[bool, list[Source]]:
+    """Whether batches are cut on `ctx`, and the sources from which they are cut."""
     if limit is not None:
         limit = as_int("device_memory", limit, 0)
-    if home.device_type == "gpu":
-        missing = sum(source.nbytes for source in sources if source.context != home)
-        if missing <= (limit if limit is not None else SHARE * _free_memory(home)):
-            return True, [source.to(home) for source in sources]
-    there = home.device_type == "cpu"
-    # What cannot all be on the GPU is cut into batches on the host.
-    return there, [
+    if ctx.device_type == "gpu":
+        missing = sum(source.nbytes for source in sources if source.context != ctx)
+        if missing <= (limit if limit is not None else MEMORY_FRACTION * _free_memory(ctx)):
+            return True, [source.to(ctx) for source in sources]
+    # Batches of data that do not fit on the GPU are cut on the host.
+    return ctx.device_type == "cpu", [
         source.to(cpu()) if source.context.device_type == "gpu" else source for source in sources
     ]
 
 
 def _free_memory(ctx: Context) -> int:
-    """Bytes that can still be had on a GPU."""
+    """Bytes that are available on a GPU, CuPy's pool included."""
     import cupy
 
-    with cupy.cuda.Device(ctx.device_id):
+    with on_device(ctx):
         free, _ = cupy.cuda.runtime.memGetInfo()
         return int(free) + int(cupy.get_default_memory_pool().free_bytes())

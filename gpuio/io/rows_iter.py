@@ -1,10 +1,10 @@
-"""Bases of the iterators that give rows: of arrays, of text files, of whatever people number."""
+"""Base classes of the iterators over rows of arrays, of text files and of users' own data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,19 +13,19 @@ from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.prefetch import PrefetchedStream
-from gpuio.loading.stream import DirectStream, Stream
+from gpuio.loading.stream import DirectStream, State, Stream
 from gpuio.loading.transfer import CudaTransfer, DeviceTransfer, HostTransfer
 from gpuio.sampling.order import BatchIndices, Order
 
 if TYPE_CHECKING:
     from gpuio.context import Context
 
-# Batches on their way to a GPU while the caller works on one.
-COPIES_AHEAD = 2
+# Batches that are copied to a GPU while the caller works on one.
+PREFETCHED_COPIES = 2
 
 
 class RowsIter(StreamIter[LoadedBatch]):
-    """Base of the iterators over rows. A subclass calls `_draw_rows`."""
+    """Base class of the iterators over rows. A subclass calls `_draw_rows`."""
 
     _transfer: DeviceTransfer
 
@@ -36,32 +36,32 @@ class RowsIter(StreamIter[LoadedBatch]):
         provide_data: list[DataDesc],
         provide_label: list[DataDesc],
         *,
-        there: bool = False,
-        ahead: int = 0,
+        on_device: bool = False,
+        prefetch: int = 0,
     ) -> None:
         """Draw from a stream of rows.
 
         Parameters
         ----------
-        ctx : where the batches should be
-        there : they are there already; else they are on the host
-        ahead : batches to make ahead of the caller, in a thread; those that have to be copied to a
-            GPU always are
+        ctx : the device of the batches
+        on_device : the stream's batches are there already; else they are on the host
+        prefetch : batches to make ahead of the caller in a thread; those that have to be copied to
+            a GPU are always prefetched
         """
-        copied = ctx.device_type == "gpu" and not there
+        copied = ctx.device_type == "gpu" and not on_device
         self._transfer = CudaTransfer(ctx) if copied else HostTransfer()
-        ahead = max(ahead, COPIES_AHEAD) if copied else ahead
-        if ahead:
-            stream = PrefetchedStream(stream, self._transfer.copy_async, ahead, "gpuio-rows")
+        prefetch = max(prefetch, PREFETCHED_COPIES) if copied else prefetch
+        if prefetch:
+            stream = PrefetchedStream(stream, self._transfer.copy_async, prefetch, "gpuio-rows")
         self._draw_from(stream, provide_data, provide_label)
 
-    def _batch_of(self, drawn: LoadedBatch) -> DataBatch:
-        rows = self._transfer.wait(drawn)
-        return DataBatch(rows.data, rows.label, rows.pad, rows.keys)
+    def _batch_of(self, loaded: LoadedBatch) -> DataBatch:
+        batch = self._transfer.wait(loaded)
+        return DataBatch(batch.data, batch.label, batch.pad, batch.keys)
 
 
 class OrderedRowsIter(RowsIter):
-    """Base of the iterators over rows that have numbers. A subclass calls `_draw_in_order`."""
+    """Base class of the iterators over indexed rows. A subclass calls `_draw_in_order`."""
 
     _ordered: DirectStream[LoadedBatch]
     _fingerprint: str
@@ -77,40 +77,45 @@ class OrderedRowsIter(RowsIter):
         *,
         fingerprint: str,
         seed_was_drawn: bool = False,
-        there: bool = False,
-        ahead: int = 0,
+        on_device: bool = False,
+        prefetch: int = 0,
     ) -> None:
-        """Draw slices of an order.
+        """Draw batches in the order of `order`.
 
         Parameters
         ----------
-        load : makes the batch of a slice; should keep nothing alive but the data
-        fingerprint : tells the data apart, for saved states
-        seed_was_drawn : nobody chose the order's seed, so a saved state brings its own
-        ctx, there, ahead : see `_draw_rows`
+        load : loads a batch; must not keep the iterator alive
+        fingerprint : identifies the dataset in saved states
+        seed_was_drawn : the caller gave no seed, so loading a state also restores its seed
+        ctx, on_device, prefetch : see `_draw_rows`
         """
         self._ordered = DirectStream(order, load)
         self._fingerprint = fingerprint
         self._seed_was_drawn = seed_was_drawn
-        self._draw_rows(self._ordered, ctx, provide_data, provide_label, there=there, ahead=ahead)
+        self._draw_rows(
+            self._ordered,
+            ctx,
+            provide_data,
+            provide_label,
+            on_device=on_device,
+            prefetch=prefetch,
+        )
 
     def __len__(self) -> int:
-        """Batches in the current epoch. Where rows roll over it can differ by one from epoch to
-        epoch.
-        """
+        """Batches in the current epoch. With "roll_over" epochs can differ by one."""
         return self._ordered.order.batches(self._ordered.start)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is, as for every iterator, with the seed."""
+    def state_dict(self) -> State:
+        """Save the position, as for every iterator, and the seed."""
         return {**super().state_dict(), "seed": self._ordered.order.seed}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was; where no seed was given, with that one's seed."""
+    def load_state_dict(self, state: State) -> None:
+        """Restore a saved position, and its seed if the constructor was given none."""
         super().load_state_dict(state)
         if self._seed_was_drawn:
             self._ordered.order = replace(self._ordered.order, seed=int(state["seed"]))
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> State:
         identity = {"data": self._fingerprint, **self._ordered.order.identity()}
         if self._seed_was_drawn:
             del identity["seed"]
@@ -118,8 +123,8 @@ class OrderedRowsIter(RowsIter):
 
 
 def seed_or_draw(seed: int | None, needed: bool = True) -> int:
-    """The seed that was given; else one from NumPy's global generator, so that ``np.random.seed``
-    decides, as it did in MXNet.
+    """The given seed, or one from NumPy's global generator, so that ``np.random.seed`` decides as
+    in MXNet.
     """
     if seed is None:
         return int(np.random.randint(2**31)) if needed else 0

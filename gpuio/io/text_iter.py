@@ -1,58 +1,61 @@
-"""Base of the iterators over text files: CSVIter and LibSVMIter."""
+"""Base class of the iterators over text files: CSVIter and LibSVMIter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gpuio.context import Context, as_context, require
+from gpuio.io.array_sources import Rows
 from gpuio.io.rows_iter import RowsIter
 from gpuio.io.text.rows import Columns, RowReader
 from gpuio.io.text.stream import TextStream
 from gpuio.iterators.arguments import as_bool, as_int, last_batch_mode
 from gpuio.iterators.desc import DataDesc
+from gpuio.loading.stream import State
 
 
 class TextIter(RowsIter):
-    """Base of the iterators over text files. A subclass calls `_check` and then `_read_text`."""
+    """Base class of the iterators over text files. A subclass calls `_check_arguments`, then
+    `_read_text`.
+    """
 
-    _ending: str
-    _ahead: int  # rows
-    _home: Context
-    _fingerprint: list[str]
+    _last_batch: str
+    _prefetch_rows: int
+    _ctx: Context
+    _fingerprints: list[str]
 
-    def _check(
+    def _check_arguments(
         self,
         round_batch: bool,
         last_batch_handle: str | None,
         prefetch_buffer: int,
         ctx: Context | str | None,
     ) -> None:
-        """Look at the arguments that all have, before a file is opened."""
-        self._ending = last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle)
-        self._ahead = as_int("prefetch_buffer", prefetch_buffer, 0) * self.batch_size
-        self._home = as_context(ctx)
-        require(self._home)
+        """Check the arguments that all text iterators have, before a file is opened."""
+        self._last_batch = last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle)
+        self._prefetch_rows = as_int("prefetch_buffer", prefetch_buffer, 0) * self.batch_size
+        self._ctx = as_context(ctx)
+        require(self._ctx)
 
     def _read_text(
         self,
         readers: dict[str, RowReader],
-        compose: Callable[[Columns], tuple[list[Any], list[Any]]],
+        assemble: Callable[[Columns], tuple[list[Rows], list[Rows]]],
         provide_data: DataDesc,
         provide_label: DataDesc,
         whole: bool = True,
     ) -> None:
-        """Begin to read.
+        """Start reading.
 
         Parameters
         ----------
-        readers : by the names of the arguments that gave their files
-        compose : makes data and labels of the columns of all readers
+        readers : by the names of the arguments with their files
+        assemble : makes a batch's data and labels of the columns of all readers
         whole : the readers read whole files, and must end together
         """
-        stream = TextStream(readers, compose, self.batch_size, self._ending, whole)
-        self._fingerprint = [reader.files.fingerprint() for reader in readers.values()]
-        self._draw_rows(stream, self._home, [provide_data], [provide_label])
+        stream = TextStream(readers, assemble, self.batch_size, self._last_batch, whole)
+        self._fingerprints = [reader.files.fingerprint() for reader in readers.values()]
+        self._draw_rows(stream, self._ctx, [provide_data], [provide_label])
 
-    def _identity(self) -> dict[str, Any]:
-        return {"data": self._fingerprint, "last_batch_handle": self._ending}
+    def _identity(self) -> State:
+        return {"data": self._fingerprints, "last_batch_handle": self._last_batch}

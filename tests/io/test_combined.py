@@ -1,7 +1,6 @@
 """PrefetchingIter, ResizeIter and people's own iterators."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +27,8 @@ class SimpleIter(mx.io.DataIter):
         label_gen: list[Callable[[tuple[int, ...]], Any]],
         num_batches: int = 10,
     ) -> None:
-        self._provide_data = list(zip(data_names, data_shapes, strict=True))
-        self._provide_label = list(zip(label_names, label_shapes, strict=True))
+        self.data_described = list(zip(data_names, data_shapes, strict=True))
+        self.label_described = list(zip(label_names, label_shapes, strict=True))
         self.num_batches = num_batches
         self.data_gen = data_gen
         self.label_gen = label_gen
@@ -46,21 +45,22 @@ class SimpleIter(mx.io.DataIter):
 
     @property
     def provide_data(self) -> Any:
-        return self._provide_data
+        return self.data_described
 
     @property
     def provide_label(self) -> Any:
-        return self._provide_label
+        return self.label_described
 
     def next(self) -> mx.io.DataBatch:
         if self.cur_batch < self.num_batches:
             self.cur_batch += 1
             data = [
-                mx.nd.array(g(d[1])) for d, g in zip(self._provide_data, self.data_gen, strict=True)
+                mx.nd.array(g(d[1]))
+                for d, g in zip(self.data_described, self.data_gen, strict=True)
             ]
             label = [
                 mx.nd.array(g(d[1]))
-                for d, g in zip(self._provide_label, self.label_gen, strict=True)
+                for d, g in zip(self.label_described, self.label_gen, strict=True)
             ]
             return mx.io.DataBatch(data, label)
         raise StopIteration
@@ -91,6 +91,7 @@ class Bare(mx.io.DataIter):
         super().__init__(2)
         self.batches, self.fail_at, self.wait = batches, fail_at, wait
         self.at = 0
+        self.asked = threading.Event()
         self.closed = False
 
     def reset(self) -> None:
@@ -101,6 +102,7 @@ class Bare(mx.io.DataIter):
             raise StopIteration
         if self.at == self.fail_at:
             raise ValueError("the source is broken")
+        self.asked.set()
         if self.wait is not None:
             self.wait.wait(20)
         self.at += 1
@@ -274,7 +276,7 @@ def test_resize_can_leave_the_iterator_where_it_is() -> None:
         for _ in range(2):
             assert firsts(iterator) == [0, 1, 2]
             iterator.reset()
-    with mx.io.ResizeIter(Bare(0), 3) as iterator, pytest.raises(Error, match="gives no batch"):
+    with mx.io.ResizeIter(Bare(0), 3) as iterator, pytest.raises(Error, match="has no batches"):
         iterator.next()
     with pytest.raises(ArgumentError, match="size must be at least 1"):
         mx.io.ResizeIter(Bare(5), 0)
@@ -293,10 +295,14 @@ def test_closing_reaches_the_iterators_and_waits_for_them() -> None:
     iterator = mx.io.PrefetchingIter([slow, Bare(5)])
     drawing = threading.Thread(target=lambda: next(iterator, None), daemon=True)
     drawing.start()
-    time.sleep(0.1)
-    threading.Timer(0.1, wait.set).start()
-    iterator.close()
-    assert slow.closed and no_threads_left()
+    assert slow.asked.wait(20)
+    closing = threading.Thread(target=iterator.close, daemon=True)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive() and not slow.closed  # a batch is being made
+    wait.set()
+    closing.join(20)
+    assert not closing.is_alive() and slow.closed and no_threads_left()
     drawing.join(20)
     assert not drawing.is_alive()
     iterator.close()
@@ -306,15 +312,26 @@ def test_closing_reaches_the_iterators_and_waits_for_them() -> None:
 
 
 def test_a_reset_does_not_depend_on_how_far_the_threads_are() -> None:
-    def seen(pause: float) -> list[str]:
-        inner = mx.io.NDArrayIter(np.arange(10), np.arange(10), 4, shuffle=True, seed=1)
+    class Counted(mx.io.NDArrayIter):
+        made = 0
+        enough = threading.Event()
+
+        def next(self) -> mx.io.DataBatch:
+            batch = super().next()
+            self.made += 1
+            if self.made == 3:
+                self.enough.set()
+            return batch
+
+    def seen(wait: bool) -> list[str]:
+        inner = Counted(np.arange(10), np.arange(10), 4, shuffle=True, seed=1)
         with mx.io.PrefetchingIter(inner, prefetch_buffer=3) as iterator:
             found = trace(iterator, 1)
-            time.sleep(pause)
+            assert not wait or inner.enough.wait(20)
             iterator.reset()
             return found + trace(iterator, 5)
 
-    assert seen(0) == seen(0.1)
+    assert seen(False) == seen(True)
 
 
 def test_images_and_sentences_together(tmp_path: Any) -> None:

@@ -1,1 +1,1 @@
-"""Text files of numbers: read in blocks of whole lines, parsed a block at a time."""
+"""Text files of numbers: read in blocks of whole lines, parsed block by block."""

@@ -1,15 +1,15 @@
-"""What is wrong with a line of text."""
+"""The parsers' exception for a malformed line."""
 
 from __future__ import annotations
 
 
-class BadLine(Exception):  # noqa: N818  # never reaches the user: the reader adds file and line
+class BadLine(Exception):  # noqa: N818  # internal: RowReader adds file and line number
     """A line of a block cannot be parsed.
 
     Attributes
     ----------
-    line : which line of the block, from 0, blank lines included
-    column : which field of it, from 0; None: the whole line
+    line : index of the line in the block, from 0, blank lines included
+    column : index of the field, from 0; None: the whole line
     reason : what was found, and what was expected
     """
 

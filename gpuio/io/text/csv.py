@@ -1,9 +1,9 @@
 """CSV text to arrays, a block of whole lines at a time.
 
-Polars reads the numbers. It fills what is missing with nulls and joins lines at an open quote, so
-the one is looked for afterwards and the other before. What it refuses is read a second time with
-blank lines, white space and delimiters at line ends taken away, and after that field by field: that
-says what is wrong, and is what defines the accepted syntax.
+Polars parses the numbers. It replaces missing fields by nulls, and joins lines at an open quote, so
+the former are checked afterwards and the latter before. A block that it rejects is parsed again
+without blank lines, white space and trailing delimiters, and then field by field, which finds the
+error, and defines the accepted syntax.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.io.text.bad_line import BadLine
-from gpuio.loading.stream import ForkGuard
+from gpuio.loading.fork_guard import ForkGuard
+from gpuio.nd.types import DType, HostArray
 
 if TYPE_CHECKING:
     import polars as pl
 
-# The names of the dtypes in Polars.
-NAMES = {"float32": "Float32", "float64": "Float64", "int32": "Int32", "int64": "Int64"}
+# Polars' names of the dtypes.
+POLARS_NAMES = {"float32": "Float32", "float64": "Float64", "int32": "Int32", "int64": "Int64"}
 
-# From so many columns on, a table with a Polars column for each is slower than one long column.
+# Tables with more columns are read as one long column, which Polars does faster.
 WIDE = 2000
 
 FLOAT = re.compile(
@@ -36,43 +37,42 @@ INTEGER = re.compile(r"([+-]?)(?:0x([\da-f]+)|(\d+))", re.ASCII | re.IGNORECASE)
 WHITE = " \t\r"
 
 FORKED = (
-    "text files are read with Polars, whose threads a fork does not take along: start processes "
-    "with the method 'spawn' or 'forkserver', or open no text file before the fork"
+    "text files are read with Polars, whose threads do not survive a fork: start processes with "
+    "the method 'spawn' or 'forkserver', or open no text file before the fork"
 )
 
-# The longest piece of a file that a message repeats.
-SHOWN = 40
+# The longest excerpt of a file in a message, in characters.
+EXCERPT = 40
 
 
 class CsvParser:
     """Parses blocks of CSV text with a fixed number of columns.
 
-    Fields are decimal numbers, alone or in double quotes, with white space around them: with a sign
-    or without, for floats also with a fraction, an exponent, or ``nan``, ``inf``, ``infinity`` in
-    any case, for integers also hexadecimal (``0x10``). Each float is the nearest one of `dtype`;
-    what is too large becomes infinite. Blank lines, a delimiter at the end of a line, CRLF and a
-    missing last line end are accepted. With " " as delimiter, a run of spaces is one delimiter. A
-    delimiter delimits in quotes, too.
+    Fields are decimal numbers, optionally signed, in double quotes or surrounded by white space.
+    Floats may have a fraction and an exponent, or be ``nan``, ``inf`` or ``infinity`` in any case;
+    integers may be hexadecimal (``0x10``). A float becomes the nearest value of `dtype`, infinity
+    on overflow. Blank lines, a trailing delimiter, CRLF and a missing last line end are accepted.
+    With " " as delimiter, a run of spaces is one delimiter. A delimiter within quotes also counts.
 
     Parameters
     ----------
-    columns : fields of a line
+    columns : fields per line
     dtype : float32, float64, int32 or int64
     delimiter : one ASCII character
     """
 
-    def __init__(self, columns: int, dtype: np.dtype[Any], delimiter: str = ",") -> None:
+    def __init__(self, columns: int, dtype: DType, delimiter: str = ",") -> None:
         self.columns = columns
         self.dtype = np.dtype(dtype)
         self.delimiter = delimiter
-        # White space that may stand beside a field, and what a blank line may consist of.
+        # White space that may surround a field, and that a blank line may consist of.
         self._padding = WHITE.replace(delimiter, "")
         self._blank = WHITE if delimiter == " " else self._padding
-        # Whether the last block had to be tidied: then the next one will have to be, most likely.
-        self._untidy = False
+        # Whether the last block had to be normalized: then the next one probably must be, too.
+        self._irregular = False
 
-    def __call__(self, block: bytes) -> NDArray[Any]:
-        """The numbers of a block of lines.
+    def __call__(self, block: bytes) -> HostArray:
+        """Parse a block of lines.
 
         Returns
         -------
@@ -80,36 +80,36 @@ class CsvParser:
 
         Raises
         ------
-        BadLine : a line has another number of fields, or a field is no number of the dtype.
+        BadLine : a line has another number of fields, or a field is not a number of the dtype.
         """
         if block.isascii():
             bare = _without_blank_ends(block)
-            rows = None if self._untidy else self._read(bare)
+            rows = None if self._irregular else self._parse_regular(bare)
             if rows is not None:
                 return rows
-            text = self._tidied(bare)
-            rows = self._read(text)
+            text = self._normalize(bare)
+            rows = self._parse_regular(text)
             if rows is not None:
-                self._untidy = len(text) <= len(bare.rstrip(b"\r\n"))
+                self._irregular = len(text) <= len(bare.rstrip(b"\r\n"))
                 return rows
-        return self._field_by_field(block)
+        return self._parse_fields(block)
 
-    def _read(self, text: bytes) -> NDArray[Any] | None:
-        """The numbers, if the text is tidy."""
+    def _parse_regular(self, text: bytes) -> HostArray | None:
+        """Parse text without irregularities; None if it has any."""
         if not text:
             return np.empty((0, self.columns), self.dtype)
         if b'"' in text and not _well_quoted(text, (self.delimiter + "\r\n").encode()):
             return None
         if self.columns > WIDE:
-            return self._read_wide(text)
+            return self._parse_wide(text)
         table = read_table(text, [self.dtype] * self.columns, self.delimiter)
         if table is None:
             return None
-        found: NDArray[Any] = table.to_numpy(order="c", writable=True)
-        return found
+        rows: HostArray = table.to_numpy(order="c", writable=True)
+        return rows
 
-    def _read_wide(self, text: bytes) -> NDArray[Any] | None:
-        """The same, by way of a text with one field in each line."""
+    def _parse_wide(self, text: bytes) -> HostArray | None:
+        """The same with one field per line."""
         delimiter = self.delimiter.encode()
         lines = _lines(text)
         if any(line.count(delimiter) != self.columns - 1 for line in lines):
@@ -119,51 +119,53 @@ class CsvParser:
             return None
         return fields.reshape(len(lines), self.columns)
 
-    def _tidied(self, block: bytes) -> bytes:
-        """The block without what may stand between fields and lines."""
+    def _normalize(self, block: bytes) -> bytes:
+        """Remove white space, blank lines and trailing delimiters."""
         delimiter = self.delimiter.encode()
-        text = _stripped(block, self._padding.encode(), delimiter + b"\n")
+        text = _strip_fields(block, self._padding.encode(), delimiter + b"\n")
         if delimiter == b" ":
-            text = _single_spaced(text)
+            text = _merge_spaces(text)
         if b"\n\n" in text:
             text = re.sub(rb"\n\n+", b"\n", text)
-        # Blank lines first: a line that is nothing but a delimiter is not blank.
+        # Blank lines first: a line that consists of a delimiter is not blank.
         text = text.strip(b"\n")
         return (text + b"\n").replace(delimiter + b"\n", b"\n") if text else text
 
-    def _field_by_field(self, block: bytes) -> NDArray[Any]:
-        """Any block's numbers, slowly."""
-        spell = partial(_spelled_integer, self.dtype) if self.dtype.kind == "i" else spelled_float
+    def _parse_fields(self, block: bytes) -> HostArray:
+        """Parse any valid block, slowly; find the error in an invalid one."""
+        normalize = (
+            partial(_normalize_integer, self.dtype) if self.dtype.kind == "i" else check_float
+        )
         fields: list[str] = []
         for number, line in text_lines(block):
             if not line.strip(self._blank):
                 continue
             row = self._split(line)
             if len(row) != self.columns:
-                raise BadLine(number, None, self._miscounted(row))
+                raise BadLine(number, None, self._wrong_count(row))
             for column, field in enumerate(row):
                 try:
-                    fields.append(spell(field))
+                    fields.append(normalize(field))
                 except ValueError as error:
                     raise BadLine(number, column, str(error)) from None
         if not fields:
             return np.empty((0, self.columns), self.dtype)
-        found = read_column("\n".join(fields).encode(), self.dtype)
-        assert found is not None, "a number was accepted that Polars cannot read"
-        return found.reshape(-1, self.columns)
+        values = read_column("\n".join(fields).encode(), self.dtype)
+        assert values is not None, "a number was accepted that Polars cannot parse"
+        return values.reshape(-1, self.columns)
 
     def _split(self, line: str) -> list[str]:
-        """A line's fields, without quotes and white space."""
+        """Split a line into fields without quotes and white space."""
         row = [field.strip(self._padding) for field in line.split(self.delimiter)]
         if self.delimiter == " ":
             row = [field for field in row if field]
-        row = [_unquoted(field) for field in row]
+        row = [_unquote(field) for field in row]
         if len(row) == self.columns + 1 and not row[-1]:
             row.pop()
         return row
 
-    def _miscounted(self, row: list[str]) -> str:
-        """What is wrong with a row that has too many fields or too few."""
+    def _wrong_count(self, row: list[str]) -> str:
+        """Message for a row with too many or too few fields."""
         reason = f"{len(row)} field{'s' * (len(row) != 1)}, expected {self.columns}"
         if len(row) == 1:
             for other in ",;\t| ":
@@ -173,13 +175,15 @@ class CsvParser:
 
 
 def read_table(
-    text: bytes, types: Sequence[np.dtype[Any]], separator: str, quote: str | None = '"'
+    text: bytes, dtypes: Sequence[DType], separator: str, quote: str | None = '"'
 ) -> pl.DataFrame | None:
-    """A text's columns, if each line has one number for each of them, and no white space."""
+    """Parse text that has one number per column in each line, without white space; else None."""
     import polars as pl
 
-    _home_of_polars().check(FORKED)
-    schema = {str(number): getattr(pl, NAMES[kind.name]) for number, kind in enumerate(types)}
+    _polars_fork_guard().check(FORKED)
+    schema = {
+        str(number): getattr(pl, POLARS_NAMES[dtype.name]) for number, dtype in enumerate(dtypes)
+    }
     try:
         table = pl.read_csv(
             text, has_header=False, schema=schema, separator=separator, quote_char=quote
@@ -192,19 +196,19 @@ def read_table(
 
 
 @cache
-def _home_of_polars() -> ForkGuard:
-    """The process that has Polars' threads, which are made when it is first used."""
+def _polars_fork_guard() -> ForkGuard:
+    """The process with Polars' threads, which start when it is first used."""
     return ForkGuard()
 
 
-def read_column(text: bytes, dtype: np.dtype[Any], quote: str | None = '"') -> NDArray[Any] | None:
-    """The numbers of a text with one in each line, if there is nothing else: dtype (lines,)."""
+def read_column(text: bytes, dtype: DType, quote: str | None = '"') -> HostArray | None:
+    """Parse text with one number per line, dtype (lines,); None if there is anything else."""
     table = read_table(text, [dtype], ",", quote)
     return None if table is None else table.to_series().to_numpy(writable=True)
 
 
 def text_lines(block: bytes) -> Iterator[tuple[int, str]]:
-    """The lines of a block and their numbers; what is not UTF-8 is shown escaped."""
+    """The lines of a block with their indices; invalid UTF-8 is escaped."""
     for number, line in enumerate(_lines(block)):
         yield number, line.decode("utf-8", "backslashreplace")
 
@@ -214,19 +218,19 @@ def _lines(text: bytes) -> list[bytes]:
 
 
 def _without_blank_ends(text: bytes) -> bytes:
-    """A text without blank lines at its beginning and end: frequent, and cheap to take away."""
+    """Remove blank lines at the beginning and end: frequent, and cheap to remove."""
     if text.startswith((b"\n", b"\r\n")) or text.endswith((b"\n\n", b"\n\r\n")):
         return text.strip(b"\r\n")
     return text
 
 
-def _stripped(text: bytes, padding: bytes, separators: bytes) -> bytes:
-    """A text without the white space beside separators and at its ends."""
+def _strip_fields(text: bytes, padding: bytes, separators: bytes) -> bytes:
+    """Remove white space next to separators and at the ends."""
     white = among(text, padding)
     if not white.any():
         return text
     code = np.frombuffer(text, np.uint8)
-    # Of each run of white space one remains, so that only neighbours need be looked at.
+    # Reduce each run of white space to one character, so that only neighbors need checking.
     follows = white[1:] & white[:-1]
     if follows.any():
         keep = np.append(True, ~follows)
@@ -239,8 +243,8 @@ def _stripped(text: bytes, padding: bytes, separators: bytes) -> bytes:
     return code[inside | ~white].tobytes()
 
 
-def _single_spaced(text: bytes) -> bytes:
-    """A text with one space for each run, and none at the ends of lines."""
+def _merge_spaces(text: bytes) -> bytes:
+    """Reduce runs of spaces to one, and remove those at line ends."""
     space, edge = among(text, b" "), among(text, b" \n")
     keep = ~space
     keep[1:] |= ~edge[:-1]
@@ -248,75 +252,75 @@ def _single_spaced(text: bytes) -> bytes:
 
 
 def among(text: bytes, wanted: bytes) -> NDArray[np.bool_]:
-    """Which bytes of a text are among the wanted: bool (bytes,), read-only."""
+    """Mask of the bytes that are in `wanted`: bool (bytes,), read-only."""
     table = bytes(byte in wanted for byte in range(256))
     return np.frombuffer(text.translate(table), np.bool_)
 
 
 def _well_quoted(text: bytes, edges: bytes) -> bool:
-    """Whether quotes enclose whole fields, without an edge (delimiter or line end) in them.
+    """Whether quotes enclose whole fields that contain no edge (delimiter or line end).
 
-    With others Polars joins lines or goes astray; it even panics at a field that is a single quote.
+    With other quotes Polars joins lines or misparses; at a field that is a single quote it panics.
     """
     text = b"\n" + text + b"\n"
     edge, quote = among(text, edges), among(text, b'"')
-    at = np.flatnonzero(quote)
+    position = np.flatnonzero(quote)
     # The same, counting edges and quotes only.
-    place = np.flatnonzero(quote[edge | quote])
-    return len(at) % 2 == 0 and bool(
-        (place[1::2] == place[::2] + 1).all()
-        and edge[at[::2] - 1].all()
-        and edge[at[1::2] + 1].all()
+    rank = np.flatnonzero(quote[edge | quote])
+    return len(position) % 2 == 0 and bool(
+        (rank[1::2] == rank[::2] + 1).all()
+        and edge[position[::2] - 1].all()
+        and edge[position[1::2] + 1].all()
     )
 
 
-def _unquoted(field: str) -> str:
+def _unquote(field: str) -> str:
     quoted = len(field) > 1 and field[0] == field[-1] == '"'
     return field[1:-1].strip(WHITE) if quoted else field
 
 
-def spelled_float(field: str) -> str:
-    """A number as Polars reads it.
+def check_float(field: str) -> str:
+    """The field, if it is a number, which Polars can then parse.
 
     Raises
     ------
-    ValueError : it is none.
+    ValueError : it is not a number.
     """
     if not FLOAT.fullmatch(field):
-        raise ValueError(no_number(field, "a number"))
+        raise ValueError(not_a_number(field, "a number"))
     return field
 
 
-def _spelled_integer(dtype: np.dtype[Any], field: str) -> str:
-    """An integer as Polars reads it.
+def _normalize_integer(dtype: DType, field: str) -> str:
+    """An integer in the notation that Polars can parse.
 
     Raises
     ------
-    ValueError : it is none, or out of the dtype's range.
+    ValueError : it is not an integer, or out of the dtype's range.
     """
     match = INTEGER.fullmatch(field)
     if not match:
-        raise ValueError(no_number(field, "an integer"))
+        raise ValueError(not_a_number(field, "an integer"))
     sign, hexadecimal, decimal = match.groups()
     digits = (hexadecimal or decimal).lstrip("0")
     limits = np.iinfo(dtype)
-    # No integer of the dtypes has 20 digits, and Python refuses to read some thousands of them.
+    # No integer of the dtypes has 20 digits, and Python refuses to parse thousands of digits.
     value = int(digits or "0", 16 if hexadecimal else 10) if len(digits) < 20 else limits.max + 1
     value = -value if sign == "-" else value
     if len(digits) >= 20 or not limits.min <= value <= limits.max:
         raise ValueError(
-            f"{shown(field)} is out of range for {dtype}: {limits.min} to {limits.max}"
+            f"{excerpt(field)} is out of range for {dtype}: {limits.min} to {limits.max}"
         )
     return str(value)
 
 
-def no_number(field: str, expected: str) -> str:
-    """What is wrong with a field that is not what was expected."""
+def not_a_number(field: str, expected: str) -> str:
+    """Message for a field that is not what was expected."""
     if not field:
         return f"an empty field, expected {expected}"
-    return f"{shown(field)} is not {expected}"
+    return f"{excerpt(field)} is not {expected}"
 
 
-def shown(field: str) -> str:
-    """A piece of a file for a message."""
-    return repr(field) if len(field) <= SHOWN else f"{field[:SHOWN]!r}…"
+def excerpt(field: str) -> str:
+    """A part of a file for a message, shortened to EXCERPT characters."""
+    return repr(field) if len(field) <= EXCERPT else f"{field[:EXCERPT]!r}…"

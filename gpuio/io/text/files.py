@@ -10,21 +10,20 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, NamedTuple, cast
 
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError, UnsupportedError
+from gpuio.storage.local import Path
 
-Path = str | os.PathLike[str]
-
-# Bytes read at once. Larger blocks leave the caches, smaller ones pay for each block's start.
+# Bytes per read. Larger blocks exceed the CPU caches; in smaller ones the overhead per block shows.
 BLOCK = 4 << 20
 
-# A line longer than this is taken for a file that is no text.
+# A file with a longer line is taken for a binary file.
 LONGEST_LINE = 256 << 20
 
 BOM = b"\xef\xbb\xbf"
 
-OPENERS: dict[str, Callable[[str], Any]] = {
+OPENERS: dict[str, Callable[[str], object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -32,13 +31,13 @@ OPENERS: dict[str, Callable[[str], Any]] = {
 
 
 class Block(NamedTuple):
-    """Some whole lines of a file.
+    """Several whole lines of a file.
 
     Attributes
     ----------
     text : the lines; the file's last may lack its line end
-    file : which of the files
-    offset : where the block begins, in bytes of the (unpacked) file
+    file : index of the file
+    offset : where the block begins, in bytes of the (decompressed) file
     """
 
     text: bytes
@@ -47,25 +46,25 @@ class Block(NamedTuple):
 
 
 class TextFiles:
-    """The lines of one text file or of several, one after another.
+    """The lines of one or several text files.
 
-    Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are unpacked. A byte order mark is passed
-    over.
+    Files whose names end in ``.gz``, ``.bz2`` or ``.xz`` are decompressed. A byte order mark is
+    skipped.
 
     Parameters
     ----------
     uri : a file; several, as a sequence or joined by ";"; or a directory, all of whose files are
         read in the order of their names
     what : the argument's name, for errors
-    skip_header : lines to leave out at the beginning of each file
-    part, parts : the bytes are cut into so many equal runs, and a line belongs to the run in which
-        it begins
+    skip_header : lines to skip at the beginning of each file
+    part, parts : the bytes are divided into `parts` equal ranges, and a line belongs to the range
+        in which it begins
 
     Raises
     ------
-    DataFileNotFoundError : there is no such file.
+    DataFileNotFoundError : a file does not exist.
     DataFileError : a file cannot be read.
-    UnsupportedError : packed files cannot be cut into parts, and remote ones cannot be read.
+    UnsupportedError : a compressed file cannot be divided into parts, or a file is remote.
     """
 
     def __init__(
@@ -81,15 +80,15 @@ class TextFiles:
         self._bodies = list(self.begins)
         self._ends: list[int | None] = [None] * len(self.paths)
         if parts > 1:
-            self._cut(part, parts)
+            self._select_part(part, parts)
 
     @property
     def start(self) -> tuple[int, int]:
-        """Where the first block begins: file and offset."""
+        """Where the first block begins: file index and offset."""
         return 0, self.begins[0]
 
     def blocks(self, file: int, offset: int) -> Iterator[Block]:
-        """The blocks from a place on.
+        """The blocks from a position on.
 
         Raises
         ------
@@ -108,14 +107,14 @@ class TextFiles:
                 offset = self.begins[file]
 
     def locate(self, block: Block, line: int) -> str:
-        """A line's file and number, from 1, as a text; `line` counts from 0 within the block."""
+        """A line's file and number (from 1), for messages; `line` counts from 0 in the block."""
         before = 0
         for text in _blocks(self.paths[block.file], 0, block.offset):
             before += text.count(b"\n")
         return f"{self.paths[block.file]}, line {before + line + 1}"
 
     def lines_before(self) -> int:
-        """How many lines precede this part, blank ones and comments ("#") left out."""
+        """Number of lines before this part, without blank ones and comments ("#")."""
         count = 0
         for path, body, end in zip(self.paths, self._bodies, self.begins, strict=True):
             count += sum(
@@ -125,7 +124,7 @@ class TextFiles:
         return count
 
     def fingerprint(self) -> str:
-        """A text that tells data apart, for saved states: the files' sizes and beginnings."""
+        """Dataset fingerprint: the files' sizes, first bytes and byte ranges."""
         digest = hashlib.blake2b(digest_size=8)
         for path, begin, end in zip(self.paths, self.begins, self._ends, strict=True):
             with open(path, "rb") as file:
@@ -133,12 +132,12 @@ class TextFiles:
             digest.update(f"{os.path.getsize(path)} {begin} {end}".encode())
         return digest.hexdigest()
 
-    def _cut(self, part: int, parts: int) -> None:
-        """Keep the lines of one part."""
+    def _select_part(self, part: int, parts: int) -> None:
+        """Restrict the files to the lines of one part."""
         for path in self.paths:
             if os.path.splitext(path)[1] in OPENERS:
                 raise UnsupportedError(
-                    f"{path}: a packed file cannot be cut into parts; unpack it first"
+                    f"{path}: a compressed file cannot be divided into parts; decompress it first"
                 )
         sizes = [os.path.getsize(path) for path in self.paths]
         low, high = (sum(sizes) * number // parts for number in (part, part + 1))
@@ -152,21 +151,21 @@ class TextFiles:
 
 
 def _paths(uri: Path | Sequence[Path], what: str) -> tuple[str, ...]:
-    if isinstance(uri, (str, os.PathLike)):
+    if isinstance(uri, (str, bytes, os.PathLike)):
         text = os.fspath(uri)
         if not isinstance(text, str):
-            raise TypeError(f"{what} must be text or a path, not bytes")
+            raise TypeError(f"{what} must be a string or a path, not bytes")
         names = [name for name in text.split(";") if name]
     elif isinstance(uri, Sequence):
         names = [os.fspath(name) for name in uri]
     else:
-        raise TypeError(f"{what} must be a path or several, not {type(uri).__name__}")
+        raise TypeError(f"{what} must be a path or a sequence of them, not {type(uri).__name__}")
     found: list[str] = []
     for name in names:
         path = name.removeprefix("file://")
         if "://" in path:
             raise UnsupportedError(
-                f"{what}: {name}: remote files are not offered yet; copy it to this machine first"
+                f"{what}: {name}: remote files are not supported yet; copy it to this machine first"
             )
         if os.path.isdir(path):
             inside = (os.path.join(path, entry) for entry in sorted(os.listdir(path)))
@@ -186,7 +185,7 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _body(path: str, skip_header: int) -> int:
-    """Where the lines after the byte order mark and the header begin."""
+    """Offset of the first line after the byte order mark and the header."""
     try:
         with _open(path) as file:
             begin = len(BOM) if file.read(len(BOM)) == BOM else 0
@@ -197,7 +196,7 @@ def _body(path: str, skip_header: int) -> int:
 
 
 def _line_start(path: str, offset: int) -> int:
-    """Where the first line begins that begins at `offset` or later."""
+    """Offset of the first line that begins at `offset` or later."""
     if offset == 0:
         return 0
     with open(path, "rb") as file:
@@ -206,7 +205,7 @@ def _line_start(path: str, offset: int) -> int:
 
 
 def _blocks(path: str, begin: int, end: int | None) -> Iterator[bytes]:
-    """The bytes from `begin` to `end`, cut at line ends."""
+    """The bytes from `begin` to `end`, in blocks that end at line ends."""
     with _open(path) as file:
         file.seek(begin)
         left = sys.maxsize if end is None else end - begin

@@ -1,9 +1,10 @@
-"""Rows of parsed text files: so many at a time, from any place."""
+"""Rows of parsed text files: any number at a time, from any position."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -11,25 +12,27 @@ from gpuio.errors import DataFileError, StateError
 from gpuio.io.text.bad_line import BadLine
 from gpuio.io.text.files import Block, TextFiles
 from gpuio.loading.prefetch import Prefetcher
+from gpuio.nd.types import Untyped
 
-# Parsed blocks that wait for the caller at most, however large a batch is.
+# Parsed blocks to prefetch at most, however large a batch is.
 MOST_BLOCKS = 16
 
-# What a block or a batch consists of: arrays or CSR matrices with the same number of rows.
-Columns = tuple[Any, ...]
+# The contents of a block or a batch: NumPy arrays or SciPy CSR matrices with the same number of
+# rows.
+Columns: TypeAlias = tuple[Untyped, ...]
 
 
 class RowReader:
-    """Gives the rows of text files one run after another.
+    """Reads the rows of text files sequentially.
 
-    Rows are views of parsed blocks; a run that spans blocks is copied together.
+    Rows are views of parsed blocks; rows that span blocks are copied.
 
     Parameters
     ----------
-    files : where the lines come from
-    parse : turns a block's text into arrays of its rows; may raise BadLine
-    skip : rows to leave out at the beginning
-    ahead : rows that a thread parses ahead of the caller, at least; 0: no thread
+    files : the files to read
+    parse : parses a block's text into arrays of its rows; may raise BadLine
+    skip : rows to skip at the beginning
+    prefetch : the least number of rows that a thread parses ahead of the caller; 0: no thread
     """
 
     def __init__(
@@ -37,14 +40,14 @@ class RowReader:
         files: TextFiles,
         parse: Callable[[bytes], Columns],
         skip: int = 0,
-        ahead: int = 0,
+        prefetch: int = 0,
     ) -> None:
         self.files = files
         self._parse = parse
         self._skip = skip
-        self._ahead = ahead
-        self._from: list[int] = []
-        self._blocks = _ParsedBlocks(files, parse, iter(()))
+        self._prefetch = prefetch
+        self._start: list[int] = []
+        self._blocks: Iterator[_Parsed] = iter(())
         self._thread: Prefetcher[_Parsed] | None = None
         self._block: Block | None = None
         self._columns: Columns = ()
@@ -53,14 +56,18 @@ class RowReader:
 
     @property
     def at_end(self) -> bool:
-        """Whether there is no further row. May read and parse a block.
+        """Whether there are no more rows. May read and parse a block.
 
         Raises
         ------
-        DataFileError : the block cannot be read or parsed; the text has file, line and column.
+        DataFileError : the block cannot be read or parsed; the message has file, line and column.
         """
         while self._taken == self._count:
-            found = self._blocks() if self._thread is None else self._thread.next()
+            try:
+                found = next(self._blocks, None) if self._thread is None else self._thread.next()
+            except BaseException:
+                self.seek(self.mark())  # the next call retries
+                raise
             if found is None:
                 return True
             self._block, self._columns = found
@@ -70,7 +77,7 @@ class RowReader:
         return False
 
     def read(self, count: int) -> tuple[int, Columns]:
-        """The next rows: how many, and they; fewer than `count` only at the end.
+        """The next rows: their number and their columns; fewer than `count` only at the end.
 
         Raises
         ------
@@ -79,8 +86,8 @@ class RowReader:
         pieces: list[Columns] = []
         missing = count
         while missing and not self.at_end:
-            if self._ahead and self._thread is None:
-                self._start()
+            if self._prefetch and self._thread is None:
+                self._start_thread()
             taken, stop = self._taken, min(self._taken + missing, self._count)
             whole = taken == 0 and stop == self._count
             pieces.append(
@@ -88,31 +95,31 @@ class RowReader:
             )
             self._taken = stop
             missing -= stop - taken
-        return count - missing, joined(pieces)
+        return count - missing, concatenate(pieces)
 
     def rewind(self) -> None:
-        """Go on from the beginning."""
+        """Return to the beginning."""
         self.seek([*self.files.start, self._skip])
 
     def mark(self) -> list[int]:
-        """The place of the next row, for `seek`: file, offset of a block, rows of the block."""
+        """The position of the next row, for `seek`: file, offset of a block, row in the block."""
         if self._block is None:
-            return list(self._from)
-        return [self._block.file, self._block.offset, self._taken]
+            return list(self._start)
+        return [self._block.file, self._block.offset, self._taken + self._to_skip]
 
     def seek(self, mark: Sequence[int]) -> None:
-        """Go on from a place.
+        """Move to a position.
 
         Raises
         ------
-        StateError : there is no such place.
+        StateError : there is no such position.
         """
         file, offset, rows = mark
         if not 0 <= file < len(self.files.paths) or offset < 0 or rows < 0:
-            raise StateError(f"there is no place {list(mark)} in {', '.join(self.files.paths)}")
-        self._stop()
-        self._from = [file, offset, rows]
-        self._blocks = _ParsedBlocks(self.files, self._parse, self.files.blocks(file, offset))
+            raise StateError(f"there is no position {list(mark)} in {', '.join(self.files.paths)}")
+        self._stop_thread()
+        self._start = [file, offset, rows]
+        self._blocks = _parsed(self.files, self._parse, file, offset)
         self._block = None
         self._columns = ()
         self._count = self._taken = 0
@@ -120,16 +127,16 @@ class RowReader:
 
     def close(self) -> None:
         """Stop the thread and close the file that is being read. May be called twice."""
-        self._stop()
-        self._blocks = _ParsedBlocks(self.files, self._parse, iter(()))
+        self._stop_thread()
+        self._blocks = iter(())
         self._columns = ()
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         """Let a thread parse the blocks that follow."""
-        depth = min(1 + self._ahead // max(1, self._count), MOST_BLOCKS)
-        self._thread = Prefetcher(self._blocks, depth, "gpuio-text")
+        depth = min(1 + self._prefetch // max(1, self._count), MOST_BLOCKS)
+        self._thread = Prefetcher(functools.partial(next, self._blocks, None), depth, "gpuio-text")
 
-    def _stop(self) -> None:
+    def _stop_thread(self) -> None:
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
@@ -140,37 +147,26 @@ class _Parsed(NamedTuple):
     columns: Columns
 
 
-class _ParsedBlocks:
-    """Reads and parses one block after another; None at the end."""
-
-    def __init__(
-        self, files: TextFiles, parse: Callable[[bytes], Columns], blocks: Iterator[Block]
-    ) -> None:
-        self._files = files
-        self._parse = parse
-        self._blocks = blocks
-
-    def __call__(self) -> _Parsed | None:
-        block = next(self._blocks, None)
-        if block is None:
-            return None
+def _parsed(
+    files: TextFiles, parse: Callable[[bytes], Columns], file: int, offset: int
+) -> Iterator[_Parsed]:
+    """Read and parse the blocks from a position on."""
+    for block in files.blocks(file, offset):
         try:
-            return _Parsed(block, self._parse(block.text))
+            yield _Parsed(block, parse(block.text))
         except BadLine as bad:
             column = "" if bad.column is None else f", column {bad.column + 1}"
-            raise DataFileError(
-                f"{self._files.locate(block, bad.line)}{column}: {bad.reason}"
-            ) from None
+            raise DataFileError(f"{files.locate(block, bad.line)}{column}: {bad.reason}") from None
 
 
-def joined(pieces: list[Columns]) -> Columns:
-    """Runs of rows as one."""
+def concatenate(pieces: Sequence[Columns]) -> Columns:
+    """Concatenate the rows of several pieces, column by column."""
     if len(pieces) < 2:
         return pieces[0] if pieces else ()
-    return tuple(_joined(column) for column in zip(*pieces, strict=True))
+    return tuple(_concatenate(column) for column in zip(*pieces, strict=True))
 
 
-def _joined(pieces: Sequence[Any]) -> Any:
+def _concatenate(pieces: Sequence[Untyped]) -> Untyped:
     if isinstance(pieces[0], np.ndarray):
         return np.concatenate(pieces)
     import scipy.sparse
