@@ -1,21 +1,22 @@
-"""Which executor runs plans."""
+"""Choosing the executor."""
 
 from __future__ import annotations
 
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
-from gpuio.execution.assemble import HostAssembler, Output
-from gpuio.loading.batch import BatchReader, LoadedBatch
+from gpuio.execution.output import OutputSpec
+from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.loader import Executor
+from gpuio.loading.reader import BatchReader
 
-# Batches in the DALI graph at one time: one on the GPU, one before it on the CPU.
+# Batches in the DALI graph at the same time: one on the GPU, one before it on the CPU.
 GRAPH_DEPTH = 2
 
 EXECUTORS = ("host", "dali")
 
 
-def executor_of(name: str | None, ctx: Context) -> str:
-    """The executor that is meant.
+def resolve_executor(name: str | None, ctx: Context) -> str:
+    """The name of the executor to use.
 
     Parameters
     ----------
@@ -36,32 +37,36 @@ def executor_of(name: str | None, ctx: Context) -> str:
     return name
 
 
-def plan_executor(
+def create_executor(
     name: str,
-    preparer: BatchReader,
-    output: Output,
+    reader: BatchReader,
+    output: OutputSpec,
     ctx: Context,
     *,
     batch_size: int,
     antialias: bool,
     policy: str,
     threads: int,
-    hw_decoder_load: float = 0.65,
+    hw_decoder_load: float,
 ) -> Executor[LoadedBatch]:
-    """The executor `name`, for plans.
+    """Create the executor that runs plans.
 
     Parameters
     ----------
-    antialias : see `Augment`
+    name : "host" or "dali"
+    reader : reads and plans the batches
+    output : what they look like
+    ctx : their device
+    antialias : see `CropOptions`
     policy : what to do about bad records, see `resolve_bad_records`
-    threads : on the CPU
-    hw_decoder_load : share of the images offered to the GPU's JPEG engines, 0 to 1
+    threads : CPU threads
+    hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
     """
     if name == "dali":
         from gpuio.execution.dali import DaliExecutor
 
         return DaliExecutor(
-            preparer,
+            reader,
             output,
             ctx,
             batch_size=batch_size,
@@ -73,5 +78,4 @@ def plan_executor(
         )
     from gpuio.execution.host import HostExecutor, PlanRenderer
 
-    renderer = PlanRenderer(HostAssembler(output), antialias)
-    return HostExecutor(preparer, renderer, preparer.records, policy=policy, threads=threads)
+    return HostExecutor(reader, PlanRenderer(output, antialias), policy=policy, threads=threads)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gpuio.context import GPU_INSTALL_HINT, require_cupy
 from gpuio.errors import ContextError, Error
 
 # In the wheel kernels lie inside the package, in a checkout beside it.
 PLACES = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
-
-INSTALL = "pip install 'gpuio[cuda12]' or 'gpuio[cuda13]', whichever CUDA your driver supports"
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,6 @@ def numbered(source: str) -> str:
     return "\n".join(f"{number:{width}} | {line}" for number, line in enumerate(lines, 1))
 
 
-def require_cupy() -> Any:
-    """The module cupy.
-
-    Raises
-    ------
-    ContextError : it is not installed, or cannot be loaded.
-    """
-    try:
-        return import_module("cupy")
-    except ImportError as error:
-        raise ContextError(f"CuPy cannot be imported ({error}); {INSTALL}") from error
-
-
 @cache
 def load(family: str, name: str, device_id: int) -> Any:
     """A kernel, compiled for a GPU and loaded there; once a process, and cached on disk by CuPy.
@@ -117,5 +102,5 @@ def load(family: str, name: str, device_id: int) -> Any:
         except (ImportError, RuntimeError) as error:
             raise ContextError(
                 f"{path.name} cannot be compiled or loaded for gpu({device_id}): {error}; "
-                f"if NVRTC is missing, {INSTALL}"
+                f"if NVRTC is missing, {GPU_INSTALL_HINT}"
             ) from error

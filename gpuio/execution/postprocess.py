@@ -1,4 +1,4 @@
-"""What follows the DALI graph on each kind of device: from its samples to the caller's batch."""
+"""What follows the DALI graph on each kind of device: from its samples to the batch."""
 
 from __future__ import annotations
 
@@ -8,71 +8,89 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
-from gpuio.execution.assemble import CudaAssembler, HostAssembler, Output
-from gpuio.execution.color import batch_matrices, jitter, paint
+from gpuio.execution.assemble_cuda import CudaAssembler
+from gpuio.execution.assemble_host import HostAssembler
+from gpuio.execution.color import batch_color_matrices, jitter_batch, paint_borders
+from gpuio.execution.output import OutputSpec
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.planning.plan import Plan
 
 
 class HostPostprocess:
-    """What follows the graph when it is built of CPU operators."""
+    """What follows a graph of CPU operators.
 
-    def __init__(self, output: Output) -> None:
+    Parameters
+    ----------
+    output : what the batches look like
+    """
+
+    def __init__(self, output: OutputSpec) -> None:
         self._assembler = HostAssembler(output)
         self.stream = None
 
-    def pixels(self, images: Any) -> NDArray[np.uint8]:
-        """The graph's output as an array, not copied."""
-        return np.asarray(images.as_tensor())
+    def pixels(self, tensors: Any) -> NDArray[np.uint8]:
+        """The graph's output as an array, sharing memory."""
+        return np.asarray(tensors.as_tensor())
 
     def upload(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Samples that were decoded on the host, where the graph's output would be."""
         return pixels
 
     def assemble(
-        self,
-        pixels: NDArray[np.uint8],
-        plan: Plan,
-        rows: NDArray[np.intp] | None,
+        self, pixels: NDArray[np.uint8], plan: Plan, rows: NDArray[np.intp] | None
     ) -> NDArray[np.generic]:
-        """The batch, on the host."""
+        """Assemble the batch, on the host.
+
+        Parameters
+        ----------
+        pixels : uint8 (M, height, width, channels)
+        plan : of the M samples
+        rows : the sample that each row of the batch shows; None: each its own
+        """
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
-        pixels = paint(np, jitter(np, pixels, plan), plan)
-        colours = batch_matrices(plan, pixels)
-        for row, source in enumerate(rows.tolist()):
-            colour = None if colours is None else colours[source]
-            self._assembler.write(batch, row, pixels[source], bool(plan.mirror[source]), colour)
+        pixels = paint_borders(np, jitter_batch(np, pixels, plan), plan)
+        matrices = batch_color_matrices(plan, pixels)
+        for row, sample in enumerate(rows.tolist()):
+            matrix = None if matrices is None else matrices[sample]
+            self._assembler.write(batch, row, pixels[sample], bool(plan.flip[sample]), matrix)
         return batch
 
-    def retain(self, batch: Any) -> None:
-        """Nothing to do: nobody else writes to memory that is held."""
+    def retain(self, batch: object) -> None:
+        """Do nothing: memory on the host lives as long as its references."""
 
 
 class CudaPostprocess:
-    """What follows the graph on a GPU.
+    """What follows a graph on a GPU.
 
-    Everything happens on one stream, and a batch is complete when it is handed out.
+    All work is on one stream, and a batch is complete when it is handed out.
+
+    Parameters
+    ----------
+    output : what the batches look like
+    ctx : the GPU
     """
 
-    def __init__(self, output: Output, ctx: Context) -> None:
+    def __init__(self, output: OutputSpec, ctx: Context) -> None:
         import cupy
 
         self._cupy = cupy
-        self._number = ctx.device_id
+        self._device_id = ctx.device_id
         self._assembler = CudaAssembler(output, ctx)
         with self._device():
             self.stream = cupy.cuda.Stream(non_blocking=True)
-        self.retain = InFlightBatches(ctx).retain
+        self._in_flight = InFlightBatches(ctx)
 
     def _device(self) -> Any:
-        """A new one each time: it remembers what it was entered from, and two threads are here."""
-        return self._cupy.cuda.Device(self._number)
+        """A new context manager each time: it remembers the previous device, and two threads use
+        this object.
+        """
+        return self._cupy.cuda.Device(self._device_id)
 
-    def pixels(self, images: Any) -> Any:
-        """The graph's output as a CuPy array on `stream`, not copied."""
+    def pixels(self, tensors: Any) -> Any:
+        """The graph's output as a CuPy array on `stream`, sharing memory."""
         with self._device(), self.stream:
-            return self._cupy.from_dlpack(images.as_tensor())
+            return self._cupy.from_dlpack(tensors.as_tensor())
 
     def upload(self, pixels: NDArray[np.uint8]) -> Any:
         """Samples that were decoded on the host, as a CuPy array on `stream`."""
@@ -80,12 +98,16 @@ class CudaPostprocess:
             return self._cupy.asarray(pixels)
 
     def assemble(self, pixels: Any, plan: Plan, rows: NDArray[np.intp] | None) -> Any:
-        """The batch on the device, complete: the calling thread waits for `stream`."""
-        chosen = None if rows is None else rows.astype(np.int32)
+        """Assemble the batch on the GPU; returns when it is complete. See `HostPostprocess`."""
+        selected = None if rows is None else rows.astype(np.int32)
         with self._device():
             with self.stream:
-                pixels = paint(self._cupy, jitter(self._cupy, pixels, plan), plan)
-                colours = batch_matrices(plan, pixels)
-            batch = self._assembler(pixels, plan.mirror, colours, chosen, self.stream)
+                pixels = paint_borders(self._cupy, jitter_batch(self._cupy, pixels, plan), plan)
+                matrices = batch_color_matrices(plan, pixels)
+            batch = self._assembler(pixels, plan.flip, matrices, selected, self.stream)
             self.stream.synchronize()
         return batch
+
+    def retain(self, batch: object) -> None:
+        """Retain a batch that the caller now gets; see `InFlightBatches`."""
+        self._in_flight.retain(batch)

@@ -1,7 +1,6 @@
-"""MXNet's ``mx.image``: pictures as arrays, (height, width, channels), RGB, on either device."""
+"""MXNet's ``mx.image``: images as arrays, (height, width, channels), RGB, on either device."""
 
-from gpuio.image.augment import CreateAugmenter
-from gpuio.image.augment_colour import (
+from gpuio.image.augment_color import (
     BrightnessJitterAug,
     CastAug,
     ColorJitterAug,
@@ -22,10 +21,10 @@ from gpuio.image.augment_geometry import (
 )
 from gpuio.image.augmenter import Augmenter, RandomOrderAug, SequentialAug
 from gpuio.image.codec import imdecode, imencode, imread
-from gpuio.image.colour import color_normalize
-from gpuio.image.detection import (
-    CreateDetAugmenter,
-    CreateMultiRandCropAugmenter,
+from gpuio.image.color import color_normalize
+from gpuio.image.create_augmenter import CreateAugmenter
+from gpuio.image.create_det_augmenter import CreateDetAugmenter, CreateMultiRandCropAugmenter
+from gpuio.image.det_augmenter import (
     DetAugmenter,
     DetBorrowAug,
     DetHorizontalFlipAug,

@@ -1,11 +1,13 @@
-"""Pictures as arrays: on the host or on a GPU, and what must hold of them."""
+"""Images as arrays, on the host or on a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
 from gpuio.context import device_of, get_array_module
@@ -13,60 +15,74 @@ from gpuio.errors import ArgumentError
 from gpuio.nd import NDArray
 
 
-def host(values: Any) -> Any:
+def host(values: object) -> HostArray[Any]:
     """Values as a plain NumPy array."""
     return values.asnumpy() if isinstance(values, NDArray) else np.asarray(values)
 
 
-def picture_of(src: Any) -> NDArray:
-    """A picture as an NDArray, the same memory."""
-    picture = src if isinstance(src, NDArray) else nd.wrap(_array(src))
-    if picture.ndim != 3 or not picture.size:
+def as_image(src: Any) -> NDArray:
+    """An image as an NDArray, sharing memory.
+
+    Raises
+    ------
+    ArgumentError : it does not have three axes, or is empty.
+    """
+    image = src if isinstance(src, NDArray) else nd.wrap(_array(src))
+    if image.ndim != 3 or not image.size:
         raise ArgumentError(
-            f"a picture has the axes (height, width, channels), not the shape {picture.shape}"
+            f"an image has the shape (height, width, channels), not {tuple(image.shape)}"
         )
-    return picture
+    return image
 
 
 def _array(src: Any) -> Any:
     return src if device_of(src).device_type == "gpu" else np.asarray(src)
 
 
-def beside(picture: NDArray, values: Any) -> Any:
-    """Numbers of the picture's dtype, on its device."""
-    dtype = picture.dtype
-    if isinstance(values, NDArray) and values.context == picture.context:
-        return values.astype(dtype)
-    return get_array_module(picture).asarray(host(values), dtype=dtype)
+def on_device_of(image: NDArray, values: ArrayLike | NDArray) -> NDArray:
+    """Numbers in the image's dtype, on its device."""
+    dtype = image.dtype
+    if isinstance(values, NDArray) and values.context == image.context:
+        return nd.wrap(values.astype(dtype))
+    return nd.wrap(get_array_module(image).asarray(host(values), dtype=dtype))
 
 
-def span(name: str, pair: Sequence[float]) -> tuple[float, float]:
-    """A range of numbers above 0."""
+def as_range(name: str, pair: Sequence[float]) -> tuple[float, float]:
+    """Check a range of positive numbers.
+
+    Raises
+    ------
+    ArgumentError : it is not 0 < least <= most.
+    """
     least, most = pair
     if not 0 < least <= most:
         raise ArgumentError(f"{name} must be a range 0 < least <= most, not {tuple(pair)}")
     return least, most
 
 
-def by_channel(operation: Any, picture: Any, values: Any, out: Any = None) -> Any:
-    """A picture and a number for each channel, or one for all, put together.
+def by_channel(
+    operation: Callable[..., Any],
+    image: NDArray,
+    values: ArrayLike | NDArray,
+    out: NDArray | None = None,
+) -> NDArray:
+    """Apply an arithmetic operation to an image and a number for each channel, or one for all.
 
-    NumPy goes through the innermost axis in one run, and starts anew for each: three channels make
-    short runs. So the numbers are repeated along a row of pixels, where the picture lies in one
-    piece.
+    NumPy's inner loop runs along the last axis, which with three channels is short; so the numbers
+    are repeated along a row of pixels if the image is contiguous.
 
     Parameters
     ----------
-    operation : a ufunc of the picture's library, such as ``numpy.subtract``
-    picture : (height, width, channels), of a floating type
+    operation : a ufunc of the image's array library, such as ``numpy.subtract``
+    image : (height, width, channels), floating-point
     values : numbers
-    out : the picture itself, to change it in place; None: a new array
+    out : the image itself, to change it in place; None: a new array
     """
-    numbers = beside(picture, values).reshape(-1)
-    height, width, channels = picture.shape
-    if not picture.flags.c_contiguous or len(numbers) not in (1, channels):
-        return operation(picture, numbers, out=out)
-    row = get_array_module(picture).tile(numbers, width * channels // len(numbers))
-    flat = picture.reshape(height, width * channels)
-    made = operation(flat, row, out=None if out is None else flat)
-    return picture if out is not None else made.reshape(picture.shape)
+    numbers = on_device_of(image, values).reshape(-1)
+    height, width, channels = image.shape
+    if not image.flags.c_contiguous or len(numbers) not in (1, channels):
+        return nd.wrap(operation(image, numbers, out=out))
+    row = get_array_module(image).tile(numbers, width * channels // len(numbers))
+    flat = image.reshape(height, width * channels)
+    result = operation(flat, row, out=None if out is None else flat)
+    return image if out is not None else nd.wrap(result.reshape(image.shape))

@@ -3,143 +3,180 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpuio import nd
-from gpuio.image.augmenter import GEOMETRY, Augmenter
+from gpuio.image.augmenter import Augmenter
 from gpuio.image.geometry import (
-    Rectangle,
-    Size,
-    anywhere,
-    center_crop,
-    centred,
+    centered,
+    check_size,
+    fixed_crop,
     imresize,
-    pair,
-    random_crop,
-    random_share,
-    random_size_crop,
+    random_area,
+    random_place,
     resize_short,
 )
 from gpuio.nd import NDArray
-from gpuio.planning.tracer import whole_side
-from gpuio.sampling import sample_rng as draws
+from gpuio.planning.augmenters import GEOMETRY, Params, Size
+from gpuio.planning.plan import ANY, LANCZOS, NEAREST
+from gpuio.planning.tracer import ImageTracer, as_pixels
+from gpuio.sampling.sample_rng import Rng
 
-if TYPE_CHECKING:
-    from gpuio.planning.tracer import ImageTracer
+
+class _Resampling(Augmenter):
+    """Base of the augmenters that resample an image to a size.
+
+    Parameters
+    ----------
+    size : (width, height) of the output, or the length of its shorter side, in pixels
+    interp : as in `imresize`
+    """
+
+    stage = GEOMETRY
+
+    def __init__(self, size: Any, interp: int, **kwargs: Any) -> None:
+        super().__init__(size=size, **kwargs, interp=interp)
+        self.size, self.interp = size, interp
+
+    @property
+    def interpolation(self) -> int:
+        """MXNet's number of the interpolation."""
+        return self.interp
+
+    @property
+    def output_side(self) -> int:
+        """The shorter side of the augmented image, in pixels."""
+        return int(min(self.size))
+
+    def draw_method(self, rng: Rng) -> int:
+        """The interpolation; a random one for ANY."""
+        return rng.randint(NEAREST, LANCZOS) if self.interp == ANY else self.interp
 
 
-class ResizeAug(Augmenter):
+class ResizeAug(_Resampling):
     """Scale the shorter side to `size` pixels, as `resize_short` does.
 
     Parameters
     ----------
     size : in pixels
-    interp : as `imresize` has it
+    interp : as in `imresize`
     """
-
-    stage = GEOMETRY
 
     def __init__(self, size: int, interp: int = 2) -> None:
-        super().__init__(size=size, interp=interp)
-        whole_side("size", size)
-        self.size, self.interp = size, interp
+        as_pixels("size", size)
+        super().__init__(size, interp)
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The picture scaled."""
-        return resize_short(src, self.size, self.interp)
+    @property
+    def output_side(self) -> int:
+        """The shorter side of the augmented image, in pixels."""
+        return int(self.size)
 
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        picture.shorter_side(self.size, self.interp)
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the interpolation."""
+        return self.draw_method(rng)
+
+    def apply(self, src: NDArray, params: Params) -> NDArray:
+        """Scale an image."""
+        return resize_short(src, self.size, params)
+
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Scale an `ImageTracer`."""
+        tracer.resize_shorter(self.size, params)
 
 
-class ForceResizeAug(Augmenter):
-    """Resize to exactly `size`, whatever the aspect.
+class ForceResizeAug(_Resampling):
+    """Resize to exactly `size`, whatever the aspect ratio.
 
     Parameters
     ----------
     size : (width, height)
-    interp : as `imresize` has it
+    interp : as in `imresize`
     """
 
-    stage = GEOMETRY
-
     def __init__(self, size: Size, interp: int = 2) -> None:
-        super().__init__(size=size, interp=interp)
-        pair(size)
-        self.size, self.interp = size, interp
+        check_size(size)
+        super().__init__(size, interp)
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The picture resized."""
-        return imresize(src, self.size[0], self.size[1], self.interp)
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the interpolation."""
+        return self.draw_method(rng)
 
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        picture.resize(self.size[0], self.size[1], self.interp)
+    def apply(self, src: NDArray, params: Params) -> NDArray:
+        """Resize an image."""
+        return imresize(src, self.size[0], self.size[1], params)
+
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Resize an `ImageTracer`."""
+        tracer.resize(self.size[0], self.size[1], params)
 
 
-class RandomCropAug(Augmenter):
-    """Cut a rectangle out anywhere, as `random_crop` does.
-
-    Parameters
-    ----------
-    size : (width, height)
-    interp : as `imresize` has it
+class _Crop(_Resampling):
+    """Base of the augmenters that crop a rectangle and resize it to `size`; `draw` gives the
+    rectangle and the interpolation.
     """
 
-    stage = GEOMETRY
+    def __init__(self, size: Size, interp: int, **kwargs: Any) -> None:
+        check_size(size)
+        super().__init__(size, interp, **kwargs)
 
-    def __init__(self, size: Size, interp: int = 2) -> None:
-        super().__init__(size=size, interp=interp)
-        pair(size)
-        self.size, self.interp = size, interp
+    def apply(self, src: NDArray, params: Params) -> NDArray:
+        """Crop an image."""
+        rectangle, method = params
+        x0, y0, w, h = rectangle
+        return fixed_crop(src, x0, y0, w, h, self.size, method)
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The crop."""
-        return random_crop(src, self.size, self.interp)[0]
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Crop an `ImageTracer`."""
+        rectangle, method = params
+        tracer.crop(*rectangle)
+        if rectangle[2:] != tuple(self.size):
+            tracer.resize(self.size[0], self.size[1], method)
 
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        cut(picture, anywhere((picture.width, picture.height), self.size), self.size, self.interp)
 
-
-class CenterCropAug(Augmenter):
-    """Cut a rectangle out of the centre, as `center_crop` does.
+class RandomCropAug(_Crop):
+    """Crop a rectangle anywhere, as `random_crop` does.
 
     Parameters
     ----------
     size : (width, height)
-    interp : as `imresize` has it
+    interp : as in `imresize`
     """
 
-    stage = GEOMETRY
-
     def __init__(self, size: Size, interp: int = 2) -> None:
-        super().__init__(size=size, interp=interp)
-        pair(size)
-        self.size, self.interp = size, interp
+        super().__init__(size, interp)
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The crop."""
-        return center_crop(src, self.size, self.interp)[0]
-
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        cut(picture, centred((picture.width, picture.height), self.size), self.size, self.interp)
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the rectangle and the interpolation."""
+        return random_place(rng, size, self.size), self.draw_method(rng)
 
 
-class RandomSizedCropAug(Augmenter):
-    """Cut out a random share in a random shape, as `random_size_crop` does.
+class CenterCropAug(_Crop):
+    """Crop a rectangle at the center, as `center_crop` does.
 
     Parameters
     ----------
     size : (width, height)
-    area : least share of the picture's area, or (least, most)
+    interp : as in `imresize`
+    """
+
+    def __init__(self, size: Size, interp: int = 2) -> None:
+        super().__init__(size, interp)
+
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Compute the rectangle, and draw the interpolation."""
+        return centered(size, self.size), self.draw_method(rng)
+
+
+class RandomSizedCropAug(_Crop):
+    """Crop a random area of a random aspect ratio, as `random_size_crop` does.
+
+    Parameters
+    ----------
+    size : (width, height)
+    area : least fraction of the image's area, or (least, most)
     ratio : least and most of width / height
-    interp : as `imresize` has it
+    interp : as in `imresize`
     """
-
-    stage = GEOMETRY
 
     def __init__(
         self,
@@ -153,23 +190,16 @@ class RandomSizedCropAug(Augmenter):
             area = kwargs.pop("min_area")
         if kwargs:
             raise TypeError(f"RandomSizedCropAug has no argument {next(iter(kwargs))!r}")
-        super().__init__(size=size, area=area, ratio=ratio, interp=interp)
-        pair(size)
-        self.size, self.area, self.ratio, self.interp = size, area, ratio, interp
+        super().__init__(size, interp, area=area, ratio=ratio)
+        self.area, self.ratio = area, ratio
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The crop."""
-        return random_size_crop(src, self.size, self.area, self.ratio, self.interp)[0]
-
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        source = picture.width, picture.height
-        at = random_share(source, self.size, self.area, self.ratio)
-        cut(picture, at, self.size, self.interp)
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the rectangle and the interpolation."""
+        return random_area(rng, size, self.size, self.area, self.ratio), self.draw_method(rng)
 
 
 class HorizontalFlipAug(Augmenter):
-    """Flip a picture left to right, with some probability.
+    """Flip an image left to right with a probability.
 
     Parameters
     ----------
@@ -180,18 +210,15 @@ class HorizontalFlipAug(Augmenter):
         super().__init__(p=p)
         self.p = p
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """The picture, or its mirror image, a view."""
-        return nd.wrap(src[:, ::-1]) if draws.below(self.p) else src
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw whether to flip."""
+        return rng.random() < self.p
 
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        if draws.below(self.p):
-            picture.flip()
+    def apply(self, src: NDArray, params: Params) -> NDArray:
+        """The image, or its mirror image, a view."""
+        return nd.wrap(src[:, ::-1]) if params else src
 
-
-def cut(picture: ImageTracer, at: Rectangle, size: Size, interp: int) -> None:
-    """Cut a rectangle out of a sketch, and resize it if it has not the size asked for."""
-    picture.crop(*at)
-    if at[2:] != tuple(size):
-        picture.resize(size[0], size[1], interp)
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Flip an `ImageTracer`."""
+        if params:
+            tracer.flip()

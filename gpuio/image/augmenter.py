@@ -1,60 +1,131 @@
-"""What augmenters have in common, and those that are made of others."""
+"""The base of augmenters, and the containers of others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
-from gpuio.sampling import sample_rng as draws
-
-if TYPE_CHECKING:
-    from gpuio.planning.tracer import ImageTracer
-
-# What an augmenter changes: where pixels lie, or their levels. Where all of a list's are gpuio's
-# own, those that move pixels must come first for the list to become a plan.
-GEOMETRY, COLOUR = "geometry", "colour"
+from gpuio.planning.augmenters import Params, Size, augmenter_steps, is_described
+from gpuio.planning.tracer import ImageTracer
+from gpuio.sampling.sample_rng import Rng, current_rng
 
 
-class Augmenter:
-    """Base of the augmenters: `__call__` takes a picture and gives one.
+class AugmenterBase:
+    """What augmenters of images and of images with boxes have in common.
 
-    Subclass it for one of your own, and mix it with the others. Named arguments given to
-    ``super().__init__`` are what `dumps` writes down.
-
-    gpuio's own also have `sketch`, which does to an `ImageTracer` what `__call__` does to a
-    picture, with the same draws.
-
-    Attributes
-    ----------
-    stage : what it changes, GEOMETRY or COLOUR; None: either goes before and behind it
+    The attributes and methods are those of `gpuio.planning.augmenters.DescribedAugmenter`.
     """
 
+    takes_boxes: ClassVar[bool] = False
     stage: ClassVar[str | None] = None
+    any_order: ClassVar[bool] = False
+    adds_border: ClassVar[bool] = False
+    _traceable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = vars(cls)
+        if "trace" in own or "drawn_parts" in own:
+            cls._traceable = True
+        elif "apply" in own:  # the inherited trace does not do the same
+            cls._traceable = False
 
     def __init__(self, **kwargs: Any) -> None:
-        self._kwargs = {name: plain(value) for name, value in kwargs.items()}
+        self._kwargs = {name: _jsonable(value) for name, value in kwargs.items()}
 
-    def dumps(self) -> str:
+    @property
+    def described(self) -> bool:
+        """Whether calling the augmenter does what its other methods describe: False if a subclass
+        defines ``__call__`` itself.
+        """
+        raise NotImplementedError
+
+    @property
+    def parts(self) -> Sequence[Any] | None:
+        """The augmenters that a container applies; None: it is not a container."""
+        return None
+
+    @property
+    def interpolation(self) -> int | None:
+        """MXNet's number of the interpolation; None: the augmenter does not resample."""
+        return None
+
+    @property
+    def output_side(self) -> int | None:
+        """The shorter side of the augmented image, in pixels; None: not a fixed one."""
+        return None
+
+    def dumps(self) -> Any:
         """The augmenter as JSON: its class's name in lower case, and its arguments."""
         return json.dumps([type(self).__name__.lower(), self._kwargs])
 
+    def unplannable_reason(self) -> str | None:
+        """Why the augmenter cannot be part of a plan, as a clause; None: it can."""
+        if not self.described:
+            return f"{type(self).__name__} defines __call__ itself"
+        return None if self._traceable else f"{type(self).__name__} has no trace method"
+
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Mean and std for each of 3 channels, if normalizing by them is all that it does."""
+        return None
+
+    def drawn_parts(self, rng: Rng) -> Sequence[Any]:
+        """The parts that a container applies to the next image, in their order."""
+        raise NotImplementedError(f"{type(self).__name__} is not a container")
+
+
+class Augmenter(AugmenterBase):
+    """Base of the augmenters: `__call__` takes an image and returns one.
+
+    Subclass it for one of your own, in one of two ways. With `__call__` alone it runs sample by
+    sample. With `draw`, `apply` and `trace` it describes what it does, and becomes part of plans,
+    as gpuio's own augmenters do: `draw` draws the parameters for an image, and `apply` and `trace`
+    apply them to pixels and to an `ImageTracer`.
+
+    Parameters
+    ----------
+    kwargs : the arguments that `dumps` writes down
+    """
+
+    @property
+    def described(self) -> bool:
+        """Whether calling the augmenter does what its other methods describe."""
+        return type(self).__call__ is Augmenter.__call__
+
     def __call__(self, src: NDArray) -> NDArray:
-        """The picture that becomes of `src`, (height, width, channels).
+        """Augment an image (height, width, channels), with random numbers of `current_rng`.
 
         Raises
         ------
-        NotImplementedError : in this base.
+        NotImplementedError : a subclass has neither `__call__` nor `apply`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no __call__")
+        rng = current_rng()
+        if self.parts is not None:
+            return apply_augmenters(self.drawn_parts(rng), src, rng)
+        if type(self).apply is Augmenter.apply:
+            raise NotImplementedError(f"{type(self).__name__} has no __call__")
+        return self.apply(src, self.draw(rng, size_of(src)))
+
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the parameters for an image of a size, (width, height); None if it needs none."""
+        return None
+
+    def apply(self, src: NDArray, params: Params) -> NDArray:
+        """Apply the augmenter to an image (height, width, channels)."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply")
+
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Apply the augmenter to an `ImageTracer`."""
+        raise NotImplementedError(f"{type(self).__name__} has no trace")
 
 
 class SequentialAug(Augmenter):
-    """Several augmenters, one after another.
+    """Apply several augmenters, one after another.
 
     Parameters
     ----------
@@ -65,44 +136,48 @@ class SequentialAug(Augmenter):
         super().__init__()
         self.ts = list(ts)
 
-    def dumps(self) -> list[Any]:  # type: ignore[override]  # as in MXNet
-        """The class's name and what each augmenter gives."""
+    @property
+    def parts(self) -> Sequence[Any]:
+        """The augmenters."""
+        return self.ts
+
+    def dumps(self) -> list[Any]:
+        """The class's name and the dumps of each augmenter."""
         return [type(self).__name__.lower(), [each.dumps() for each in self.ts]]
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """Apply all, in their order."""
-        for each in self.ts:
-            src = each(src)
-        return src
-
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        for each in self.ts:
-            each.sketch(picture)  # type: ignore[attr-defined]  # has been looked at
+    def drawn_parts(self, rng: Rng) -> Sequence[Any]:
+        """All, in their order."""
+        return self.ts
 
 
 class RandomOrderAug(SequentialAug):
-    """Several augmenters, in an order drawn anew for each picture.
+    """Apply several augmenters, in an order drawn for each image.
 
     Parameters
     ----------
     ts : the augmenters
     """
 
-    def __call__(self, src: NDArray) -> NDArray:
-        """Apply all, in a random order."""
-        for each in draws.shuffled(self.ts):
-            src = each(src)
-        return src
+    any_order = True
 
-    def sketch(self, picture: ImageTracer) -> None:
-        """The same to a sketch."""
-        for each in draws.shuffled(self.ts):
-            each.sketch(picture)  # type: ignore[attr-defined]
+    def drawn_parts(self, rng: Rng) -> Sequence[Any]:
+        """All, in random order."""
+        return rng.shuffled(self.ts)
 
 
-def plain(value: Any) -> Any:
-    """An argument as JSON has it."""
+def apply_augmenters(augmenters: Iterable[Any], src: NDArray, rng: Rng) -> NDArray:
+    """Apply augmenters, or other callables of an image, one after another."""
+    for each in augmenter_steps(augmenters, rng):
+        src = each.apply(src, each.draw(rng, size_of(src))) if is_described(each) else each(src)
+    return src
+
+
+def size_of(image: NDArray) -> tuple[int, int]:
+    """Width and height of an image (height, width, channels)."""
+    return image.shape[1], image.shape[0]
+
+
+def _jsonable(value: Any) -> Any:
     if isinstance(value, (np.ndarray, NDArray)):
         return host(value).tolist()
     return list(value) if isinstance(value, tuple) else value

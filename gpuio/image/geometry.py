@@ -1,4 +1,4 @@
-"""Resizing, cropping and borders, on the device of the picture."""
+"""Resizing, cropping and borders, on the device of the image."""
 
 from __future__ import annotations
 
@@ -11,33 +11,43 @@ import numpy as np
 from gpuio import nd
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import picture_of, span
+from gpuio.image.arrays import as_image, as_range
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
-from gpuio.planning.plan import AUTOMATIC, CROP_TRIES, CUBIC, METHODS, shorter_side
-from gpuio.planning.tracer import interpolation, whole_side
-from gpuio.sampling import sample_rng as draws
+from gpuio.planning.augmenters import Size
+from gpuio.planning.crop import CROP_TRIES
+from gpuio.planning.plan import (
+    ANY,
+    AUTOMATIC,
+    CUBIC,
+    LANCZOS,
+    METHODS,
+    NEAREST,
+    automatic_method,
+    shorter_side,
+)
+from gpuio.planning.tracer import as_pixels
+from gpuio.sampling.sample_rng import Rng, current_rng
 
-Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 Rectangle: TypeAlias = tuple[int, int, int, int]  # x0, y0, width, height
 
 # What OpenCV resizes.
 DTYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "float64")]
 
-# Borders by OpenCV's number, and NumPy's name for each; MXNet's own text numbers them otherwise.
+# Borders by OpenCV's number, with NumPy's names; MXNet's documentation numbers them otherwise.
 BORDERS = {0: "constant", 1: "edge", 2: "symmetric", 3: "wrap", 4: "reflect"}
 
 
 def imresize(src: Any, w: int, h: int, interp: int = 1) -> NDArray:
-    """Resize a picture to `w` x `h` pixels.
+    """Resize an image to `w` x `h` pixels.
 
     Parameters
     ----------
     src : (height, width, channels), of uint8, uint16, int16, float32 or float64
     w, h : in pixels, at least 1
-    interp : 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos over 8 x 8 pixels, as OpenCV has
-        them; 9: bicubic where the picture grows along both sides, area where it shrinks along both,
-        else bilinear; 10: one of 0 to 4 at random
+    interp : 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos over 8 x 8 pixels, as in OpenCV;
+        9: bicubic if both dimensions grow, area if both shrink, else bilinear; 10: one of 0 to 4 at
+        random
 
     Returns
     -------
@@ -45,16 +55,16 @@ def imresize(src: Any, w: int, h: int, interp: int = 1) -> NDArray:
 
     Raises
     ------
-    ArgumentError : src is no picture, or of another dtype, a side is no whole number of at least 1,
-        or there is no such interpolation.
+    ArgumentError : src is not an image, or of another dtype, a dimension is not an integer of at
+        least 1, or there is no such interpolation.
     """
-    picture = picture_of(src)
-    if picture.dtype not in DTYPES:
+    image = as_image(src)
+    if image.dtype not in DTYPES:
         names = ", ".join(each.name for each in DTYPES)
-        raise ArgumentError(f"imresize takes pictures of {names}, not {picture.dtype}")
-    width, height = whole_side("w", w), whole_side("h", h)
-    sizes = (*picture.shape[:2], height, width)
-    return nd.wrap(resize(picture, width, height, get_interp_method(interp, sizes)))
+        raise ArgumentError(f"imresize takes images of {names}, not {image.dtype}")
+    width, height = as_pixels("w", w), as_pixels("h", h)
+    sizes = (*image.shape[:2], height, width)
+    return nd.wrap(resize(image, width, height, get_interp_method(interp, sizes)))
 
 
 def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
@@ -62,7 +72,7 @@ def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
 
     Parameters
     ----------
-    interp : as `imresize` has it
+    interp : as in `imresize`
     sizes : old height, old width, new height, new width; empty: unknown, and then 9 means 2
 
     Raises
@@ -74,13 +84,15 @@ def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
             f"Unknown interp method {interp}: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, "
             "9 by the size, 10 random"
         )
-    if interp == AUTOMATIC and not sizes:
-        return CUBIC
-    return interpolation(interp, sizes[:2], sizes[2:])
+    if interp == ANY:
+        return current_rng().randint(NEAREST, LANCZOS)
+    if interp != AUTOMATIC:
+        return interp
+    return int(automatic_method(*sizes)) if sizes else CUBIC
 
 
 def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
-    """A size of the same aspect that fits into a picture: `size` itself if it does.
+    """A size of the same aspect ratio that fits into an image: `size` itself if it does.
 
     Parameters
     ----------
@@ -92,7 +104,7 @@ def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
 
     Raises
     ------
-    ArgumentError : size is not of that form.
+    ArgumentError : size does not have this form.
 
     Examples
     --------
@@ -101,7 +113,7 @@ def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
     """
     width: float
     height: float
-    width, height = pair(size)
+    width, height = check_size(size)
     source_width, source_height = src_size
     if source_height < height:
         width, height = width * source_height / height, source_height
@@ -110,12 +122,12 @@ def scale_down(src_size: Size, size: Size) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def pair(size: Size) -> tuple[Any, Any]:
-    """Width and height.
+def check_size(size: Size) -> tuple[int, int]:
+    """Check and return width and height.
 
     Raises
     ------
-    ArgumentError : there are not two numbers.
+    ArgumentError : it does not have two numbers.
     """
     try:
         width, height = size
@@ -126,87 +138,87 @@ def pair(size: Size) -> tuple[Any, Any]:
 
 
 def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:
-    """Scale the shorter side of a picture to `size` pixels, the longer in proportion, rounded down.
+    """Scale the shorter side of an image to `size` pixels, the longer in proportion, rounded down.
 
     Raises
     ------
-    ArgumentError : as `imresize`.
+    ArgumentError : as in `imresize`.
     """
-    picture = picture_of(src)
-    height, width = picture.shape[:2]
-    return imresize(picture, *shorter_side(width, height, whole_side("size", size)), interp)
+    image = as_image(src)
+    height, width = image.shape[:2]
+    return imresize(image, *shorter_side(width, height, as_pixels("size", size)), interp)
 
 
 def fixed_crop(
     src: Any, x0: int, y0: int, w: int, h: int, size: Size | None = None, interp: int = 2
 ) -> NDArray:
-    """Cut out a rectangle, and resize it if it has not the size asked for.
+    """Crop a rectangle, and resize it to a size.
 
     Parameters
     ----------
     src : (height, width, channels)
-    x0, y0, w, h : the rectangle in pixels; what lies beyond the right and lower edge is left out
-    size : (width, height) of the output; None: as cut
-    interp : as `imresize` has it
+    x0, y0, w, h : the rectangle in pixels; what is beyond the right and lower edge is left out
+    size : (width, height) of the output; None: as cropped
+    interp : as in `imresize`
 
     Returns
     -------
-    a view of src where nothing was resized
+    A view of src if nothing was resized
 
     Raises
     ------
-    ArgumentError : the rectangle does not begin inside of the picture, or is empty.
+    ArgumentError : the rectangle is empty, or does not begin inside the image.
     """
-    picture = picture_of(src)
-    height, width = picture.shape[:2]
+    image = as_image(src)
+    height, width = image.shape[:2]
     if not (0 <= x0 < width and 0 <= y0 < height and w >= 1 and h >= 1):
         raise ArgumentError(
-            f"a crop of {w} x {h} pixels at ({x0}, {y0}) does not begin inside of a picture of "
-            f"{width} x {height}, or is empty"
+            f"a crop of {w} x {h} pixels at ({x0}, {y0}) is empty, or does not begin inside an "
+            f"image of {width} x {height}"
         )
-    cut = picture[y0 : y0 + h, x0 : x0 + w]
+    crop = image[y0 : y0 + h, x0 : x0 + w]
     if size is not None and (w, h) != tuple(size):
-        return imresize(cut, size[0], size[1], interp)
-    return nd.wrap(cut)
+        return imresize(crop, size[0], size[1], interp)
+    return nd.wrap(crop)
 
 
 def random_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
-    """Cut a rectangle out anywhere, with even chances of Python's generator `random`.
+    """Crop a rectangle at a uniformly distributed position.
 
     Parameters
     ----------
     src : (height, width, channels)
-    size : (width, height) of the output; a rectangle too large for the picture is made smaller in
+    size : (width, height) of the output; a rectangle too large for the image is made smaller in
         proportion (`scale_down`) and then enlarged
-    interp : as `imresize` has it
+    interp : as in `imresize`
 
     Returns
     -------
-    crop, and where it was: (x0, y0, width, height)
+    The crop, and its rectangle: (x0, y0, width, height)
     """
-    picture = picture_of(src)
-    at = anywhere(picture.shape[1::-1], size)
-    return fixed_crop(picture, *at, size, interp), at
+    image = as_image(src)
+    rectangle = random_place(current_rng(), image.shape[1::-1], size)
+    return fixed_crop(image, *rectangle, size, interp), rectangle
 
 
-def anywhere(source: Size, size: Size) -> Rectangle:
-    """Where in a picture `random_crop` cuts."""
+def random_place(rng: Rng, source: Size, size: Size) -> Rectangle:
+    """The rectangle that `random_crop` crops, for the size of an image."""
     width, height = source
     new_width, new_height = scale_down(source, size)
-    x0 = draws.randint(0, width - new_width)
-    y0 = draws.randint(0, height - new_height)
+    x0 = rng.randint(0, width - new_width)
+    y0 = rng.randint(0, height - new_height)
     return x0, y0, new_width, new_height
 
 
 def center_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
-    """Cut a rectangle out of the centre, as `random_crop` does anywhere."""
-    picture = picture_of(src)
-    at = centred(picture.shape[1::-1], size)
-    return fixed_crop(picture, *at, size, interp), at
+    """Crop a rectangle at the center; otherwise as `random_crop`."""
+    image = as_image(src)
+    rectangle = centered(image.shape[1::-1], size)
+    return fixed_crop(image, *rectangle, size, interp), rectangle
 
 
-def centred(source: Size, size: Size) -> Rectangle:
-    """Where in a picture `center_crop` cuts."""
+def centered(source: Size, size: Size) -> Rectangle:
+    """The rectangle that `center_crop` crops, for the size of an image."""
     width, height = source
     new_width, new_height = scale_down(source, size)
     return (width - new_width) // 2, (height - new_height) // 2, new_width, new_height
@@ -220,23 +232,23 @@ def random_size_crop(
     interp: int = 2,
     **kwargs: Any,
 ) -> tuple[NDArray, Rectangle]:
-    """Cut out a random share of the picture in a random shape, and scale it to the output.
+    """Crop a random area of a random aspect ratio, and scale it to the output.
 
-    The share is drawn evenly, the logarithm of the aspect evenly (Szegedy et al., Going deeper with
-    convolutions, 2015). What does not fit is drawn again, up to ten times; then the centre is
-    taken.
+    The area and the logarithm of the aspect ratio are uniformly distributed (Szegedy et al., Going
+    deeper with convolutions, 2015). What does not fit is drawn again, up to ten times; then the
+    center is cropped.
 
     Parameters
     ----------
     src : (height, width, channels)
     size : (width, height) of the output
-    area : least and most of the picture's area, as shares; or the least alone, with 1 as the most
+    area : least and most of the image's area, as fractions; or the least alone, with 1 as the most
     ratio : least and most of width / height
-    interp : as `imresize` has it
+    interp : as in `imresize`
 
     Returns
     -------
-    crop, and where it was: (x0, y0, width, height)
+    The crop, and its rectangle: (x0, y0, width, height)
 
     Raises
     ------
@@ -246,28 +258,28 @@ def random_size_crop(
         area = kwargs.pop("min_area")
     if kwargs:
         raise TypeError(f"random_size_crop has no argument {next(iter(kwargs))!r}")
-    picture = picture_of(src)
-    at = random_share(picture.shape[1::-1], size, area, ratio)
-    return fixed_crop(picture, *at, size, interp), at
+    image = as_image(src)
+    rectangle = random_area(current_rng(), image.shape[1::-1], size, area, ratio)
+    return fixed_crop(image, *rectangle, size, interp), rectangle
 
 
-def random_share(
-    source: Size, size: Size, area: float | Sequence[float], ratio: Sequence[float]
+def random_area(
+    rng: Rng, source: Size, size: Size, area: float | Sequence[float], ratio: Sequence[float]
 ) -> Rectangle:
-    """Where in a picture `random_size_crop` cuts."""
+    """The rectangle that `random_size_crop` crops, for the size of an image."""
     width, height = source
-    least, most = span("area", (area, 1.0) if isinstance(area, (int, float)) else area)
-    narrow, wide = span("ratio", ratio)
+    least, most = as_range("area", (area, 1.0) if isinstance(area, (int, float)) else area)
+    narrow, wide = as_range("ratio", ratio)
     for _ in range(CROP_TRIES):
-        target = draws.uniform(least, most) * height * width
-        aspect = math.exp(draws.uniform(math.log(narrow), math.log(wide)))
+        target = rng.uniform(least, most) * height * width
+        aspect = math.exp(rng.uniform(math.log(narrow), math.log(wide)))
         new_width = round(math.sqrt(target * aspect))
         new_height = round(math.sqrt(target / aspect))
         if 1 <= new_width <= width and 1 <= new_height <= height:
-            x0 = draws.randint(0, width - new_width)
-            y0 = draws.randint(0, height - new_height)
+            x0 = rng.randint(0, width - new_width)
+            y0 = rng.randint(0, height - new_height)
             return x0, y0, new_width, new_height
-    return centred(source, size)
+    return centered(source, size)
 
 
 def copyMakeBorder(  # noqa: N802  # MXNet's name
@@ -280,41 +292,41 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
     value: float = 0,
     values: Sequence[float] = (),
 ) -> NDArray:
-    """Put a border around a picture.
+    """Add a border to an image.
 
     Parameters
     ----------
     src : (height, width, channels)
     top, bot, left, right : pixels on each side
-    type : 0: of one colour; 1: the edge's pixels again (aaa|abc); 2: reflected, the edge twice
-        (cba|abc); 3: from the other side (abc|abc); 4: reflected, the edge once (cb|abc). These are
-        OpenCV's numbers, as MXNet behaves; its documentation has others
-    value : the border's level for type 0
-    values : the same for each channel; channels that are missing get 0
+    type : 0: one color; 1: the edge pixels repeated (aaa|abc); 2: reflected, with the edge
+        (cba|abc); 3: from the other side (abc|abc); 4: reflected, without the edge (cb|abc). These
+        are OpenCV's numbers, as MXNet behaves; its documentation has others
+    value : the border's pixel value for type 0
+    values : the same for each channel; missing channels get 0
 
     Raises
     ------
-    ArgumentError : src is no picture, a side is negative, or there is no such type.
+    ArgumentError : src is not an image, a margin is negative, or there is no such type.
     """
-    picture = picture_of(src)
-    sides = {"top": top, "bot": bot, "left": left, "right": right}
-    for name, pixels in sides.items():
+    image = as_image(src)
+    margins = {"top": top, "bot": bot, "left": left, "right": right}
+    for name, pixels in margins.items():
         if pixels < 0:
             raise ArgumentError(f"{name} must be at least 0 pixels, not {pixels!r}")
     if type not in BORDERS:
         raise ArgumentError(f"type must be 0 to {max(BORDERS)}, not {type!r}")
-    xp = get_array_module(picture)
+    xp = get_array_module(image)
     around = ((top, bot), (left, right), (0, 0))
     if type:
-        return nd.wrap(xp.pad(picture, around, mode=BORDERS[type]))
-    height, width, channels = picture.shape
-    colour = np.full(channels, value, float)
+        return nd.wrap(xp.pad(image, around, mode=BORDERS[type]))
+    height, width, channels = image.shape
+    color = np.full(channels, value, float)
     if values:
-        colour = np.array([*values, *[0.0] * channels][:channels], float)
-    if picture.dtype.kind in "ui":
-        limits = np.iinfo(picture.dtype)
-        colour = np.rint(colour).clip(limits.min, limits.max)
-    made = xp.empty((height + top + bot, width + left + right, channels), picture.dtype)
-    made[...] = xp.asarray(colour.astype(picture.dtype))
-    made[top : top + height, left : left + width] = picture
-    return nd.wrap(made)
+        color = np.array([*values, *[0.0] * channels][:channels], float)
+    if image.dtype.kind in "ui":
+        limits = np.iinfo(image.dtype)
+        color = np.rint(color).clip(limits.min, limits.max)
+    padded = xp.empty((height + top + bot, width + left + right, channels), image.dtype)
+    padded[...] = xp.asarray(color.astype(image.dtype))
+    padded[top : top + height, left : left + width] = image
+    return nd.wrap(padded)

@@ -1,58 +1,62 @@
-"""ImageDetIter: pictures with the boxes of their objects."""
+"""ImageDetIter: images with the bounding boxes of their objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from gpuio.context import Context
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
 from gpuio.image.augmenter import Augmenter
-from gpuio.image.detection import CreateDetAugmenter, DetAugmenter
-from gpuio.image.image_iter import ImageIter
-from gpuio.image.owned import Of
+from gpuio.image.create_det_augmenter import CreateDetAugmenter, DetAugmenterOptions
+from gpuio.image.det_augmenter import apply_det_augmenters
+from gpuio.image.image_iter import ImageIter, replaced_hooks, weak_method
 from gpuio.iterators.arguments import as_image_shape, as_int
-from gpuio.iterators.desc import DataDesc
-from gpuio.loading.source import Source
-from gpuio.planning.augmenters import DetAugmenterPlanner
-from gpuio.planning.boxes import split_label
-from gpuio.sampling import sample_rng as draws
+from gpuio.loading.source import ImageSource
+from gpuio.nd import NDArray as DeviceArray
+from gpuio.planning.boxes import Boxes, is_degenerate, split_label
+from gpuio.planning.planner import Label
+from gpuio.sampling.sample_rng import current_rng
 from gpuio.storage.local import Path
 
-# Stands in a label where there is no object.
-NOTHING = -1.0
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# Fills the rows of a label that have no object.
+NO_OBJECT = -1.0
 
 
 class ImageDetIter(ImageIter):
-    """Batches of images and their objects' boxes, through detection augmenters.
+    """Batches of images and their objects' bounding boxes, through detection augmenters.
 
     A record's label is: the header's width, an object's width, more of the header, and objects:
-    class, left, top, right, bottom (as shares of the picture's sides), and whatever follows. Boxes
-    without an area are left out; a picture may have no object.
+    class, left, top, right, bottom (as fractions of the image's width and height), and further
+    numbers. Degenerate boxes are left out; an image may have no object.
 
     Parameters
     ----------
     batch_size, data_shape, path_imgrec, path_imglist, path_root, path_imgidx, shuffle, part_index,
-    num_parts, imglist, data_name, last_batch_handle : as `ImageIter` has them
-    aug_list : detection augmenters; None: those that `CreateDetAugmenter` makes of the further
+    num_parts, imglist, data_name, last_batch_handle, ctx, seed, preprocess_threads,
+    prefetch_buffer, on_error, executor : as in `ImageIter`
+    aug_list : detection augmenters; None: those that `CreateDetAugmenter` creates from the further
         arguments
     label_name : the label's name
-    kwargs : of `CreateDetAugmenter`; and ctx, seed, preprocess_threads, prefetch_buffer, on_error,
-        executor of `ImageIter`
+    kwargs : of `CreateDetAugmenter`
 
     Attributes
     ----------
-    label_shape : (most objects of a picture, numbers of an object); `reshape` and
-        `sync_label_shape` make it larger
+    label_shape : (most objects of an image, numbers of an object); `reshape` and
+        `sync_label_shape` enlarge it
     provide_label : one DataDesc: float32 (batch_size, objects, numbers), with -1 where there is no
         object
 
     Raises
     ------
-    RecordError : a label is not of that form.
-    ArgumentError, TypeError, RecordFileNotFoundError, ContextError : as `ImageIter`.
+    RecordError : a label does not have this form.
+    ArgumentError, TypeError, RecordFileNotFoundError, ContextError : as in `ImageIter`.
     """
 
     def __init__(
@@ -66,16 +70,23 @@ class ImageDetIter(ImageIter):
         shuffle: bool = False,
         part_index: int = 0,
         num_parts: int | str = 1,
-        aug_list: Sequence[DetAugmenter] | None = None,
+        aug_list: Sequence[Any] | None = None,
         imglist: Sequence[Any] | None = None,
         data_name: str = "data",
         label_name: str = "label",
         last_batch_handle: str = "pad",
-        **kwargs: Any,
+        *,
+        ctx: Context | str | None = None,
+        seed: int = 0,
+        preprocess_threads: int = 4,
+        prefetch_buffer: int = 4,
+        on_error: str = "raise",
+        executor: str | None = None,
+        **kwargs: Unpack[DetAugmenterOptions],
     ) -> None:
         if "label_width" in kwargs:
             raise TypeError("ImageDetIter has no argument 'label_width': labels say their width")
-        self.label_shape: tuple[int, int] = (0, 0)  # until the labels have been looked at
+        self.label_shape: tuple[int, int] = (0, 0)  # until the labels have been measured
         super().__init__(
             batch_size,
             data_shape,
@@ -86,79 +97,68 @@ class ImageDetIter(ImageIter):
             shuffle=shuffle,
             part_index=part_index,
             num_parts=num_parts,
-            aug_list=aug_list,  # type: ignore[arg-type]  # these take boxes, too
+            aug_list=aug_list,
             imglist=imglist,
             data_name=data_name,
             label_name=label_name,
             last_batch_handle=last_batch_handle,
-            **kwargs,
+            ctx=ctx,
+            seed=seed,
+            preprocess_threads=preprocess_threads,
+            prefetch_buffer=prefetch_buffer,
+            on_error=on_error,
+            executor=executor,
+            **kwargs,  # type: ignore[arg-type, misc]  # they go to CreateDetAugmenter
         )
 
-    def _augmenters(self, options: dict[str, Any]) -> list[Any]:
+    def _create_augmenters(self, options: Any) -> list[Any]:
         return list(CreateDetAugmenter(self.data_shape, **options))
 
-    def _check_augmenters(self, augmenters: Sequence[Any]) -> None:
-        for each in augmenters:
-            if isinstance(each, (type, Augmenter)) or not callable(each):
-                raise ArgumentError(
-                    f"aug_list holds detection augmenters, not {each!r}; DetBorrowAug makes one of "
-                    "an augmenter of pictures"
-                )
+    def _check_augmenter(self, augmenter: Any) -> None:
+        if isinstance(augmenter, (type, Augmenter)) or not callable(augmenter):
+            raise ArgumentError(
+                f"aug_list holds detection augmenters, not {augmenter!r}; DetBorrowAug makes one "
+                "of an augmenter of images"
+            )
 
-    def _described(self) -> tuple[list[DataDesc], list[DataDesc]]:
-        if not self.label_shape[0]:
-            self.label_shape = _largest(self._source)
-        return super()._described()
+    def _measure_labels(self, source: ImageSource) -> None:
+        self.label_shape = largest_label(source)
 
-    def empty_labels(self, rows: int) -> NDArray[np.float32]:
-        """Room for the boxes of some samples: float32 (rows, objects * numbers), of -1."""
-        objects, numbers = self.label_shape
-        return np.full((rows, objects * numbers), NOTHING, np.float32)
+    def _replaced_hooks(self) -> list[str]:
+        return replaced_hooks(type(self), ImageDetIter)
 
-    def _labels_shape(self) -> tuple[int, ...]:
-        return (self.batch_size, *self.label_shape)
+    def _label_layout(self) -> tuple[tuple[int, ...], float]:
+        return self.label_shape, NO_OBJECT
+
+    def _label_parser(self) -> Callable[[Label], Label]:
+        return _parse_boxes
+
+    def _label_finisher(self) -> Callable[[Label], Label]:
+        shape = self.label_shape
+        return lambda boxes: fill_label(np.asarray(boxes), shape)
+
+    def _augment_function(
+        self, replaced: bool
+    ) -> Callable[[DeviceArray, Label], tuple[DeviceArray, Label]]:
+        augmenters = self._auglist
+        transform = weak_method(self.augmentation_transform) if replaced else None
+
+        def augment(image: DeviceArray, label: Label) -> tuple[DeviceArray, Label]:
+            boxes = np.asarray(label)
+            if transform is not None:
+                return transform(image, boxes)
+            return apply_det_augmenters(augmenters, image, boxes, current_rng())
+
+        return augment
 
     def augmentation_transform(  # type: ignore[override]  # as in MXNet
-        self, data: Any, label: NDArray[np.float32]
-    ) -> tuple[Any, NDArray[np.float32]]:
-        """Picture and boxes behind all augmenters; called by several threads."""
-        for augment in self.auglist:
-            data, label = augment(data, label)
-        return data, label
-
-    def render(
-        self,
-        label: Any,
-        encoded: Any,
-        drawn: tuple[int, int],
-        picture_row: NDArray[Any],
-        label_row: NDArray[np.float32],
-    ) -> None:
-        """Make a sample of a label and an encoded image, and write it and its boxes to their
-        rows.
-        """
-        boxes = self.numbers(label)
-        picture = self._decoded(encoded)
-        with draws.seeded(self._seed, *drawn):
-            picture, boxes = self.augmentation_transform(picture, boxes)
-        self._place(picture, picture_row)
-        label_row[...] = fill_up(boxes, self.label_shape)
-
-    def numbers(self, label: Any) -> NDArray[np.float32]:
-        """A sample's boxes that have an area: float32 (objects, numbers of an object).
-
-        Raises
-        ------
-        RecordError : it is no detection label.
-        """
-        return split_label(np.asarray(label, np.float32))[1]
-
-    def _translation(self) -> DetAugmenterPlanner:
-        height, width = self.data_shape[1:]
-        return DetAugmenterPlanner(self._auglist, (width, height), self._seed, _Rows(self))
+        self, data: DeviceArray, label: Boxes
+    ) -> tuple[DeviceArray, Boxes]:
+        """Apply all augmenters to an image and its boxes; called by several threads."""
+        return apply_det_augmenters(self.auglist, data, label, current_rng())
 
     def check_label_shape(self, label_shape: Sequence[int]) -> None:
-        """Refuse a shape that has no room for the labels.
+        """Check a shape of the labels.
 
         Raises
         ------
@@ -166,12 +166,12 @@ class ImageDetIter(ImageIter):
         """
         if len(label_shape) != 2:
             raise ArgumentError("label_shape should have length 2")
-        for side in label_shape:
-            as_int("label_shape", side)
+        for length in label_shape:
+            as_int("label_shape", length)
         if label_shape[0] < self.label_shape[0] or label_shape[1] != self.label_shape[1]:
             raise ArgumentError(
-                f"label_shape {tuple(label_shape)} has no room for labels of {self.label_shape}: "
-                "at least as many objects, and the same numbers for each"
+                f"label_shape {tuple(label_shape)} has no space for labels of {self.label_shape}: "
+                "give at least as many objects, and the same numbers for each"
             )
 
     def reshape(
@@ -181,27 +181,27 @@ class ImageDetIter(ImageIter):
 
         Parameters
         ----------
-        data_shape : (3, height, width); the augmenters must give it; None: leave it
-        label_shape : (objects, numbers of an object); None: leave it
+        data_shape : (3, height, width), which the augmenters must produce; None: keep it
+        label_shape : (objects, numbers of an object); None: keep it
 
         Raises
         ------
-        ValueError : a shape is not of that form, or has no room for the labels.
+        ValueError : a shape does not have this form, or has no space for the labels.
         """
         if data_shape is not None:
             self.check_data_shape(data_shape)
         if label_shape is not None:
             self.check_label_shape(label_shape)
         data = self.data_shape if data_shape is None else as_image_shape(data_shape)
-        label = self.label_shape if label_shape is None else tuple(map(int, label_shape))
+        label = self.label_shape if label_shape is None else (label_shape[0], label_shape[1])
         self._shapes = data, label
 
     @property
-    def _shapes(self) -> tuple[Any, ...]:
+    def _shapes(self) -> tuple[tuple[int, int, int], tuple[int, int]]:
         return self.data_shape, self.label_shape
 
     @_shapes.setter
-    def _shapes(self, shapes: tuple[Any, ...]) -> None:
+    def _shapes(self, shapes: tuple[tuple[int, int, int], tuple[int, int]]) -> None:
         before = self._shapes
         try:
             self.data_shape, self.label_shape = shapes
@@ -209,17 +209,16 @@ class ImageDetIter(ImageIter):
         except BaseException:
             self.data_shape, self.label_shape = before
             raise
-        self._provide_data, self._provide_label = self._described()
         self._changes["_shapes"] = shapes
 
     def sync_label_shape(self, it: ImageDetIter, verbose: bool = False) -> ImageDetIter:
-        """Give this iterator and another the larger of both label shapes, as a model needs that is
+        """Give this iterator and another the larger of both label shapes, for a model that is
         trained with one and tested with the other.
 
         Parameters
         ----------
         it : the other one
-        verbose : print the shape if one changed
+        verbose : print the shape if one changes
 
         Returns
         -------
@@ -227,7 +226,7 @@ class ImageDetIter(ImageIter):
 
         Raises
         ------
-        ArgumentError : it is no ImageDetIter, or its objects have another number of numbers.
+        ArgumentError : it is not an ImageDetIter, or its objects have another width.
         """
         if not isinstance(it, ImageDetIter):
             raise ArgumentError(f"sync_label_shape takes an ImageDetIter, not {type(it).__name__}")
@@ -243,27 +242,27 @@ class ImageDetIter(ImageIter):
         self,
         color: Sequence[int] | None = None,
         thickness: int = 2,
-        mean: Any = None,
-        std: Any = None,
+        mean: ArrayLike | bool | None = None,
+        std: ArrayLike | bool | None = None,
         clip: bool = True,
         waitKey: int | None = None,  # noqa: N803  # MXNet's name
         window_name: str = "draw_next",
         id2labels: dict[int, str] | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
-        """Go through the rest of the epoch, and draw the boxes into the pictures.
+        """Iterate over the rest of the epoch, and draw the boxes into the images.
 
         Parameters
         ----------
         color : (red, green, blue) of the boxes; None: one for each class
         thickness : of the lines, in pixels
-        mean, std : undo a normalisation: ``pixel * std + mean``; True: by those of ImageNet
-        clip : limit levels to 0 to 255
-        waitKey, window_name : accepted for MXNet's sake; there is no window
-        id2labels : names of the classes, to be written above the boxes
+        mean, std : undo a normalization: ``pixel * std + mean``; True: by those of ImageNet
+        clip : clip pixel values to 0 to 255
+        waitKey, window_name : accepted for compatibility; no window is opened
+        id2labels : names of the classes, written above the boxes
 
         Returns
         -------
-        an iterator over pictures, uint8 (height, width, 3), RGB, on the host
+        An iterator over images, uint8 (height, width, 3), RGB, on the host
 
         Raises
         ------
@@ -271,61 +270,76 @@ class ImageDetIter(ImageIter):
         """
         if waitKey is not None:
             raise UnsupportedError(
-                f"there is no window {window_name!r}: show the pictures yourself, as in a notebook"
+                f"there is no window {window_name!r}: show the images yourself, as in a notebook"
             )
-        from gpuio.image.augment import channel_numbers
+        from gpuio.image.create_augmenter import channel_numbers
         from gpuio.image.drawing import draw_boxes
 
-        mean, std = channel_numbers("mean", mean), channel_numbers("std", std)
+        means, stds = channel_numbers("mean", mean), channel_numbers("std", std)
         for batch in self:
             rows = self.batch_size - (batch.pad or 0)
             pixels = batch.data[0].asnumpy()[:rows].transpose(0, 2, 3, 1)
-            for picture, label in zip(pixels, batch.label[0].asnumpy(), strict=False):
-                levels = picture * (1.0 if std is None else std) + (0.0 if mean is None else mean)
-                limited = levels.clip(0, 255) if clip else levels
-                drawn = np.ascontiguousarray(np.rint(limited).astype(np.uint8))
+            for image, label in zip(pixels, batch.label[0].asnumpy(), strict=False):
+                values = image * (1.0 if stds is None else stds) + (0.0 if means is None else means)
+                clipped = values.clip(0, 255) if clip else values
+                drawn = np.ascontiguousarray(np.rint(clipped).astype(np.uint8))
                 draw_boxes(drawn, label[label[:, 0] >= 0], color, thickness, id2labels)
                 yield drawn
 
 
-class _Rows(Of):
-    """Makes rows of a batch's labels out of boxes."""
-
-    def __call__(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The row."""
-        its = self.its()
-        assert isinstance(its, ImageDetIter)
-        return fill_up(boxes, its.label_shape)
+def _parse_boxes(label: Label) -> Label:
+    """The boxes of a record's label, without degenerate ones: float32 (objects, object width)."""
+    return split_label(np.atleast_1d(np.asarray(label, np.float32)))[1]
 
 
-def fill_up(boxes: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Boxes as a batch has them: float32 (objects * numbers,), with -1 where there is no object.
+def fill_label(boxes: Boxes, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A row of a batch's labels: the boxes, and -1 where there is no object.
 
     Raises
     ------
-    ArgumentError : there is no room for them.
+    ArgumentError : there is no space for them.
     """
-    objects, numbers = shape
-    if len(boxes) > objects or (len(boxes) and boxes.shape[1] != numbers):
+    objects, width = shape
+    if len(boxes) > objects or (len(boxes) and boxes.shape[1] != width):
         raise ArgumentError(
-            f"the augmenters gave boxes {boxes.shape}, the label has room for {shape}; "
-            "make room with reshape(label_shape=…)"
+            f"the augmenters gave boxes {boxes.shape}, the label has space for {shape}; "
+            "enlarge it with reshape(label_shape=…)"
         )
-    room = np.full(shape, NOTHING, np.float32)
-    room[: len(boxes)] = boxes
-    return room.reshape(-1)
+    label = np.full(shape, NO_OBJECT, np.float32)
+    label[: len(boxes)] = boxes
+    return label
 
 
-def _largest(source: Source) -> tuple[int, int]:
-    """The most objects that a picture has, and the numbers of an object."""
+def largest_label(source: ImageSource) -> tuple[int, int]:
+    """The most objects that an image has, at least 1, and the numbers of an object.
+
+    Raises
+    ------
+    RecordError : a label is not a detection label, or objects have different widths.
+    """
     most, widths = 1, set()
-    for ordinal in range(len(source)):
-        try:
-            _, boxes = split_label(source.label(ordinal))
-        except RecordError as error:
-            raise RecordError(f"{source.locate(ordinal)}: {error}") from error
-        most = max(most, len(boxes))
-        widths.add(boxes.shape[1])
+    for indices, labels in source.label_blocks():
+        heads = labels[:, :2]
+        same = len(labels) > 1 and (heads == heads[0]).all()
+        if not same:
+            for index, label in zip(indices.tolist(), labels, strict=True):
+                count, width = _objects(source, index, label)
+                most = max(most, count)
+                widths.add(width)
+            continue
+        _, width = _objects(source, int(indices[0]), labels[0])
+        boxes = labels[:, int(heads[0, 0]) :].reshape(len(labels), -1, width)
+        most = max(most, int((~is_degenerate(boxes)).sum(1).max(initial=0)))
+        widths.add(width)
     if len(widths) > 1:
-        raise RecordError(f"objects have different numbers of numbers: {sorted(widths)}")
+        raise RecordError(f"inconsistent object widths: {sorted(widths)}")
     return most, widths.pop()
+
+
+def _objects(source: ImageSource, index: int, label: NDArray[np.float32]) -> tuple[int, int]:
+    """The number of objects in a label, and their width."""
+    try:
+        _, boxes = split_label(label)
+    except RecordError as error:
+        raise RecordError(f"{source.location(index)}: {error}") from error
+    return len(boxes), boxes.shape[1]

@@ -1,7 +1,7 @@
 """Resizing on either device: OpenCV's on the CPU, and on a GPU the same filters as two matrix
 products.
 
-All of OpenCV's interpolations are separable: the output is ``rows @ picture @ columns.T`` with a
+All of OpenCV's interpolations are separable: the output is ``rows @ image @ columns.T`` with a
 matrix of weights for each axis, which is worked out on the host.
 """
 
@@ -23,12 +23,12 @@ KEYS_A = -0.75
 TAPS = {LINEAR: 2, CUBIC: 4, LANCZOS: 8}
 
 
-def resize(picture: Any, width: int, height: int, method: int) -> Any:
-    """Resize a picture.
+def resize(image: Any, width: int, height: int, method: int) -> Any:
+    """Resize a image.
 
     Parameters
     ----------
-    picture : (height, width, channels), on either device
+    image : (height, width, channels), on either device
     width, height : of the output, in pixels
     method : NEAREST, LINEAR, CUBIC, AREA or LANCZOS, OpenCV's, none of which antialiases but AREA
 
@@ -37,38 +37,38 @@ def resize(picture: Any, width: int, height: int, method: int) -> Any:
     a new array (height, width, channels) of the same dtype on the same device. A GPU's values
     differ from the CPU's by rounding only: at most one level of integers
     """
-    if device_of(picture).device_type == "cpu":
-        return _with_opencv(np.asarray(picture), width, height, method)
+    if device_of(image).device_type == "cpu":
+        return _with_opencv(np.asarray(image), width, height, method)
     import cupy
 
-    with cupy.cuda.Device(device_of(picture).device_id):
-        return with_matrices(cupy, picture, width, height, method)
+    with cupy.cuda.Device(device_of(image).device_id):
+        return with_matrices(cupy, image, width, height, method)
 
 
-def _with_opencv(picture: NDArray[Any], width: int, height: int, method: int) -> NDArray[Any]:
+def _with_opencv(image: NDArray[Any], width: int, height: int, method: int) -> NDArray[Any]:
     import cv2
 
-    from gpuio.execution.host import OPENCV_METHODS
+    from gpuio.execution.resample import OPENCV_METHODS
 
-    channels = picture.shape[2]
-    made = cv2.resize(picture, (width, height), interpolation=OPENCV_METHODS[method])
+    channels = image.shape[2]
+    made = cv2.resize(image, (width, height), interpolation=OPENCV_METHODS[method])
     return made.reshape(height, width, channels)
 
 
-def with_matrices(xp: Any, picture: Any, width: int, height: int, method: int) -> Any:
+def with_matrices(xp: Any, image: Any, width: int, height: int, method: int) -> Any:
     """Resize with the array library `xp`: NumPy or CuPy."""
-    source_height, source_width, channels = picture.shape
+    source_height, source_width, channels = image.shape
     down = area_shrinks(source_width, width) and area_shrinks(source_height, height)
     rows = xp.asarray(weights(source_height, height, method, down))
     columns = xp.asarray(weights(source_width, width, method, down))
-    kind = xp.float64 if picture.dtype == np.float64 else xp.float32
-    values = picture.astype(kind)
+    kind = xp.float64 if image.dtype == np.float64 else xp.float32
+    values = image.astype(kind)
     tall = xp.tensordot(rows.astype(kind), values, axes=(1, 0))
     made = xp.matmul(columns.astype(kind), tall)
-    if picture.dtype.kind in "ui":
-        limits = np.iinfo(picture.dtype)
+    if image.dtype.kind in "ui":
+        limits = np.iinfo(image.dtype)
         made = xp.rint(made).clip(limits.min, limits.max)
-    return made.astype(picture.dtype).reshape(height, width, channels)
+    return made.astype(image.dtype).reshape(height, width, channels)
 
 
 def area_shrinks(source: int, target: int) -> bool:

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from gpuio.context import Context
 from gpuio.errors import ArgumentError
-from gpuio.execution.assemble import Output
-from gpuio.io.record_images import RecordImages, Running
-from gpuio.iterators.arguments import as_choice, as_float, as_image_shape, as_int, reject_unknown
-from gpuio.loading.labels import DetLabels
+from gpuio.execution.output import OutputSpec
+from gpuio.io.record_source import log_opened, open_records
+from gpuio.iterators.arguments import (
+    as_bool,
+    as_choice,
+    as_float,
+    as_image_shape,
+    as_int,
+    last_batch_mode,
+    reject_unknown,
+)
+from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
+from gpuio.loading.labels import LabelTable, labels_by_id
 from gpuio.planning.detection import (
     EMIT_MODES,
+    LABEL_PREFIX,
     RESIZE_MODES,
-    DetAugment,
-    DetPlanner,
-    Sampler,
+    CropSampler,
+    DetectionOptions,
+    DetectionPlanner,
 )
+from gpuio.recordio.lists import read_list
+from gpuio.recordio.quarantine import read_quarantine
+from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
-# MXNet's options that are not here yet, with MXNet's defaults.
+# MXNet's options that are not supported yet, with MXNet's defaults.
 NOT_YET: dict[str, Any] = {
     "aug_seq": "det_aug_default",
     "shuffle_chunk_size": 0,
@@ -32,20 +46,18 @@ NOT_YET: dict[str, Any] = {
     "mean_img": "",
 }
 
-# In a batch's label, in front of the record's: channels, rows, columns, length.
-FRONT = 4
 
-
-class ImageDetRecordIter(RecordImages):
-    """Batches of images and the boxes of their objects from record files, on the CPU or on a GPU.
+class ImageDetRecordIter(ImageLoaderIter):
+    """Batches of images and the bounding boxes of their objects from record files, on the CPU or on
+    a GPU.
 
     Names, defaults and meanings are MXNet's. A record's label is: the header's width, an object's
-    width, more of the header, and objects: class, left, top, right, bottom (as shares of the
-    picture's sides), and whatever follows. Objects without an area are left out.
+    width, more of the header, and objects: class, left, top, right, bottom (as fractions of the
+    image's width and height), and further numbers. Degenerate boxes are left out.
 
-    A picture goes through, in this order: `resize`, jitters of hue, saturation, illumination and
-    contrast, mirroring, a canvas, a crop, and `resize_mode`; it is resampled once. The random
-    choices for a sample follow from the seed, the epoch and the record alone.
+    The steps are, in this order: `resize`, jitter of hue, saturation, illumination and contrast,
+    flipping, padding, a crop, and `resize_mode`; an image is resampled once. The random choices for
+    a sample depend on the seed, the epoch and the record alone.
 
     Parameters
     ----------
@@ -54,39 +66,41 @@ class ImageDetRecordIter(RecordImages):
     executor, hw_decoder_load, data_name, label_name, verbose : as in ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
-    label_width : numbers in each record's label; -1: they may differ
-    label_pad_width : numbers that a batch has room for, for each label; 0 or -1: as many as the
-        longest label of the file
-    label_pad_value : stands where a label has no numbers
-    resize : scale the shorter side to so many pixels first; -1: leave the size
-    rand_mirror_prob : probability of mirroring left to right
-    rand_pad_prob : probability of a canvas, on which the picture lies anywhere. This and the other
+    label_width : numbers in each record's label; -1: any
+    label_pad_width : space for numbers in each label of a batch; 0 or -1: as many as the longest
+        label of the file
+    label_pad_value : fills the rest of a label
+    resize : scale the shorter side to so many pixels first; -1: keep the size
+    rand_mirror_prob : probability of flipping left to right
+    rand_pad_prob : probability of padding, with the image at a random position. This and the other
         probabilities may be negative: never
-    max_pad_scale : most of the canvas's sides, as a multiple of the picture's; less than 1.05 is
-        left out
-    fill_value : level of the canvas, 0 to 255
+    max_pad_scale : most of the padded width and height, as a multiple of the image's; below 1.05
+        nothing is padded
+    fill_value : pixel value of the padding, 0 to 255
     rand_crop_prob : probability of a crop
-    num_crop_sampler : how many samplers draw crops; they are asked in a random order, until one has
-        found a crop. Each of the following has a value for each of them, or one for all
-    min_crop_scales, max_crop_scales : range of the square root of the crop's share of the picture
+    num_crop_sampler : number of samplers that draw crops; they are tried in random order, until one
+        finds a crop. Each of the following has a value for each of them, or one for all
+    min_crop_scales, max_crop_scales : range of the square root of the crop's fraction of the
+        image
     min_crop_aspect_ratios, max_crop_aspect_ratios : range of its width / height
     min_crop_overlaps, max_crop_overlaps : of its intersection with an object over their union
-    min_crop_sample_coverages, max_crop_sample_coverages : of the share of it that the object covers
-    min_crop_object_coverages, max_crop_object_coverages : of the share of the object inside; at
-        least one object must satisfy all three ranges
-    max_crop_trials : how often to draw
-    crop_emit_mode : objects are kept whose centre lies in the crop ("center"), or of which more
-        than `emit_overlap_thresh` does ("overlap")
-    emit_overlap_thresh : that share
-    max_random_hue, random_hue_prob : most of the change of hue, in steps of two degrees, and its
+    min_crop_sample_coverages, max_crop_sample_coverages : of the fraction of it that the object
+        covers
+    min_crop_object_coverages, max_crop_object_coverages : of the fraction of the object inside;
+        at least one object must satisfy all three ranges
+    max_crop_trials : number of attempts
+    crop_emit_mode : keep objects whose center is inside the crop ("center"), or of which more than
+        `emit_overlap_thresh` is ("overlap")
+    emit_overlap_thresh : that fraction
+    max_random_hue, random_hue_prob : largest change of hue, in steps of two degrees, and its
         probability
     max_random_saturation, random_saturation_prob, max_random_illumination,
-    random_illumination_prob : the same of saturation and lightness, in levels of 0 to 255
-    max_random_contrast, random_contrast_prob : most of what the levels are multiplied by, less 1,
+    random_illumination_prob : the same for saturation and lightness, of 0 to 255
+    max_random_contrast, random_contrast_prob : largest change of the factor of pixel values from 1,
         and its probability
     inter_method : interpolation, as in ImageRecordIter
-    resize_mode : "force": to the output's size, whatever the aspect; "fit": as large as goes into
-        it; "shrink": the same, but no larger than it is. What is left free, at the right or
+    resize_mode : "force": to the output's size, whatever the aspect ratio; "fit": as large as fits
+        into it; "shrink": the same, but no larger than the image is. The rest, at the right or
         below, is black before mean and std
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel if one is above 0
     std_r, std_g, std_b, std_a : each channel is divided by its own if that is above 0
@@ -97,17 +111,17 @@ class ImageDetRecordIter(RecordImages):
     ----------
     provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
     provide_label : one DataDesc: float32 (batch_size, 4 + numbers): channels, rows and columns that
-        the picture takes, how many numbers follow, those numbers (header and objects), and
+        the image fills, how many numbers follow, those numbers (header and objects), and
         `label_pad_value`
     bad_records : as in ImageRecordIter
 
     Raises
     ------
-    ArgumentError : a value is out of range, or two contradict each other.
+    ArgumentError : a value is out of range, or two are inconsistent.
     TypeError : there is no such argument.
-    UnsupportedError : an option of MXNet that is not here yet.
+    UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    ContextError : the device is not there.
+    ContextError : the device is missing.
 
     Examples
     --------
@@ -170,12 +184,29 @@ class ImageDetRecordIter(RecordImages):
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
         layout: str = "NCHW",
-        **others: Any,
+        path_imgidx: Path | Sequence[Path] | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        round_batch: bool = True,
+        num_parts: int | str = 1,
+        part_index: int = 0,
+        preprocess_threads: int = 4,
+        prefetch_buffer: int = 4,
+        ctx: Context | str | None = None,
+        on_error: str = "raise",
+        quarantine: Path | None = None,
+        last_batch_handle: str | None = None,
+        partition: str | None = None,
+        executor: str | None = None,
+        hw_decoder_load: float = 0.65,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+        verbose: bool = True,
+        **unknown: Any,
     ) -> None:
-        shared = {each.name for each in fields(Running)}
-        known = {*inspect.signature(ImageDetRecordIter.__init__).parameters, *shared} - {"others"}
-        unknown = {name: value for name, value in others.items() if name not in shared}
+        known = inspect.signature(ImageDetRecordIter.__init__).parameters
         reject_unknown(unknown, known, type(self).__name__, NOT_YET)
+        super().__init__(as_int("batch_size", batch_size, 1))
         channels, height, width = as_image_shape(data_shape)
         samplers = _samplers(
             as_int("num_crop_sampler", num_crop_sampler, 0),
@@ -191,41 +222,39 @@ class ImageDetRecordIter(RecordImages):
             ("illumination", max_random_illumination, random_illumination_prob),
             ("saturation", max_random_saturation, random_saturation_prob),
         )
-        augment = DetAugment(
+        detection = DetectionOptions(
             height=height,
             width=width,
             resize=-1 if resize == -1 else as_int("resize", resize, 1),
             method=as_int("inter_method", inter_method, 0),
             resize_mode=as_choice("resize_mode", resize_mode, RESIZE_MODES),
             fill_value=as_int("fill_value", fill_value),
-            mirror_prob=_chance("rand_mirror_prob", rand_mirror_prob),
-            pad_prob=_chance("rand_pad_prob", rand_pad_prob),
+            mirror_prob=_probability("rand_mirror_prob", rand_mirror_prob),
+            pad_prob=_probability("rand_pad_prob", rand_pad_prob),
             max_pad_scale=as_float("max_pad_scale", max_pad_scale),
-            crop_prob=_chance("rand_crop_prob", rand_crop_prob),
+            crop_prob=_probability("rand_crop_prob", rand_crop_prob),
             samplers=samplers,
             emit_mode=as_choice("crop_emit_mode", crop_emit_mode, EMIT_MODES),
             emit_overlap_thresh=as_float("emit_overlap_thresh", emit_overlap_thresh),
             hls=tuple(
                 (
                     as_int(f"max_random_{name}", most, 0),
-                    _chance(f"random_{name}_prob", chance),
+                    _probability(f"random_{name}_prob", probability),
                 )
-                for name, most, chance in hls
+                for name, most, probability in hls
             ),
             contrast=(
                 as_float("max_random_contrast", max_random_contrast),
-                _chance("random_contrast_prob", random_contrast_prob),
+                _probability("random_contrast_prob", random_contrast_prob),
             ),
         )
-        if channels != 3 and any(most and chance for most, chance in augment.hls):
-            raise ArgumentError(
-                f"hue, saturation and illumination are those of 3 channels, not {channels}"
-            )
+        if channels != 3 and any(most and probability for most, probability in detection.hls):
+            raise ArgumentError(f"hue, saturation and illumination need 3 channels, not {channels}")
         mean = [as_float(f"mean_{name}", value) for name, value in zip(
             "rgba", (mean_r, mean_g, mean_b, mean_a), strict=True)]  # fmt: skip
         std = [as_float(f"std_{name}", value) for name, value in zip(
             "rgba", (std_r, std_g, std_b, std_a), strict=True)]  # fmt: skip
-        output = Output(
+        output = OutputSpec(
             channels=channels,
             height=height,
             width=width,
@@ -235,36 +264,53 @@ class ImageDetRecordIter(RecordImages):
             std=tuple(each if each > 0 else 1.0 for each in std),
             scale=as_float("scale", scale),
         )
-        running = Running(
-            path_imgrec=path_imgrec,
+        options = LoaderOptions(
             batch_size=batch_size,
-            **{name: value for name, value in others.items() if name in shared},
+            shuffle=as_bool("shuffle", shuffle),
+            seed=as_int("seed", seed),
+            last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
+            shard=resolve_shard(num_parts, part_index, partition),
+            ctx=ctx,
+            executor=executor,
+            preprocess_threads=preprocess_threads,
+            prefetch_buffer=prefetch_buffer,
+            on_error=on_error,
+            data_name=data_name,
+            label_name=label_name,
+            hw_decoder_load=hw_decoder_load,
+            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
         )
         label_width = _label_width(label_width)
         pad_width = as_int("label_pad_width", label_pad_width, -1)
-        labels = DetLabels(label_width, path_imglist or None)
-        super().__init__(running)
-        try:
-            longest = labels.most if path_imglist else self._records.most_labels()
-            longest = max(longest, label_width)
-            if 0 < pad_width < longest:
-                raise ArgumentError(
-                    f"label_pad_width {pad_width} has no room for the longest label, of {longest} "
-                    "numbers"
-                )
-            room = FRONT + max(pad_width, longest)
-            planner = DetPlanner(
-                augment, self._seed, channels, room, as_float("label_pad_value", label_pad_value)
+        pad_value = as_float("label_pad_value", label_pad_value)
+        table = find_label = None
+        if path_imglist:
+            listed_width = label_width if label_width > 0 else None
+            table = LabelTable(read_list(path_imglist, listed_width, whitespace=True))
+            find_label = labels_by_id(table, os.fspath(path_imglist))
+        source, images = open_records(
+            path_imgrec, path_imgidx, find_label, options.shard, options.quarantine
+        )
+        self._open(source, images, options)
+        longest = source.records.most_labels() if table is None else table.longest
+        longest = max(longest, label_width)
+        if 0 < pad_width < longest:
+            source.close()
+            raise ArgumentError(
+                f"label_pad_width {pad_width} has no space for the longest label, of {longest} "
+                "numbers"
             )
-            canvases = augment.pad_prob > 0 or augment.resize_mode != "force"
-            self._load(output, labels, planner, (room,), canvases=canvases)
-        except BaseException:
-            self.close_records()
-            raise
+        length = LABEL_PREFIX + max(pad_width, longest)
+        planner = DetectionPlanner(
+            detection, options.seed, channels, label_width, length, pad_value
+        )
+        self._load(planner, output, (length,))
+        if verbose:
+            log_opened(source, self.num_data, self._ctx)
 
 
-def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[Sampler, ...]:
-    """As many samplers, of values that are each given for all of them or for each."""
+def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[CropSampler, ...]:
+    """Create the samplers, from values given for all of them or for each."""
     columns = {
         name: list(
             zip(
@@ -277,7 +323,7 @@ def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[Sampl
     }
     tries = _for_each("max_crop_trials", trials, count)
     return tuple(
-        Sampler(
+        CropSampler(
             scales=columns["scales"][index],
             aspects=columns["aspect_ratios"][index],
             overlaps=columns["overlaps"][index],
@@ -299,11 +345,11 @@ def _for_each(name: str, values: Any, count: int) -> list[float]:
     return numbers * count if len(numbers) == 1 else numbers
 
 
-def _chance(name: str, value: Any) -> float:
-    chance = as_float(name, value)
-    if chance > 1:
+def _probability(name: str, value: Any) -> float:
+    probability = as_float(name, value)
+    if probability > 1:
         raise ArgumentError(f"{name} is a probability, at most 1, not {value!r}")
-    return max(chance, 0.0)  # MXNet's way of saying never
+    return max(probability, 0.0)  # MXNet's way to say never
 
 
 def _label_width(value: Any) -> int:

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio.context import Context
-from gpuio.execution.assemble import Output
-from gpuio.io.record_images import RecordImages, Running
+from gpuio.execution.output import OutputSpec
+from gpuio.io.record_source import log_opened, open_records
 from gpuio.iterators.arguments import (
     as_bool,
     as_float,
     as_image_shape,
     as_int,
     crop_ranges,
+    last_batch_mode,
     reject_unknown,
 )
-from gpuio.loading.batch import Draft
-from gpuio.loading.labels import HeaderLabels, LabelSource, ListLabels
-from gpuio.planning.plan import Augment, Plan, plan
+from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
+from gpuio.loading.labels import LabelTable, labels_by_id
+from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.recordio.lists import read_list
+from gpuio.recordio.quarantine import read_quarantine
+from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
 
-class ImageRecordIter(RecordImages):
-    """Batches of decoded, cropped and normalised images from record files, on the CPU or on a GPU.
+class ImageRecordIter(ImageLoaderIter):
+    """Batches of decoded, cropped and normalized images from record files, on the CPU or on a GPU.
 
     Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and
     resampled by OpenCV in threads; on a GPU by NVIDIA DALI and a CUDA kernel. Batches are made
     ahead of the caller; one that has been handed out is never overwritten.
 
-    The random choices for a sample follow from the seed, the epoch and the record alone: they are
-    the same on any device, with any number of threads or parts, any batch size, and after a resume.
+    The random choices for a sample depend on the seed, the epoch and the record alone: they are the
+    same on any device, with any number of threads or parts, any batch size, and after a resume.
 
     Parameters
     ----------
@@ -48,66 +52,66 @@ class ImageRecordIter(RecordImages):
     path_imglist : an im2rec list whose labels replace those in the records; lines are found by the
         records' id
     label_width : numbers in a label
-    resize : scale the shorter side to so many pixels before the crop; -1: leave the size
-    rand_crop : crop at a random place instead of the centre. Pictures smaller than the crop are
+    resize : scale the shorter side to so many pixels before the crop; -1: keep the size
+    rand_crop : crop at a random position instead of the center. Images smaller than the crop are
         enlarged
     random_resized_crop : crop a random area of a random aspect ratio and scale it to the output
-    min_random_area, max_random_area : range of that area, as a share of the picture
-    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with even chances,
-        height/width); without min_aspect_ratio the range is 1 - max_aspect_ratio to 1 +
-        max_aspect_ratio
+    min_random_area, max_random_area : range of that area, as a fraction of the image
+    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with equal
+        probability, height/width); without min_aspect_ratio the range is 1 - max_aspect_ratio to
+        1 + max_aspect_ratio
     rand_mirror : mirror every second image, at random
     mirror : mirror every image
-    mean_r, mean_g, mean_b, mean_a : subtracted from each channel, in levels of 0 to 255
+    mean_r, mean_g, mean_b, mean_a : subtracted from each channel, as pixel values of 0 to 255
     std_r, std_g, std_b, std_a : each channel is divided by these
     scale : then multiplied by this; ``(pixel - mean) * (scale / std)``
     inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
         enlarge and area to shrink, 10 one of 0 to 4 at random
     shuffle : a new order of all records each epoch
-    seed : decides the order
-    seed_aug : decides the augmentation; None: `seed`
-    round_batch : an incomplete last batch is filled with the next epoch's first images, and that
-        epoch goes on after them; if False, it is filled with images of the same epoch, and each
-        epoch begins afresh. `pad` counts them
-    num_parts, part_index : the records are cut into so many contiguous parts, of which this one is
-        read. ``num_parts="auto"`` takes both from the launcher's variables (torchrun, Open MPI,
-        MVAPICH, PMI, Slurm)
+    seed : determines the order
+    seed_aug : determines the augmentation; None: `seed`
+    round_batch : fill an incomplete last batch with the next epoch's first images, after which that
+        epoch continues; if False, fill it with images of the same epoch, and begin each epoch with
+        its first image. `pad` counts them
+    num_parts, part_index : divide the records into so many contiguous parts, and read this one.
+        ``num_parts="auto"`` takes both from the launcher's environment variables (torchrun, Open
+        MPI, MVAPICH, PMI, Slurm)
     preprocess_threads : decoding threads
-    prefetch_buffer : batches that are made ahead
+    prefetch_buffer : batches made ahead of the caller
     dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and
         scale; int8 subtracts the rounded mean and saturates
     layout : "NCHW" or "NHWC"
     ctx : the device, such as ``gpu(0)`` or "gpu:0"; None: the current context
-    on_error : what to do about a record that cannot be used. "raise"; "skip": the batch closes up,
-        and `pad` counts the rows missing at its end, which repeat others; "substitute": another
-        image of the batch stands in its place. `bad_records` lists them
+    on_error : what to do about a record that cannot be used. "raise"; "skip": the other images move
+        up, and `pad` counts the rows missing at the batch's end, which repeat others; "substitute":
+        another image of the batch replaces it. `bad_records` lists them
     quarantine : a list of records to leave out, as `write_quarantine` and ``gpuio verify`` write it
     last_batch_handle : instead of round_batch: "pad" (as round_batch=False), "discard" the
         incomplete batch, or "roll_over": it becomes the beginning of the next epoch's first batch
-    partition : "contiguous" parts, as MXNet cuts them, or "global": all records are in one order,
-        and part i takes the i-th slice of each global batch, so that the order is the same for any
-        number of parts. None: "global" with ``num_parts="auto"``, else "contiguous"
-    antialias : when shrinking, average all pixels that fall into one, as Pillow and torchvision do
-        (MXNet does not)
+    partition : "contiguous" parts, as in MXNet, or "global": all records are in one order, and part
+        i takes the i-th slice of each global batch, so that the order is the same for any number of
+        parts. None: "global" with ``num_parts="auto"``, else "contiguous"
+    antialias : when shrinking, average all source pixels of an output pixel, as Pillow and
+        torchvision do (MXNet does not)
     executor : "host" or "dali"; None: "host" on the CPU, "dali" on a GPU. "dali" on the CPU runs
         DALI's CPU operators
-    hw_decoder_load : on a GPU, the share of images offered to its JPEG engines
-    data_name, label_name : the arrays' names
+    hw_decoder_load : on a GPU, the fraction of the images offered to its JPEG engines
+    data_name, label_name : names of the arrays
     verbose : log what was opened, through the logger "gpuio"
 
     Attributes
     ----------
     provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
     provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
-    bad_records : the records that `on_error` left out or replaced so far, as BadRecord(key, place,
-        reason)
+    bad_records : the records that `on_error` has left out or replaced so far, as
+        BadRecord(key, place, reason)
 
     Raises
     ------
-    ArgumentError : a value is out of range, or two contradict each other.
-    UnsupportedError : an option of MXNet that is not here yet.
+    ArgumentError : a value is out of range, or two are inconsistent.
+    UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    ContextError : the device is not there.
+    ContextError : the device is missing.
 
     Examples
     --------
@@ -120,6 +124,8 @@ class ImageRecordIter(RecordImages):
     >>> for batch in train:
     ...     images, labels = batch.data[0], batch.label[0]
     """
+
+    _dtype: ClassVar[str | None] = None  # of subclasses that have a fixed one
 
     def __init__(
         self,
@@ -170,35 +176,33 @@ class ImageRecordIter(RecordImages):
         data_name: str = "data",
         label_name: str = "softmax_label",
         verbose: bool = True,
-        **others: Any,
+        **unknown: Any,
     ) -> None:
         known = inspect.signature(ImageRecordIter.__init__).parameters
-        reject_unknown(others, known, type(self).__name__)
+        reject_unknown(unknown, known, type(self).__name__)
+        super().__init__(as_int("batch_size", batch_size, 1))
         channels, height, width = as_image_shape(data_shape)
         label_width = as_int("label_width", label_width, 1)
-        augment = Augment(
+        resized_crop = as_bool("random_resized_crop", random_resized_crop)
+        crop = CropOptions(
             height=height,
             width=width,
             resize=None if resize == -1 else as_int("resize", resize, 1),
             rand_crop=as_bool("rand_crop", rand_crop),
-            resized_crop=as_bool("random_resized_crop", random_resized_crop),
+            resized_crop=resized_crop,
             **crop_ranges(
-                as_bool("random_resized_crop", random_resized_crop),
-                min_random_area,
-                max_random_area,
-                min_aspect_ratio,
-                max_aspect_ratio,
+                resized_crop, min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
             ),
             mirror=as_bool("mirror", mirror),
             rand_mirror=as_bool("rand_mirror", rand_mirror),
             method=as_int("inter_method", inter_method, 0),
             antialias=as_bool("antialias", antialias),
         )
-        output = Output(
+        output = OutputSpec(
             channels=channels,
             height=height,
             width=width,
-            dtype=np.float32 if dtype is None else dtype,  # type: ignore[arg-type]  # checked there
+            dtype=self._dtype or dtype or np.float32,  # type: ignore[arg-type]  # checked there
             layout=layout,
             mean=(
                 as_float("mean_r", mean_r),
@@ -214,55 +218,45 @@ class ImageRecordIter(RecordImages):
             ),
             scale=as_float("scale", scale),
         )
-        seed_aug = seed if seed_aug is None else as_int("seed_aug", seed_aug)
-        running = Running(
-            path_imgrec=path_imgrec,
+        options = LoaderOptions(
             batch_size=batch_size,
-            path_imgidx=path_imgidx,
-            shuffle=shuffle,
-            seed=seed,
-            round_batch=round_batch,
-            num_parts=num_parts,
-            part_index=part_index,
+            shuffle=as_bool("shuffle", shuffle),
+            seed=as_int("seed", seed),
+            last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
+            shard=resolve_shard(num_parts, part_index, partition),
+            ctx=ctx,
+            executor=executor,
             preprocess_threads=preprocess_threads,
             prefetch_buffer=prefetch_buffer,
-            ctx=ctx,
             on_error=on_error,
-            quarantine=quarantine,
-            last_batch_handle=last_batch_handle,
-            partition=partition,
-            executor=executor,
-            hw_decoder_load=hw_decoder_load,
             data_name=data_name,
             label_name=label_name,
-            verbose=verbose,
+            antialias=crop.antialias,
+            hw_decoder_load=hw_decoder_load,
+            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
         )
-        super().__init__(running)
-        try:
-            labels: LabelSource = (
-                ListLabels(path_imglist, label_width) if path_imglist else HeaderLabels(label_width)
-            )
-            label_shape = () if label_width == 1 else (label_width,)
-            planner = partial(_plan, augment, seed_aug)
-            self._load(output, labels, planner, label_shape, augment.antialias)
-        except BaseException:
-            self.close_records()
-            raise
+        find_label = None
+        if path_imglist:
+            table = LabelTable(read_list(path_imglist, label_width, whitespace=True))
+            find_label = labels_by_id(table, os.fspath(path_imglist))
+        source, images = open_records(
+            path_imgrec, path_imgidx, find_label, options.shard, options.quarantine
+        )
+        self._open(source, images, options)
+        seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
+        planner = CropPlanner(crop, seed_aug, label_width)
+        self._load(planner, output, () if label_width == 1 else (label_width,))
+        if verbose:
+            log_opened(source, self.num_data, self._ctx)
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):
     """ImageRecordIter with dtype "uint8"."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**{**arguments, "dtype": "uint8"})
+    _dtype = "uint8"
 
 
 class ImageRecordInt8Iter(ImageRecordIter):
     """ImageRecordIter with dtype "int8"."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**{**arguments, "dtype": "int8"})
-
-
-def _plan(augment: Augment, seed: int, draft: Draft) -> Plan:
-    return plan(augment, draft.sizes, seed, draft.epoch, draft.record)
+    _dtype = "int8"

@@ -9,12 +9,12 @@ from gpuio.context import Context
 
 
 class InFlightBatches:
-    """Holds what was handed out on a GPU until the caller's work on it is done.
+    """Retains batches on a GPU until the caller's work on them is done.
 
-    CuPy's memory pool would give a batch's memory to the next one as soon as the caller drops it,
-    though the caller's kernels may still be queued, on a stream that the pool knows nothing of. So
-    each batch is also held here until the work that the caller had put on its current stream by the
-    time it asked for the next one is done.
+    CuPy's memory pool would reuse a batch's memory as soon as the caller drops it, although the
+    caller's kernels may still be queued on a stream that the pool does not know. So each batch is
+    also retained here until the work that the caller had queued on its current stream, when it
+    asked for the next one, is done.
 
     Parameters
     ----------
@@ -25,19 +25,18 @@ class InFlightBatches:
         import cupy
 
         self._cupy = cupy
-        self._number = ctx.device_id
-        self._latest: Any = None
-        self._held: collections.deque[tuple[Any, Any]] = collections.deque()
+        self._device_id = ctx.device_id
+        self._latest: object = None
+        self._retained: collections.deque[tuple[Any, object]] = collections.deque()
 
-    def retain(self, batch: Any) -> None:
-        """Note that the caller now gets `batch`, and let go of the one before in its own time.
-
-        Called in the caller's thread.
+    def retain(self, batch: object) -> None:
+        """Retain a batch that the caller now gets, and release those whose work is done; called on
+        the caller's thread.
         """
-        with self._cupy.cuda.Device(self._number):
+        with self._cupy.cuda.Device(self._device_id):
             if self._latest is not None:
                 done = self._cupy.cuda.get_current_stream().record()
-                self._held.append((done, self._latest))
-            while self._held and self._held[0][0].done:
-                self._held.popleft()
+                self._retained.append((done, self._latest))
+            while self._retained and self._retained[0][0].done:
+                self._retained.popleft()
         self._latest = batch

@@ -1,148 +1,78 @@
-"""Where a sample's label comes from: its record's header, or a list file beside the records."""
+"""Labels of a list file that replace those in the records."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
-from gpuio.planning.boxes import Boxes, split_label
+from gpuio.errors import RecordError
 from gpuio.recordio import IRHeader
-
-# Given a record's header: its label, a number where label_width is 1, float32 (label_width,) else.
-# Raises RecordError where it has none that fits.
-LabelSource = Callable[[IRHeader], "float | NDArray[np.float32]"]
+from gpuio.recordio.lists import ListItem
 
 
-class HeaderLabels:
-    """Labels as the records carry them.
+class LabelTable:
+    """The labels of a list, found by key; of several lines with one key, the last counts.
 
     Parameters
     ----------
-    width : numbers in a label; a record whose label has another length is an error
-    """
-
-    def __init__(self, width: int) -> None:
-        self._width = width
-
-    def __call__(self, header: IRHeader) -> float | NDArray[np.float32]:
-        """The label in a record's header: a number, or float32 (width,)."""
-        if not header.flag and self._width == 1:
-            return float(header.label)
-        label = np.atleast_1d(np.asarray(header.label, np.float32))
-        if len(label) != self._width:
-            raise RecordError(
-                f"the record's label holds {len(label)} numbers, label_width asks for "
-                f"{self._width}; pass label_width={len(label)}, or a path_imglist with the labels"
-            )
-        return label
-
-
-class DetLabels:
-    """Detection labels: header and boxes, of a record, or of the list's line with its id.
-
-    Parameters
-    ----------
-    width : numbers that every label has; -1: any
-    path : the list file, whose lines are ``id label … path``; None: labels are the records'
+    items : the lines of the list
 
     Attributes
     ----------
-    most : the most numbers that a line of the list has; 0 without one
-
-    Raises
-    ------
-    ArgumentError : the list does not exist, or a line of it is not of that form.
+    longest : the most numbers in a label
     """
 
-    def __init__(self, width: int, path: str | os.PathLike[str] | None = None) -> None:
-        self._width = width
-        self._path = "" if path is None else os.fspath(path)
-        self._listed: dict[int, NDArray[np.float32]] = {}
-        for number, line in _lines(self._path) if self._path else ():
-            # As im2rec writes them, paths may have blanks; with a width, they may in any case.
-            fields = line.strip().split("\t" if "\t" in line.strip() else None)
-            try:
-                numbers = fields[1 : width + 1] if width > 0 else fields[1:-1]
-                label = np.array([float(field) for field in numbers], np.float32)
-                self._listed[int(fields[0])] = label
-            except (ValueError, IndexError) as error:
-                raise ArgumentError(f"{self._path}, line {number}: {error}") from error
-        self.most = max(map(len, self._listed.values()), default=0)
+    def __init__(self, items: Iterable[ListItem]) -> None:
+        keys: list[int] = []
+        numbers: list[float] = []
+        ends = [0]
+        for item in items:
+            keys.append(item.key)
+            numbers += item.labels
+            ends.append(len(numbers))
+        unsorted = np.array([key % 2**64 for key in keys], np.uint64)
+        self._order = np.argsort(unsorted, kind="stable")
+        self._keys = unsorted[self._order]
+        self._numbers = np.array(numbers, np.float32)
+        self._ends = np.array(ends, np.int64)
+        self.longest = int(np.diff(self._ends).max(initial=0))
 
-    def __call__(self, header: IRHeader) -> tuple[NDArray[np.float32], Boxes]:
-        """Header and boxes."""
-        raw = np.atleast_1d(np.asarray(header.label, np.float32))
-        if self._path:
-            if header.id not in self._listed:
-                raise RecordError(f"{self._path} has no line for the record's id {header.id}")
-            raw = self._listed[header.id]
-        if self._width > 0 and len(raw) != self._width:
-            raise RecordError(
-                f"the label holds {len(raw)} numbers, label_width asks for {self._width}"
-            )
-        return split_label(raw)
-
-
-class ListLabels:
-    """Labels from an im2rec list, in the place of the records' own; found by a record's id.
-
-    A line is ``id label … path``, separated by white space.
-
-    Parameters
-    ----------
-    path : the list file
-    width : numbers in a label
-
-    Raises
-    ------
-    ArgumentError : the file does not exist, or a line of it is not of that form.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], width: int) -> None:
-        self._path = os.fspath(path)
-        ids, labels = [], []
-        for number, line in _lines(self._path):
-            fields = line.split(maxsplit=width + 1)
-            try:
-                ids.append(int(fields[0]))
-                labels.append([float(field) for field in fields[1 : width + 1]])
-            except ValueError as error:
-                raise ArgumentError(f"{self._path}, line {number}: {error}") from error
-            if len(fields) < width + 2:
-                raise ArgumentError(
-                    f"{self._path}, line {number}: expected an id, {width} label(s) and a path, "
-                    f"found {len(fields)} fields; label_width must be the number of labels in a "
-                    "line"
-                )
-        order = np.argsort(np.asarray(ids, np.uint64), kind="stable")
-        self._ids = np.asarray(ids, np.uint64)[order]
-        self._labels = np.asarray(labels, np.float32).reshape(-1, width)[order]
-
-    def __call__(self, header: IRHeader) -> NDArray[np.float32]:
-        """The label of the record's id: float32 (width,)."""
-        # The last of several lines with the same id counts.
-        at = int(np.searchsorted(self._ids, np.uint64(header.id), side="right")) - 1
-        if at < 0 or self._ids[at] != header.id:
-            raise RecordError(f"{self._path} has no line for the record's id {header.id}")
-        label: NDArray[np.float32] = self._labels[at]
+    def find(self, key: int) -> NDArray[np.float32] | None:
+        """The label for a key: float32 (n,); None: there is none."""
+        at = int(np.searchsorted(self._keys, np.uint64(key % 2**64), side="right")) - 1
+        if at < 0 or self._keys[at] != key % 2**64:
+            return None
+        line = self._order[at]
+        label: NDArray[np.float32] = self._numbers[self._ends[line] : self._ends[line + 1]]
         return label
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """A list's lines that are not blank, and their numbers.
+def labels_by_id(table: LabelTable, name: str) -> Callable[[IRHeader, int], NDArray[np.float32]]:
+    """Find labels by the id in a record's header, as MXNet's C++ iterators do.
 
-    Raises
-    ------
-    ArgumentError : it cannot be read.
+    Parameters
+    ----------
+    name : of the list, for errors
     """
-    try:
-        with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise ArgumentError(f"path_imglist {path} cannot be read: {error.strerror}") from error
+
+    def find(header: IRHeader, key: int) -> NDArray[np.float32]:
+        label = table.find(header.id)
+        if label is None:
+            raise RecordError(f"{name} has no line for the record's id {header.id}")
+        return label
+
+    return find
+
+
+def labels_by_key(table: LabelTable) -> Callable[[IRHeader, int], NDArray[np.float32]]:
+    """Find labels by a record's key, as MXNet's ImageIter does."""
+
+    def find(header: IRHeader, key: int) -> NDArray[np.float32]:
+        label = table.find(key)
+        if label is None:
+            raise RecordError(f"the list has no line for key {key}")
+        return label
+
+    return find

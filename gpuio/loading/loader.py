@@ -1,4 +1,4 @@
-"""The loader: order, plan and executor tied together, some batches ahead of the caller."""
+"""The loader: hands out batches in order while an executor makes the next ones."""
 
 from __future__ import annotations
 
@@ -8,49 +8,48 @@ from concurrent.futures import CancelledError, Future
 from typing import Generic, Protocol, TypeVar
 
 from gpuio.errors import Error
-from gpuio.loading.stream import CLOSED, ForkGuard, OrderedStream
+from gpuio.loading.fork_guard import ForkGuard
+from gpuio.loading.stream import CLOSED, OrderedStream
 from gpuio.sampling.order import BatchIndices, Order
 
 T = TypeVar("T")
 
 
 class Executor(Protocol[T]):
-    """What makes batches: the host's thread pool, or a DALI graph.
+    """Makes batches: a thread pool on the host, or a DALI graph.
 
     Attributes
     ----------
-    depth : batches that must have been submitted before it gives the first
+    depth : number of batches that must have been submitted before it gives the first
     """
 
     depth: int
 
-    def submit(self, take: BatchIndices) -> Future[T]:
-        """Begin a batch."""
+    def submit(self, indices: BatchIndices) -> Future[T]:
+        """Start a batch. The future gives the finished batch, or raises what made it fail."""
 
     def cancel_pending(self) -> None:
-        """Drop the batches that have been submitted so far."""
+        """Drop the batches submitted so far; their futures may never be done."""
 
     def retain(self, loaded: T) -> None:
-        """Note that the caller now gets this batch."""
+        """Note that the caller now gets this batch; called on the caller's thread."""
 
     def close(self) -> None:
-        """Stop at once."""
+        """Stop at once; batches that are not finished never will be. May be called twice."""
 
 
 class Loader(OrderedStream, Generic[T]):
-    """Hands out the stream's batches one after another, and keeps the executor busy behind the
-    caller.
+    """Hands out batches one after another, and keeps the executor busy meanwhile.
 
-    Nothing runs before the first `next`. What is ahead does not count: `position` is that of the
-    batches handed out.
+    Nothing runs before the first `next`. `position` counts batches handed out.
 
     Parameters
     ----------
-    order : the stream
-    executor : runs the batches; closed with the loader, when the loader is forgotten, or when
-        Python ends
-    ahead : batches that the executor may have in hand while the caller works on one; no fewer than
-        its depth
+    order : the order of the samples
+    executor : makes the batches; closed with the loader, when the loader is garbage-collected, or
+        when Python ends
+    ahead : number of batches that the executor may have in hand while the caller works on one; no
+        fewer than its depth
     """
 
     def __init__(self, order: Order, executor: Executor[T], ahead: int) -> None:
@@ -58,28 +57,28 @@ class Loader(OrderedStream, Generic[T]):
         self._executor = executor
         self._ahead = max(ahead, executor.depth)
         self._in_flight: collections.deque[tuple[BatchIndices, Future[T]]] = collections.deque()
-        self._asked = 0  # the position of the next batch to submit
-        self._home = ForkGuard()
+        self._next_position = 0  # of the next batch to submit
+        self._fork_guard = ForkGuard()
         self._close = weakref.finalize(self, executor.close)
 
     def next(self) -> T | None:
-        """The batch at `position`, which moves behind it; None where the epoch has ended.
+        """The next batch; None at the end of the epoch.
 
         Raises
         ------
         Error : the batch failed (the position stays: asking again tries again), the loader is
-            closed, or it was made by another process.
+            closed, or it was created by another process.
         """
         if not self._close.alive:
             raise Error(CLOSED)
-        self._home.check()
+        self._fork_guard.check()
         if self.ended:
             return None
         while len(self._in_flight) < self._ahead:
-            take = self.order.batch_at(self._asked)
-            self._in_flight.append((take, self._executor.submit(take)))
-            self._asked = take.position
-        take, future = self._in_flight[0]
+            indices = self.order.batch_at(self._next_position)
+            self._in_flight.append((indices, self._executor.submit(indices)))
+            self._next_position = indices.position
+        indices, future = self._in_flight[0]
         try:
             loaded = future.result()
         except CancelledError:
@@ -88,7 +87,7 @@ class Loader(OrderedStream, Generic[T]):
             self.seek(self.position)
             raise
         self._in_flight.popleft()
-        self.position, self.ended = take.position, take.last
+        self.position, self.ended = indices.position, indices.last
         self._executor.retain(loaded)
         return loaded
 
@@ -98,13 +97,13 @@ class Loader(OrderedStream, Generic[T]):
         return not self._close.alive
 
     def seek(self, position: int) -> None:
-        """Go on from another position; batches that were ahead are dropped."""
+        """Move to another position; batches made ahead are dropped."""
         self._executor.cancel_pending()
         self._in_flight.clear()
-        self.position = self._asked = position
+        self.position = self._next_position = position
 
     def close(self) -> None:
-        """Stop what runs behind the caller and wait until it has. May be called twice."""
+        """Stop the executor and wait until it has stopped. May be called twice."""
         self._close()
         for _, future in self._in_flight:
-            future.cancel()  # whoever waits for it in another thread is told
+            future.cancel()  # wakes a thread that waits for it

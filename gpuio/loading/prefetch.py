@@ -1,4 +1,4 @@
-"""Work done ahead of the caller, in a thread."""
+"""Prefetching: work done ahead of the caller, in a thread."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from gpuio.errors import Error
-from gpuio.loading.stream import CLOSED, ForkGuard, Stream
-from gpuio.loading.workers import Workers
+from gpuio.loading.fork_guard import ForkGuard
+from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.loading.workers import Task, Workers
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class _Outcome(NamedTuple):
-    result: Any
+@dataclass(frozen=True)
+class _Outcome(Generic[T]):
+    result: T | None
     error: BaseException | None
 
 
 class Prefetcher(Generic[T]):
-    """Calls a function again and again in a thread, until it gives None or raises.
+    """Calls a function repeatedly in a thread, until it returns None or raises.
 
     Parameters
     ----------
     produce : gives the next result, None at the end; called by one thread only
-    depth : results that may wait for the caller, at least 1
+    depth : number of results that may wait for the caller, at least 1
     name : the thread's name
     """
 
     def __init__(self, produce: Callable[[], T | None], depth: int, name: str) -> None:
         self.over = False
-        self._home = ForkGuard()
-        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._fork_guard = ForkGuard()
+        self._outcomes: queue.SimpleQueue[_Outcome[T]] = queue.SimpleQueue()
         self._workers = Workers(1, name)
-        self._call = _Call(produce, self._outcomes)
+        self._task = _task(produce, self._outcomes)
         self._stop = weakref.finalize(self, _stop, self._workers, self._outcomes)
         for _ in range(depth):
-            self._workers.submit(self._call)
+            self._workers.submit(self._task)
 
     def next(self) -> T | None:
-        """The next result in order; None once there is no more.
+        """The next result in order; None at the end.
 
         Raises
         ------
-        whatever `produce` raised, at the place where its result would have come; after that there
-        is no more.
+        whatever `produce` raised, in place of its result; after that nothing more comes.
         """
         if self.over:
             return None
-        self._home.check()
+        self._fork_guard.check()
         outcome = self._outcomes.get()
         if outcome.error is not None or outcome.result is None:
             self.over = True
@@ -60,40 +61,45 @@ class Prefetcher(Generic[T]):
             if outcome.error is not None:
                 raise outcome.error
             return None
-        self._workers.submit(self._call)
-        result: T = outcome.result
-        return result
+        self._workers.submit(self._task)
+        return outcome.result
 
     def stop(self) -> None:
-        """Drop what is ahead, and wait for the call that is running. May be called twice, and from
+        """Drop the results that wait, and wait for the running call. May be called twice, and from
         any thread.
         """
         self._stop()
 
 
-class _Call:
-    """One call of the function, as a task; it does nothing once the function has ended."""
+def _task(produce: Callable[[], T | None], outcomes: queue.SimpleQueue[_Outcome[T]]) -> Task:
+    """One call of the function; it does nothing once the function has ended."""
+    ended = threading.Event()
 
-    def __init__(self, produce: Callable[[], Any], outcomes: queue.SimpleQueue[_Outcome]) -> None:
-        self._produce = produce
-        self._outcomes = outcomes
-        self._ended = threading.Event()
-
-    def __call__(self) -> None:
-        if self._ended.is_set():
+    def call() -> None:
+        if ended.is_set():
             return
+        outcome: _Outcome[T]
         try:
-            outcome = _Outcome(self._produce(), None)
+            outcome = _Outcome(produce(), None)
         except BaseException as error:
             outcome = _Outcome(None, error)
         if outcome.result is None:
-            self._ended.set()
-        self._outcomes.put(outcome)
+            ended.set()
+        outcomes.put(outcome)
+
+    return call
 
 
-def _stop(workers: Workers, outcomes: queue.SimpleQueue[_Outcome]) -> None:
+def _stop(workers: Workers, outcomes: queue.SimpleQueue[_Outcome[T]]) -> None:
     workers.stop()
     outcomes.put(_Outcome(None, Error("the iterator was closed while a batch was awaited")))
+
+
+@dataclass(frozen=True)
+class _Ahead(Generic[T]):
+    batch: T
+    state: State
+    ended: bool
 
 
 class PrefetchedStream(Generic[S, T]):
@@ -104,8 +110,8 @@ class PrefetchedStream(Generic[S, T]):
     Parameters
     ----------
     inner : where the batches come from; used by the thread, and closed with this
-    begin : what the thread does to each batch before it waits for the caller
-    depth : batches that may wait for the caller, at least 1
+    begin : applied by the thread to each batch
+    depth : number of batches that may wait for the caller, at least 1
     name : the thread's name
     """
 
@@ -117,22 +123,23 @@ class PrefetchedStream(Generic[S, T]):
         self._depth = depth
         self._name = name
         self._state = inner.state()
-        self._ahead: Prefetcher[_Ahead[T]] | None = None
+        self._prefetcher: Prefetcher[_Ahead[T]] | None = None
         self._closed = False
 
     def next(self) -> T | None:
-        """The next batch; None where the epoch has ended. If it fails, asking again tries again."""
+        """The next batch; None at the end of the epoch. If it fails, asking again tries again."""
         if self._closed:
             raise Error(CLOSED)
         if self.ended:
             return None
-        if self._ahead is None:
-            self._ahead = Prefetcher(_Step(self._inner, self._begin), self._depth, self._name)
+        if self._prefetcher is None:
+            produce = _step(self._inner, self._begin)
+            self._prefetcher = Prefetcher(produce, self._depth, self._name)
         try:
-            step = self._ahead.next()
+            step = self._prefetcher.next()
         except BaseException:
             if not self._closed:
-                self._go_back()
+                self._rewind_inner()
             raise
         if step is None:
             self.ended = True
@@ -141,60 +148,49 @@ class PrefetchedStream(Generic[S, T]):
         return step.batch
 
     def reset(self) -> None:
-        """Begin the next epoch, as `Stream` says."""
-        self._go_back()
+        """Begin the next epoch; see `Stream.reset`."""
+        self._rewind_inner()
         self._inner.reset()
-        self._note()
+        self._copy_position()
 
-    def state(self) -> dict[str, Any]:
-        """Where the caller is."""
+    def state(self) -> State:
+        """The caller's position."""
         return {**self._state, "ended": self.ended}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self._drop()
+    def restore(self, state: State) -> None:
+        """Restore a saved position."""
+        self._stop_prefetcher()
         self._inner.restore(state)
-        self._note()
+        self._copy_position()
 
     def close(self) -> None:
         """Stop the thread and close the inner stream. May be called twice."""
         self._closed = True
-        self._drop()
+        self._stop_prefetcher()
         self._inner.close()
 
-    def _go_back(self) -> None:
-        """Take the inner stream from where the thread has brought it to where the caller is."""
-        if self._drop():
+    def _rewind_inner(self) -> None:
+        """Move the inner stream from the thread's position back to the caller's."""
+        if self._stop_prefetcher():
             self._inner.restore(self.state())
 
-    def _drop(self) -> bool:
+    def _stop_prefetcher(self) -> bool:
         """Stop the thread; whether there was one."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.stop()
-        return ahead is not None
+        prefetcher, self._prefetcher = self._prefetcher, None
+        if prefetcher is not None:
+            prefetcher.stop()
+        return prefetcher is not None
 
-    def _note(self) -> None:
+    def _copy_position(self) -> None:
         self._state = self._inner.state()
         self.epoch, self.ended = self._inner.epoch, self._inner.ended
 
 
-@dataclass(frozen=True)
-class _Ahead(Generic[T]):
-    batch: T
-    state: dict[str, Any]
-    ended: bool
+def _step(inner: Stream[S], begin: Callable[[S], T]) -> Callable[[], _Ahead[T] | None]:
+    """What the thread calls; it must not reference the stream's owner."""
 
+    def step() -> _Ahead[T] | None:
+        batch = inner.next()
+        return None if batch is None else _Ahead(begin(batch), inner.state(), inner.ended)
 
-class _Step(Generic[S, T]):
-    """What the thread calls: it must not keep the stream's owner alive."""
-
-    def __init__(self, inner: Stream[S], begin: Callable[[S], T]) -> None:
-        self._inner = inner
-        self._begin = begin
-
-    def __call__(self) -> _Ahead[T] | None:
-        drawn = self._inner.next()
-        if drawn is None:
-            return None
-        return _Ahead(self._begin(drawn), self._inner.state(), self._inner.ended)
+    return step

@@ -1,69 +1,70 @@
-"""Where ImageIter's samples come from: record files, or image files that a list names."""
+"""Sources of encoded images: record files, or image files that a list names."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
-from gpuio.recordio import RecordSet
-from gpuio.sampling.sharding import Shard
-from gpuio.storage.local import Path
+from gpuio.errors import RecordError
+from gpuio.planning.planner import Label
+from gpuio.recordio import IRHeader, RecordSet
+from gpuio.recordio.lists import ListItem
+from gpuio.recordio.record_set import Location
+
+# Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
+LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
-class Listed(NamedTuple):
-    """A line of a list.
+class Encoded(NamedTuple):
+    """One record: its label, and the encoded image, uint8 (bytes,)."""
+
+    label: Label
+    data: NDArray[np.uint8]
+
+
+class ImageSource(Protocol):
+    """Where encoded images come from. Safe to use from several threads.
 
     Attributes
     ----------
-    key : the sample's number
-    label : float32 (n,)
-    path : the image file
+    keys : int64 (n,), the records' keys
+    images : the indices of the records that hold images, ascending
+    fingerprint : identifies the dataset in saved states
     """
 
-    key: int
-    label: NDArray[np.float32]
-    path: str
-
-
-class Source(Protocol):
-    """Numbered samples: encoded images, with labels and keys."""
-
     keys: NDArray[np.int64]
+    images: range | NDArray[np.int64]
     fingerprint: str
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of records."""
 
-    def label(self, ordinal: int) -> NDArray[np.float32]:
-        """A sample's label: float32 (n,).
-
-        Raises
-        ------
-        RecordError : it has none.
-        """
-
-    def encoded(self, ordinal: int) -> Any:
-        """A sample's image file: bytes, or uint8 (bytes,).
+    def read(self, index: int) -> Encoded:
+        """Read a record.
 
         Raises
         ------
-        RecordError : it cannot be read.
+        RecordError : it is damaged or missing, or has no label.
         """
 
-    def locate(self, ordinal: int) -> str:
-        """Where a sample is, for people."""
+    def location(self, index: int) -> Location:
+        """Where a record is."""
 
-    def place(self, ordinal: int) -> tuple[str, int]:
-        """Where a sample is: file and byte."""
+    def label_blocks(self) -> Iterator[LabelBlock]:
+        """The labels of all images, in blocks of the same length.
+
+        Raises
+        ------
+        RecordError : a record is damaged or has no label; the message has its location.
+        """
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files. May be called twice."""
 
 
 class RecordSource:
@@ -71,86 +72,100 @@ class RecordSource:
 
     Parameters
     ----------
-    records : the files
-    listed : labels that replace the records' own, by key; None: there are none
+    records : the files; closed with this
+    find_label : gives the label of a record, by its header and key, in place of the one in the
+        header; raises RecordError if there is none. None: labels are those in the headers
     """
 
-    def __init__(self, records: RecordSet, listed: Iterable[Listed] | None = None) -> None:
-        self._records = records
-        self._images = records.image_ordinals()
-        self._labels = None if listed is None else {item.key: item.label for item in listed}
-        self.keys = records.keys[np.asarray(self._images, np.int64)]
+    def __init__(
+        self,
+        records: RecordSet,
+        find_label: Callable[[IRHeader, int], NDArray[np.float32]] | None = None,
+    ) -> None:
+        self.records = records
+        self.keys = records.keys
+        self.images = records.image_ordinals()
         self.fingerprint = records.fingerprint
+        self._find_label = find_label
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.records)
 
-    def label(self, ordinal: int) -> NDArray[np.float32]:
-        """The label that the list, or the record's header, has."""
-        if self._labels is None:
-            header = self._records.record(int(self._images[ordinal]))[0]
-            return np.atleast_1d(np.asarray(header.label, np.float32))
-        key = int(self.keys[ordinal])
-        if key not in self._labels:
-            raise RecordError(f"the list has no line for key {key}")
-        return self._labels[key]
+    def read(self, index: int) -> Encoded:
+        """Read a record: its label, and a view of the record file."""
+        header, data = self.records.record(index)
+        if self._find_label is None:
+            return Encoded(header.label, data)
+        return Encoded(self._find_label(header, int(self.keys[index])), data)
 
-    def encoded(self, ordinal: int) -> Any:
-        """A view of the record file."""
-        return self._records.record(int(self._images[ordinal]))[1]
+    def location(self, index: int) -> Location:
+        """File, byte offset and key of a record."""
+        return self.records.location(index)
 
-    def locate(self, ordinal: int) -> str:
-        """File, key and byte."""
-        return self._records.locate(int(self._images[ordinal]))
-
-    def place(self, ordinal: int) -> tuple[str, int]:
-        """File and byte."""
-        return self._records.place(int(self._images[ordinal]))
+    def label_blocks(self) -> Iterator[LabelBlock]:
+        """The labels of all images, in blocks of the same length."""
+        if self._find_label is None:
+            yield from self.records.label_blocks(self.images)
+            return
+        for index in np.asarray(self.images, np.int64).tolist():
+            try:
+                label = np.asarray(self.read(index).label, np.float32)
+            except RecordError as error:
+                raise RecordError(f"{self.location(index)}: {error}") from error
+            yield np.array([index]), label.reshape(1, -1)
 
     def close(self) -> None:
         """Close the files."""
-        self._records.close()
+        self.records.close()
 
 
 class FileSource:
-    """Image files.
+    """Image files that a list names.
 
     Parameters
     ----------
-    listed : the files, with keys and labels
-    root : the folder that their paths start from; "": the current one
+    items : the files, with keys and labels
+    root : the folder that their paths are relative to; "": the current one
+    read_file : reads the file with a name of the list; None: from below the root
     """
 
-    def __init__(self, listed: Sequence[Listed], root: str) -> None:
-        self._listed = listed
+    def __init__(
+        self,
+        items: Iterable[ListItem],
+        root: str,
+        read_file: Callable[[str], bytes] | None = None,
+    ) -> None:
         self._root = root
-        self.keys = np.array([item.key for item in listed], np.int64)
+        self._read_file = read_file or self.read_file
         digest = hashlib.sha256()
-        for item in listed:
-            digest.update(
-                f"{item.key} {item.label.tolist()} {item.path}\n".encode(errors="replace")
-            )
+        self.names: list[str] = []
+        keys, self._labels = [], []
+        for key, labels, path in items:
+            label = np.array(labels, np.float32)
+            digest.update(f"{key} {label.tolist()} {path}\n".encode(errors="surrogateescape"))
+            keys.append(key)
+            self.names.append(path)
+            self._labels.append(label)
+        self.keys = np.array(keys, np.int64)
+        self.images: range | NDArray[np.int64] = range(len(keys))
         self.fingerprint = digest.hexdigest()[:16]
 
     def __len__(self) -> int:
-        return len(self._listed)
+        return len(self.names)
 
-    def label(self, ordinal: int) -> NDArray[np.float32]:
-        """The label that the list has."""
-        return self._listed[ordinal].label
+    def read(self, index: int) -> Encoded:
+        """Read a file."""
+        content = self._read_file(self.names[index])
+        return Encoded(self._labels[index], np.frombuffer(content, np.uint8))
 
-    def name(self, ordinal: int) -> str:
-        """A file's name, as the list has it."""
-        return self._listed[ordinal].path
+    def read_file(self, name: str) -> bytes:
+        """Read a file below the root.
 
-    def encoded(self, ordinal: int) -> bytes:
-        """The file's content."""
-        return self.read(self.name(ordinal))
+        It is not mapped: truncating it meanwhile would end the process.
 
-    def read(self, name: str) -> bytes:
-        """The content of a file below the root.
-
-        It is not mapped: a file that is cut off meanwhile would end the process.
+        Raises
+        ------
+        RecordError : it cannot be read.
         """
         try:
             with open(os.path.join(self._root, name), "rb") as file:
@@ -158,111 +173,17 @@ class FileSource:
         except OSError as error:
             raise RecordError(f"the file cannot be read: {error.strerror}") from error
 
-    def locate(self, ordinal: int) -> str:
-        """The file's path, and its key."""
-        return f"{self.place(ordinal)[0]}, key {self.keys[ordinal]}"
+    def location(self, index: int) -> Location:
+        """Path and key of a file."""
+        path = os.path.join(self._root, self.names[index])
+        return Location(path, None, int(self.keys[index]))
 
-    def place(self, ordinal: int) -> tuple[str, int]:
-        """The file's path."""
-        return os.path.join(self._root, self.name(ordinal)), 0
+    def label_blocks(self) -> Iterator[LabelBlock]:
+        """The labels of all files, in blocks of the same length."""
+        lengths = np.array([len(label) for label in self._labels])
+        for length in np.unique(lengths):
+            indices = np.flatnonzero(lengths == length)
+            yield indices, np.stack([self._labels[index] for index in indices])
 
     def close(self) -> None:
-        """Nothing to do: a file is open only while it is read."""
-
-
-def read_list(path: Path) -> list[Listed]:
-    """Read an im2rec list: key, labels and path, with tabs between; blank lines are passed over.
-
-    Raises
-    ------
-    ArgumentError : it cannot be read, or a line is not of that form; the text says which.
-    """
-    name = os.fspath(path)
-    found = []
-    try:
-        with open(name, encoding="utf-8", errors="surrogateescape") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    key, *labels, file = (field.strip() for field in line.split("\t"))
-                    found.append(Listed(int(float(key)), _label(labels), file))
-                except ValueError as error:
-                    raise ArgumentError(
-                        f"{name}, line {number}: expected a number, a label and a path with tabs "
-                        f"between, found {line.strip()!r}"
-                    ) from error
-    except OSError as error:
-        raise ArgumentError(f"path_imglist {name} cannot be read: {error.strerror}") from error
-    return found
-
-
-def from_items(items: Iterable[Any]) -> list[Listed]:
-    """MXNet's `imglist`: items [label, path], [[label, …], path] or [label, label, …, path]; their
-    keys are 1, 2, 3, …
-
-    Raises
-    ------
-    ArgumentError : an item is none of these.
-    """
-    found = []
-    for key, item in enumerate(items, 1):
-        try:
-            *labels, path = item
-            first = labels[0] if len(labels) == 1 else labels
-            found.append(Listed(key, _label(np.ravel(first)), os.fspath(path)))
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                f"imglist's items are [label, path], [[label, …], path] or [label, …, path], item "
-                f"{key} is {item!r}"
-            ) from error
-    return found
-
-
-def _label(numbers: Any) -> NDArray[np.float32]:
-    label = np.array([float(number) for number in numbers], np.float32)
-    if not len(label):
-        raise ValueError("there is no label")
-    return label
-
-
-def open_source(
-    path_imgrec: Any, path_imgidx: Any, path_imglist: Path | None, imglist: Any, root: str
-) -> Source:
-    """The source that ImageIter's arguments name.
-
-    Raises
-    ------
-    ArgumentError : there is none, or more than one, or it has no images.
-    RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    """
-    if path_imgrec and imglist is not None:
-        raise ArgumentError("path_imgrec and imglist are two sources; give one")
-    if path_imglist is not None and imglist is not None:
-        raise ArgumentError("path_imglist and imglist are two lists; give one")
-    listed = None if path_imglist is None else read_list(path_imglist)
-    source: Source
-    if path_imgrec:
-        source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), listed)
-    elif listed is not None or imglist is not None:
-        source = FileSource(listed if listed is not None else from_items(imglist), root)
-    else:
-        raise ArgumentError("name a source: path_imgrec, path_imglist or imglist")
-    if not len(source):
-        raise ArgumentError("the source has no images")
-    return source
-
-
-def share(count: int, part: Shard) -> range:
-    """The samples of a part: of equal size, rounded down.
-
-    Raises
-    ------
-    ArgumentError : it would have none.
-    """
-    if part.mode == "global":
-        return range(count)
-    size = count // part.count
-    if not size:
-        raise ArgumentError(f"{count} images cannot be cut into {part.count} parts")
-    return range(part.index * size, (part.index + 1) * size)
+        """Do nothing: a file is open only while it is read."""

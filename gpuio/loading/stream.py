@@ -1,10 +1,9 @@
-"""Streams: batches one after another, epoch after epoch, from a place that can be saved."""
+"""Streams: batches one after another, epoch after epoch, from a position that can be saved."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gpuio.errors import Error, StateError
 from gpuio.sampling.order import BatchIndices, Order
@@ -12,14 +11,16 @@ from gpuio.sampling.order import BatchIndices, Order
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+# A saved position: small, and JSON-able.
+State: TypeAlias = dict[str, Any]
+
 CLOSED = "the iterator is closed; create a new one"
-OTHER_PROCESS = "the iterator belongs to another process; create one in each process"
 
 
 class Stream(Protocol[T_co]):
-    """What an iterator draws from.
+    """Where an iterator takes its batches from.
 
-    What has been handed out counts, what is made ahead does not.
+    Positions and states count batches handed out, not those made ahead.
     """
 
     @property
@@ -31,34 +32,33 @@ class Stream(Protocol[T_co]):
         """Whether the current epoch is known to have ended; `reset` begins the next."""
 
     def next(self) -> T_co | None:
-        """The next batch; None where the epoch has ended."""
+        """The next batch; None at the end of the epoch."""
 
     def reset(self) -> None:
         """Begin the next epoch.
 
-        After the end of an epoch that is where the stream goes on. In the middle of one, its rest
-        is dropped and the next begins with its first record. At the beginning of one there is
-        nothing to do.
+        After the end of an epoch the stream continues there. In the middle of one, its rest is
+        dropped and the next begins with its first record. At the beginning nothing is done.
         """
 
-    def state(self) -> dict[str, Any]:
-        """Where the stream is, as a dict that JSON can hold."""
+    def state(self) -> State:
+        """The current position."""
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+    def restore(self, state: State) -> None:
+        """Restore a saved position.
 
         Raises
         ------
-        StateError : it makes no sense.
-        KeyError, TypeError, ValueError : it is not a state at all.
+        StateError : its values are inconsistent.
+        KeyError, TypeError, ValueError : it is not a state.
         """
 
     def close(self) -> None:
-        """Let go of everything. May be called twice."""
+        """Release all resources. May be called twice."""
 
 
 class OrderedStream:
-    """The part that all streams over an `Order` share: position, epochs, saved state.
+    """What all streams over an `Order` share: position, epochs, saved state.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class OrderedStream:
         return self.order.epoch(self.start)
 
     def reset(self) -> None:
-        """Begin the next epoch, as `Stream` says."""
+        """Begin the next epoch; see `Stream.reset`."""
         position = self.position
         if not self.ended and position != self.start:
             position = self.order.restart(position)
@@ -87,12 +87,12 @@ class OrderedStream:
         self.start = position
         self.ended = False
 
-    def state(self) -> dict[str, Any]:
-        """Where the stream is."""
+    def state(self) -> State:
+        """The current position."""
         return {"position": self.position, "start": self.start, "ended": self.ended}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+    def restore(self, state: State) -> None:
+        """Restore a saved position."""
         position, start = int(state["position"]), int(state["start"])
         ended = bool(state["ended"])
         if not 0 <= start <= position:
@@ -101,7 +101,7 @@ class OrderedStream:
         self.start, self.ended = start, ended
 
     def seek(self, position: int) -> None:
-        """Go on from another position."""
+        """Move to another position."""
         self.position = position
 
 
@@ -111,7 +111,7 @@ class DirectStream(OrderedStream, Generic[T]):
     Parameters
     ----------
     order : the order of the samples
-    load : makes the batch of a slice of the stream
+    load : makes the batch for its indices
     """
 
     def __init__(self, order: Order, load: Callable[[BatchIndices], T]) -> None:
@@ -120,33 +120,16 @@ class DirectStream(OrderedStream, Generic[T]):
         self._closed = False
 
     def next(self) -> T | None:
-        """The batch at `position`, which moves behind it; if it fails the position stays."""
+        """The next batch; None at the end of the epoch. If making it fails, the position stays."""
         if self._closed:
             raise Error(CLOSED)
         if self.ended:
             return None
-        take = self.order.batch_at(self.position)
-        batch = self._load(take)
-        self.position, self.ended = take.position, take.last
+        indices = self.order.batch_at(self.position)
+        batch = self._load(indices)
+        self.position, self.ended = indices.position, indices.last
         return batch
 
     def close(self) -> None:
         """Refuse further batches."""
         self._closed = True
-
-
-class ForkGuard:
-    """The process that made something whose threads a fork does not take along."""
-
-    def __init__(self) -> None:
-        self._process = os.getpid()
-
-    def check(self, advice: str = OTHER_PROCESS) -> None:
-        """Refuse to be used in another one.
-
-        Raises
-        ------
-        Error : this is another process; the text is `advice`.
-        """
-        if os.getpid() != self._process:
-            raise Error(advice)

@@ -1,4 +1,4 @@
-"""Batches on their way to the device of the iterator."""
+"""Copying batches to a GPU."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from gpuio.loading.in_flight import InFlightBatches
 
 
 class DeviceTransfer(Protocol):
-    """What brings batches to a device."""
+    """Brings batches to the device of an iterator."""
 
     def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """Begin to bring a batch there; called in any thread."""
+        """Start copying a batch; called on any thread."""
 
     def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """The batch on the device, which the caller may use at once on its current stream; called
-        in the caller's thread.
+        """The batch on the device, ready for the caller's current stream; called on the caller's
+        thread.
         """
 
 
 class HostTransfer:
-    """For batches that are where they should be."""
+    """For batches that are on the device already."""
 
     def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """Nothing to do."""
+        """The batch."""
         return batch
 
     def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """Nothing to do."""
+        """The batch."""
         return batch
 
 
 class CudaTransfer:
-    """Copies batches to a GPU through pinned memory, on a stream of its own.
+    """Copies batches to a GPU through pinned memory, on its own stream.
 
-    So a copy runs beside the caller's kernels, and the caller's stream, not the caller, waits for
-    it.
+    A copy overlaps with the caller's kernels; the caller's stream waits for it, not the caller.
 
     Parameters
     ----------
@@ -52,19 +51,19 @@ class CudaTransfer:
         import cupy
 
         self._cupy = cupy
-        self._number = ctx.device_id
-        self._keeper = InFlightBatches(ctx)
+        self._device_id = ctx.device_id
+        self._in_flight = InFlightBatches(ctx)
         with self._device():
             self._stream = cupy.cuda.Stream(non_blocking=True)
-        # Pinned memory that a copy may still read, with the event that says when it is done.
-        self._read: collections.deque[tuple[Any, list[Any]]] = collections.deque()
+        # Pinned memory that a copy may still read, with the event after the copy.
+        self._staged: collections.deque[tuple[Any, list[Any]]] = collections.deque()
 
     def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """Queue the copy of a batch from the host. Arrays that are on the GPU stay as they are, and
-        are complete when what is now on the calling thread's current stream is done.
+        """Queue the copy of a batch from the host. Arrays already on the GPU stay as they are; they
+        are complete after the work queued on the calling thread's current stream.
         """
-        while self._read and self._read[0][0].done:
-            self._read.popleft()
+        while self._staged and self._staged[0][0].done:
+            self._staged.popleft()
         pinned: list[Any] = []
         with self._device():
             self._stream.wait_event(self._cupy.cuda.get_current_stream().record())
@@ -72,19 +71,21 @@ class CudaTransfer:
             data = [self._copy(array, pinned) for array in batch.data]
             label = [self._copy(array, pinned) for array in batch.label]
             copied = self._stream.record(self._cupy.cuda.Event(disable_timing=True))
-        self._read.append((copied, pinned))
+        self._staged.append((copied, pinned))
         return batch._replace(data=data, label=label, copied=copied)
 
     def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """The batch on the GPU, in the order of the caller's current stream."""
+        """Let the caller's current stream wait for the copy."""
         with self._device():
             self._cupy.cuda.get_current_stream().wait_event(batch.copied)
-        self._keeper.retain(batch)
+        self._in_flight.retain(batch)
         return batch
 
     def _device(self) -> Any:
-        """A new one each time: it remembers what it was entered from, and two threads are here."""
-        return self._cupy.cuda.Device(self._number)
+        """A new context manager each time: it remembers the previous device, and two threads use
+        this object.
+        """
+        return self._cupy.cuda.Device(self._device_id)
 
     def _copy(self, array: Any, pinned: list[Any]) -> Any:
         import cupyx
@@ -97,11 +98,11 @@ class CudaTransfer:
             from gpuio.nd import sparse
 
             parts = (array.data, array.indices, array.indptr)
-            there = tuple(self._copy(part, pinned) for part in parts)
-            return sparse.wrap(cupyx.scipy.sparse.csr_matrix(there, array.shape))
+            copies = tuple(self._copy(part, pinned) for part in parts)
+            return sparse.wrap(cupyx.scipy.sparse.csr_matrix(copies, array.shape))
         staged = cupyx.empty_pinned(array.shape, array.dtype)
         np.copyto(staged, array)
         pinned.append(staged)
-        there = self._cupy.empty(array.shape, array.dtype)
-        there.set(staged, stream=self._stream)
-        return nd.wrap(there)
+        copy = self._cupy.empty(array.shape, array.dtype)
+        copy.set(staged, stream=self._stream)
+        return nd.wrap(copy)

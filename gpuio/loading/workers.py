@@ -1,7 +1,7 @@
-"""A small pool of threads that stops at once.
+"""A small thread pool that stops at once.
 
-``concurrent.futures`` finishes what has been queued before it lets the interpreter go; a loader
-that is several batches ahead must not.
+``concurrent.futures`` finishes queued tasks before the interpreter may exit; a loader that is
+several batches ahead must not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ Task = Callable[[], None]
 
 
 class Workers:
-    """Threads that run tasks in the order in which they were given.
+    """Threads that run tasks in the order in which they were submitted.
 
-    The threads are daemons and know only the queue, so that an owner that is forgotten can be
-    collected and an interpreter that ends is not kept waiting; whoever makes a pool sees to it that
+    The threads are daemons and reference only the queue, so that an owner without references can be
+    garbage-collected and the interpreter can exit. Whoever creates a pool must see to it that
     `stop` is called.
 
     Parameters
     ----------
     count : number of threads
-    name : their names' beginning, as debuggers show it
+    name : prefix of their names, as debuggers show them
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -39,14 +39,14 @@ class Workers:
             thread.start()
 
     def submit(self, task: Task) -> None:
-        """Run `task` on one of the threads. It must not raise, and should look at `stopped` now and
-        then.
+        """Run a task on one of the threads. It must not raise; a long one should check `stopped`
+        repeatedly.
         """
         self._tasks.put(task)
 
     def stop(self) -> None:
-        """Drop what has not begun and wait for what has. May be called twice, and from any
-        thread.
+        """Drop the tasks that have not begun and wait for those that have. May be called twice, and
+        from any thread.
         """
         self.stopped.set()
         for _ in self._threads:

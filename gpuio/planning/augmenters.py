@@ -1,187 +1,174 @@
-"""Lists of gpuio's own augmenters become plans, which executors run at full speed.
+"""Planning of lists of augmenters.
 
-A plan resamples each picture once, and evaluates all changes of colour as one matrix. So a list can
-be translated where all that moves pixels stands before what changes colours, in one interpolation.
+Augmenters that describe themselves (`ImageAugmenter`, `BoxAugmenter`) can be traced, so that a list
+of them becomes a plan. A plan resamples each image once and evaluates all changes of color as one
+matrix; so whatever moves pixels must come before whatever changes colors, in one interpolation.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.image.augment_colour import CastAug, ColorNormalizeAug
-from gpuio.image.augment_geometry import ResizeAug
-from gpuio.image.augmenter import COLOUR, GEOMETRY, RandomOrderAug, SequentialAug
-from gpuio.image.detection import (
-    DetAugmenter,
-    DetBorrowAug,
-    DetRandomPadAug,
-    DetRandomSelectAug,
-)
-from gpuio.loading.batch import Draft
-from gpuio.planning.plan import METHODS, Plan
-from gpuio.planning.tracer import ImageTracer, plan_of, trace_batch
+from gpuio.planning.boxes import Boxes
+from gpuio.planning.plan import METHODS
+from gpuio.planning.planner import Label, PlannedBatch, Planner, convert_labels
+from gpuio.planning.tracer import ImageTracer, trace_batch
+from gpuio.sampling.sample_rng import Rng, SampleRng
 
-# The methods that a subclass may replace, and that a plan does not call.
-HOOKS = (
-    "imdecode",
-    "check_valid_image",
-    "augmentation_transform",
-    "postprocess_data",
-    "next_sample",
-    "render",
-    "write_sample",
-    "auglist",
-)
+Size: TypeAlias = Sequence[int]  # (width, height) in pixels
+
+# What an augmenter drew: each knows its own.
+Params: TypeAlias = Any
+
+# What an augmenter changes: where pixels lie, or their values.
+GEOMETRY, COLOR = "geometry", "color"
 
 
-def own_hook(kind: type) -> str | None:
-    """Why a subclass's samples cannot become a plan; None: they can."""
-    for name in HOOKS:
-        giver = next(each for each in kind.__mro__ if name in vars(each))
-        if not giver.__module__.startswith("gpuio."):
-            return f"{giver.__name__} has a method {name} of its own"
-    return None
+class DescribedAugmenter(Protocol):
+    """What all augmenters that describe themselves have.
+
+    Attributes
+    ----------
+    described : whether calling it does what its methods describe
+    takes_boxes : whether it is a `BoxAugmenter`
+    stage : GEOMETRY or COLOR; None: it may come before and after either
+    parts : the augmenters that it applies; None: it is not a container
+    any_order : of a container: whether its parts come in any order, or only some of them
+    interpolation : with which it resamples; None: it does not
+    output_side : the shorter side of the images that it makes, in pixels; None: no fixed one
+    adds_border : whether it adds a border
+    """
+
+    described: bool
+    takes_boxes: bool
+    stage: str | None
+    parts: Sequence[Any] | None
+    any_order: bool
+    interpolation: int | None
+    output_side: int | None
+    adds_border: bool
+
+    def unplannable_reason(self) -> str | None:
+        """Why it cannot be traced, as a clause; None: it can."""
+
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Mean and std for each of 3 channels, if normalizing by them is all that it does."""
+
+    def drawn_parts(self, rng: Rng) -> Sequence[Any]:
+        """Of a container: the parts to apply, in their order."""
 
 
-def unplannable_reason(augmenters: Iterable[Any]) -> str | None:
-    """Why a list cannot become a plan; None: it can."""
+class ImageAugmenter(DescribedAugmenter, Protocol):
+    """An augmenter of images."""
+
+    def draw(self, rng: Rng, size: Size) -> Params:
+        """Draw the parameters for an image of a size."""
+
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Apply to an `ImageTracer` what the augmenter does to an image."""
+
+
+class BoxAugmenter(DescribedAugmenter, Protocol):
+    """An augmenter of images with boxes."""
+
+    def draw(self, rng: Rng, size: Size, boxes: Boxes) -> Params:
+        """Draw the parameters for an image of a size, and its boxes."""
+
+    def trace(self, tracer: ImageTracer, params: Params) -> None:
+        """Apply to an `ImageTracer` what the augmenter does to an image."""
+
+    def move_boxes(self, boxes: Boxes, params: Params) -> Boxes:
+        """The boxes of the augmented image."""
+
+
+def is_described(augmenter: object) -> bool:
+    """Whether an augmenter describes itself; another callable can only be called."""
+    return getattr(augmenter, "described", False) is True
+
+
+def augmenter_steps(augmenters: Iterable[Any], rng: Rng) -> Iterator[Any]:
+    """The augmenters to apply one after another: containers give the parts that they draw."""
+    for each in augmenters:
+        if is_described(each) and each.parts is not None:
+            yield from augmenter_steps(each.drawn_parts(rng), rng)
+        else:
+            yield each
+
+
+def unplannable_reason(augmenters: Sequence[Any]) -> str | None:
+    """Why a list cannot become a plan, as a clause; None: it can.
+
+    Raises
+    ------
+    ArgumentError : an augmenter's interpolation does not exist.
+    """
     found = list(_leaves(augmenters))
     for each in found:
-        if isinstance(each, ColorNormalizeAug):
-            for numbers in (each.mean, each.std):
-                if numbers is not None and numbers.size not in (1, 3):
-                    raise ArgumentError(
-                        f"mean and std have 1 or 3 numbers for RGB, not {numbers.size}"
-                    )
-            if each.std is not None and not each.std.all():
-                return "ColorNormalizeAug divides by 0"
-        if _giver(each, "sketch") is not _giver(each, "__call__"):
-            return f"{type(each).__name__} is not one of gpuio's own"
-        if isinstance(each, CastAug) and np.dtype(each.typ) not in (np.float32, np.float64):
-            return f"CastAug to {np.dtype(each.typ)} rounds"
-    methods = {each.interp for each in found if hasattr(each, "interp")}
+        if not hasattr(each, "unplannable_reason"):
+            return f"{type(each).__name__} is not an Augmenter"
+        if (reason := each.unplannable_reason()) is not None:
+            return str(reason)
+    methods = {each.interpolation for each in found if each.interpolation is not None}
     if len(methods) > 1:
         return f"there are several interpolations, {sorted(methods)}"
     for method in methods - set(METHODS):
         raise ArgumentError(f"Unknown interp method {method}: 0 to 4, 9 or 10")
-    if _stages(augmenters, []) is None:
-        return "what moves pixels does not stand before what changes colours"
-    least = math.inf
+    if not _geometry_comes_first(augmenters, set()):
+        return "what moves pixels does not come before what changes colors"
+    least: float = math.inf
     for each in found:
-        side = each.size if isinstance(each, ResizeAug) else min(getattr(each, "size", (least,)))
+        side = least if each.output_side is None else each.output_side
         if side > least:
-            return "pictures are made small, and then large again"
+            return "images are made small, and then large again"
         least = min(least, side)
     return None
 
 
 def _leaves(augmenters: Iterable[Any]) -> Iterator[Any]:
-    """The augmenters, and those within them; containers of gpuio's own are not given."""
+    """All augmenters that may be applied, without their containers."""
     for each in augmenters:
-        if (inner := _within(each)) is None:
-            yield each
+        if is_described(each) and each.parts is not None:
+            yield from _leaves(each.parts)
         else:
-            yield from _leaves(inner)
+            yield each
 
 
-def _within(augmenter: Any) -> list[Any] | None:
-    """What a container of gpuio's own holds; None: it is none."""
-    if isinstance(augmenter, SequentialAug):
-        inner = augmenter.ts
-    elif isinstance(augmenter, DetRandomSelectAug):
-        inner = augmenter.aug_list  # type: ignore[assignment]
-    elif isinstance(augmenter, DetBorrowAug):
-        inner = [augmenter.augmenter]
-    else:
-        return None
-    own = _giver(augmenter, "sketch") is _giver(augmenter, "__call__")
-    return list(inner) if own else None
-
-
-def _stages(augmenters: Iterable[Any], before: list[str]) -> list[str] | None:
-    """The stages, in their order; None where geometry can come behind colour."""
+def _geometry_comes_first(augmenters: Iterable[Any], before: set[str]) -> bool:
+    """Whether no geometry can come after color; adds the stages to those that came `before`."""
     for each in augmenters:
-        inner = _within(each)
-        if inner is None:
-            stage = GEOMETRY if isinstance(each, DetAugmenter) else each.stage
-            if stage == GEOMETRY and COLOUR in before:
-                return None
-            before += [stage] * (stage is not None)
-        elif isinstance(each, (RandomOrderAug, DetRandomSelectAug)):
-            # In any order: behind one another's stages, too.
-            for _ in range(2):
-                if _stages(inner, before) is None:
-                    return None
-        elif _stages(inner, before) is None:
-            return None
-    return before
+        if each.parts is None:
+            if each.stage == GEOMETRY and COLOR in before:
+                return False
+            before |= {each.stage} - {None}
+        else:
+            # In any order: after one another's stages, too.
+            for _ in range(2 if each.any_order else 1):
+                if not _geometry_comes_first(each.parts, before):
+                    return False
+    return True
 
 
-def _giver(thing: Any, name: str) -> type | None:
-    """The class that a thing has a method from."""
-    return next((kind for kind in type(thing).__mro__ if name in vars(kind)), None)
-
-
-class AugmenterPlanner:
-    """A list of gpuio's own augmenters, as what plans a batch.
+class AugmenterPlanner(Planner):
+    """Plans batches with a list of augmenters.
 
     Parameters
     ----------
     augmenters : without an `unplannable_reason`
-    size : width and height of the batch's pictures, in pixels
-    seed : of which, with a sample's epoch and number, its draws are made
+    size : width and height of the output, in pixels
+    seed : the augmentation's seed
+    parse_label : converts a record's label to what the augmenters take: boxes, if they take boxes
+    finish_label : converts a label after the augmenters to a row of the batch's labels
 
     Attributes
     ----------
-    mean, std : what the last augmenter normalises by, a number for each channel, which is left to
-        the assembler
-    canvases : whether plans may have some
-    """
-
-    def __init__(self, augmenters: Sequence[Any], size: tuple[int, int], seed: int) -> None:
-        self._augmenters = list(augmenters)
-        self.canvases = any(isinstance(each, DetRandomPadAug) for each in _leaves(augmenters))
-        self._size = size
-        self._seed = seed
-        self.mean: tuple[float, ...] = (0.0,) * 3
-        self.std: tuple[float, ...] = (1.0,) * 3
-        last = self._augmenters[-1] if self._augmenters else None
-        if isinstance(last, DetBorrowAug):
-            last = last.augmenter
-        if type(last) is ColorNormalizeAug:
-            self.mean = self.mean if last.mean is None else _three(last.mean)
-            self.std = self.std if last.std is None else _three(last.std)
-            del self._augmenters[-1]
-
-    def __call__(self, draft: Draft) -> Plan:
-        """The plan of a batch; labels move along."""
-
-        def make(picture: ImageTracer, row: int) -> Any:
-            label = self._apply(picture, draft.labels[row])
-            check_shape((3, picture.height, picture.width), (3, *self._size[::-1]))
-            return label
-
-        return plan_of(trace_batch(draft, self._seed, make), *self._size)
-
-    def _apply(self, picture: ImageTracer, label: Any) -> Any:
-        for each in self._augmenters:
-            each.sketch(picture)
-        return label
-
-
-class DetAugmenterPlanner(AugmenterPlanner):
-    """A list of gpuio's own detection augmenters, as what plans a batch and moves its boxes.
-
-    Parameters
-    ----------
-    augmenters, size, seed : as `AugmenterPlanner` has them
-    row : makes a row of the batch's labels out of boxes
+    mean, std : of the last augmenter, if that normalizes: a number for each channel, applied during
+        assembly instead
     """
 
     def __init__(
@@ -189,30 +176,56 @@ class DetAugmenterPlanner(AugmenterPlanner):
         augmenters: Sequence[Any],
         size: tuple[int, int],
         seed: int,
-        row: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        parse_label: Callable[[Label], Label],
+        finish_label: Callable[[Label], Label],
     ) -> None:
-        super().__init__(augmenters, size, seed)
-        self._row = row
+        self._augmenters: list[Any] = list(augmenters)
+        self.borders = any(each.adds_border for each in _leaves(augmenters))
+        self._size = size
+        self._seed = seed
+        self._parse_label = parse_label
+        self._finish_label = finish_label
+        self.mean: tuple[float, ...] = (0.0,) * 3
+        self.std: tuple[float, ...] = (1.0,) * 3
+        last = self._augmenters[-1].normalization() if self._augmenters else None
+        if last is not None:
+            self.mean, self.std = tuple(last[0]), tuple(last[1])
+            del self._augmenters[-1]
 
-    def _apply(self, picture: ImageTracer, label: NDArray[np.float32]) -> NDArray[np.float32]:
-        for each in self._augmenters:
-            label = each.sketch(picture, label)
-        return self._row(label)
+    def plan(
+        self,
+        epoch: NDArray[np.int64],
+        record: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        labels: Sequence[Label | None],
+    ) -> PlannedBatch:
+        """Plan N samples."""
+        parsed, errors = convert_labels(labels, self._parse_label)
+        planned = trace_batch(self._seed, epoch, record, sizes, parsed, self._trace, self._size)
+        return planned._replace(errors={**errors, **planned.errors})
+
+    def _trace(self, image: ImageTracer, rng: SampleRng, label: Label) -> Label:
+        for each in augmenter_steps(self._augmenters, rng):
+            size = image.width, image.height
+            if each.takes_boxes:
+                params = each.draw(rng, size, label)
+                label = each.move_boxes(label, params)
+            else:
+                params = each.draw(rng, size)
+            each.trace(image, params)
+        check_shape((3, image.height, image.width), (3, *self._size[::-1]))
+        return self._finish_label(label)
 
 
-def check_shape(made: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """Refuse a picture that does not come out in the batch's shape.
+def check_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Check that an augmented image has the shape of the batch's images.
 
     Raises
     ------
-    ArgumentError : it does not.
+    ArgumentError : it has not.
     """
-    if made != wanted:
+    if shape != expected:
         raise ArgumentError(
-            f"the picture comes out as {made}, data_shape is {wanted}; "
+            f"the augmented image has the shape {shape}, data_shape is {expected}; "
             "aug_list must end with that size"
         )
-
-
-def _three(numbers: NDArray[Any]) -> tuple[float, ...]:
-    return tuple(np.broadcast_to(numbers.reshape(-1), 3).tolist())

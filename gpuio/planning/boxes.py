@@ -1,34 +1,37 @@
-"""The boxes of a picture's objects: rows of a label.
+"""Bounding boxes of an image's objects, as rows of a label.
 
-A row is class, left, top, right, bottom, and whatever follows; the sides are shares of the
-picture's width and height.
+A row is class, left, top, right, bottom, and further numbers; the coordinates are fractions of the
+image's width and height.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 
-Boxes = NDArray[Any]
+Boxes: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.floating]
 
 LEFT, TOP, RIGHT, BOTTOM = 1, 2, 3, 4
-SIDES = slice(LEFT, BOTTOM + 1)
+CORNERS = slice(LEFT, BOTTOM + 1)
 
-# Numbers of a raw label's header, and of an object, at least.
+# The least length of a raw label's header, and of an object.
 LEAST_HEADER, LEAST_OBJECT = 2, 5
 
 
-def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A raw label's header, and its boxes that have an area: float32 (objects, numbers of an
-    object).
+def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], Boxes]:
+    """Split a raw label into its header and its boxes, float32 (objects, object width).
+
+    Degenerate boxes are dropped.
 
     Raises
     ------
-    RecordError : it is no detection label.
+    RecordError : it is not a detection label.
     """
     widths = raw[:LEAST_HEADER]
     if len(raw) < LEAST_HEADER or not (
@@ -41,32 +44,44 @@ def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     header, width = int(raw[0]), int(raw[1])
     if header > len(raw) or (len(raw) - header) % width:
         raise RecordError(
-            f"Label shape {raw.shape} inconsistent with annotation width {width}, behind a header "
+            f"Label shape {raw.shape} inconsistent with annotation width {width}, after a header "
             f"of {header}"
         )
     boxes = raw[header:].reshape(-1, width)
-    good = (boxes[:, RIGHT] > boxes[:, LEFT]) & (boxes[:, BOTTOM] > boxes[:, TOP])
-    return raw[:header], boxes[good]
+    return raw[:header], boxes[~is_degenerate(boxes)]
 
 
-def areas(sides: Boxes) -> Boxes:
-    """Of boxes' sides, (objects, 4); those with a side that is not above 0 have none."""
-    lengths = (sides[:, 2:] - sides[:, :2]).clip(0)
-    area: Boxes = lengths[:, 0] * lengths[:, 1]
+def is_degenerate(boxes: Floats) -> NDArray[np.bool_]:
+    """Whether boxes have no area: bool (…,) for (…, at least 5)."""
+    positive: NDArray[np.bool_] = (boxes[..., RIGHT] > boxes[..., LEFT]) & (
+        boxes[..., BOTTOM] > boxes[..., TOP]
+    )
+    return ~positive
+
+
+def areas(corners: Floats) -> Floats:
+    """Area of each box, given its corners (objects, 4); 0 for degenerate boxes."""
+    lengths = (corners[:, 2:] - corners[:, :2]).clip(0)
+    area: Floats = lengths[:, 0] * lengths[:, 1]
     return area
 
 
-def mirrored(label: Boxes) -> Boxes:
-    """The boxes of the picture flipped left to right."""
-    flipped = label.copy()
-    flipped[:, LEFT], flipped[:, RIGHT] = 1 - label[:, RIGHT], 1 - label[:, LEFT]
+def flip_boxes(boxes: Boxes) -> Boxes:
+    """The boxes of the image flipped left to right."""
+    flipped = boxes.copy()
+    flipped[:, LEFT], flipped[:, RIGHT] = 1 - boxes[:, RIGHT], 1 - boxes[:, LEFT]
     return flipped
 
 
-def moved(label: Boxes, window: Any) -> Boxes:
-    """The boxes as a window of the picture, (left, top, width, height) in its shares, has them."""
-    seen = label.copy()
+def boxes_in_window(boxes: Boxes, window: Sequence[float] | NDArray[np.float64]) -> Boxes:
+    """The boxes in the coordinates of a window of the image.
+
+    Parameters
+    ----------
+    window : left, top, width, height, as fractions of the image's width and height
+    """
+    seen = boxes.copy()
     left, top, width, height = window
-    seen[:, [LEFT, RIGHT]] = (label[:, [LEFT, RIGHT]] - left) / width
-    seen[:, [TOP, BOTTOM]] = (label[:, [TOP, BOTTOM]] - top) / height
+    seen[:, [LEFT, RIGHT]] = (boxes[:, [LEFT, RIGHT]] - left) / width
+    seen[:, [TOP, BOTTOM]] = (boxes[:, [TOP, BOTTOM]] - top) / height
     return seen

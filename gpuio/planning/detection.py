@@ -1,45 +1,47 @@
-"""The geometry and the jitters that ImageDetRecordIter's arguments ask for, and what becomes of the
-boxes.
-"""
+"""Planning of ImageDetRecordIter: geometry, color jitter, and the boxes that move along."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError
-from gpuio.loading.batch import Draft
-from gpuio.planning.boxes import SIDES, Boxes, areas, mirrored, moved
-from gpuio.planning.plan import METHODS, Plan
-from gpuio.planning.tracer import ImageTracer, plan_of, trace_batch
-from gpuio.sampling import sample_rng as draws
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
+from gpuio.planning.plan import ANY, LANCZOS, METHODS, NEAREST
+from gpuio.planning.planner import Label, PlannedBatch, Planner
+from gpuio.planning.tracer import ImageTracer, trace_batch
+from gpuio.sampling.sample_rng import SampleRng
 
 RESIZE_MODES = ("force", "shrink", "fit")
 EMIT_MODES = ("center", "overlap")
 
-# A canvas that is not larger than this, as a multiple of the picture's sides, is left out.
+# Padding to less than this multiple of the image's width and height is omitted.
 LEAST_PAD_SCALE = 1.05
 
-Range = tuple[float, float]
+# A batch's label begins with channels, rows, columns and length.
+LABEL_PREFIX = 4
+
+Range: TypeAlias = tuple[float, float]
+Window: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Sampler:
+class CropSampler:
     """One way of drawing crops.
 
     Attributes
     ----------
-    scales : of the square root of the crop's share of the picture
+    scales : range of the square root of the crop's fraction of the image
     aspects : of its width / height in pixels
     overlaps : of intersection over union with an object
-    sample_coverages : of the share of the crop that an object covers
-    object_coverages : of the share of an object that lies in the crop
-    trials : how often to draw
+    sample_coverages : of the fraction of the crop that an object covers
+    object_coverages : of the fraction of an object inside the crop
+    trials : number of attempts
     """
 
     scales: Range
@@ -67,8 +69,14 @@ class Sampler:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetAugment:
-    """What ImageDetRecordIter's arguments ask for, in its words."""
+class DetectionOptions:
+    """What ImageDetRecordIter's arguments ask for, under its names.
+
+    Attributes
+    ----------
+    hls : for hue, lightness and saturation: largest change, and its probability
+    contrast : largest change, and its probability
+    """
 
     height: int
     width: int
@@ -80,11 +88,11 @@ class DetAugment:
     pad_prob: float
     max_pad_scale: float
     crop_prob: float
-    samplers: tuple[Sampler, ...]
+    samplers: tuple[CropSampler, ...]
     emit_mode: str
     emit_overlap_thresh: float
-    hls: tuple[tuple[int, float], ...]  # hue, lightness, saturation: range and probability
-    contrast: tuple[float, float]  # range and probability
+    hls: tuple[tuple[int, float], ...]
+    contrast: tuple[float, float]
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -95,174 +103,209 @@ class DetAugment:
             raise ArgumentError(f"fill_value must be 0 to 255, not {self.fill_value}")
 
 
-class DetPlanner:
-    """Plans batches, and moves the labels along.
+class DetectionPlanner(Planner):
+    """Plans batches of images with boxes.
 
     Parameters
     ----------
-    augment : what is asked for
-    seed : of which, with a sample's epoch and number, its draws are made
-    channels : of the pictures
-    room : numbers of a batch's label, with the four in front
-    pad_value : stands where a label has no numbers
+    options : what is asked for
+    seed : the augmentation's seed
+    channels : of the images
+    label_width : numbers that every record's label has; -1: any
+    label_length : numbers of a batch's label, including LABEL_PREFIX
+    pad_value : fills the rest of a batch's label
     """
 
     def __init__(
-        self, augment: DetAugment, seed: int, channels: int, room: int, pad_value: float
+        self,
+        options: DetectionOptions,
+        seed: int,
+        channels: int,
+        label_width: int,
+        label_length: int,
+        pad_value: float,
     ) -> None:
-        self._augment = augment
+        self.borders = options.pad_prob > 0 or options.resize_mode != "force"
+        self._options = options
         self._seed = seed
         self._channels = channels
-        self._room = room
+        self._label_width = label_width
+        self._label_length = label_length
         self._pad_value = pad_value
 
-    def __call__(self, draft: Draft) -> Plan:
-        """The plan of a batch; its labels become rows of the batch's."""
-        augment, count = self._augment, len(draft.sizes)
-        hls, gain = np.zeros((count, 3), np.int64), np.ones(count)
+    def plan(
+        self,
+        epoch: NDArray[np.int64],
+        record: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        labels: Sequence[Label | None],
+    ) -> PlannedBatch:
+        """Plan N samples."""
+        options = self._options
+        jitters: list[tuple[list[int], float]] = []
 
-        def make(picture: ImageTracer, row: int) -> NDArray[np.float32]:
-            header, boxes = draft.labels[row]
-            if augment.resize > 0:
-                picture.shorter_side(augment.resize, augment.method)
-            hls[row], gain[row] = self._jitter()
-            boxes = self._move(picture, boxes)
-            return self._label(self._fit(picture), header, boxes)
+        def trace(image: ImageTracer, rng: SampleRng, label: Label) -> Label:
+            header, boxes = self._split(label)
+            method = rng.randint(NEAREST, LANCZOS) if options.method == ANY else options.method
+            if options.resize > 0:
+                image.resize_shorter(options.resize, method)
+            jitter = self._jitter(rng)
+            boxes = self._augment(image, rng, boxes)
+            row = self._label(self._fit(image, method), header, boxes)
+            jitters.append(jitter)
+            return row
 
-        sketches = trace_batch(draft, self._seed, make)
-        plan = plan_of(sketches, augment.width, augment.height)
-        return replace(
-            plan, hls=hls if hls.any() else None, gain=gain if (gain != 1).any() else None
+        planned = trace_batch(
+            self._seed, epoch, record, sizes, labels, trace, (options.width, options.height)
+        )
+        hls, gain = np.zeros((len(sizes), 3), np.int64), np.ones(len(sizes))
+        good = [row for row, label in enumerate(planned.labels) if label is not None]
+        for row, (shifts, factor) in zip(good, jitters, strict=True):
+            hls[row], gain[row] = shifts, factor
+        return planned._replace(
+            plan=replace(
+                planned.plan,
+                hls=hls if hls.any() else None,
+                gain=gain if (gain != 1).any() else None,
+            )
         )
 
-    def _jitter(self) -> tuple[Sequence[int], float]:
-        """Shifts of hue, lightness and saturation, and the contrast's factor."""
-        augment = self._augment
-        shifts = []
-        for most, chance in augment.hls:
-            shift = int(draws.uniform(-most, most))
-            shifts.append(shift if draws.below(chance) else 0)
-        most_contrast, chance = augment.contrast
-        contrast = draws.uniform(-most_contrast, most_contrast)
-        return shifts, max(0.0, 1 + contrast) if draws.below(chance) else 1.0
+    def _split(self, label: Label) -> tuple[NDArray[np.float32], Boxes]:
+        raw = np.atleast_1d(np.asarray(label, np.float32))
+        if self._label_width > 0 and len(raw) != self._label_width:
+            raise RecordError(
+                f"the label holds {len(raw)} numbers, label_width asks for {self._label_width}"
+            )
+        return split_label(raw)
 
-    def _move(self, made: ImageTracer, boxes: Boxes) -> Boxes:
-        augment = self._augment
-        if draws.below(augment.mirror_prob):
-            made.flip()
-            boxes = mirrored(boxes)
-        if draws.below(augment.pad_prob):
-            boxes = self._pad(made, boxes)
-        if augment.samplers and draws.below(augment.crop_prob):
-            boxes = self._crop(made, boxes)
+    def _jitter(self, rng: SampleRng) -> tuple[list[int], float]:
+        """Shifts of hue, lightness and saturation, and the factor of the contrast."""
+        shifts = []
+        for most, probability in self._options.hls:
+            shift = int(rng.uniform(-most, most))
+            shifts.append(shift if rng.random() < probability else 0)
+        most_contrast, probability = self._options.contrast
+        contrast = rng.uniform(-most_contrast, most_contrast)
+        return shifts, max(0.0, 1 + contrast) if rng.random() < probability else 1.0
+
+    def _augment(self, image: ImageTracer, rng: SampleRng, boxes: Boxes) -> Boxes:
+        options = self._options
+        if rng.random() < options.mirror_prob:
+            image.flip()
+            boxes = flip_boxes(boxes)
+        if rng.random() < options.pad_prob:
+            boxes = self._pad(image, rng, boxes)
+        if options.samplers and rng.random() < options.crop_prob:
+            boxes = self._crop(image, rng, boxes)
         return boxes
 
-    def _pad(self, made: ImageTracer, boxes: Boxes) -> Boxes:
-        """Put the picture somewhere on a canvas of its own aspect."""
-        scale = draws.uniform(1, max(self._augment.max_pad_scale, 1))
+    def _pad(self, image: ImageTracer, rng: SampleRng, boxes: Boxes) -> Boxes:
+        """Place the image somewhere in a larger one of the same aspect ratio."""
+        scale = rng.uniform(1, max(self._options.max_pad_scale, 1))
         if scale < LEAST_PAD_SCALE:
             return boxes
-        x, y = draws.uniform(0, scale - 1), draws.uniform(0, scale - 1)
-        width, height = made.width, made.height
-        made.pad(
+        x, y = rng.uniform(0, scale - 1), rng.uniform(0, scale - 1)
+        width, height = image.width, image.height
+        image.pad(
             int(x * width),
             int(y * height),
             int((scale - x - 1) * width),
             int((scale - y - 1) * height),
-            # As OpenCV's colours, with nothing for alpha.
-            (self._augment.fill_value,) * min(self._channels, 3) + (0,) * (self._channels == 4),
+            # As a color of OpenCV, whose missing alpha is 0.
+            (self._options.fill_value,) * min(self._channels, 3) + (0,) * (self._channels == 4),
         )
-        return moved(boxes, (-x, -y, scale, scale))
+        return boxes_in_window(boxes, (-x, -y, scale, scale))
 
-    def _crop(self, made: ImageTracer, boxes: Boxes) -> Boxes:
-        """Cut out what one of the samplers finds first."""
-        for sampler in draws.shuffled(self._augment.samplers):
+    def _crop(self, image: ImageTracer, rng: SampleRng, boxes: Boxes) -> Boxes:
+        """Crop to what one of the samplers finds first."""
+        for sampler in rng.shuffled(self._options.samplers):
             for _ in range(sampler.trials):
-                window = draw_window(sampler, made.width / made.height)
-                kept = self._kept(sampler, window, boxes)
+                window = draw_window(sampler, image.width / image.height, rng)
+                kept = self._boxes_in(sampler, window, boxes)
                 if kept is not None:
                     x, y, w, h = window
-                    width, height = max(int(w * made.width), 1), max(int(h * made.height), 1)
-                    left = min(int(x * made.width), made.width - width)
-                    top = min(int(y * made.height), made.height - height)
-                    made.crop(left, top, width, height)
+                    width, height = max(int(w * image.width), 1), max(int(h * image.height), 1)
+                    left = min(int(x * image.width), image.width - width)
+                    top = min(int(y * image.height), image.height - height)
+                    image.crop(left, top, width, height)
                     return kept
         return boxes
 
-    def _kept(self, sampler: Sampler, window: Any, boxes: Boxes) -> Boxes | None:
-        """The boxes as a crop has them; None: it does not fulfil the conditions."""
+    def _boxes_in(self, sampler: CropSampler, window: Window, boxes: Boxes) -> Boxes | None:
+        """The boxes in the coordinates of a crop; None: it does not satisfy the conditions."""
         if not len(boxes):
             return boxes
-        sides = boxes[:, SIDES]
+        corners = boxes[:, CORNERS]
         x, y, w, h = window
-        whole, crop = areas(sides), w * h
-        common = areas(sides.clip((x, y, x, y), (x + w, y + h, x + w, y + h)))
+        whole, crop = areas(corners), w * h
+        common = areas(corners.clip((x, y, x, y), (x + w, y + h, x + w, y + h)))
         with np.errstate(invalid="ignore"):  # an area may be too small for float32
             inside = common / whole
-        shares = (
+        fractions = (
             (common / (whole + crop - common), sampler.overlaps),
             (common / max(crop, 1e-12), sampler.sample_coverages),
             (inside, sampler.object_coverages),
         )
         good = np.ones(len(boxes), bool)
-        for share, (least, most) in shares:
-            good &= (share >= least) & (share <= most)
+        for fraction, (least, most) in fractions:
+            good &= (fraction >= least) & (fraction <= most)
         if not good.any():
             return None
-        if self._augment.emit_mode == "center":
-            middle = (sides[:, :2] + sides[:, 2:]) / 2
-            stays = ((middle >= (x, y)) & (middle < (x + w, y + h))).all(1)
+        if self._options.emit_mode == "center":
+            center = (corners[:, :2] + corners[:, 2:]) / 2
+            stays = ((center >= (x, y)) & (center < (x + w, y + h))).all(1)
         else:
-            stays = inside > self._augment.emit_overlap_thresh
+            stays = inside > self._options.emit_overlap_thresh
         if not stays.any():
             return None
-        kept = moved(boxes[stays], window)
-        kept[:, SIDES] = kept[:, SIDES].clip(0, 1)
+        kept = boxes_in_window(boxes[stays], window)
+        kept[:, CORNERS] = kept[:, CORNERS].clip(0, 1)
         return kept
 
-    def _fit(self, made: ImageTracer) -> tuple[int, int]:
-        """Bring the picture into the batch's size; gives rows and columns that it takes there."""
-        augment = self._augment
-        width, height = augment.width, augment.height
-        if augment.resize_mode != "force":
-            # In MXNet's float32, of which the rounding down makes a pixel's difference.
-            wide, high = np.float32(made.width), np.float32(made.height)
+    def _fit(self, image: ImageTracer, method: int) -> tuple[int, int]:
+        """Resize the image to the output; returns the rows and columns that it fills there."""
+        options = self._options
+        width, height = options.width, options.height
+        if options.resize_mode != "force":
+            # In MXNet's float32, whose rounding makes a difference of a pixel.
+            wide, high = np.float32(image.width), np.float32(image.height)
             scale = min(np.float32(width) / wide, np.float32(height) / high)
-            if augment.resize_mode == "shrink":
+            if options.resize_mode == "shrink":
                 scale = min(scale, np.float32(1))
             width = min(max(int(wide * scale), 1), width)
             height = min(max(int(high * scale), 1), height)
-        made.resize(width, height, augment.method)
-        if (width, height) != (augment.width, augment.height):
-            border = augment.width - width, augment.height - height
-            made.pad(0, 0, *border, (0,) * self._channels)
+        image.resize(width, height, method)
+        if (width, height) != (options.width, options.height):
+            rest = options.width - width, options.height - height
+            image.pad(0, 0, *rest, (0,) * self._channels)
         return height, width
 
     def _label(
-        self, written: tuple[int, int], header: NDArray[np.float32], boxes: Boxes
+        self, filled: tuple[int, int], header: NDArray[np.float32], boxes: Boxes
     ) -> NDArray[np.float32]:
         numbers = np.concatenate([header, boxes.reshape(-1)])
-        if 4 + len(numbers) > self._room:
+        end = LABEL_PREFIX + len(numbers)
+        if end > self._label_length:
             raise ArgumentError(
-                f"the label holds {len(numbers)} numbers, label_pad_width leaves room for "
-                f"{self._room - 4}"
+                f"the label holds {len(numbers)} numbers, label_pad_width leaves space for "
+                f"{self._label_length - LABEL_PREFIX}"
             )
-        row = np.full(self._room, self._pad_value, np.float32)
-        row[:4] = self._channels, *written, len(numbers)
-        row[4 : 4 + len(numbers)] = numbers
+        row = np.full(self._label_length, self._pad_value, np.float32)
+        row[:LABEL_PREFIX] = self._channels, *filled, len(numbers)
+        row[LABEL_PREFIX:end] = numbers
         return row
 
 
-def draw_window(sampler: Sampler, picture_aspect: float) -> tuple[float, float, float, float]:
-    """A crop's left, top, width and height in shares of the picture.
+def draw_window(sampler: CropSampler, aspect: float, rng: SampleRng) -> Window:
+    """Draw a crop: left, top, width and height as fractions of the image.
 
     Parameters
     ----------
-    picture_aspect : its width / height
+    aspect : the image's width / height
     """
-    scale = draws.uniform(*sampler.scales) + 1e-12
-    least = max(sampler.aspects[0] / picture_aspect, scale * scale)
-    most = min(sampler.aspects[1] / picture_aspect, 1 / (scale * scale))
-    ratio = math.sqrt(draws.uniform(least, most))
+    scale = rng.uniform(*sampler.scales) + 1e-12
+    least = max(sampler.aspects[0] / aspect, scale * scale)
+    most = min(sampler.aspects[1] / aspect, 1 / (scale * scale))
+    ratio = math.sqrt(rng.uniform(least, most))
     width, height = min(1.0, scale * ratio), min(1.0, scale / ratio)
-    return draws.uniform(0, 1 - width), draws.uniform(0, 1 - height), width, height
+    return rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height

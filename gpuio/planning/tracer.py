@@ -1,9 +1,8 @@
-"""What augmenters make of a picture, worked out step by step without its pixels.
+"""Tracing: following an image through operations without its pixels.
 
-Resizes, crops, flips and canvases, one after another, come to one window of the source; changes of
-colour come to one matrix. An `ImageTracer` follows both for one picture, and `plan_of` puts the
-traces of a batch into a `Plan`, which either executor runs: each picture is resampled once,
-whatever the number of its augmenters.
+Any sequence of resizes, crops, flips and borders is one window of the source; changes of color are
+one matrix. An `ImageTracer` follows both for one image, and `plan_from_traces` combines the tracers
+of a batch into a `Plan`: each image is resampled once, whatever the number of operations.
 """
 
 from __future__ import annotations
@@ -11,76 +10,59 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gpuio.errors import ArgumentError, Error
 from gpuio.planning.plan import (
-    ANY,
     AREA,
     AUTOMATIC,
     CUBIC,
     LANCZOS,
     LINEAR,
     NEAREST,
-    Canvas,
+    Border,
     Plan,
-    by_size,
+    automatic_method,
     shorter_side,
 )
-from gpuio.sampling import sample_rng as draws
+from gpuio.planning.planner import Label, PlannedBatch
+from gpuio.sampling.sample_rng import SampleRng, sample_rngs
 
-if TYPE_CHECKING:
-    from gpuio.loading.batch import Draft
-
-# Shares of red, green and blue in the luma of ITU-R BT.601.
+# Weights of red, green and blue in the luma of ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 
-# Rounding must not widen a rectangle of whole pixels.
-HAIR = 1e-9
+# Rounding errors must not widen a rectangle of whole pixels.
+EPSILON = 1e-9
 
-# Interpolations of OpenCV's whose result for a mirror image is not the mirror image of the result;
+# Interpolations of OpenCV whose result for a mirror image is not the mirror image of the result;
 # of CUBIC and LANCZOS by rounding alone.
-UNEVEN = (NEAREST, CUBIC, AREA, LANCZOS)
+ASYMMETRIC = (NEAREST, CUBIC, AREA, LANCZOS)
 
-Rectangle = tuple[float, float, float, float]
-
-
-def interpolation(method: int, old: Sequence[float], new: Sequence[float]) -> int:
-    """What AUTOMATIC and ANY stand for; any other method is itself.
-
-    Parameters
-    ----------
-    old, new : the sizes before and after, both as (width, height) or both as (height, width)
-    """
-    if method == ANY:
-        return draws.randint(NEAREST, LANCZOS)
-    if method != AUTOMATIC:
-        return method
-    return int(by_size(*old, *new))
+Rectangle: TypeAlias = tuple[float, float, float, float]
 
 
-def whole_side(name: str, value: Any) -> int:
-    """A length in pixels.
+def as_pixels(name: str, value: object) -> int:
+    """Check a length in pixels.
 
     Raises
     ------
-    ArgumentError : it is no whole number of at least 1.
+    ArgumentError : it is not an integer of at least 1.
     """
     try:
-        whole = int(value)
-        fits = whole == value and whole >= 1
+        length = int(value)  # type: ignore[call-overload]  # whatever the caller gave
+        valid = length == value and length >= 1
     except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        raise ArgumentError(f"{name} must be a whole number of pixels, at least 1, not {value!r}")
-    return whole
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{name} must be an integer of at least 1 pixel, not {value!r}")
+    return int(length)
 
 
 class ImageTracer:
-    """One picture on its way through augmenters.
+    """Follows one image through a sequence of operations.
 
     Parameters
     ----------
@@ -88,80 +70,89 @@ class ImageTracer:
 
     Attributes
     ----------
-    width, height : of the picture so far, in pixels
+    width, height : of the current image, in pixels
     """
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self._limits = width, height
-        # In pixels of the source: what the picture so far shows, what of it may be mixed into its
+        # In pixels of the source: what the current image shows, what of it may be blended into its
         # edges (left, top, right, bottom), and what may be read.
         self._window: Rectangle = (0.0, 0.0, float(width), float(height))
         self._shown: Rectangle = self._window
         self._bounds = (0, 0, width, height)
         self._method = LINEAR
-        self._resized = self._flipped = self._turned = False
+        self._resized = self._flipped = self._resample_flipped = False
         self._borders: list[tuple[Rectangle, Sequence[float]]] = []
-        self._colour: NDArray[np.float64] | None = None
+        self._color: NDArray[np.float64] | None = None
 
     def resize(self, width: int, height: int, method: int) -> None:
-        """Resample the picture to `width` x `height` pixels, with any of METHODS.
+        """Resample the image to `width` x `height` pixels.
+
+        Parameters
+        ----------
+        method : NEAREST to LANCZOS, or AUTOMATIC
 
         Raises
         ------
-        ArgumentError : a side is no whole number of at least 1.
+        ArgumentError : a dimension is not an integer of at least 1.
         """
-        width, height = whole_side("w", width), whole_side("h", height)
+        width, height = as_pixels("w", width), as_pixels("h", height)
         left, top, right, bottom = self._shown
-        # Behind a first resampling, what counts is the change from the source.
-        old = (right - left, bottom - top) if self._resized else (self.width, self.height)
-        method = interpolation(method, old, (width, height))
+        if method == AUTOMATIC:
+            # After a first resampling, what counts is the change from the source.
+            old_width: float = right - left if self._resized else self.width
+            old_height: float = bottom - top if self._resized else self.height
+            method = int(automatic_method(old_width, old_height, width, height))
         if (width, height) == (self.width, self.height):
             return
-        # What was cut off is not mixed in.
-        x0, x1 = _pixels(left, right, self._limits[0])
-        y0, y1 = _pixels(top, bottom, self._limits[1])
+        # What was cropped off is not blended in.
+        x0, x1 = _touched_pixels(left, right, self._limits[0])
+        y0, y1 = _touched_pixels(top, bottom, self._limits[1])
         self._bounds = x0, y0, x1, y1
-        self._method, self._resized, self._turned = method, True, self._flipped
+        self._method, self._resized, self._resample_flipped = method, True, self._flipped
         self.width, self.height = width, height
 
-    def shorter_side(self, size: int, method: int) -> None:
-        """Scale the shorter side to `size` pixels, the longer in proportion, rounded down."""
-        self.resize(*shorter_side(self.width, self.height, whole_side("size", size)), method)
+    def resize_shorter(self, size: int, method: int) -> None:
+        """Scale the shorter side to `size` pixels and the longer in proportion, rounded down."""
+        self.resize(*shorter_side(self.width, self.height, as_pixels("size", size)), method)
 
     def crop(self, x: int, y: int, width: int, height: int) -> None:
-        """Cut a rectangle out.
+        """Crop a rectangle.
 
         Raises
         ------
-        ArgumentError : it does not lie inside of the picture, or is empty.
+        ArgumentError : it is empty, or not inside the image.
         """
         if not (x >= 0 and y >= 0 and width >= 1 and height >= 1) or (
             x + width > self.width or y + height > self.height
         ):
             raise ArgumentError(
-                f"a crop of {width} x {height} pixels at ({x}, {y}) does not lie inside of a "
-                f"picture of {self.width} x {self.height}, or is empty"
+                f"a crop of {width} x {height} pixels at ({x}, {y}) is empty, or not inside an "
+                f"image of {self.width} x {self.height}"
             )
-        self._look_at(x, y, width, height)
+        self._move_window(x, y, width, height)
         left, top, w, h = self._window
-        l, t, r, b = self._shown  # noqa: E741
-        self._shown = max(l, left), max(t, top), min(r, left + w), min(b, top + h)
+        x0, y0, x1, y1 = self._shown
+        self._shown = max(x0, left), max(y0, top), min(x1, left + w), min(y1, top + h)
 
     def flip(self) -> None:
         """Flip left to right."""
         self._flipped = not self._flipped
 
     def pad(self, left: int, top: int, right: int, bottom: int, fill: Sequence[float]) -> None:
-        """Put a border of one colour, (red, green, blue), around the picture; its sides in
-        pixels.
+        """Add a border of so many pixels on each side.
+
+        Parameters
+        ----------
+        fill : its color, a pixel value for each channel
         """
         x, y, w, h = self._window
         self._borders.append(((x, y, x + w, y + h), fill))
-        self._look_at(-left, -top, self.width + left + right, self.height + top + bottom)
+        self._move_window(-left, -top, self.width + left + right, self.height + top + bottom)
 
-    def _look_at(self, x: int, y: int, width: int, height: int) -> None:
-        """Make a rectangle of the picture so far, which may reach beyond it, the picture."""
+    def _move_window(self, x: int, y: int, width: int, height: int) -> None:
+        """Make a rectangle of the current image, which may reach beyond it, the image."""
         if self._flipped:
             x = self.width - x - width
         left, top, w, h = self._window
@@ -169,115 +160,119 @@ class ImageTracer:
         self._window = left + x * across, top + y * down, width * across, height * down
         self.width, self.height = width, height
 
-    def mix(self, matrix: Any) -> None:
-        """Make new channels of the old: row i of the matrix, (3, 3), says what the i-th is made
-        of.
-        """
-        self._colour = np.asarray(matrix, np.float64) @ self._mixture()
+    def mix_channels(self, matrix: ArrayLike) -> None:
+        """Multiply each pixel by a matrix (3, 3)."""
+        self._color = np.asarray(matrix, np.float64) @ self._color_matrix()
 
-    def scale(self, factors: Any) -> None:
-        """Multiply the channels, each by its own factor or all by one."""
-        self._colour = self._mixture() * np.reshape(np.asarray(factors, np.float64), (-1, 1))
+    def scale(self, factors: ArrayLike) -> None:
+        """Multiply the channels by a factor each, or all by one."""
+        self._color = self._color_matrix() * np.asarray(factors, np.float64).reshape(-1, 1)
 
-    def shift(self, levels: Any) -> None:
-        """Add to the channels, to each its own levels or to all one."""
-        self._mixture()[:, 6] += np.asarray(levels, np.float64)
+    def shift(self, values: ArrayLike) -> None:
+        """Add a pixel value to each channel, or one to all."""
+        self._color_matrix()[:, 6] += np.asarray(values, np.float64)
 
     def contrast(self, factor: float) -> None:
-        """Move all levels away from the picture's mean luma, by a factor."""
-        mixture = self._mixture()
-        luma = np.array(LUMA) @ mixture
-        mixture *= factor
-        mixture[:, 3:6] += (1 - factor) * (luma[:3] + luma[3:6])
-        mixture[:, 6] += (1 - factor) * luma[6]
+        """Scale the distance of all pixel values from the image's mean luma."""
+        matrix = self._color_matrix()
+        luma = np.array(LUMA) @ matrix
+        matrix *= factor
+        matrix[:, 3:6] += (1 - factor) * (luma[:3] + luma[3:6])
+        matrix[:, 6] += (1 - factor) * luma[6]
 
     def saturate(self, factor: float) -> None:
-        """Move each pixel away from its luma, by a factor."""
-        self.mix(np.eye(3) * factor + (1 - factor) * np.array([LUMA] * 3))
+        """Scale the distance of each pixel from its luma."""
+        self.mix_channels(np.eye(3) * factor + (1 - factor) * np.array([LUMA] * 3))
 
-    def _mixture(self) -> NDArray[np.float64]:
-        if self._colour is None:
-            self._colour = np.eye(3, 7)
-        return self._colour
+    def _color_matrix(self) -> NDArray[np.float64]:
+        if self._color is None:
+            self._color = np.eye(3, 7)
+        return self._color
 
 
-def _pixels(low: float, high: float, limit: int) -> tuple[int, int]:
-    """The pixels, at least one, that a stretch of an axis touches."""
-    first = min(max(math.floor(low + HAIR), 0), limit - 1)
-    return first, min(max(math.ceil(high - HAIR), first + 1), limit)
+def _touched_pixels(low: float, high: float, limit: int) -> tuple[int, int]:
+    """The pixels, at least one, that an interval of an axis touches."""
+    first = min(max(math.floor(low + EPSILON), 0), limit - 1)
+    return first, min(max(math.ceil(high - EPSILON), first + 1), limit)
 
 
 def trace_batch(
-    draft: Draft, seed: int, make: Callable[[ImageTracer, int], Any]
-) -> list[ImageTracer]:
-    """Sketch a batch's pictures, each with draws of its own.
+    seed: int,
+    epoch: NDArray[np.int64],
+    record: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    labels: Sequence[Label | None],
+    trace: Callable[[ImageTracer, SampleRng, Label], Label],
+    size: tuple[int, int],
+) -> PlannedBatch:
+    """Plan a batch by tracing its images one by one, each with its own random numbers.
 
     Parameters
     ----------
-    draft : its labels and errors are brought up to date
-    seed : of which, with a sample's epoch and number, its draws are made
-    make : works on the sketch of a row, and gives the row's label; an Error that it raises says
-        that the record cannot be used. Not called for bad records
-
-    Returns
-    -------
-    a sketch for each row; those of bad records mean nothing
+    seed : the augmentation's seed
+    epoch, record, sizes, labels : see `Planner.plan`
+    trace : traces one image and returns its label in the batch; an Error that it raises makes the
+        record a bad one
+    size : width and height of the output, in pixels
     """
-    sketches = [ImageTracer(*size) for size in draft.sizes.tolist()]
-    for row, picture in enumerate(sketches):
-        if row in draft.errors:
+    tracers = [ImageTracer(*each) for each in sizes.tolist()]
+    traced: list[Label | None] = [None] * len(tracers)
+    errors: dict[int, Error] = {}
+    rngs = sample_rngs(seed, epoch, record)
+    for row, (tracer, rng, label) in enumerate(zip(tracers, rngs, labels, strict=True)):
+        if label is None:
             continue
         try:
-            with draws.seeded(seed, int(draft.epoch[row]), int(draft.record[row])):
-                draft.labels[row] = make(picture, row)
+            traced[row] = trace(tracer, rng, label)
         except Error as error:
-            draft.labels[row], draft.errors[row] = None, error
-    return sketches
+            errors[row] = error
+    return PlannedBatch(plan_from_traces(tracers, *size), traced, errors)
 
 
-def plan_of(sketches: Sequence[ImageTracer], width: int, height: int) -> Plan:
-    """The plan of a batch of finished pictures, all of one size.
+def plan_from_traces(tracers: Sequence[ImageTracer], width: int, height: int) -> Plan:
+    """Combine the tracers of a batch into a plan.
 
     Parameters
     ----------
-    width, height : in pixels; a sketch of another size counts as one of this size
+    width, height : of the output, in pixels; a tracer whose image has another size is resized
     """
-    window = np.array([each._window for each in sketches])
+    window = np.array([each._window for each in tracers])
     plan = Plan(
         window,
-        np.array([each._bounds for each in sketches], np.int64),
-        np.array([each._method for each in sketches], np.int64),
-        np.array([each._flipped for each in sketches]),
+        np.array([each._bounds for each in tracers], np.int64),
+        np.array([each._method for each in tracers], np.int64),
+        np.array([each._flipped for each in tracers]),
     )
-    turned = np.array([each._turned for each in sketches]) & np.isin(plan.method, UNEVEN)
-    if turned.any():
-        plan = replace(plan, turned=turned)
-    if any(each._colour is not None for each in sketches):
-        plain = np.eye(3, 7)
-        colour = [plain if each._colour is None else each._colour for each in sketches]
-        plan = replace(plan, colour=np.array(colour))
-    depth = max(len(each._borders) for each in sketches)
-    canvases = (_canvas(sketches, number, window, (width, height)) for number in range(depth))
-    return replace(plan, canvases=tuple(canvases))
+    flipped = np.array([each._resample_flipped for each in tracers])
+    flipped &= np.isin(plan.method, ASYMMETRIC)
+    if flipped.any():
+        plan = replace(plan, resample_flipped=flipped)
+    if any(each._color is not None for each in tracers):
+        identity = np.eye(3, 7)
+        color = [identity if each._color is None else each._color for each in tracers]
+        plan = replace(plan, color=np.array(color))
+    depth = max(len(each._borders) for each in tracers)
+    borders = (_border(tracers, number, window, (width, height)) for number in range(depth))
+    return replace(plan, borders=tuple(borders))
 
 
-def _canvas(
-    sketches: Sequence[ImageTracer],
+def _border(
+    tracers: Sequence[ImageTracer],
     number: int,
     window: NDArray[np.float64],
     size: tuple[int, int],
-) -> Canvas:
-    """What one of the borders, counted from the picture, comes to in the output; a sketch without
-    it has a border of no width.
+) -> Border:
+    """The borders with one number, counted from the image, in output pixels; a tracer without it
+    has a border of no width.
     """
-    some = [each._borders[number : number + 1] for each in sketches]
-    none = (0,) * next(len(border[0][1]) for border in some if border)
+    borders = [each._borders[number : number + 1] for each in tracers]
+    no_fill = (0,) * next(len(border[0][1]) for border in borders if border)
     inside = np.concatenate([window[:, :2], window[:, :2] + window[:, 2:]], axis=1)
-    for row, border in enumerate(some):
+    for row, border in enumerate(borders):
         if border:
             inside[row] = border[0][0]
-    # The output pixels whose centres lie inside.
+    # The output pixels whose centers lie inside.
     corner, scale = np.tile(window[:, :2], 2), np.tile(np.array(size) / window[:, 2:], 2)
-    edges = np.ceil((inside - corner) * scale - 0.5 - HAIR).clip(0, np.tile(size, 2))
-    fill = np.rint([border[0][1] if border else none for border in some])
-    return Canvas(edges.astype(np.int64), fill.clip(0, 255).astype(np.uint8))
+    edges = np.ceil((inside - corner) * scale - 0.5 - EPSILON).clip(0, np.tile(size, 2))
+    fill = np.rint([border[0][1] if border else no_fill for border in borders])
+    return Border(edges.astype(np.int64), fill.clip(0, 255).astype(np.uint8))

@@ -1,31 +1,31 @@
-"""Which record stands at which place of the stream of samples.
+"""The order of samples.
 
 Samples form one endless stream, epoch after epoch: place ``q`` holds a record of epoch ``q //
-size``. A batch is a slice of the stream, so where an iterator is can be said in one number, its
-*position*: the places consumed so far. Nothing here has state, and nothing is proportional to the
-number of records: the permutation of an epoch is computed place by place.
+size``. A batch is a slice of the stream, so the position of an iterator is one number: the places
+consumed so far. Nothing here has state, and no memory is proportional to the number of records: the
+permutation of an epoch is computed place by place.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.sampling import philox as random
+from gpuio.sampling import philox
 
 LAST_BATCH_MODES = ("wrap", "pad", "discard", "roll_over")
 
-# Rounds of the permutation's Feistel network. Four make it look random to a statistical test; small
-# domains (a handful of records) want more until all their permutations come out equally often.
+# Rounds of the permutation's Feistel network. Four pass statistical tests; small domains (a handful
+# of records) need more until all their permutations are equally frequent.
 FEISTEL_ROUNDS = 12
 
-# Places that are permuted at once and kept. That takes about two milliseconds, a third of what
-# blocks of 4096 take in all.
+# Places that are permuted and cached together. A block takes about two milliseconds, a third of
+# what the same places take in blocks of 4096.
 BLOCK = 32768
 
 
@@ -34,15 +34,15 @@ def permute(
 ) -> NDArray[np.int64]:
     """The records at some places of one epoch's permutation of ``range(size)``.
 
-    A Feistel network is a permutation of all numbers of so many bits, whatever its round function;
-    a number that falls outside the range is sent through again until it lands inside ("cycle
-    walking", Black and Rogaway, CT-RSA 2002). So each place costs the same for ten records and for
-    10**8, and no permutation is kept in memory.
+    A Feistel network permutes all integers of a number of bits, whatever its round function; a
+    result outside the range is permuted again until it lies inside ("cycle walking", Black and
+    Rogaway, CT-RSA 2002). So a place costs the same for ten records and for 10**8, and no
+    permutation is kept in memory.
 
     Parameters
     ----------
     place : int64 (N,), each in [0, size)
-    number : which of the epoch's permutations, where it has several
+    number : which of the epoch's permutations, if it has several
 
     Returns
     -------
@@ -81,7 +81,7 @@ def _block(size: int, seed: int, epoch: int, number: int) -> NDArray[np.int64]:
 def _round_keys(seed: int, epoch: int, number: int) -> NDArray[np.uint32]:
     """FEISTEL_ROUNDS random 32-bit numbers for one permutation."""
     at = np.array([epoch]), np.array([number])
-    keys: NDArray[np.uint32] = random.words(seed, *at, random.SHUFFLE, FEISTEL_ROUNDS)[0].astype(
+    keys: NDArray[np.uint32] = philox.words(seed, *at, philox.SHUFFLE, FEISTEL_ROUNDS)[0].astype(
         np.uint32
     )
     return keys
@@ -102,19 +102,18 @@ def _mix(value: NDArray[np.uint32], key: np.uint32) -> NDArray[np.uint32]:
 
 
 class BatchIndices(NamedTuple):
-    """One batch's slice of the stream.
+    """Which samples make up one batch: a slice of the stream.
 
-    Made for every batch, so it holds a few numbers, and its arrays are worked out when they are
-    asked for.
+    It holds a few numbers; its arrays are computed when asked for.
 
     Attributes
     ----------
     order : the stream
     begin : the place of the first sample
     end : the place at which the iterator's epoch ends
-    pad : how many rows at the end are there only to fill the batch
-    position : the position of the iterator once this batch has been consumed
-    last : whether the iterator's epoch ends with this batch
+    pad : number of rows at the end that only fill the batch
+    position : the position of the iterator after this batch
+    last : whether this batch ends the iterator's epoch
     """
 
     order: Order
@@ -126,25 +125,27 @@ class BatchIndices(NamedTuple):
 
     @property
     def epoch(self) -> NDArray[np.int64]:
-        """int64 (B,), the epoch to which each sample belongs."""
+        """int64 (B,), the epoch of each sample."""
         return self._places() // self.order.size
 
     @property
     def record(self) -> NDArray[np.int64]:
-        """int64 (B,), each sample's number among the `size` records of the order; read-only."""
+        """int64 (B,), the index of each sample's record; read-only."""
         order = self.order
         epoch, first = divmod(self.begin, order.size)
         number, row = divmod(first, BLOCK)
         count = order.batch_size
         if order.shuffle and first + count <= order.size and row + count <= BLOCK:
-            return _block(order.size, order.seed, epoch, number)[row : row + count]
+            block = _block(order.size, order.seed, epoch, number)
+            return order.in_source(block[row : row + count])
         place = self._places()
         return order.records(place // order.size, place % order.size)
 
     @property
     def run(self) -> slice | None:
-        """The samples' numbers as a slice, where they follow one another."""
+        """The record indices as a slice; None if they are not consecutive."""
         order = self.order
+        assert order.subset is None, "a slice counts all records"
         first = self.begin % order.size
         last = first + order.batch_size
         return None if order.shuffle or last > order.size else slice(first, last)
@@ -159,7 +160,7 @@ class BatchIndices(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """The order of samples, and how the stream is cut into batches and epochs.
+    """The order of samples, and how their stream is divided into batches and epochs.
 
     Attributes
     ----------
@@ -172,9 +173,10 @@ class Order:
         ``round_batch=True``); "pad": it is filled with the same epoch's first samples, and each
         epoch starts afresh (``round_batch=False``); "discard": it is left out; "roll_over": it
         becomes the beginning of the next epoch's first batch
-    rank, world : the stream is cut into global batches of ``batch_size * world`` samples, and this
-        rank takes the slice number `rank` of each, so that the union over ranks is the same for any
+    rank, world : the stream is divided into global batches of ``batch_size * world`` samples, and
+        this rank takes slice `rank` of each, so that the union over ranks is the same for any
         `world`
+    subset : the source's indices of the `size` records, ascending; None: 0 to size - 1
 
     Raises
     ------
@@ -188,6 +190,7 @@ class Order:
     last_batch: str = "wrap"
     rank: int = 0
     world: int = 1
+    subset: range | NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -217,11 +220,11 @@ class Order:
 
     @property
     def stride(self) -> int:
-        """Samples in one batch of all ranks together."""
+        """Samples in one global batch."""
         return self.batch_size * self.world
 
     def identity(self) -> dict[str, int | bool | str]:
-        """What decides which samples a position stands for, beside the data, for saved states."""
+        """What a position's meaning depends on besides the data, for saved states."""
         return {
             "records": self.size,
             "shuffle": self.shuffle,
@@ -230,17 +233,17 @@ class Order:
         }
 
     def epoch(self, position: int) -> int:
-        """The epoch that an iterator at `position` is in."""
+        """The epoch of an iterator at `position`."""
         if self.last_batch == "roll_over":  # a batch belongs to the epoch of its last sample
             return (position + self.stride - 1) // self.size
         return position // self.size
 
     def restart(self, position: int) -> int:
-        """The position at which the epoch after the one at `position` starts afresh."""
+        """The first position of the epoch after the one at `position`."""
         return (position // self.size + 1) * self.size
 
     def batches(self, position: int) -> int:
-        """How many batches an epoch has that begins at `position`."""
+        """The number of batches in an epoch that begins at `position`."""
         left = (self.epoch(position) + 1) * self.size - position
         if self.last_batch in ("discard", "roll_over"):
             return left // self.stride
@@ -265,7 +268,7 @@ class Order:
         )
 
     def records(self, epoch: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The records at some places of some epochs.
+        """The record indices at some places of some epochs.
 
         Parameters
         ----------
@@ -274,14 +277,22 @@ class Order:
 
         Returns
         -------
-        int64 (N,), each in [0, size)
+        int64 (N,), each in [0, size) or in `subset`
         """
         if not self.shuffle:
-            return place
+            return self.in_source(place)
         record = np.empty_like(place)
         block = place // BLOCK
-        # A batch lies in one block of one epoch, or in two or three.
+        # A batch lies in one to three blocks.
         for one, number in set(zip(epoch.tolist(), block.tolist(), strict=True)):
             rows = (epoch == one) & (block == number)
             record[rows] = _block(self.size, self.seed, one, number)[place[rows] % BLOCK]
-        return record
+        return self.in_source(record)
+
+    def in_source(self, record: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into `subset` as indices into the source."""
+        if self.subset is None:
+            return record
+        if isinstance(self.subset, range):
+            return record * self.subset.step + self.subset.start
+        return self.subset[record]

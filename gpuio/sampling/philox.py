@@ -18,7 +18,8 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 WORD = 0xFFFFFFFF
 
 # What the draws are for. A number is never given a new meaning: saved states and seeds rely on it.
-SHUFFLE, MIRROR, CROP, RESIZED_CROP, INTERPOLATION = range(5)
+# AUGMENT comes last: a sample may draw any number of words for it.
+SHUFFLE, MIRROR, CROP, RESIZED_CROP, INTERPOLATION, AUGMENT = range(6)
 
 
 def philox(
@@ -52,7 +53,12 @@ def philox(
 
 
 def words(
-    seed: int, epoch: NDArray[np.int64], record: NDArray[np.int64], purpose: int, count: int
+    seed: int,
+    epoch: NDArray[np.int64],
+    record: NDArray[np.int64],
+    purpose: int,
+    count: int,
+    skip: int = 0,
 ) -> NDArray[np.uint64]:
     """`count` random 32-bit words for each record of a batch.
 
@@ -61,6 +67,7 @@ def words(
     seed : any integer, taken modulo 2**64
     epoch, record : int64 (N,)
     purpose : one of the constants of this module: draws for different purposes are independent
+    skip : leave out so many words, a multiple of 4
 
     Returns
     -------
@@ -68,7 +75,7 @@ def words(
     """
     blocks = -(-count // 4)
     number = record.astype(np.uint64)[:, None]
-    block = np.arange(blocks, dtype=np.uint64) + np.uint64(purpose << 16)
+    block = np.arange(blocks, dtype=np.uint64) + np.uint64((purpose << 16) + skip // 4)
     drawn = philox(
         (
             number & np.uint64(WORD),

@@ -1,4 +1,4 @@
-"""Which share of the records belongs to which process."""
+"""Sharding: which records each process reads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
 
-# The variables in which launchers tell a process its rank and the number of processes. Both are
-# taken from one family.
+# The environment variables with a process's rank and the number of processes, by launcher. Both are
+# taken from the same launcher.
 LAUNCHERS = {
     "torchrun": ("RANK", "WORLD_SIZE"),
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -27,12 +27,12 @@ MODES = ("contiguous", "global")
 
 @dataclass(frozen=True)
 class Shard:
-    """A share of the records.
+    """One process's share of the records.
 
     Attributes
     ----------
-    index, count : this part's number, and how many there are
-    mode : "contiguous": a run of records; "global": a slice of each batch of all records
+    index, count : this shard's number, and the number of shards
+    mode : "contiguous": consecutive records; "global": a slice of each global batch
     """
 
     index: int
@@ -41,8 +41,8 @@ class Shard:
 
     @property
     def identity(self) -> str:
-        """What a saved state depends on: under "global" a position means the same for any number of
-        parts.
+        """The shard in saved states: with "global", a position means the same for any number of
+        shards.
         """
         return "global" if self.mode == "global" else f"{self.index} of {self.count}"
 
@@ -53,18 +53,18 @@ def resolve_shard(
     mode: str | None,
     environment: Mapping[str, str] | None = None,
 ) -> Shard:
-    """The share that ImageRecordIter's arguments ask for.
+    """The shard that the arguments of an iterator ask for.
 
     Parameters
     ----------
-    num_parts, part_index : numbers, or "auto" and whatever: they are taken from the launcher's
-        variables
+    num_parts, part_index : integers; with ``num_parts="auto"`` both come from the launcher's
+        environment variables
     mode : "contiguous", "global", or None: "global" with "auto", else "contiguous"
-    environment : the variables; None: the process's
+    environment : the environment variables; None: those of the process
 
     Raises
     ------
-    ArgumentError : a number is out of range, or the launcher's variables make no sense.
+    ArgumentError : a number is out of range, or the launcher's variables are not integers.
     """
     automatic = num_parts == "auto"
     if automatic:
@@ -84,26 +84,46 @@ def resolve_shard(
     return Shard(rank, world, mode)
 
 
-def contiguous(
-    images: range | NDArray[np.int64], records: RecordSet, part: Shard
+def contiguous_records(
+    images: range | NDArray[np.int64], records: RecordSet, shard: Shard
 ) -> range | NDArray[np.int64]:
-    """The run of records that MXNet gives to a part.
+    """The consecutive records of a shard, divided as MXNet's ImageRecordIter does.
 
-    With an index the parts are of equal size, rounded up; without one, the bytes of the files are
-    cut into equal runs of whole words, and a record belongs to the run in which it begins.
+    With an index the shards have equal numbers of records, rounded up; without one, equal numbers
+    of bytes in whole words, and a record belongs to the shard in which it begins.
 
     Parameters
     ----------
-    images : the numbers of the records that hold images, ascending
+    images : the indices of the records that hold images, ascending
     """
     if records.has_index:
-        size = -(-len(images) // part.count)
-        return images[part.index * size : (part.index + 1) * size]
-    step = -(-records.nbytes // part.count)
+        size = -(-len(images) // shard.count)
+        return images[shard.index * size : (shard.index + 1) * size]
+    step = -(-records.nbytes // shard.count)
     step = -(-step // 4) * 4
-    low, high = np.searchsorted(records.starts, [part.index * step, (part.index + 1) * step])
+    low, high = np.searchsorted(records.starts, [shard.index * step, (shard.index + 1) * step])
     first, last = np.searchsorted(np.asarray(images), [low, high])
     return images[int(first) : int(last)]
+
+
+def equal_share(images: range | NDArray[np.int64], shard: Shard) -> range | NDArray[np.int64]:
+    """The consecutive images of a shard, divided as MXNet's ImageIter does: shards of equal size,
+    rounded down; the images left over are in none.
+
+    Parameters
+    ----------
+    images : indices into the source, ascending
+
+    Raises
+    ------
+    ArgumentError : there are fewer images than shards.
+    """
+    if shard.mode == "global":
+        return images
+    size = len(images) // shard.count
+    if not size:
+        raise ArgumentError(f"{len(images)} images cannot be divided into {shard.count} parts")
+    return images[shard.index * size : (shard.index + 1) * size]
 
 
 def _from_launcher(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -121,7 +141,5 @@ def _from_launcher(environment: Mapping[str, str]) -> tuple[int, int]:
 
 def _number(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ArgumentError(
-            f"{name} must be a whole number (num_parts may be 'auto'), not {value!r}"
-        )
+        raise ArgumentError(f"{name} must be an integer (num_parts may be 'auto'), not {value!r}")
     return int(value)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gpuio.errors import ArgumentError
-from gpuio.execution.assemble import HostAssembler, Output
+from gpuio.execution.assemble_host import HostAssembler
+from gpuio.execution.output import OutputSpec
 from tests.kernels.reference import assemble, assert_same_bits
 
 MEAN, STD = (123.68, 116.28, 103.53, 0.0), (58.395, 57.12, 57.375, 1.0)
@@ -24,12 +25,12 @@ def images(samples, height, width, channels, seed=0):
 
 class TestOutput:
     def test_shape_follows_the_layout(self):
-        assert Output(3, 5, 7, np.dtype("float32"), "NCHW").shape(2) == (2, 3, 5, 7)
-        assert Output(3, 5, 7, np.dtype("float32"), "NHWC").shape(2) == (2, 5, 7, 3)
+        assert OutputSpec(3, 5, 7, np.dtype("float32"), "NCHW").shape(2) == (2, 3, 5, 7)
+        assert OutputSpec(3, 5, 7, np.dtype("float32"), "NHWC").shape(2) == (2, 5, 7, 3)
 
     @pytest.mark.parametrize("dtype", ["float32", "float16"])
     def test_floats_use_mean_std_and_scale(self, dtype):
-        output = Output(3, 5, 7, dtype, "NCHW", MEAN, STD, 0.5)
+        output = OutputSpec(3, 5, 7, dtype, "NCHW", MEAN, STD, 0.5)
         np.testing.assert_array_equal(output.offset, np.array(MEAN[:3], np.float32))
         np.testing.assert_array_equal(
             output.factor, np.float32(0.5) / np.array(STD[:3], np.float32)
@@ -37,19 +38,19 @@ class TestOutput:
         assert output.offset.dtype == output.factor.dtype == np.float32
 
     def test_uint8_ignores_all_three(self):
-        output = Output(3, 5, 7, "uint8", "NCHW", MEAN, STD, 0.5)
+        output = OutputSpec(3, 5, 7, "uint8", "NCHW", MEAN, STD, 0.5)
         assert (output.offset.tolist(), output.factor.tolist()) == ([0] * 3, [1] * 3)
 
     def test_int8_rounds_the_mean_half_away_from_zero(self):
-        output = Output(4, 5, 7, "int8", "NCHW", (0.5, 2.5, -2.5, 1.49), STD, 0.5)
+        output = OutputSpec(4, 5, 7, "int8", "NCHW", (0.5, 2.5, -2.5, 1.49), STD, 0.5)
         assert (output.offset.tolist(), output.factor.tolist()) == ([1, 3, -3, 1], [1] * 4)
 
     def test_gray_uses_the_first_mean_and_std(self):
-        output = Output(1, 5, 7, "float32", "NCHW", (9.0,), (4.0,))
+        output = OutputSpec(1, 5, 7, "float32", "NCHW", (9.0,), (4.0,))
         assert (output.offset.tolist(), output.factor.tolist()) == ([9], [0.25])
 
     def test_two_of_a_kind_are_equal(self):
-        assert Output(3, 5, 7, "float32", "NCHW") == Output(3, 5, 7, np.float32, "NCHW")
+        assert OutputSpec(3, 5, 7, "float32", "NCHW") == OutputSpec(3, 5, 7, np.float32, "NCHW")
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -76,10 +77,10 @@ class TestOutput:
     def test_refuses(self, change, message):
         arguments = {"channels": 3, "height": 5, "width": 7, "dtype": "float32", "layout": "NCHW"}
         with pytest.raises(ArgumentError, match=message):
-            Output(**{**arguments, **change})
+            OutputSpec(**{**arguments, **change})
 
     def test_the_alpha_of_rgb_does_not_matter(self):
-        Output(3, 5, 7, "float32", "NCHW", std=(1.0, 1.0, 1.0, 0.0))
+        OutputSpec(3, 5, 7, "float32", "NCHW", std=(1.0, 1.0, 1.0, 0.0))
 
 
 class TestHostAssembler:
@@ -88,7 +89,7 @@ class TestHostAssembler:
     def test_takes_views_however_strided(self, dtype, layout):
         big = images(1, 40, 50, 3)[0]
         read_only = np.frombuffer(big.tobytes(), np.uint8).reshape(big.shape)
-        output = Output(3, 16, 20, dtype, layout, MEAN, STD)
+        output = OutputSpec(3, 16, 20, dtype, layout, MEAN, STD)
         assembler = HostAssembler(output)
         views = (
             big[3:19, 5:25],
@@ -117,7 +118,7 @@ class TestHostAssembler:
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_gray_may_lack_its_axis(self, dtype, layout):
         pixels = images(2, 9, 8, 1)
-        assembler = HostAssembler(Output(1, 9, 6, dtype, layout, MEAN, STD))
+        assembler = HostAssembler(OutputSpec(1, 9, 6, dtype, layout, MEAN, STD))
         with_axis, without = assembler.empty(2), assembler.empty(2)
         for row in range(2):
             assembler.write(with_axis, row, pixels[row, :, 1:7], row == 1, None)
@@ -128,7 +129,7 @@ class TestHostAssembler:
         pixels = images(1, 9, 8, 3)[0]
         before = pixels.copy()
         for layout in LAYOUTS:
-            assembler = HostAssembler(Output(3, 9, 8, "float16", layout))
+            assembler = HostAssembler(OutputSpec(3, 9, 8, "float16", layout))
             batch = assembler.empty(3)
             batch.fill(-7)
             assembler.write(batch, 1, pixels, True, np.eye(3, 4, dtype=np.float32))
@@ -142,7 +143,7 @@ class TestHostAssembler:
         matrix = np.random.default_rng(1).normal(0.3, 1, (64, 3, 4)).astype(np.float32)
         mirror = np.arange(64) % 3 == 0
         arguments = {"mean": MEAN, "std": STD, "scale": 2.0}
-        assembler = HostAssembler(Output(3, 33, 35, dtype, layout, **arguments))
+        assembler = HostAssembler(OutputSpec(3, 33, 35, dtype, layout, **arguments))
         batch, plain = assembler.empty(64), assembler.empty(64)
 
         def work(row):
@@ -169,18 +170,18 @@ class TestHostAssembler:
         ],
     )
     def test_refuses(self, pixels, matrix, message):
-        assembler = HostAssembler(Output(3, 9, 8, "float32", "NCHW"))
+        assembler = HostAssembler(OutputSpec(3, 9, 8, "float32", "NCHW"))
         with pytest.raises(ArgumentError, match=message):
             assembler.write(assembler.empty(1), 0, pixels, False, matrix)
 
     def test_refuses_matrices_without_colours(self):
-        assembler = HostAssembler(Output(4, 9, 8, "float32", "NCHW"))
+        assembler = HostAssembler(OutputSpec(4, 9, 8, "float32", "NCHW"))
         pixels = np.zeros((9, 8, 4), np.uint8)
         with pytest.raises(ArgumentError, match="goes with 3 channels"):
             assembler.write(assembler.empty(1), 0, pixels, False, np.eye(3, 4, dtype=np.float32))
 
     def test_memory_is_used_again_only_when_it_is_let_go(self):
-        assembler = HostAssembler(Output(3, 9, 8, "float32", "NCHW"))
+        assembler = HostAssembler(OutputSpec(3, 9, 8, "float32", "NCHW"))
         batch = assembler.empty(2)
         first = batch.ctypes.data
         assert assembler.empty(2).ctypes.data != first

@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from gpuio.execution.color import batch_matrices, jitter, jitter_one, matrix, paint
-from gpuio.planning.plan import Canvas, Plan
+from gpuio.execution.color import (
+    batch_color_matrices,
+    color_matrix,
+    jitter_batch,
+    jitter_sample,
+    paint_borders,
+)
+from gpuio.planning.plan import Border, Plan
 
 PLAIN = Plan(np.zeros((3, 4)), np.zeros((3, 4), np.int64), np.ones(3, np.int64), np.zeros(3, bool))
 
@@ -23,11 +29,11 @@ def pixels() -> np.ndarray:
 def test_nothing_is_copied_where_nothing_changes(pixels: np.ndarray) -> None:
     still = replace(PLAIN, hls=np.zeros((3, 3), np.int64), gain=np.ones(3))
     for plan in (PLAIN, still):
-        assert jitter(np, pixels, plan) is pixels
-        assert jitter_one(plan, 1, pixels[1]).base is pixels
-        assert paint(np, pixels, plan) is pixels
-        assert batch_matrices(plan, pixels) is None
-        assert matrix(plan, 0, pixels[0]) is None
+        assert jitter_batch(np, pixels, plan) is pixels
+        assert jitter_sample(plan, 1, pixels[1]).base is pixels
+        assert paint_borders(np, pixels, plan) is pixels
+        assert batch_color_matrices(plan, pixels) is None
+        assert color_matrix(plan, 0, pixels[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -38,12 +44,12 @@ def test_a_shift_in_hls_is_opencvs(shift: tuple[int, int, int], pixels: np.ndarr
     hls = np.zeros((3, 3), np.int64)
     hls[1:] = shift
     plan = replace(PLAIN, hls=hls)
-    made = jitter(np, pixels, plan)
+    made = jitter_batch(np, pixels, plan)
     np.testing.assert_array_equal(made[0], pixels[0])
     stored = cv2.cvtColor(pixels[1], cv2.COLOR_RGB2HLS).astype(int) + shift
     stored[..., 0] %= 180
     expected = cv2.cvtColor(stored.clip(0, 255).astype(np.uint8), cv2.COLOR_HLS2RGB)
-    np.testing.assert_array_equal(jitter_one(plan, 1, pixels[1]), expected)
+    np.testing.assert_array_equal(jitter_sample(plan, 1, pixels[1]), expected)
     # Hue and saturation are whole numbers in between, of which one is now and then another.
     difference = np.abs(made[1].astype(int) - expected)
     assert difference.max() <= 9
@@ -52,10 +58,10 @@ def test_a_shift_in_hls_is_opencvs(shift: tuple[int, int, int], pixels: np.ndarr
 
 def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
     plan = replace(PLAIN, gain=np.array([1.0, 1.7, 0.3]))
-    made = jitter(np, pixels, plan)
+    made = jitter_batch(np, pixels, plan)
     np.testing.assert_array_equal(made[0], pixels[0])
     for row in (1, 2):
-        np.testing.assert_array_equal(made[row], jitter_one(plan, row, pixels[row]))
+        np.testing.assert_array_equal(made[row], jitter_sample(plan, row, pixels[row]))
         expected = np.rint(pixels[row] * plan.gain[row].astype(np.float32)).clip(0, 255)
         np.testing.assert_array_equal(made[row], expected)
 
@@ -63,7 +69,7 @@ def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
 def test_a_canvas_is_painted_around_the_picture(pixels: np.ndarray) -> None:
     inside = np.array([(0, 0, 50, 40), (10, 5, 30, 6), (20, 20, 20, 30)])
     fill = np.array([(1, 2, 3), (4, 5, 6), (7, 8, 9)], np.uint8)
-    made = paint(np, pixels, replace(PLAIN, canvases=(Canvas(inside, fill),)))
+    made = paint_borders(np, pixels, replace(PLAIN, borders=(Border(inside, fill),)))
     np.testing.assert_array_equal(made[0], pixels[0])
     np.testing.assert_array_equal(made[1, 5, 10:30], pixels[1, 5, 10:30])
     made[1, 5, 10:30] = fill[1]
@@ -71,15 +77,15 @@ def test_a_canvas_is_painted_around_the_picture(pixels: np.ndarray) -> None:
 
 
 def test_matrices_know_the_mean(pixels: np.ndarray) -> None:
-    colour = np.random.default_rng(1).normal(0, 1, (3, 3, 7))
-    plan = replace(PLAIN, colour=colour)
-    made = batch_matrices(plan, pixels)
+    color = np.random.default_rng(1).normal(0, 1, (3, 3, 7))
+    plan = replace(PLAIN, color=color)
+    made = batch_color_matrices(plan, pixels)
     assert made is not None and made.dtype == np.float32
     for row in range(3):
-        np.testing.assert_array_equal(made[row], matrix(plan, row, pixels[row]))
+        np.testing.assert_array_equal(made[row], color_matrix(plan, row, pixels[row]))
         picture = pixels[row].reshape(-1, 3).astype(float)
         mean = np.broadcast_to(picture.mean(0), picture.shape)
         columns = np.concatenate([picture, mean, np.ones((len(picture), 1))], axis=1)
-        expected = columns @ colour[row].T
+        expected = columns @ color[row].T
         given = picture @ made[row][:, :3].T + made[row][:, 3]
         np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-3)

@@ -128,7 +128,7 @@ def test_jitters_are_even(name: str) -> None:
 
 def test_lighting_has_the_colours_covariance() -> None:
     np.random.seed(0)
-    from gpuio.image.augment import EIGENVALUES, EIGENVECTORS
+    from gpuio.image.create_augmenter import EIGENVALUES, EIGENVECTORS
 
     augment = I.LightingAug(0.1, np.array(EIGENVALUES), np.array(EIGENVECTORS))
     zero = mx.nd.zeros((1, 1, 3))
@@ -155,7 +155,7 @@ def test_hue_turns_back() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rand_resize": True}, "needs rand_crop=True"),
+        ({"rand_resize": True}, "requires rand_crop=True"),
         ({"mean": [1, 2]}, "mean must be True, or have 1 or 3 numbers"),
         ({"std": [[1, 2, 3]]}, "std must be True, or have 1 or 3 numbers"),
     ],

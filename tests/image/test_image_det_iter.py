@@ -97,9 +97,9 @@ def test_shapes_change_with_the_next_batch() -> None:
         assert second.label[0].shape == (1, 7, 5) and second.index.tolist() == [1]
         assert (second.label[0][0, 3:] == -1).all()
         iterator.reshape(data_shape=(3, 20, 20))
-        with pytest.raises(ArgumentError, match=r"comes out as \(3, 30, 36\)"):
+        with pytest.raises(ArgumentError, match=r"has the shape \(3, 30, 36\)"):
             iterator.next()
-        for shape, said in (((7,), "length 2"), ((2, 5), "no room"), ((9, 6), "no room")):
+        for shape, said in (((7,), "length 2"), ((2, 5), "no space"), ((9, 6), "no space")):
             with pytest.raises(ValueError, match=said):
                 iterator.reshape(label_shape=shape)
 
@@ -144,7 +144,7 @@ def test_boxes_are_drawn(tmp_path: Path) -> None:
         ([[2.0, 4.0, 0, 0, 0, 1]], "begins with the header's width"),
         ([[2.0, 5.0, 0, 0, 0, 1]], "inconsistent with annotation width 5"),
         ([[9.0, 5.0, 0, 0, 0, 1, 1]], "inconsistent with annotation width 5"),
-        ([LABELS[0], LABELS[1]], "different numbers of numbers"),
+        ([LABELS[0], LABELS[1]], "inconsistent object widths"),
     ],
 )
 def test_labels_that_are_none(labels: list[Any], said: str, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_mistakes() -> None:
             return src, np.repeat(label, 4, 0)
 
     crowded = [*I.CreateDetAugmenter((3, 30, 36)), More()]
-    with det(aug_list=crowded) as iterator, pytest.raises(ArgumentError, match="make room"):
+    with det(aug_list=crowded) as iterator, pytest.raises(ArgumentError, match="enlarge it"):
         iterator.next()
 
 

@@ -249,7 +249,7 @@ def test_bad_samples(policy: str, way: str, folder: Path) -> None:
         path.write_bytes(b"")
     with (
         over(folder, **WAYS[way], on_error=policy) as iterator,
-        pytest.raises(Error, match="not one image"),
+        pytest.raises(Error, match="not one record"),
     ):
         iterator.next()
 
@@ -365,11 +365,11 @@ def test_batches_come_on_each_device(folder: Path, ctx: mx.Context) -> None:
         ({"dtype": "uint8"}, ArgumentError, "dtype must be one of"),
         ({"last_batch_handle": "wrap"}, ArgumentError, "last_batch_handle must be"),
         ({"on_error": "ignore"}, ArgumentError, "on_error must be"),
-        ({"num_parts": 9}, ArgumentError, "cannot be cut into 9 parts"),
+        ({"num_parts": 9}, ArgumentError, "cannot be divided into 9 parts"),
         ({"num_parts": 2, "part_index": 2}, ArgumentError, "part_index"),
         ({"rezise": 3}, TypeError, "rezise"),
         ({"resize": 3, "aug_list": []}, TypeError, "resize has no effect"),
-        ({"rand_resize": True}, ArgumentError, "needs rand_crop=True"),
+        ({"rand_resize": True}, ArgumentError, "requires rand_crop=True"),
     ],
     ids=str,
 )  # fmt: skip
@@ -380,10 +380,10 @@ def test_mistakes(changes: dict[str, Any], kind: type[Exception], said: str, fol
 
 def test_mistakes_in_lists_and_sizes(folder: Path) -> None:
     (folder / "x.lst").write_text("0\t1\t2\t0.jpg\n\nnonsense\n")
-    with pytest.raises(ArgumentError, match=r"x\.lst, line 3: expected a number"):
+    with pytest.raises(ArgumentError, match=r"x\.lst, line 3: expected a key"):
         over(folder)
     (folder / "x.lst").write_text("0\t1\t2\t0.jpg\n")
-    said = r"comes out as \(3, 50, 60\)"
+    said = r"has the shape \(3, 50, 60\)"
     with over(folder, aug_list=[], batch_size=1) as iterator, pytest.raises(Error, match=said):
         iterator.next()
     cv2.imwrite(str(folder / "pictures" / "0.jpg"), np.zeros((24, 28, 3), np.uint8))

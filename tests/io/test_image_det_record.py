@@ -120,8 +120,8 @@ def test_executors_agree(name: str, other: str, objects: dict[str, Path]) -> Non
     np.testing.assert_array_equal(made_labels, labels)
     tolerance = Tolerance(2, 0.3)
     if name in COLOURS:
-        # Hue and saturation in whole numbers move a level by several.
-        tolerance = Tolerance(40, 1.0)
+        # The hue of a nearly gray pixel is arbitrary; saturation then moves it by up to 80.
+        tolerance = Tolerance(80, 1.0)
     if other == "gpu":
         tolerance = tolerance.widened(GPU_DECODER.scaled(3 if name in COLOURS else 1))
     assert_images_close(made, pixels, tolerance)
@@ -354,9 +354,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "hue": (
         {"data_shape": (1, 9, 9), "max_random_hue": 3, "random_hue_prob": 1},
         ArgumentError,
-        "those of 3 channels, not 1",
+        "need 3 channels, not 1",
     ),
-    "room": ({"label_pad_width": 8}, ArgumentError, "no room for the longest label, of 27"),
+    "room": ({"label_pad_width": 8}, ArgumentError, "no space for the longest label, of 27"),
     "width": ({"label_width": 0}, ArgumentError, "label_width must be at least 1, or -1"),
     "list": ({"path_imglist": "nowhere.lst"}, ArgumentError, "nowhere.lst cannot be read"),
     "not yet": ({"mean_img": "m.bin"}, UnsupportedError, "does not offer MXNet's mean_img yet"),

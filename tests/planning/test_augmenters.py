@@ -184,12 +184,12 @@ class Renamed(I.HorizontalFlipAug):
 
 CROP = I.CenterCropAug((WIDTH, HEIGHT))
 REASONS = {
-    "Mine is not one of gpuio's own": [CROP, Mine()],
-    "Subclass is not one of gpuio's own": [CROP, I.SequentialAug([Subclass(0.5)])],
+    "Mine defines __call__ itself": [CROP, Mine()],
+    "Subclass defines __call__ itself": [CROP, I.SequentialAug([Subclass(0.5)])],
     "CastAug to uint8 rounds": [CROP, I.CastAug("uint8")],
     "there are several interpolations, [1, 2]": [I.ResizeAug(120, 1), CROP],
-    "what moves pixels does not stand before what changes colours": [I.CastAug(), CROP],
-    "pictures are made small, and then large again": [I.ForceResizeAug((16, 90)), CROP],
+    "what moves pixels does not come before what changes colors": [I.CastAug(), CROP],
+    "images are made small, and then large again": [I.ForceResizeAug((16, 90)), CROP],
     "ColorNormalizeAug divides by 0": [CROP, I.ColorNormalizeAug(None, [1, 0, 1])],
 }
 
@@ -205,7 +205,7 @@ def test_what_cannot_be_a_plan(
         made = batch(I.ImageIter, photographs, augmenters)
     assert f"one by one on the CPU, because {reason}" in caplog.text
     np.testing.assert_array_equal(made, batch(OneByOne, photographs, augmenters))
-    with pytest.raises(ArgumentError, match="executor='dali' runs gpuio's own") as caught:
+    with pytest.raises(ArgumentError, match="executor='dali' runs plans only") as caught:
         batch(I.ImageIter, photographs, augmenters, executor="dali")
     assert reason in str(caught.value)
 
@@ -252,7 +252,7 @@ def test_other_augmenters_count_from_the_next_batch_on(photographs: dict[str, Pa
 def test_sizes_that_do_not_fit_are_bad_samples(executor: str, tmp_path: Path) -> None:
     files = write_records(tmp_path / "x", [jpeg(1, 30, 20), jpeg(2, 30, 21), jpeg(3, 30, 20)])
     options: dict[str, Any] = {**files, "aug_list": [], "executor": executor}
-    said = r"comes out as \(3, 21, 30\), data_shape is"
+    said = r"has the shape \(3, 21, 30\), data_shape is"
     with (
         I.ImageIter(3, (3, 20, 30), **options) as iterator,
         pytest.raises(ArgumentError, match=said),
@@ -294,7 +294,7 @@ def test_sizes_that_are_none(kind: Any, name: str, photographs: dict[str, Path])
     "listed", [[None], [5], ["x"], [I.CastAug], [I.DetHorizontalFlipAug(0.5)]], ids=str
 )
 def test_lists_of_something_else(listed: list[Any], photographs: dict[str, Path]) -> None:
-    with pytest.raises(ArgumentError, match="aug_list holds augmenters of pictures, not"):
+    with pytest.raises(ArgumentError, match="aug_list holds augmenters of images, not"):
         batch(I.ImageIter, photographs, listed)
     with pytest.raises(ArgumentError, match="mean and std have 1 or 3 numbers for RGB, not 2"):
         batch(I.ImageIter, photographs, [CROP, I.ColorNormalizeAug([1, 2], None)])
@@ -318,7 +318,7 @@ def test_options_that_are_none(name: str, photographs: dict[str, Path]) -> None:
 def test_augmenters_that_are_none() -> None:
     with pytest.raises(ArgumentError, match=r"a size is \(width, height\) in pixels, not 24"):
         I.ForceResizeAug(24)
-    with pytest.raises(ArgumentError, match="size must be a whole number of pixels"):
+    with pytest.raises(ArgumentError, match="size must be an integer of at least 1 pixel"):
         I.ResizeAug((24, 24))
 
 
@@ -456,7 +456,7 @@ def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
         with pickle.loads(pickle.dumps(iterator)) as copy:
             assert copy.provide_label == iterator.provide_label
             np.testing.assert_array_equal(copy.next().label[0], iterator.next().label[0])
-        with pytest.raises(ArgumentError, match="no room"):
+        with pytest.raises(ArgumentError, match="no space"):
             iterator.reshape(data_shape=(3, 32, 32), label_shape=(0, 5))
         assert iterator.data_shape == SHAPE and iterator.next().data[0].shape == (4, *SHAPE)
     with pytest.raises(Error, match="the iterator is closed"):

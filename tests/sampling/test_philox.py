@@ -4,7 +4,7 @@ relies on."""
 import numpy as np
 import pytest
 
-from gpuio.sampling import philox as random
+from gpuio.sampling import philox
 
 # Random123 1.14, examples/kat_vectors, "philox4x32 10": counter, key, result.
 VECTORS = [
@@ -34,38 +34,38 @@ def numbers(text: str) -> list[int]:
 def test_philox_gives_the_published_vectors(counter: str, key: str, result: str) -> None:
     words = tuple(np.array([number], np.uint64) for number in numbers(counter))
     low, high = numbers(key)
-    drawn = random.philox(words, (low, high))  # type: ignore[arg-type]
+    drawn = philox.philox(words, (low, high))  # type: ignore[arg-type]
     assert [int(word[0]) for word in drawn] == numbers(result)
 
 
 def test_a_draw_depends_on_its_own_row_only() -> None:
     epoch, record = np.array([0, 3, 3, 9]), np.array([7, 7, 2**33 + 1, 0])
-    together = random.uniform(5, epoch, record, random.CROP, 7)
+    together = philox.uniform(5, epoch, record, philox.CROP, 7)
     for row in range(4):
-        alone = random.uniform(5, epoch[row : row + 1], record[row : row + 1], random.CROP, 7)
+        alone = philox.uniform(5, epoch[row : row + 1], record[row : row + 1], philox.CROP, 7)
         np.testing.assert_array_equal(alone[0], together[row])
 
 
 def test_more_draws_begin_with_the_same_ones() -> None:
     at = np.array([1]), np.array([2])
-    few = random.words(0, *at, random.MIRROR, 3)
-    np.testing.assert_array_equal(few, random.words(0, *at, random.MIRROR, 50)[:, :3])
+    few = philox.words(0, *at, philox.MIRROR, 3)
+    np.testing.assert_array_equal(few, philox.words(0, *at, philox.MIRROR, 50)[:, :3])
 
 
 def test_seed_epoch_record_and_purpose_all_matter() -> None:
     one = np.array([1])
     draws = {
-        tuple(random.words(seed, epoch * one, record * one, purpose, 2)[0].tolist())
+        tuple(philox.words(seed, epoch * one, record * one, purpose, 2)[0].tolist())
         for seed in (0, 1, 2**32, -1)
         for epoch in (0, 1)
         for record in (0, 1, 2**32)
-        for purpose in (random.MIRROR, random.CROP)
+        for purpose in (philox.MIRROR, philox.CROP)
     }
     assert len(draws) == 4 * 2 * 3 * 2
 
 
 def test_uniform_is_uniform() -> None:
-    drawn = random.uniform(11, np.zeros(20000, np.int64), np.arange(20000), random.CROP, 4)
+    drawn = philox.uniform(11, np.zeros(20000, np.int64), np.arange(20000), philox.CROP, 4)
     assert drawn.shape == (20000, 4) and drawn.min() >= 0 and drawn.max() < 1
     counts = np.stack([np.histogram(column, 50, (0, 1))[0] for column in drawn.T])
     chi_square = ((counts - 400) ** 2 / 400).sum(axis=1)

@@ -8,25 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.plan import Augment, Plan, plan
+from gpuio.planning.crop import CropOptions, plan_crops
+from gpuio.planning.plan import Plan
 
-INCEPTION = Augment(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
+INCEPTION = CropOptions(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
 
 
-def make(augment: Augment, *sizes: tuple[int, int], seed: int = 0, epoch: int = 0) -> Plan:
+def make(augment: CropOptions, *sizes: tuple[int, int], seed: int = 0, epoch: int = 0) -> Plan:
     count = len(sizes)
-    return plan(augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count))
+    return plan_crops(
+        augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count)
+    )
 
 
 def test_a_large_picture_is_cropped_without_scaling() -> None:
-    made = make(Augment(40, 48), (160, 120))
+    made = make(CropOptions(40, 48), (160, 120))
     assert made.window.tolist() == [[56, 40, 48, 40]]
     assert made.bounds.tolist() == [[0, 0, 160, 120]]
 
 
 def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
     # 113 x 87 to 83 x 64 (64 * 113 // 87 = 83), then the centre 48 x 40: offsets 17 and 12.
-    made = make(Augment(40, 48, resize=64), (113, 87), (97, 141))
+    made = make(CropOptions(40, 48, resize=64), (113, 87), (97, 141))
     np.testing.assert_allclose(
         made.window[0], [17 * 113 / 83, 12 * 87 / 64, 48 * 113 / 83, 40 * 87 / 64]
     )
@@ -38,15 +41,15 @@ def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
 
 def test_a_small_picture_is_enlarged_first() -> None:
     # 41 x 31 in float32: to height 40 it is int(40 / 31 * 41) = 52 wide; centre offset 2.
-    made = make(Augment(40, 48), (41, 31))
+    made = make(CropOptions(40, 48), (41, 31))
     np.testing.assert_allclose(made.window[0], [2 * 41 / 52, 0, 48 * 41 / 52, 31])
 
 
 @given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.booleans(), st.integers(0, 9))
 def test_windows_lie_within_the_picture(size: tuple[int, int], rand_crop: bool, seed: int) -> None:
     for augment in (
-        Augment(33, 47, rand_crop=rand_crop),
-        Augment(33, 47, resize=64, rand_crop=rand_crop),
+        CropOptions(33, 47, rand_crop=rand_crop),
+        CropOptions(33, 47, resize=64, rand_crop=rand_crop),
         replace(INCEPTION, resize=50),
         INCEPTION,
     ):
@@ -60,7 +63,7 @@ def test_windows_lie_within_the_picture(size: tuple[int, int], rand_crop: bool, 
 
 
 def test_random_crop_is_uniform_over_all_places() -> None:
-    made = make(Augment(40, 48, rand_crop=True), *[(60, 50)] * 13000)
+    made = make(CropOptions(40, 48, rand_crop=True), *[(60, 50)] * 13000)
     for column, places in ((0, 13), (1, 11)):
         counts = np.bincount(made.window[:, column].astype(int), minlength=places)
         expected = 13000 / places
@@ -85,27 +88,29 @@ def test_resized_crop_falls_back_to_the_centre() -> None:
 
 
 def test_a_resized_crop_of_everything_is_the_centre_crop() -> None:
-    assert make(Augment(32, 32, resized_crop=True), (100, 90)).window.tolist() == [[34, 29, 32, 32]]
+    assert make(CropOptions(32, 32, resized_crop=True), (100, 90)).window.tolist() == [
+        [34, 29, 32, 32]
+    ]
 
 
 def test_mirror() -> None:
     sizes = [(50, 50)] * 4000
-    assert not make(Augment(32, 32), *sizes).mirror.any()
-    assert make(Augment(32, 32, mirror=True), *sizes).mirror.all()
-    assert 1850 < make(Augment(32, 32, rand_mirror=True), *sizes).mirror.sum() < 2150
-    assert make(Augment(32, 32, mirror=True, rand_mirror=True), *sizes).mirror.all()
+    assert not make(CropOptions(32, 32), *sizes).flip.any()
+    assert make(CropOptions(32, 32, mirror=True), *sizes).flip.all()
+    assert 1850 < make(CropOptions(32, 32, rand_mirror=True), *sizes).flip.sum() < 2150
+    assert make(CropOptions(32, 32, mirror=True, rand_mirror=True), *sizes).flip.all()
 
 
 def test_a_samples_plan_does_not_depend_on_its_batch() -> None:
     sizes = np.array([(200, 160), (90, 300), (33, 41)])
     epoch, record = np.array([0, 1, 1]), np.array([5, 5, 9])
     augment = replace(INCEPTION, rand_mirror=True)
-    together = plan(augment, sizes, 7, epoch, record)
+    together = plan_crops(augment, sizes, 7, epoch, record)
     for row in range(3):
         at = slice(row, row + 1)
-        alone = plan(augment, sizes[at], 7, epoch[at], record[at])
+        alone = plan_crops(augment, sizes[at], 7, epoch[at], record[at])
         np.testing.assert_array_equal(alone.window[0], together.window[row])
-        assert alone.mirror[0] == together.mirror[row]
+        assert alone.flip[0] == together.flip[row]
 
 
 def test_another_option_leaves_the_other_draws_alone() -> None:
@@ -118,9 +123,9 @@ def test_another_option_leaves_the_other_draws_alone() -> None:
 
 
 def test_method_9_depends_on_growth_and_10_is_uniform() -> None:
-    method = make(Augment(70, 80, method=9), (41, 31), (300, 200), (35, 150)).method
+    method = make(CropOptions(70, 80, method=9), (41, 31), (300, 200), (35, 150)).method
     assert method.tolist() == [2, 3, 1]
-    counts = np.bincount(make(Augment(8, 8, method=10), *[(9, 9)] * 5000).method)
+    counts = np.bincount(make(CropOptions(8, 8, method=10), *[(9, 9)] * 5000).method)
     assert len(counts) == 5 and ((counts - 1000) ** 2 / 1000).sum() < 24  # p < 0.0001
 
 
@@ -139,4 +144,4 @@ def test_method_9_depends_on_growth_and_10_is_uniform() -> None:
 )
 def test_what_makes_no_sense_is_refused(arguments: dict[str, int], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
-        Augment(**{"height": 8, "width": 8, **arguments})
+        CropOptions(**{"height": 8, "width": 8, **arguments})

@@ -1,15 +1,16 @@
-"""The usual augmenters, made of a few arguments."""
+"""CreateAugmenter: the usual augmenters, from a few arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias, TypedDict
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from gpuio.errors import ArgumentError
 from gpuio.image.arrays import host
-from gpuio.image.augment_colour import (
+from gpuio.image.augment_color import (
     CastAug,
     ColorJitterAug,
     ColorNormalizeAug,
@@ -27,11 +28,11 @@ from gpuio.image.augment_geometry import (
 from gpuio.image.augmenter import Augmenter
 from gpuio.iterators.arguments import as_float
 
-# Of ImageNet's pictures, in levels of 0 to 255: what ``mean=True`` and ``std=True`` stand for.
+# Of ImageNet's images, as pixel values of 0 to 255: what ``mean=True`` and ``std=True`` mean.
 IMAGENET_MEAN, IMAGENET_STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 # Eigenvalues and eigenvectors of the covariance of ImageNet's RGB (Krizhevsky et al., ImageNet
-# classification with deep convolutional neural networks, 2012, section 4.1), as MXNet has them.
+# classification with deep convolutional neural networks, 2012, section 4.1), as in MXNet.
 EIGENVALUES = (55.46, 4.794, 1.148)
 EIGENVECTORS = (
     (-0.5675, 0.7192, 0.4009),
@@ -39,8 +40,29 @@ EIGENVECTORS = (
     (-0.5836, -0.6948, 0.4203),
 )
 
-# The share of the area, and the aspect, that CreateAugmenter's rand_resize cuts out.
+# Least fraction of the area, and range of the aspect ratio, of CreateAugmenter's rand_resize.
 CROP_AREA, CROP_RATIO = 0.08, (3.0 / 4.0, 4.0 / 3.0)
+
+# What mean and std may be: True means ImageNet's; None and False, that step is omitted.
+ChannelNumbers: TypeAlias = ArrayLike | bool | None
+
+
+class AugmenterOptions(TypedDict, total=False):
+    """The arguments of `CreateAugmenter`, but for data_shape."""
+
+    resize: int
+    rand_crop: bool
+    rand_resize: bool
+    rand_mirror: bool
+    mean: ChannelNumbers
+    std: ChannelNumbers
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+    pca_noise: float
+    rand_gray: float
+    inter_method: int
 
 
 def CreateAugmenter(  # noqa: N802  # MXNet's name
@@ -49,8 +71,8 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
     rand_crop: bool = False,
     rand_resize: bool = False,
     rand_mirror: bool = False,
-    mean: Any = None,
-    std: Any = None,
+    mean: ChannelNumbers = None,
+    std: ChannelNumbers = None,
     brightness: float = 0,
     contrast: float = 0,
     saturation: float = 0,
@@ -59,20 +81,21 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
     rand_gray: float = 0,
     inter_method: int = 2,
 ) -> list[Augmenter]:
-    """The usual augmenters, in the order of these arguments' effects.
+    """Create the usual augmenters, in the order in which they are applied.
 
     Parameters
     ----------
     data_shape : (channels, height, width) of the output
-    resize : scale the shorter side to so many pixels first; 0: leave the size
-    rand_crop : cut anywhere, not in the centre
-    rand_resize : cut a random 8 to 100 % of the area, of an aspect of 3/4 to 4/3; needs rand_crop
-    rand_mirror : flip every second picture, at random
+    resize : scale the shorter side to so many pixels first; 0: keep the size
+    rand_crop : crop anywhere, not at the center
+    rand_resize : crop a random 8 to 100 % of the area, of an aspect ratio of 3/4 to 4/3; requires
+        rand_crop
+    rand_mirror : flip every second image, at random
     mean, std : for each channel; True: those of ImageNet; None: none
     brightness, contrast, saturation, hue : ranges of the jitters
     pca_noise : standard deviation of `LightingAug`
     rand_gray : probability of `RandomGrayAug`
-    inter_method : as `imresize` has it; bicubic by default, other than ImageRecordIter
+    inter_method : as in `imresize`; bicubic by default, unlike ImageRecordIter
 
     Raises
     ------
@@ -93,7 +116,7 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
     size = (data_shape[2], data_shape[1])
     if rand_resize:
         if not rand_crop:
-            raise ArgumentError("rand_resize cuts at random; it needs rand_crop=True")
+            raise ArgumentError("rand_resize crops at random; it requires rand_crop=True")
         auglist.append(RandomSizedCropAug(size, CROP_AREA, CROP_RATIO, inter_method))
     elif rand_crop:
         auglist.append(RandomCropAug(size, inter_method))
@@ -101,40 +124,44 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
         auglist.append(CenterCropAug(size, inter_method))
     if rand_mirror:
         auglist.append(HorizontalFlipAug(0.5))
-    auglist += [CastAug(), *colour_augmenters(brightness, contrast, saturation, hue, pca_noise)]
+    auglist += [CastAug(), *color_augmenters(brightness, contrast, saturation, hue, pca_noise)]
     if rand_gray > 0:
         auglist.append(RandomGrayAug(rand_gray))
-    mean, std = channel_numbers("mean", mean), channel_numbers("std", std)
-    if mean is not None or std is not None:
-        auglist.append(ColorNormalizeAug(mean, std))
+    auglist += normalizers(mean, std)
     return auglist
 
 
-def colour_augmenters(
+def color_augmenters(
     brightness: float, contrast: float, saturation: float, hue: float, pca_noise: float
 ) -> list[Augmenter]:
-    """Those of the colour augmenters that are asked for.
+    """Create the color jitters whose range is not 0.
 
     Raises
     ------
-    ArgumentError : one is no number.
+    ArgumentError : one is not a finite number.
     """
     given = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue,
              "pca_noise": pca_noise}  # fmt: skip
     for name, value in given.items():
         as_float(name, value)
-    made: list[Augmenter] = []
+    augmenters: list[Augmenter] = []
     if brightness or contrast or saturation:
-        made.append(ColorJitterAug(brightness, contrast, saturation))
+        augmenters.append(ColorJitterAug(brightness, contrast, saturation))
     if hue:
-        made.append(HueJitterAug(hue))
+        augmenters.append(HueJitterAug(hue))
     if pca_noise > 0:
-        made.append(LightingAug(pca_noise, np.array(EIGENVALUES), np.array(EIGENVECTORS)))
-    return made
+        augmenters.append(LightingAug(pca_noise, np.array(EIGENVALUES), np.array(EIGENVECTORS)))
+    return augmenters
 
 
-def channel_numbers(name: str, values: Any) -> Any:
-    """What ``mean=`` or ``std=`` stands for: a number for each channel, or None.
+def normalizers(mean: ChannelNumbers, std: ChannelNumbers) -> list[Augmenter]:
+    """Create the augmenter that normalizes, if mean or std is given."""
+    means, stds = channel_numbers("mean", mean), channel_numbers("std", std)
+    return [] if means is None and stds is None else [ColorNormalizeAug(means, stds)]
+
+
+def channel_numbers(name: str, values: ChannelNumbers) -> NDArray[np.float64] | None:
+    """Parse ``mean=`` or ``std=``: float64 (1,) or (3,), or None.
 
     Raises
     ------
@@ -145,7 +172,7 @@ def channel_numbers(name: str, values: Any) -> Any:
     if values is None or values is False:
         return None
     try:
-        numbers = np.asarray(host(values), float)
+        numbers = np.asarray(host(values), np.float64)
     except (TypeError, ValueError):
         numbers = np.empty(0)
     if numbers.shape not in ((1,), (3,)):

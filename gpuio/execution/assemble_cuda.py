@@ -1,0 +1,169 @@
+"""Assembly on a GPU: a batch of uint8 samples becomes the batch that the caller receives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.context import Context, require_cupy
+from gpuio.errors import ArgumentError
+from gpuio.execution import kernels
+from gpuio.execution.output import OutputSpec
+
+# Pixels written by one block of threads, and the most blocks that CUDA launches along y.
+THREADS = 256
+MOST_BLOCKS_Y = 65535
+
+# `Scaling` in assemble.cu, passed by value.
+SCALING = np.dtype([("offset", np.float32, 4), ("factor", np.float32, 4)])
+
+
+class CudaAssembler:
+    """Makes batches on a GPU with ``kernels/assemble.cu``, compiled for it at the first call.
+
+    Parameters
+    ----------
+    output : what the batches look like
+    ctx : the GPU
+    """
+
+    def __init__(self, output: OutputSpec, ctx: Context) -> None:
+        self.output = output
+        self._device_id = int(ctx.device_id)
+        self._scaling = np.zeros((), SCALING)
+        self._scaling["offset"][: output.channels] = output.offset
+        self._scaling["factor"][: output.channels] = output.factor
+        self._name = f"assemble_{output.dtype.name}_{output.layout.lower()}"
+
+    def __call__(
+        self,
+        pixels: Any,
+        mirror: NDArray[np.bool_] | None,
+        matrix: NDArray[np.float32] | None,
+        rows: NDArray[np.int32] | None,
+        stream: Any,
+    ) -> Any:
+        """Assemble one batch. Returns once the work is queued on `stream`, not when it is done.
+
+        Parameters
+        ----------
+        pixels : cupy uint8 (M, height, width, channels), contiguous, on this GPU, ready in the
+            order of `stream`. The caller keeps it, unchanged, until an event recorded on `stream`
+            after this call is done.
+        mirror : bool (M,) on the host: samples to flip left to right, or None
+        matrix : float32 (M, 3, 4) on the host: color matrices applied to (r, g, b, 1), or None
+        rows : int32 (N,) on the host: output sample n shows sample ``rows[n]``; None: all M
+            in order
+        stream : the cupy stream to work on
+
+        Returns
+        -------
+        CuPy array of shape ``output.shape(N)`` and dtype ``output.dtype``, newly allocated in the
+        order of `stream` and the caller's own. Before it is read on another stream, that one must
+        wait for `stream`. When it is freed, CuPy may reuse its memory for later work on `stream` at
+        once: a caller that reads it on another stream lets `stream` wait for that reading before
+        the next call.
+
+        `mirror`, `matrix` and `rows` may be changed or freed as soon as the call returns: they are
+        packed into one array here, which CuPy copies to pinned memory and keeps until the transfer
+        is done. The device's copy is freed in the order of `stream`, hence after the kernel has
+        read it.
+
+        Raises
+        ------
+        ArgumentError : a shape, dtype or row is not as described above.
+        ContextError : CuPy or NVRTC is missing.
+        Error : the kernel does not compile.
+        """
+        output = self.output
+        count, parameters = self._check(pixels, mirror, matrix, rows)
+        cupy = require_cupy()
+        with cupy.cuda.Device(self._device_id), stream:
+            batch = cupy.empty(output.shape(count), output.dtype)
+            if count == 0:
+                return batch
+            pointers: list[Any] = [None, None, None]
+            sizes = [0 if values is None else values.nbytes for values in parameters]
+            if any(sizes):
+                packed = np.concatenate(
+                    [
+                        values.reshape(-1).view(np.uint8)
+                        for values in parameters
+                        if values is not None
+                    ]
+                )
+                staged = cupy.asarray(packed)
+                ends = np.cumsum(sizes).tolist()
+                for place, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+                    pointers[place] = staged[end - size : end] if size else None
+            matrix_on_device, rows_on_device, mirror_on_device = pointers
+            kernel = kernels.load("assemble", self._name, self._device_id)
+            blocks = -(-output.height * output.width // THREADS)
+            kernel(
+                (blocks, min(count, MOST_BLOCKS_Y)),
+                (THREADS,),
+                (
+                    batch,
+                    pixels,
+                    mirror_on_device,
+                    matrix_on_device,
+                    rows_on_device,
+                    np.int64(count),
+                    np.int32(output.height),
+                    np.int32(output.width),
+                    np.int32(output.channels),
+                    self._scaling,
+                ),
+            )
+        return batch
+
+    def _check(
+        self,
+        pixels: Any,
+        mirror: NDArray[np.bool_] | None,
+        matrix: NDArray[np.float32] | None,
+        rows: NDArray[np.int32] | None,
+    ) -> tuple[int, tuple[NDArray[Any] | None, ...]]:
+        """Check what would make the kernel read outside its arrays.
+
+        Returns
+        -------
+        N, and (matrix, rows, mirror) in the kernel's types, the widest first so that packing aligns
+        them
+        """
+        output = self.output
+        shape = (output.height, output.width, output.channels)
+        if pixels.ndim != 4 or pixels.shape[1:] != shape or pixels.dtype != np.uint8:
+            raise ArgumentError(
+                f"pixels must be uint8 (M, {', '.join(map(str, shape))}), "
+                f"not {pixels.dtype} {pixels.shape}"
+            )
+        if not pixels.flags.c_contiguous:
+            raise ArgumentError("pixels must be contiguous; use cupy.ascontiguousarray")
+        samples = len(pixels)
+        if mirror is not None:
+            mirror = _as(mirror, np.bool_, (samples,), "mirror")
+        if matrix is not None:
+            if output.channels != 3:
+                raise ArgumentError(f"a color matrix goes with 3 channels, not {output.channels}")
+            matrix = _as(matrix, np.float32, (samples, 3, 4), "matrix")
+        count = samples
+        if rows is not None:
+            count = len(rows)
+            rows = _as(rows, np.int32, (count,), "rows")
+            if count and not 0 <= rows.min() <= rows.max() < samples:
+                raise ArgumentError(
+                    f"rows must be in 0 to {samples - 1}, but they are from {rows.min()} to "
+                    f"{rows.max()}"
+                )
+        return count, (matrix, rows, mirror)
+
+
+def _as(values: NDArray[Any], dtype: type[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    if values.shape != shape or values.dtype != dtype:
+        raise ArgumentError(
+            f"{name} must be {np.dtype(dtype).name} {shape}, not {values.dtype} {values.shape}"
+        )
+    return np.ascontiguousarray(values)

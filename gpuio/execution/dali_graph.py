@@ -1,0 +1,249 @@
+"""The DALI graph that decodes images and resamples windows, and the arrays it is fed.
+
+One function builds the graph for either kind of device. On a GPU the mixed decoder and the resize
+run there; with no GPU the same graph is built of CPU operators, which is how it is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from gpuio.errors import ContextError
+from gpuio.execution.output import OutputSpec
+from gpuio.loading.batch import ImageBatch
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Ints, Plan
+
+# Pixels on each side of a window that its interpolation reads, in pixels of the coarser grid.
+SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
+
+# DALI's nearest neighbor takes the source pixel at the output pixel's center, OpenCV's (and
+# MXNet's) the one at its corner. Half an output pixel less, and a little more against rounding,
+# turns the one into the other.
+CORNER, EPSILON = 0.5, 1e-3
+
+JPEG_START = (0xFF, 0xD8)
+JPEG_END = np.array([0xFF, 0xD9], np.uint8)
+
+# Replaces a bad record in the graph: one black pixel. Four channels are decoded as stored.
+BLANK = np.frombuffer(simplejpeg.encode_jpeg(np.zeros((1, 1, 3), np.uint8)), np.uint8)
+BLANK_RGBA = np.asarray(cv2.imencode(".png", np.zeros((1, 1, 4), np.uint8))[1], np.uint8)
+
+INSTALL = "pip install 'gpuio[dali]' (or 'gpuio[cuda12]', 'gpuio[cuda13]' with a GPU)"
+
+
+class Feed(NamedTuple):
+    """A batch as the graph takes it.
+
+    Attributes
+    ----------
+    encoded : B uint8 arrays, views of the record files unless a JPEG has to be completed; a single
+        black pixel replaces a bad record
+    anchor, shape : int32 (B, 2), rows and columns: the region to decode
+    start, end : float32 (B, 2), rows and columns in that region: the window to resample
+    method : int32 (B,), DALI's interpolation
+    """
+
+    encoded: list[NDArray[np.uint8]]
+    anchor: NDArray[np.int32]
+    shape: NDArray[np.int32]
+    start: NDArray[np.float32]
+    end: NDArray[np.float32]
+    method: NDArray[np.int32]
+
+
+class BorderFeed(NamedTuple):
+    """What the graph also takes if plans may have borders.
+
+    Attributes
+    ----------
+    visible : float32 (B, 2), rows and columns of the output that show the image
+    offset : int32 (B, 2), rows and columns from where these begin to where the output does
+    """
+
+    visible: NDArray[np.float32]
+    offset: NDArray[np.int32]
+
+
+def interpolation_types() -> dict[int, int]:
+    """DALI's closest interpolation for each of MXNet's."""
+    from nvidia.dali import types
+
+    names = {
+        NEAREST: types.INTERP_NN,
+        LINEAR: types.INTERP_LINEAR,
+        CUBIC: types.INTERP_CUBIC,
+        AREA: types.INTERP_TRIANGULAR,
+        LANCZOS: types.INTERP_LANCZOS3,
+    }
+    return {method: int(name) for method, name in names.items()}
+
+
+def build_graph(
+    source: Callable[[], tuple[Any, ...]],
+    output: OutputSpec,
+    batch_size: int,
+    *,
+    device_id: int | None,
+    threads: int,
+    depth: int,
+    antialias: bool,
+    hw_decoder_load: float,
+    apply_orientation: bool,
+    borders: bool,
+) -> Any:
+    """Build the graph: encoded bytes and windows in, uint8 samples of one size out.
+
+    Parameters
+    ----------
+    source : called for each batch, gives the arrays of its `Feed`, and with `borders` those of its
+        `BorderFeed`
+    device_id : the GPU, or None for CPU operators
+    threads : DALI's CPU threads
+    depth : batches in flight
+    hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
+    apply_orientation : rotate images as their EXIF orientation says
+    borders : images may fill only a part of the output; the rest is painted later
+
+    Returns
+    -------
+    A built DALI pipeline with one output, uint8 (batch_size, height, width, channels), on the
+    device
+
+    Raises
+    ------
+    ContextError : DALI is not installed, or lacks the executor that never overwrites held outputs.
+    """
+    try:
+        from nvidia.dali import Pipeline, fn, types
+    except ImportError as error:
+        raise ContextError(f"NVIDIA DALI is missing; install it with {INSTALL}") from error
+
+    color_types = {1: types.GRAY, 3: types.RGB, 4: types.ANY_DATA}
+    pipe = Pipeline(
+        batch_size=batch_size,
+        num_threads=threads,
+        device_id=device_id,
+        prefetch_queue_depth=depth,
+        exec_dynamic=True,
+    )
+    tuning: dict[str, Any] = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
+    with pipe:
+        inputs = [(1, types.UINT8), (1, types.INT32), (1, types.INT32), (1, types.FLOAT),
+                  (1, types.FLOAT), (0, types.INT32)]  # fmt: skip
+        if borders:
+            inputs += [(1, types.FLOAT), (1, types.INT32)]
+        fed = fn.external_source(
+            source=source,
+            num_outputs=len(inputs),
+            batch=True,
+            no_copy=True,
+            ndim=[axes for axes, _ in inputs],
+            dtype=[dtype for _, dtype in inputs],
+        )
+        feed = Feed(*fed[: len(Feed._fields)])
+        pixels = fn.decoders.image_slice(
+            feed.encoded,
+            feed.anchor,
+            feed.shape,
+            axes=[0, 1],
+            device="cpu" if device_id is None else "mixed",
+            output_type=color_types[output.channels],
+            adjust_orientation=apply_orientation,
+            jpeg_fancy_upsampling=True,  # the GPU's default is off, and its pixels then differ
+            **tuning,
+        )
+        whole = output.height, output.width
+        border = BorderFeed(*fed[len(Feed._fields) :]) if borders else None
+        samples = fn.resize(
+            pixels,
+            roi_start=feed.start,
+            roi_end=feed.end,
+            size=whole if border is None else border.visible,
+            antialias=antialias,
+            interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
+        )
+        if border is not None:
+            samples = fn.slice(
+                samples, start=border.offset, shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
+            )
+        pipe.set_outputs(samples)
+    pipe.build()
+    if not pipe.exec_dynamic:
+        raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")
+    return pipe
+
+
+def make_feed(
+    batch: ImageBatch, size: tuple[int, int], channels: int, types: dict[int, int]
+) -> tuple[Feed, BorderFeed]:
+    """Convert a planned batch to what the graph takes.
+
+    Parameters
+    ----------
+    size : width and height of the output in pixels
+    channels : of the output
+    types : see `interpolation_types`
+    """
+    plan = batch.plan
+    assert plan is not None, "the batch has been planned"
+    # DALI reads outside its memory for windows far outside an image: it gets the visible part, or
+    # if there is none, the image's first pixel, which is painted over.
+    visible = plan.visible(size)
+    hidden = (visible[:, 2:] <= visible[:, :2]).any(1)
+    visible[hidden] = 0, 0, 1, 1
+    shown = visible[:, 2:] - visible[:, :2]
+    pixel = plan.window[:, 2:] / size
+    window = np.concatenate([plan.window[:, :2] + visible[:, :2] * pixel, shown * pixel], axis=1)
+    window[hidden, :2], window[hidden, 2:] = plan.bounds[hidden, :2], 1
+    region = _region(plan, window, shown)
+    blank = BLANK_RGBA if channels == 4 else BLANK
+    encoded = [blank if each is None else _with_end(each.data) for each in batch.encoded]
+    for row in batch.errors:
+        encoded[row], region[row], window[row] = blank, (0, 0, 1, 1), (0, 0, 1, 1)
+    start = window[:, 1::-1] - region[:, 1::-1]
+    extent = window[:, :1:-1]
+    corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / shown[:, ::-1]
+    shift = EPSILON * (corner > 0) - corner
+    if plan.resample_flipped is not None:
+        shift[plan.resample_flipped, 1] *= -1
+    start = start + shift
+    feed = Feed(
+        encoded=encoded,
+        anchor=region[:, 1::-1].astype(np.int32),
+        shape=(region[:, :1:-1] - region[:, 1::-1]).astype(np.int32),
+        start=start.astype(np.float32),
+        end=(start + extent).astype(np.float32),
+        method=np.array([types[method] for method in plan.method.tolist()], np.int32),
+    )
+    border = BorderFeed(
+        visible=shown[:, ::-1].astype(np.float32),
+        offset=-visible[:, 1::-1].astype(np.int32),
+    )
+    return feed, border
+
+
+def _region(plan: Plan, window: NDArray[np.float64], size: Ints) -> Ints:
+    """The pixels within the bounds that resampling windows, (N, 4), to sizes, (N, 2), reads:
+    int64 (N, 4), x0, y0, x1, y1.
+    """
+    support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
+    margin = support * np.maximum(window[:, 2:] / size, 1) + 1
+    low = np.floor(window[:, :2] - margin)
+    high = np.ceil(window[:, :2] + window[:, 2:] + margin)
+    return np.concatenate(
+        [np.maximum(low, plan.bounds[:, :2]), np.minimum(high, plan.bounds[:, 2:])], axis=1
+    ).astype(np.int64)
+
+
+def _with_end(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image, with the end marker that DALI requires if it is a truncated JPEG."""
+    jpeg = image[0] == JPEG_START[0] and image[1] == JPEG_START[1]
+    if jpeg and (image[-2] != JPEG_END[0] or image[-1] != JPEG_END[1]):
+        return np.concatenate([image, JPEG_END])
+    return image

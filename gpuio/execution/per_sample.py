@@ -1,0 +1,99 @@
+"""Rendering samples one by one through functions of images, without a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import DecodeError, Error
+from gpuio.loading.batch import ImageBatch
+from gpuio.nd import NDArray as DeviceArray
+from gpuio.planning.augmenters import check_shape
+from gpuio.planning.planner import Label
+from gpuio.sampling.sample_rng import Rng, SampleRng, use_rng
+
+
+@dataclass(frozen=True)
+class SampleFunctions:
+    """What a sample goes through. Called by several threads; none may keep an iterator alive.
+
+    Attributes
+    ----------
+    parse_label : a record's label to what `augment` takes; raises RecordError
+    decode : an encoded image, uint8 (bytes,), to an image (height, width, 3); raises DecodeError
+    check : raises RuntimeError if [image] is not valid
+    augment : image and label to the augmented ones; random numbers come from `current_rng`
+    postprocess : an augmented image to a row of the batch (3, height, width)
+    finish_label : an augmented label to a row of the batch's labels
+    """
+
+    parse_label: Callable[[Label], Label]
+    decode: Callable[[Any], DeviceArray]
+    check: Callable[[list[DeviceArray]], None]
+    augment: Callable[[DeviceArray, Label], tuple[DeviceArray, Label]]
+    postprocess: Callable[[DeviceArray], Any]
+    finish_label: Callable[[Label], Label]
+
+
+class PerSampleRenderer:
+    """Makes samples with functions of images.
+
+    Parameters
+    ----------
+    functions : what each sample goes through
+    shape : of a sample in the batch, (3, height, width); float32
+    seed : the augmentation's seed
+    """
+
+    def __init__(self, functions: SampleFunctions, shape: tuple[int, ...], seed: int) -> None:
+        self._functions = functions
+        self._shape = shape
+        self._seed = seed
+
+    def empty(self, rows: int) -> NDArray[np.generic]:
+        """Allocate the array of a batch: float32 (rows, 3, height, width)."""
+        return np.empty((rows, *self._shape), np.float32)
+
+    def write(self, batch: ImageBatch, row: int, data: NDArray[np.generic]) -> None:
+        """Make one sample and write it to its row of the batch's array and labels."""
+        encoded = batch.encoded[row]
+        assert encoded is not None, "rows with errors are not rendered"
+        rng = SampleRng(self._seed, int(batch.epoch[row]), int(batch.record[row]))
+        self.render(encoded.label, encoded.data, rng, data[row], batch.labels[row])
+
+    def render(
+        self,
+        label: Label,
+        encoded: Any,
+        rng: Rng,
+        image_row: NDArray[np.generic],
+        label_row: NDArray[np.float32],
+    ) -> None:
+        """Make a sample of a label and an encoded image, and write it to its rows.
+
+        Raises
+        ------
+        Error : the record cannot be used.
+        """
+        functions = self._functions
+        label = functions.parse_label(label)
+        image = functions.decode(encoded)
+        try:
+            functions.check([image])
+        except RuntimeError as error:
+            if isinstance(error, Error):
+                raise
+            raise DecodeError(str(error)) from error
+        with use_rng(rng):
+            image, label = functions.augment(image, label)
+        output = functions.postprocess(image)
+        check_shape(tuple(output.shape), image_row.shape)
+        image_row[...] = output
+        label_row[...] = functions.finish_label(label)
+
+    def close(self) -> None:
+        """Do nothing: no memory is kept."""

@@ -1,0 +1,160 @@
+"""One sample on the host: decoding and resampling as a plan says."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.host import decode
+from gpuio.execution.color import jitter_sample
+from gpuio.loading.batch import ImageBatch
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
+
+OPENCV_METHODS = {
+    NEAREST: cv2.INTER_NEAREST,
+    LINEAR: cv2.INTER_LINEAR,
+    CUBIC: cv2.INTER_CUBIC,
+    AREA: cv2.INTER_AREA,
+    LANCZOS: cv2.INTER_LANCZOS4,
+}
+
+# A window is on the grid of whole pixels if it misses it by no more than this.
+GRID = 1e-6
+
+Window: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
+
+
+def render_sample(
+    batch: ImageBatch,
+    row: int,
+    size: tuple[int, int],
+    channels: int,
+    antialias: bool,
+    jitter: bool = True,
+) -> NDArray[np.uint8]:
+    """Decode one sample of a batch, resample its window, and paint its borders.
+
+    Parameters
+    ----------
+    size : width and height of the output in pixels
+    channels : 1, 3 or 4
+    jitter : also change hue, lightness, saturation and contrast
+
+    Returns
+    -------
+    uint8 (height, width, channels), on the host; may be a view of a buffer of the calling thread,
+    valid until that thread decodes again
+
+    Raises
+    ------
+    DecodeError : the image cannot be decoded.
+    """
+    encoded, header, plan = batch.encoded[row], batch.headers[row], batch.plan
+    assert encoded is not None and header is not None, "rows with errors are not rendered"
+    assert plan is not None, "the batch has been planned"
+    image = decode(encoded.data, header, channels)
+    x, y, w, h = plan.window[row].tolist()
+    if not plan.borders:
+        pixels = resample(image, (x, y, w, h), plan, row, size, antialias)
+        return jitter_sample(plan, row, pixels) if jitter else pixels
+    output = np.empty((size[1], size[0], channels), np.uint8)
+    x0, y0, x1, y1 = 0, 0, *size
+    for border in reversed(plan.borders):
+        output[y0:y1, x0:x1] = border.fill[row]
+        left, top, right, bottom = border.inside[row].tolist()
+        x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+    if x0 < x1 and y0 < y1:
+        across, down = w / size[0], h / size[1]
+        visible = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
+        pixels = resample(image, visible, plan, row, (x1 - x0, y1 - y0), antialias)
+        output[y0:y1, x0:x1] = jitter_sample(plan, row, pixels) if jitter else pixels
+    return output
+
+
+def resample(
+    image: NDArray[np.uint8],
+    window: Window,
+    plan: Plan,
+    row: int,
+    size: tuple[int, int],
+    antialias: bool,
+) -> NDArray[np.uint8]:
+    """Resample one window of an image, uint8 (h, w, C) to uint8 (height, width, C), with the bounds
+    and the interpolation of row `row` of a plan.
+
+    If the window is on the pixel grid of the whole image scaled to a whole number of pixels, as
+    after MXNet's resize and crop, that is what is done, and the result is MXNet's pixels; otherwise
+    the window is sampled directly.
+    """
+    x0, y0, x1, y1 = plan.bounds[row].tolist()
+    x, y, w, h = window
+    region, x, y, method = image[y0:y1, x0:x1], x - x0, y - y0, int(plan.method[row])
+    if plan.resample_flipped is None or not plan.resample_flipped[row]:
+        return _resample(region, (x, y, w, h), method, size, antialias)
+    region = np.ascontiguousarray(region[:, ::-1])
+    return _resample(region, (x1 - x0 - x - w, y, w, h), method, size, antialias)[:, ::-1]
+
+
+def _resample(
+    region: NDArray[np.uint8],
+    window: Window,
+    method: int,
+    size: tuple[int, int],
+    antialias: bool,
+) -> NDArray[np.uint8]:
+    x, y, w, h = window
+    width, height = size
+    if antialias and (w > width or h > height):
+        return _antialiased(region, (x, y, w, h), size, method)
+    across, down = width / w, height / h  # output pixels per source pixel
+    high, wide = region.shape[:2]
+    scaled = np.array([wide * across, high * down, x * across, y * down])
+    whole = np.rint(scaled)
+    if np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max())):
+        full_width, full_height, left, top = whole.astype(int).tolist()
+        if (full_width, full_height) != (wide, high):
+            region = _resize(region, (full_width, full_height), method)
+        return region[top : top + height, left : left + width]
+    if method in (LINEAR, CUBIC, LANCZOS):
+        to_source = np.array(
+            [[1 / across, 0, x + 0.5 / across - 0.5], [0, 1 / down, y + 0.5 / down - 0.5]]
+        )
+        flags = OPENCV_METHODS[method] | cv2.WARP_INVERSE_MAP
+        warped = cv2.warpAffine(
+            region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return warped.reshape(height, width, -1)  # type: ignore[return-value]
+    left, top = min(max(round(x), 0), wide - 1), min(max(round(y), 0), high - 1)
+    right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
+    return _resize(region[top:bottom, left:right], size, method)
+
+
+def _resize(region: NDArray[np.uint8], size: tuple[int, int], method: int) -> NDArray[np.uint8]:
+    resized = cv2.resize(region, size, interpolation=OPENCV_METHODS[method])
+    return resized.reshape(size[1], size[0], -1)  # type: ignore[return-value]
+
+
+def _antialiased(
+    region: NDArray[np.uint8],
+    window: Window,
+    size: tuple[int, int],
+    method: int,
+) -> NDArray[np.uint8]:
+    """Resample as DALI does with antialias=True: the filter covers all source pixels of an output
+    pixel.
+    """
+    from PIL import Image
+
+    filters = {
+        LINEAR: Image.Resampling.BILINEAR,
+        CUBIC: Image.Resampling.BICUBIC,
+        LANCZOS: Image.Resampling.LANCZOS,
+    }
+    x, y, w, h = window
+    box = (x, y, min(x + w, region.shape[1]), min(y + h, region.shape[0]))
+    image = Image.fromarray(np.squeeze(region, 2) if region.shape[2] == 1 else region)
+    resized = image.resize(size, filters[method], box)
+    return np.asarray(resized).reshape(size[1], size[0], -1)

@@ -1,0 +1,161 @@
+"""Batches of the samples that a replaced `ImageIter.next_sample` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import Error, UnsupportedError
+from gpuio.execution.per_sample import PerSampleRenderer
+from gpuio.loading.batch import BadRecord, LoadedBatch
+from gpuio.loading.stream import CLOSED, State
+from gpuio.sampling.sample_rng import SampleRng
+
+
+class _Rows(NamedTuple):
+    """Rows of a batch: images, labels, and the samples' numbers in their epoch."""
+
+    images: NDArray[np.generic]
+    labels: NDArray[np.float32]
+    numbers: NDArray[np.uint64]
+
+    def take(self, rows: NDArray[np.intp]) -> _Rows:
+        """A copy of some of the rows."""
+        return _Rows(self.images[rows], self.labels[rows], self.numbers[rows])
+
+
+class NextSampleStream:
+    """A stream of batches of the samples that a function gives.
+
+    Each batch is made when it is asked for, on the caller's thread. An incomplete last one is
+    filled with its own rows, dropped, or kept for the next epoch.
+
+    Parameters
+    ----------
+    next_sample : gives a label and an encoded image; raises StopIteration at the end of an epoch
+    batch_size : rows of a batch
+    last_batch : "pad", "discard" or "roll_over"
+    policy : "raise", or anything else: a sample that cannot be used is left out, and the next takes
+        its place
+    seed : the augmentation's seed
+    """
+
+    def __init__(
+        self,
+        next_sample: Callable[[], tuple[Any, Any]],
+        *,
+        batch_size: int,
+        last_batch: str,
+        policy: str,
+        seed: int,
+    ) -> None:
+        self.epoch = 0
+        self.ended = False
+        self._next_sample = next_sample
+        self._batch_size = batch_size
+        self._last_batch = last_batch
+        self._policy = policy
+        self._seed = seed
+        self._given = 0  # samples of this epoch
+        self._carried: _Rows | None = None
+        self._closed = False
+
+    def set_renderer(
+        self, renderer: PerSampleRenderer, label_shape: tuple[int, ...], label_fill: float
+    ) -> None:
+        """Set what makes the samples, from the next batch on.
+
+        Parameters
+        ----------
+        label_shape, label_fill : of one sample's label, and its initial value
+        """
+        self._renderer = renderer
+        self._label_shape = label_shape or (1,)
+        self._label_fill = label_fill
+
+    def next(self) -> LoadedBatch | None:
+        """The next batch; None at the end of the epoch."""
+        if self._closed:
+            raise Error(CLOSED)
+        if self.ended:
+            return None
+        size = self._batch_size
+        rows = _Rows(
+            self._renderer.empty(size),
+            np.full((size, *self._label_shape), self._label_fill, np.float32),
+            np.zeros(size, np.uint64),
+        )
+        count = 0
+        if self._carried is not None:
+            count = len(self._carried.numbers)
+            for target, carried in zip(rows, self._carried, strict=True):
+                target[:count] = carried
+            self._carried = None
+        bad: list[BadRecord] = []
+        while count < size:
+            try:
+                label, encoded = self._next_sample()
+            except StopIteration:
+                self.ended = True
+                break
+            number = self._given
+            self._given += 1
+            rng = SampleRng(self._seed, self.epoch, number)
+            try:
+                self._renderer.render(label, encoded, rng, rows.images[count], rows.labels[count])
+            except Error as error:
+                bad.append(self._bad_record(number, error))
+                continue
+            rows.numbers[count] = number
+            count += 1
+        return self._finish(rows, count, tuple(bad))
+
+    def _bad_record(self, number: int, error: Error) -> BadRecord:
+        place = f"sample {number} of epoch {self.epoch}"
+        if self._policy == "raise":
+            raise type(error)(f"{place}: {error}") from error
+        return BadRecord(number, place, str(error), "", 0)
+
+    def _finish(self, rows: _Rows, count: int, bad: tuple[BadRecord, ...]) -> LoadedBatch | None:
+        size = self._batch_size
+        if count < size and self._last_batch == "roll_over":
+            self._carried = rows.take(np.arange(count))
+        if not count or (count < size and self._last_batch != "pad"):
+            return LoadedBatch([], [rows.labels], size, rows.numbers, bad) if bad else None
+        if count < size:
+            rows = rows.take(np.resize(np.arange(count), size))
+        return LoadedBatch([rows.images], [rows.labels], size - count, rows.numbers, bad)
+
+    def reset(self) -> None:
+        """Begin the next epoch."""
+        if self._given or self.ended:
+            self.epoch += 1
+        self._given = 0
+        self.ended = False
+
+    def drop_carried(self) -> None:
+        """Drop the samples that would roll over."""
+        self._carried = None
+
+    def state(self) -> State:
+        """Raise: only `next_sample` knows its position.
+
+        Raises
+        ------
+        UnsupportedError : always.
+        """
+        raise UnsupportedError(
+            "an iterator with a next_sample of its own cannot save its state; replace other "
+            "methods, or save what it needs yourself"
+        )
+
+    def restore(self, state: State) -> None:
+        """Raise, as `state` does."""
+        self.state()
+
+    def close(self) -> None:
+        """Refuse further batches."""
+        self._closed = True

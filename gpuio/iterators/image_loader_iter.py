@@ -1,0 +1,297 @@
+"""ImageLoaderIter: the iterator under ImageRecordIter, ImageDetRecordIter, ImageIter and
+ImageDetIter.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio import nd
+from gpuio.context import Context, as_context, require
+from gpuio.errors import ArgumentError, Error
+from gpuio.execution.executors import create_executor, resolve_executor
+from gpuio.execution.host import HostExecutor
+from gpuio.execution.output import OutputSpec
+from gpuio.execution.per_sample import PerSampleRenderer
+from gpuio.iterators.arguments import as_choice, as_float, as_int
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.stream_iter import StreamIter
+from gpuio.loading.bad_records import POLICIES
+from gpuio.loading.batch import BadRecord, LoadedBatch
+from gpuio.loading.loader import Executor, Loader
+from gpuio.loading.reader import BatchReader
+from gpuio.loading.source import ImageSource
+from gpuio.loading.stream import State, Stream
+from gpuio.planning.planner import Planner
+from gpuio.recordio.quarantine import Entry, identity_of, write_quarantine
+from gpuio.sampling.order import Order
+from gpuio.sampling.sharding import Shard
+from gpuio.storage.local import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderOptions:
+    """How batches are loaded, in the terms of ImageRecordIter's arguments.
+
+    Attributes
+    ----------
+    batch_size : images in a batch
+    shuffle : a new order in each epoch
+    seed : determines the order
+    last_batch : see `Order`
+    shard : which share of the images is read
+    ctx : the device of the batches; None: the current context
+    executor : "host", "dali", or None: the one for the device
+    preprocess_threads : CPU threads
+    prefetch_buffer : batches made ahead of the caller
+    on_error : what to do about bad records, see `resolve_bad_records`
+    antialias : see `CropOptions`
+    hw_decoder_load : fraction of the images offered to a GPU's JPEG engines, 0 to 1
+    quarantine : records that have been left out
+    data_name, label_name : names of the arrays
+
+    Raises
+    ------
+    ArgumentError : a value is out of range.
+    ContextError : the device is missing.
+    """
+
+    batch_size: int
+    shuffle: bool
+    seed: int
+    last_batch: str
+    shard: Shard
+    ctx: Context | str | None
+    executor: str | None
+    preprocess_threads: int
+    prefetch_buffer: int
+    on_error: str
+    data_name: str
+    label_name: str
+    antialias: bool = False
+    hw_decoder_load: float = 0.65
+    quarantine: tuple[Entry, ...] = ()
+
+    def __post_init__(self) -> None:
+        as_int("batch_size", self.batch_size, 1)
+        as_int("preprocess_threads", self.preprocess_threads, 1)
+        as_int("prefetch_buffer", self.prefetch_buffer, 1)
+        as_int("seed", self.seed)
+        as_choice("on_error", self.on_error, POLICIES)
+        if not 0 <= as_float("hw_decoder_load", self.hw_decoder_load) <= 1:
+            raise ArgumentError(
+                f"hw_decoder_load is a fraction, 0 to 1, not {self.hw_decoder_load}"
+            )
+        require(self.context)
+        resolve_executor(self.executor, self.context)
+
+    @property
+    def context(self) -> Context:
+        """The device of the batches."""
+        return as_context(self.ctx)
+
+
+class ImageLoaderIter(StreamIter[LoadedBatch]):
+    """Base of the iterators over images.
+
+    A subclass calls `_open`, then `_load`; it may call `_load` again to continue at the same
+    position with another planner.
+    """
+
+    _source: ImageSource
+    _options: LoaderOptions
+    _order: Order
+    _ctx: Context
+    _loader: Loader[LoadedBatch] | None
+
+    def _open(
+        self, source: ImageSource, subset: range | NDArray[np.int64], options: LoaderOptions
+    ) -> None:
+        """Set what is read, in which order.
+
+        Parameters
+        ----------
+        source : where the images come from; the iterator's from now on
+        subset : the indices of this shard's images in the source, ascending
+        options : how batches are loaded
+
+        Raises
+        ------
+        ArgumentError : there are too few images; the source is closed.
+        """
+        self._source, self._options = source, options
+        self._ctx = options.context
+        self._loader = None
+        self._bad: dict[str, BadRecord] = {}
+        self._any_good = False  # whether a record of this epoch could be used
+        shard = options.shard
+        rank, world = (shard.index, shard.count) if shard.mode == "global" else (0, 1)
+        try:
+            self._order = Order(
+                len(subset),
+                options.batch_size,
+                options.shuffle,
+                options.seed,
+                options.last_batch,
+                rank,
+                world,
+                subset,
+            )
+        except BaseException:
+            source.close()
+            raise
+
+    def _load(
+        self,
+        work: Planner | PerSampleRenderer,
+        output: OutputSpec,
+        label_shape: tuple[int, ...],
+        label_fill: float = 0.0,
+        apply_orientation: bool = True,
+    ) -> None:
+        """Start loading, at the position of a loader that was running before.
+
+        Parameters
+        ----------
+        work : plans the images, or renders them one by one on the CPU
+        output : what the batches look like
+        label_shape : of one sample's label
+        label_fill : value of labels that are not set
+        apply_orientation : rotate images as their EXIF orientation says
+        """
+        try:
+            executor = self._executor(work, output, label_shape, label_fill, apply_orientation)
+        except BaseException:
+            if self._loader is None:
+                self._source.close()
+            raise
+        loader = Loader(self._order, executor, self._options.prefetch_buffer)
+        if self._loader is not None:
+            state = self._loader.state()
+            self._loader.close()
+            loader.restore(state)
+        self._loader = loader
+        self._begin(loader, output, label_shape)
+
+    def _executor(
+        self,
+        work: Planner | PerSampleRenderer,
+        output: OutputSpec,
+        label_shape: tuple[int, ...],
+        label_fill: float,
+        apply_orientation: bool,
+    ) -> Executor[LoadedBatch]:
+        options = self._options
+        planner = work if isinstance(work, Planner) else None
+        reader = BatchReader(self._source, planner, label_shape, label_fill, apply_orientation)
+        if isinstance(work, Planner):
+            return create_executor(
+                resolve_executor(options.executor, self._ctx),
+                reader,
+                output,
+                self._ctx,
+                batch_size=self.batch_size,
+                antialias=options.antialias,
+                policy=options.on_error,
+                threads=options.preprocess_threads,
+                hw_decoder_load=options.hw_decoder_load,
+            )
+        return HostExecutor(
+            reader, work, policy=options.on_error, threads=options.preprocess_threads
+        )
+
+    def _begin(
+        self, stream: Stream[LoadedBatch], output: OutputSpec, label_shape: tuple[int, ...]
+    ) -> None:
+        """Take batches from a stream; those of the one before are gone."""
+        self._label_shape = (self.batch_size, *label_shape)
+        data = DataDesc(
+            self._options.data_name,
+            output.shape(self.batch_size),
+            output.dtype.type,
+            output.layout,
+        )
+        label = DataDesc(self._options.label_name, self._label_shape, np.float32)
+        self._draw_from(stream, [data], [label])
+
+    @property
+    def num_data(self) -> int:
+        """Images in an epoch of this part, good and bad."""
+        return self._order.size
+
+    @property
+    def bad_records(self) -> list[BadRecord]:
+        """The records that `on_error` has left out or replaced so far, in the order in which they
+        came.
+        """
+        return list(self._bad.values())
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write the list of `bad_records`, for the `quarantine` of later runs.
+
+        Returns
+        -------
+        Their number
+
+        Raises
+        ------
+        RecordError : the file cannot be written.
+        """
+        entries = [
+            Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason)
+            for bad in self.bad_records
+        ]
+        write_quarantine(path, entries)
+        return len(entries)
+
+    def __len__(self) -> int:
+        """Number of batches in the current epoch. If the last batch continues in the next epoch, it
+        can differ by one from epoch to epoch.
+        """
+        if self._loader is None:
+            raise TypeError(f"{type(self).__name__} does not know the length of its epochs")
+        return self._order.batches(self._loader.start)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def reset(self) -> None:
+        """Begin the next epoch; see `StreamIter.reset`."""
+        super().reset()
+        self._any_good = False
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a saved position; see `StreamIter.load_state_dict`."""
+        super().load_state_dict(state)
+        loader = self._loader
+        self._any_good = loader is not None and loader.position > loader.start
+
+    def close(self) -> None:
+        """Stop all threads and close the files. May be called twice."""
+        super().close()
+        self._source.close()
+
+    def _batch_of(self, loaded: LoadedBatch) -> DataBatch | None:
+        for bad in loaded.bad:
+            self._bad.setdefault(bad.place, bad)
+        if loaded.data:
+            self._any_good = True
+            data = nd.wrap(loaded.data[0]).as_in_context(self._ctx)
+            label = nd.array(loaded.label[0].reshape(self._label_shape), ctx=self._ctx)
+            return DataBatch([data], [label], loaded.pad, loaded.keys)
+        if self.ended and not self._any_good:
+            first = loaded.bad[0]
+            raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")
+        return None
+
+    def _identity(self) -> State:
+        return {
+            "data": self._source.fingerprint,
+            **self._order.identity(),
+            "part": self._options.shard.identity,
+            "quarantine": identity_of(self._options.quarantine),
+        }

@@ -1,0 +1,79 @@
+"""The interface of planners."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import Error
+from gpuio.planning.plan import Plan
+
+# A label as a record or a list has it, and as a batch has it: a number, or float32 (n,).
+Label: TypeAlias = float | NDArray[np.float32]
+
+
+class PlannedBatch(NamedTuple):
+    """What a planner returns for N samples.
+
+    Attributes
+    ----------
+    plan : rows of samples with an error mean nothing
+    labels : what is assigned to each row of the batch's labels; None for samples with an error
+    errors : row -> why its record cannot be used
+    """
+
+    plan: Plan
+    labels: list[Label | None]
+    errors: dict[int, Error]
+
+
+class Planner(ABC):
+    """Decides what becomes of the images and labels of a batch.
+
+    Attributes
+    ----------
+    borders : whether its plans may have borders
+    """
+
+    borders: bool = False
+
+    @abstractmethod
+    def plan(
+        self,
+        epoch: NDArray[np.int64],
+        record: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        labels: Sequence[Label | None],
+    ) -> PlannedBatch:
+        """Plan N samples.
+
+        Parameters
+        ----------
+        epoch, record : int64 (N,): with the seed, they determine all random choices of a sample
+        sizes : int64 (N, 2), width and height of the images in pixels; 1 x 1 for bad records
+        labels : the records' labels; None for bad records
+        """
+
+
+def convert_labels(
+    labels: Sequence[Label | None], convert: Callable[[Label], Label]
+) -> tuple[list[Label | None], dict[int, Error]]:
+    """Apply a function to each label that is not None.
+
+    Returns
+    -------
+    The results, None where it raised an Error, and these errors by row.
+    """
+    converted: list[Label | None] = []
+    errors: dict[int, Error] = {}
+    for row, label in enumerate(labels):
+        try:
+            converted.append(None if label is None else convert(label))
+        except Error as error:
+            converted.append(None)
+            errors[row] = error
+    return converted, errors
