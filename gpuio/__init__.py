@@ -38,7 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # OpenCV and its like take a while to import: a room is entered when it is first asked for.
+    # OpenCV and others are slow to import: a submodule is imported when it is first used.
     if name == "img":  # MXNet's short name
         name = "image"
     if name in ("image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):

@@ -1,1 +1,1 @@
-"""What runs plans: the host's threads or a DALI graph, and the assembly of batches."""
+"""Execution of plans by threads on the host or a DALI graph, and the assembly of batches."""

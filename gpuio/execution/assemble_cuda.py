@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gpuio.context import Context, require_cupy
 from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
 from gpuio.execution.output import OutputSpec
+from gpuio.nd.types import Array, HostArray, Untyped
 
 # Pixels written by one block of threads, and the most blocks that CUDA launches along y.
 THREADS = 256
@@ -39,12 +38,12 @@ class CudaAssembler:
 
     def __call__(
         self,
-        pixels: Any,
+        pixels: Array,
         mirror: NDArray[np.bool_] | None,
         matrix: NDArray[np.float32] | None,
         rows: NDArray[np.int32] | None,
-        stream: Any,
-    ) -> Any:
+        stream: Untyped,
+    ) -> Array:
         """Assemble one batch. Returns once the work is queued on `stream`, not when it is done.
 
         Parameters
@@ -81,10 +80,10 @@ class CudaAssembler:
         count, parameters = self._check(pixels, mirror, matrix, rows)
         cupy = require_cupy()
         with cupy.cuda.Device(self._device_id), stream:
-            batch = cupy.empty(output.shape(count), output.dtype)
+            batch: Array = cupy.empty(output.shape(count), output.dtype)
             if count == 0:
                 return batch
-            pointers: list[Any] = [None, None, None]
+            pointers: list[Array | None] = [None, None, None]
             sizes = [0 if values is None else values.nbytes for values in parameters]
             if any(sizes):
                 packed = np.concatenate(
@@ -121,11 +120,11 @@ class CudaAssembler:
 
     def _check(
         self,
-        pixels: Any,
+        pixels: Array,
         mirror: NDArray[np.bool_] | None,
         matrix: NDArray[np.float32] | None,
         rows: NDArray[np.int32] | None,
-    ) -> tuple[int, tuple[NDArray[Any] | None, ...]]:
+    ) -> tuple[int, tuple[HostArray | None, ...]]:
         """Check what would make the kernel read outside its arrays.
 
         Returns
@@ -161,7 +160,7 @@ class CudaAssembler:
         return count, (matrix, rows, mirror)
 
 
-def _as(values: NDArray[Any], dtype: type[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+def _as(values: HostArray, dtype: DTypeLike, shape: tuple[int, ...], name: str) -> HostArray:
     if values.shape != shape or values.dtype != dtype:
         raise ArgumentError(
             f"{name} must be {np.dtype(dtype).name} {shape}, not {values.dtype} {values.shape}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError
 from gpuio.execution.buffers import ALIGNMENT, BufferPool
 from gpuio.execution.output import OutputSpec
+from gpuio.nd.types import HostArray
 
 
 class HostAssembler:
@@ -34,14 +34,14 @@ class HostAssembler:
         self._storage = np.dtype(np.uint16) if output.dtype == np.float16 else output.dtype
         # One row each, so that OpenCV sees 256 entries of one channel; None: pixel values do not
         # change.
-        self._tables: list[NDArray[Any]] | None = None
+        self._tables: list[HostArray] | None = None
         if output.dtype != np.uint8:
             self._tables = [self._table(channel) for channel in range(output.channels)]
         self._shapes: list[tuple[int, ...]] = [(output.height, output.width, output.channels)]
         if output.channels == 1:
             self._shapes.append((output.height, output.width))
 
-    def empty(self, n: int) -> NDArray[Any]:
+    def empty(self, n: int) -> HostArray:
         """Allocate memory for a batch of n samples.
 
         Returns
@@ -54,7 +54,7 @@ class HostAssembler:
 
     def write(
         self,
-        batch: NDArray[Any],
+        batch: HostArray,
         row: int,
         pixels: NDArray[np.uint8],
         mirror: bool,
@@ -112,7 +112,7 @@ class HostAssembler:
         """Release the memory kept for further batches. May be called twice."""
         self._pool.close()
 
-    def _planes(self, target: NDArray[Any]) -> list[NDArray[Any]]:
+    def _planes(self, target: HostArray) -> list[HostArray]:
         """Where each channel is written: into the sample, or to scratch memory if channels are
         interleaved.
         """
@@ -125,7 +125,7 @@ class HostAssembler:
 
     def _mix(
         self,
-        planes: list[NDArray[Any]],
+        planes: list[HostArray],
         sources: list[NDArray[np.uint8]],
         matrix: NDArray[np.float32],
     ) -> None:
@@ -144,7 +144,7 @@ class HostAssembler:
                 np.add(value, m[3], out=value)
                 self._finish(plane, value, channel)
 
-    def _table(self, channel: int) -> NDArray[Any]:
+    def _table(self, channel: int) -> HostArray:
         """The output for each pixel value of a channel, (1, 256), as stored."""
         value = np.arange(256, dtype=np.float32)[np.newaxis]
         table = np.empty(value.shape, self._storage)
@@ -154,7 +154,7 @@ class HostAssembler:
                 np.copyto(table, value)
         return table
 
-    def _finish(self, plane: NDArray[Any], value: NDArray[np.float32], channel: int) -> None:
+    def _finish(self, plane: HostArray, value: NDArray[np.float32], channel: int) -> None:
         """Subtract, multiply and cast; `value` is overwritten."""
         dtype = self.output.dtype
         np.subtract(value, self.output.offset[channel], out=value)
@@ -187,7 +187,7 @@ class _Scratch(threading.local):
         storage = np.uint16 if output.dtype == np.float16 else output.dtype
         self.mirrored = np.empty(size + depth, np.uint8)
         self.sources = [_misaligned(size, channel) for channel in channels]
-        self.planes: list[NDArray[Any]] = [np.empty(size, storage) for _ in channels]
+        self.planes: list[HostArray] = [np.empty(size, storage) for _ in channels]
         self.values = [np.empty(size, np.float32) for _ in channels]
         self.product = np.empty(size, np.float32)
         self.value = np.empty(size, np.float32)

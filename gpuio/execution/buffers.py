@@ -1,10 +1,10 @@
-"""Host memory for batches: recycled when nobody can see it any more, never before.
+"""A pool of host memory for batches, reused when nothing references it any more, never before.
 
-A fresh batch array costs page faults worth more than the work that fills it, so the memory must be
-used again. But a batch that was handed out is the caller's, and so are all views of it. NumPy tells
-when the last of them is gone: each array lent by the pool stands on a small object of its own (its
-``base``), which slices, subclass views, memoryviews and DLPack consumers all keep alive. When that
-object dies, the memory returns to the pool.
+The page faults of a new batch array cost more than filling it, so the memory has to be reused. But
+a batch that was handed out is the caller's, and so are all views of it. NumPy tells when the last
+of them is gone: each array of the pool has a small object as its ``base``, which slices, subclass
+views, memoryviews and DLPack consumers all keep alive. When that object is freed, the memory
+returns to the pool.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import math
 import threading
 import weakref
 from collections import deque
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from gpuio.nd.types import DType, HostArray
+
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
-SIZES = 4  # sizes of blocks that a pool keeps apart; an iterator needs two, full and last batches
+SIZES = 4  # block sizes that a pool keeps; an iterator needs two, for full and last batches
 
 
 class _Loan:
-    """What a lent array stands on: NumPy keeps it for as long as any view of the memory lives."""
+    """The base of an array of the pool: NumPy keeps it as long as there is a view of the memory."""
 
-    def __init__(
-        self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
+    def __init__(self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DType) -> None:
         self._block = block
         self.__array_interface__ = {
             "version": 3,
@@ -39,15 +38,15 @@ class _Loan:
 
 
 class BufferPool:
-    """Lends host arrays whose memory is used again once an array and all its views are gone.
+    """Allocates host arrays whose memory is reused once an array and all its views are gone.
 
-    Memory may come back in any thread and at any moment, even while the garbage collector has
+    Memory may be returned on any thread and at any moment, even while the garbage collector has
     interrupted this very pool. So returning takes no lock: it is one ``deque.append``, and a full
-    deque forgets its oldest block.
+    deque drops its oldest block.
 
     Parameters
     ----------
-    limit : free blocks kept of each size; more are given back to the system
+    limit : free blocks kept of each size; more are returned to the system
     """
 
     def __init__(self, limit: int = 8) -> None:
@@ -56,13 +55,13 @@ class BufferPool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Lend an array. Its contents are undefined.
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> HostArray:
+        """Allocate an array. Its contents are undefined.
 
         Returns
         -------
-        array of the shape and dtype on the host, C-contiguous, aligned to 64 bytes; it is the
-        caller's for as long as the caller, or whoever took a view of it, keeps it
+        Array on the host, C-contiguous, aligned to 64 bytes; it is the caller's as long as it or a
+        view of it is referenced
         """
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
@@ -76,7 +75,7 @@ class BufferPool:
         return array
 
     def close(self) -> None:
-        """Let go of all free memory, and of lent memory when it comes back. May be called twice."""
+        """Release all free memory, and memory in use when it is returned. May be called twice."""
         with self._lock:
             self._closed = True
             self._free = {}
@@ -85,7 +84,7 @@ class BufferPool:
         blocks = self._free.get(size)
         if blocks is None:
             with self._lock:
-                # A new dict, because `_take_back` may read the old one in the middle of this.
+                # A new dict: `_take_back` may read the old one at the same time.
                 kept = list(self._free.items())[-(SIZES - 1) :]
                 blocks = self._free.get(size, deque(maxlen=0 if self._closed else self._limit))
                 self._free = dict([*kept, (size, blocks)])
@@ -93,7 +92,7 @@ class BufferPool:
 
 
 def _take_back(pool: weakref.ref[BufferPool], block: NDArray[np.uint8]) -> None:
-    """Put a block back, unless its pool is gone, closed or has forgotten blocks of that size."""
+    """Return a block, unless its pool is gone, closed or no longer keeps blocks of that size."""
     owner = pool()
     if owner is not None and (blocks := owner._free.get(block.nbytes)) is not None:
         blocks.append(block)

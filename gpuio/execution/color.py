@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.context import Module
+from gpuio.nd.types import Array
 from gpuio.planning.plan import Plan
 
 # Columns of a plan's color: what multiplies the pixel, its sample's mean, and 1.
@@ -17,7 +17,7 @@ PIXEL, MEAN, ONE = slice(0, 3), slice(3, 6), 6
 HUES = 180
 
 
-def jitter_batch(xp: Any, pixels: Any, plan: Plan) -> Any:
+def jitter_batch(xp: Module, pixels: Array, plan: Plan) -> Array:
     """Change hue, lightness, saturation and contrast of a batch.
 
     Parameters
@@ -57,7 +57,7 @@ def jitter_sample(plan: Plan, row: int, pixels: NDArray[np.uint8]) -> NDArray[np
     return pixels
 
 
-def _to_hls(xp: Any, pixels: Any) -> Any:
+def _to_hls(xp: Module, pixels: Array) -> Array:
     """RGB, uint8 (…, 3), to hue, lightness and saturation: float32 (…, 3), integers (Joblove and
     Greenberg, Color spaces for computer graphics, 1978).
     """
@@ -73,10 +73,11 @@ def _to_hls(xp: Any, pixels: Any) -> Any:
     )
     largest_chroma = xp.where(total < 1, total, 2 - total)
     saturation = chroma / xp.where(largest_chroma > 0, largest_chroma, 1)
-    return xp.rint(xp.stack([hue * (HUES / 6), total * 127.5, saturation * 255], axis=-1))
+    hls: Array = xp.rint(xp.stack([hue * (HUES / 6), total * 127.5, saturation * 255], axis=-1))
+    return hls
 
 
-def _from_hls(xp: Any, hls: Any) -> Any:
+def _from_hls(xp: Module, hls: Array) -> Array:
     """The inverse of `_to_hls`, to uint8."""
     hue, lightness, saturation = hls[..., 0] / (HUES / 6), hls[..., 1] / 255, hls[..., 2] / 255
     high = lightness + saturation * xp.minimum(lightness, 1 - lightness)
@@ -85,10 +86,11 @@ def _from_hls(xp: Any, hls: Any) -> Any:
     for turn in (2, 0, -2):  # a third of the circle for each channel
         place = (hue + turn) % 6
         channels.append(low + (high - low) * xp.minimum(place, 4 - place).clip(0, 1))
-    return xp.rint(xp.stack(channels, axis=-1) * 255).clip(0, 255).astype(xp.uint8)
+    rgb: Array = xp.rint(xp.stack(channels, axis=-1) * 255).clip(0, 255).astype(xp.uint8)
+    return rgb
 
 
-def paint_borders(xp: Any, pixels: Any, plan: Plan) -> Any:
+def paint_borders(xp: Module, pixels: Array, plan: Plan) -> Array:
     """Paint the borders of a batch.
 
     Parameters
@@ -110,7 +112,7 @@ def paint_borders(xp: Any, pixels: Any, plan: Plan) -> Any:
     return pixels
 
 
-def batch_color_matrices(plan: Plan, pixels: Any) -> NDArray[np.float32] | None:
+def batch_color_matrices(plan: Plan, pixels: Array) -> NDArray[np.float32] | None:
     """The color matrices of a batch, given its pixels.
 
     Parameters

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import DecodeError
-from gpuio.execution.dali_graph import BorderFeed, Feed, build_graph, interpolation_types, make_feed
+from gpuio.execution.dali_graph import Feed, build_graph, interpolation_types, make_feed
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
 from gpuio.execution.resample import render_sample
@@ -27,6 +27,7 @@ from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
+from gpuio.nd.types import Array
 from gpuio.sampling.order import BatchIndices
 
 log = logging.getLogger("gpuio")
@@ -74,13 +75,12 @@ class DaliExecutor:
         self._antialias = antialias
         self._policy = policy
         self.depth = depth
-        feeds: collections.deque[tuple[Feed, BorderFeed]] = collections.deque()
+        feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
-        self._borders = borders = reader.planner.borders
+        self._borders = reader.planner.borders
 
-        def source() -> tuple[Any, ...]:  # DALI accepts plain functions only
-            feed, border = feeds.popleft()
-            return (*feed, *border) if borders else tuple(feed)
+        def source() -> list[Any]:  # DALI accepts plain functions only
+            return feeds.popleft().arrays()
 
         on_gpu = ctx.device_type == "gpu"
         self._pipe = build_graph(
@@ -93,7 +93,7 @@ class DaliExecutor:
             antialias=antialias,
             hw_decoder_load=hw_decoder_load,
             apply_orientation=reader.apply_orientation,
-            borders=borders,
+            borders=self._borders,
         )
         self._types = interpolation_types()
         self._postprocess: CudaPostprocess | HostPostprocess = (
@@ -152,7 +152,8 @@ class DaliExecutor:
         assert self._borders or not batch.plan.borders, "the graph was built without borders"
         self._exclude_unsafe(batch)
         size = (self._output.width, self._output.height)
-        self._feeds.append(make_feed(batch, size, self._output.channels, self._types))
+        channels = self._output.channels
+        self._feeds.append(make_feed(batch, size, channels, self._types, self._borders))
         # The first run of a pipeline asks for as many batches as may be in flight.
         if self._primed or len(self._feeds) == self.depth:
             self._primed = True
@@ -191,7 +192,7 @@ class DaliExecutor:
             if tensors is not None:
                 self._pipe.release_outputs()
 
-    def _check_shape(self, pixels: Any) -> None:
+    def _check_shape(self, pixels: Array) -> None:
         expected = (self._output.height, self._output.width, self._output.channels)
         if pixels.shape[1:] != expected:
             raise DecodeError(f"DALI gave samples of shape {pixels.shape[1:]}, not {expected}")

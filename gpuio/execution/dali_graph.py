@@ -47,6 +47,9 @@ class Feed(NamedTuple):
     anchor, shape : int32 (B, 2), rows and columns: the region to decode
     start, end : float32 (B, 2), rows and columns in that region: the window to resample
     method : int32 (B,), DALI's interpolation
+    visible : float32 (B, 2), rows and columns of the output that show the image
+    offset : int32 (B, 2), rows and columns from where these begin to where the output does;
+        `visible` and `offset` are None unless plans may have borders
     """
 
     encoded: list[NDArray[np.uint8]]
@@ -55,19 +58,12 @@ class Feed(NamedTuple):
     start: NDArray[np.float32]
     end: NDArray[np.float32]
     method: NDArray[np.int32]
+    visible: NDArray[np.float32] | None = None
+    offset: NDArray[np.int32] | None = None
 
-
-class BorderFeed(NamedTuple):
-    """What the graph also takes if plans may have borders.
-
-    Attributes
-    ----------
-    visible : float32 (B, 2), rows and columns of the output that show the image
-    offset : int32 (B, 2), rows and columns from where these begin to where the output does
-    """
-
-    visible: NDArray[np.float32]
-    offset: NDArray[np.int32]
+    def arrays(self) -> list[Any]:
+        """The inputs of the graph, in their order."""
+        return [each for each in self if each is not None]
 
 
 def interpolation_types() -> dict[int, int]:
@@ -85,7 +81,7 @@ def interpolation_types() -> dict[int, int]:
 
 
 def build_graph(
-    source: Callable[[], tuple[Any, ...]],
+    source: Callable[[], list[Any]],
     output: OutputSpec,
     batch_size: int,
     *,
@@ -101,8 +97,7 @@ def build_graph(
 
     Parameters
     ----------
-    source : called for each batch, gives the arrays of its `Feed`, and with `borders` those of its
-        `BorderFeed`
+    source : called for each batch, gives the arrays of its `Feed`
     device_id : the GPU, or None for CPU operators
     threads : DALI's CPU threads
     depth : batches in flight
@@ -146,7 +141,7 @@ def build_graph(
             ndim=[axes for axes, _ in inputs],
             dtype=[dtype for _, dtype in inputs],
         )
-        feed = Feed(*fed[: len(Feed._fields)])
+        feed = Feed(*fed)
         pixels = fn.decoders.image_slice(
             feed.encoded,
             feed.anchor,
@@ -159,18 +154,17 @@ def build_graph(
             **tuning,
         )
         whole = output.height, output.width
-        border = BorderFeed(*fed[len(Feed._fields) :]) if borders else None
         samples = fn.resize(
             pixels,
             roi_start=feed.start,
             roi_end=feed.end,
-            size=whole if border is None else border.visible,
+            size=feed.visible if borders else whole,
             antialias=antialias,
             interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
         )
-        if border is not None:
+        if borders:
             samples = fn.slice(
-                samples, start=border.offset, shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
+                samples, start=feed.offset, shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
             )
         pipe.set_outputs(samples)
     pipe.build()
@@ -180,8 +174,12 @@ def build_graph(
 
 
 def make_feed(
-    batch: ImageBatch, size: tuple[int, int], channels: int, types: dict[int, int]
-) -> tuple[Feed, BorderFeed]:
+    batch: ImageBatch,
+    size: tuple[int, int],
+    channels: int,
+    types: dict[int, int],
+    borders: bool,
+) -> Feed:
     """Convert a planned batch to what the graph takes.
 
     Parameters
@@ -189,6 +187,7 @@ def make_feed(
     size : width and height of the output in pixels
     channels : of the output
     types : see `interpolation_types`
+    borders : whether the graph was built for borders
     """
     plan = batch.plan
     assert plan is not None, "the batch has been planned"
@@ -221,11 +220,12 @@ def make_feed(
         end=(start + extent).astype(np.float32),
         method=np.array([types[method] for method in plan.method.tolist()], np.int32),
     )
-    border = BorderFeed(
+    if not borders:
+        return feed
+    return feed._replace(
         visible=shown[:, ::-1].astype(np.float32),
         offset=-visible[:, 1::-1].astype(np.int32),
     )
-    return feed, border
 
 
 def _region(plan: Plan, window: NDArray[np.float64], size: Ints) -> Ints:

@@ -1,7 +1,7 @@
-"""Finds, compiles and caches the CUDA kernels.
+"""Finding, compiling and caching the CUDA kernels.
 
-Each file in ``kernels/`` stands alone: it includes nothing, so that neither CUDA's headers nor a
-header that CuPy's cache does not know of can come between the text and its binary.
+The files in ``kernels/`` include nothing: CuPy's cache of compiled kernels does not notice changes
+of headers.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from gpuio.context import GPU_INSTALL_HINT, require_cupy
 from gpuio.errors import ContextError, Error
 
-# In the wheel kernels lie inside the package, in a checkout beside it.
+# In a wheel the kernels are inside the package, in a checkout next to it.
 PLACES = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
 
 
 @dataclass(frozen=True)
 class Options:
-    """How kernels are compiled.
+    """Compiler options.
 
     Attributes
     ----------
-    arch : the GPU's architecture, such as "sm_90"; None where CuPy finds it out
+    arch : the GPU's architecture, such as "sm_90"; None: CuPy determines it
     std : the C++ standard
-    report : let the log tell of registers and spills
+    report : log the use of registers and spills
     """
 
     arch: str | None = None
@@ -34,7 +34,7 @@ class Options:
     report: bool = False
 
     def flags(self) -> tuple[str, ...]:
-        """NVRTC's spelling."""
+        """The options as NVRTC's flags."""
         flags = [f"-std={self.std}"]
         if self.arch is not None:
             flags.append(f"--gpu-architecture={self.arch}")
@@ -44,7 +44,7 @@ class Options:
 
 
 def find(family: str) -> Path:
-    """The file with a family of kernels.
+    """Find the file of a kernel family.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def find(family: str) -> Path:
 
 
 def numbered(source: str) -> str:
-    """Source text with line numbers, to read a compiler's log by."""
+    """The source with line numbers, to which a compiler's log refers."""
     lines = source.splitlines()
     width = len(str(len(lines)))
     return "\n".join(f"{number:{width}} | {line}" for number, line in enumerate(lines, 1))
@@ -69,7 +69,7 @@ def numbered(source: str) -> str:
 
 @cache
 def load(family: str, name: str, device_id: int) -> Any:
-    """A kernel, compiled for a GPU and loaded there; once a process, and cached on disk by CuPy.
+    """Compile a kernel for a GPU and load it there; once per process, and cached on disk by CuPy.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
+from gpuio.nd.types import HostArray
 
 DTYPES = ("float32", "float16", "uint8", "int8")
 LAYOUTS = ("NCHW", "NHWC")
@@ -127,7 +128,7 @@ class OutputSpec:
             return _to_float32(np.float32(self.scale) / std)
 
 
-def _to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+def _to_float32(values: HostArray) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # an infinity is rejected later, with the arguments' names
         result = values.astype(np.float32)
     result.flags.writeable = False

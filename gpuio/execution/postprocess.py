@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +11,7 @@ from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, jitter_batch, paint_borders
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.in_flight import InFlightBatches
+from gpuio.nd.types import Array, Untyped
 from gpuio.planning.plan import Plan
 
 
@@ -28,7 +27,7 @@ class HostPostprocess:
         self._assembler = HostAssembler(output)
         self.stream = None
 
-    def pixels(self, tensors: Any) -> NDArray[np.uint8]:
+    def pixels(self, tensors: Untyped) -> NDArray[np.uint8]:
         """The graph's output as an array, sharing memory."""
         return np.asarray(tensors.as_tensor())
 
@@ -37,7 +36,7 @@ class HostPostprocess:
         return pixels
 
     def assemble(
-        self, pixels: NDArray[np.uint8], plan: Plan, rows: NDArray[np.intp] | None
+        self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None
     ) -> NDArray[np.generic]:
         """Assemble the batch, on the host.
 
@@ -81,23 +80,25 @@ class CudaPostprocess:
             self.stream = cupy.cuda.Stream(non_blocking=True)
         self._in_flight = InFlightBatches(ctx)
 
-    def _device(self) -> Any:
+    def _device(self) -> Untyped:
         """A new context manager each time: it remembers the previous device, and two threads use
         this object.
         """
         return self._cupy.cuda.Device(self._device_id)
 
-    def pixels(self, tensors: Any) -> Any:
+    def pixels(self, tensors: Untyped) -> Array:
         """The graph's output as a CuPy array on `stream`, sharing memory."""
         with self._device(), self.stream:
-            return self._cupy.from_dlpack(tensors.as_tensor())
+            pixels: Array = self._cupy.from_dlpack(tensors.as_tensor())
+        return pixels
 
-    def upload(self, pixels: NDArray[np.uint8]) -> Any:
+    def upload(self, pixels: NDArray[np.uint8]) -> Array:
         """Samples that were decoded on the host, as a CuPy array on `stream`."""
         with self._device(), self.stream:
-            return self._cupy.asarray(pixels)
+            uploaded: Array = self._cupy.asarray(pixels)
+        return uploaded
 
-    def assemble(self, pixels: Any, plan: Plan, rows: NDArray[np.intp] | None) -> Any:
+    def assemble(self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None) -> Array:
         """Assemble the batch on the GPU; returns when it is complete. See `HostPostprocess`."""
         selected = None if rows is None else rows.astype(np.int32)
         with self._device():

@@ -13,6 +13,7 @@ from gpuio import nd
 from gpuio.context import device_of, get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.nd import NDArray
+from gpuio.nd.types import Values
 
 
 def host(values: object) -> HostArray[Any]:
@@ -20,7 +21,7 @@ def host(values: object) -> HostArray[Any]:
     return values.asnumpy() if isinstance(values, NDArray) else np.asarray(values)
 
 
-def as_image(src: Any) -> NDArray:
+def as_image(src: Values) -> NDArray:
     """An image as an NDArray, sharing memory.
 
     Raises
@@ -35,7 +36,7 @@ def as_image(src: Any) -> NDArray:
     return image
 
 
-def _array(src: Any) -> Any:
+def _array(src: Values) -> Any:
     return src if device_of(src).device_type == "gpu" else np.asarray(src)
 
 

@@ -19,6 +19,7 @@ from gpuio.image.arrays import as_image, by_channel, host, on_device_of
 from gpuio.image.augmenter import Augmenter, RandomOrderAug
 from gpuio.image.color import color_normalize
 from gpuio.nd import NDArray
+from gpuio.nd.types import Values
 from gpuio.planning.augmenters import COLOR, Params, Size
 from gpuio.planning.tracer import LUMA, ImageTracer
 from gpuio.sampling.sample_rng import Rng
@@ -310,7 +311,7 @@ def _for_channels(numbers: Any, default: float) -> list[float]:
     return [float(value) for value in np.broadcast_to(values, 3)]
 
 
-def _floating(src: Any) -> NDArray:
+def _floating(src: Values) -> NDArray:
     """An image of a floating-point type."""
     image = as_image(src)
     return image if image.dtype.kind == "f" else nd.wrap(image.astype(np.float32))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numpy.typing import ArrayLike
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, by_channel
 from gpuio.nd import NDArray
+from gpuio.nd.types import Values
 
 
 def color_normalize(
-    src: Any, mean: ArrayLike | NDArray | None, std: ArrayLike | NDArray | None = None
+    src: Values, mean: ArrayLike | NDArray | None, std: ArrayLike | NDArray | None = None
 ) -> NDArray:
     """Subtract the mean and divide by the standard deviation, in place.
 

@@ -7,7 +7,7 @@ further numbers; the coordinates are fractions of the image's width and height.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray as HostArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray as HostArray
 from gpuio import nd
 from gpuio.errors import ArgumentError
 from gpuio.image.augmenter import Augmenter, AugmenterBase, apply_augmenters, size_of
-from gpuio.image.geometry import Rectangle, copyMakeBorder, fixed_crop
+from gpuio.image.geometry import copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
 from gpuio.planning.augmenters import GEOMETRY, Params, Size, is_described
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes
@@ -190,11 +190,6 @@ class DetHorizontalFlipAug(DetAugmenter):
         return flip_boxes(boxes) if params else boxes
 
 
-class _Crop(NamedTuple):
-    rectangle: Rectangle
-    boxes: Boxes
-
-
 class DetRandomCropAug(DetAugmenter):
     """Crop a random rectangle that keeps enough of the objects (SSD: Liu et al., 2016).
 
@@ -256,21 +251,21 @@ class DetRandomCropAug(DetAugmenter):
                 continue
             left = self._boxes_in(boxes, window)
             if len(left):
-                return _Crop((x, y, *crop), left)
+                return (x, y, *crop), left
         return None
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Crop an image."""
-        return src if params is None else fixed_crop(src, *params.rectangle)
+        return src if params is None else fixed_crop(src, *params[0])
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Crop an `ImageTracer`."""
         if params is not None:
-            tracer.crop(*params.rectangle)
+            tracer.crop(*params[0])
 
     def move_boxes(self, boxes: Boxes, params: Params) -> Boxes:
         """The boxes in the crop."""
-        return boxes if params is None else params.boxes
+        return boxes if params is None else params[1]
 
     def _draw_size(self, rng: Rng, width: int, height: int) -> tuple[int, int] | None:
         """A random width and height in pixels; None: the aspect ratio drawn has none."""
@@ -306,11 +301,6 @@ class DetRandomCropAug(DetAugmenter):
         kept[:, CORNERS] = seen[:, CORNERS].clip(0, 1)
         before, after = areas(seen[:, CORNERS]), areas(kept[:, CORNERS])
         return kept[after > max(self.min_eject_coverage, SLIVER) * before]
-
-
-class _Padding(NamedTuple):
-    margins: Rectangle  # left, top, right, bottom, in pixels
-    window: Window
 
 
 class DetRandomPadAug(DetAugmenter):
@@ -360,7 +350,9 @@ class DetRandomPadAug(DetAugmenter):
         self.max_attempts, self.pad_val = max_attempts, values
 
     def draw(self, rng: Rng, size: Size, boxes: Boxes) -> Params:
-        """Draw the margins; None: no attempt is larger than the image."""
+        """Draw the margins left, top, right and bottom, and the padded image as a window of the
+        image; None: no attempt is larger than the image.
+        """
         width, height = size
         for _ in range(self.max_attempts):
             aspect = rng.uniform(*self.aspect_ratio_range)
@@ -376,26 +368,26 @@ class DetRandomPadAug(DetAugmenter):
             x = rng.randint(0, wide - width)
             y = rng.randint(0, tall - height)
             window = np.array([-x / width, -y / height, wide / width, tall / height])
-            return _Padding((x, y, wide - x - width, tall - y - height), window)
+            return (x, y, wide - x - width, tall - y - height), window
         return None
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Pad an image."""
         if params is None:
             return src
-        left, top, right, bottom = params.margins
+        left, top, right, bottom = params[0]
         fill = self._fill(src.shape[2])
         return copyMakeBorder(src, top, bottom, left, right, values=fill)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Pad an `ImageTracer`."""
         if params is not None:
-            left, top, right, bottom = params.margins
+            left, top, right, bottom = params[0]
             tracer.pad(left, top, right, bottom, self._fill(3))
 
     def move_boxes(self, boxes: Boxes, params: Params) -> Boxes:
         """The boxes in the padded image."""
-        return boxes if params is None else boxes_in_window(boxes, params.window)
+        return boxes if params is None else boxes_in_window(boxes, params[1])
 
     def _fill(self, channels: int) -> Sequence[float]:
         """The pixel value of the padding, for each channel."""

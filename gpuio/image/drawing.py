@@ -1,15 +1,16 @@
-"""Boxes drawn into pictures."""
+"""Drawing boxes into images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# By class, one after another.
-COLOURS = (
+from gpuio.nd.types import HostArray
+
+# The color of each class, repeating.
+COLORS = (
     (230, 60, 50),
     (40, 130, 230),
     (20, 160, 80),
@@ -21,20 +22,20 @@ COLOURS = (
 
 def draw_boxes(
     pixels: NDArray[np.uint8],
-    boxes: NDArray[Any],
-    colour: Sequence[int] | None = None,
+    boxes: HostArray,
+    color: Sequence[int] | None = None,
     thickness: int = 2,
     names: Mapping[int, str] | None = None,
 ) -> None:
-    """Draw boxes into a picture.
+    """Draw boxes into an image.
 
     Parameters
     ----------
     pixels : uint8 (height, width, 3), contiguous; it is changed
-    boxes : (objects, at least 5): class, left, top, right, bottom, as shares of the sides
-    colour : of all boxes; None: one for each class
+    boxes : (objects, at least 5): class, left, top, right, bottom, as fractions of width and height
+    color : of all boxes; None: one for each class
     thickness : of the lines, in pixels
-    names : what is written above the boxes of a class
+    names : text above the boxes of a class
     """
     import cv2
 
@@ -42,7 +43,7 @@ def draw_boxes(
     for box in boxes:
         number = int(box[0])
         corners = (box[1:5].reshape(2, 2) * sides).round().astype(int)
-        lines = tuple(colour) if colour is not None else COLOURS[number % len(COLOURS)]
+        lines = tuple(color) if color is not None else COLORS[number % len(COLORS)]
         first, last = corners[0].tolist(), (corners[1] - 1).tolist()
         cv2.rectangle(pixels, first, last, lines, thickness)
         if names is not None and number in names:

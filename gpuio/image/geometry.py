@@ -14,6 +14,7 @@ from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, as_range
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
+from gpuio.nd.types import Values
 from gpuio.planning.augmenters import Size
 from gpuio.planning.crop import CROP_TRIES
 from gpuio.planning.plan import (
@@ -38,7 +39,7 @@ DTYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "fl
 BORDERS = {0: "constant", 1: "edge", 2: "symmetric", 3: "wrap", 4: "reflect"}
 
 
-def imresize(src: Any, w: int, h: int, interp: int = 1) -> NDArray:
+def imresize(src: Values, w: int, h: int, interp: int = 1) -> NDArray:
     """Resize an image to `w` x `h` pixels.
 
     Parameters
@@ -137,7 +138,7 @@ def check_size(size: Size) -> tuple[int, int]:
     return width, height
 
 
-def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:
+def resize_short(src: Values, size: int, interp: int = 2) -> NDArray:
     """Scale the shorter side of an image to `size` pixels, the longer in proportion, rounded down.
 
     Raises
@@ -150,7 +151,7 @@ def resize_short(src: Any, size: int, interp: int = 2) -> NDArray:
 
 
 def fixed_crop(
-    src: Any, x0: int, y0: int, w: int, h: int, size: Size | None = None, interp: int = 2
+    src: Values, x0: int, y0: int, w: int, h: int, size: Size | None = None, interp: int = 2
 ) -> NDArray:
     """Crop a rectangle, and resize it to a size.
 
@@ -182,7 +183,7 @@ def fixed_crop(
     return nd.wrap(crop)
 
 
-def random_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
+def random_crop(src: Values, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
     """Crop a rectangle at a uniformly distributed position.
 
     Parameters
@@ -210,7 +211,7 @@ def random_place(rng: Rng, source: Size, size: Size) -> Rectangle:
     return x0, y0, new_width, new_height
 
 
-def center_crop(src: Any, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
+def center_crop(src: Values, size: Size, interp: int = 2) -> tuple[NDArray, Rectangle]:
     """Crop a rectangle at the center; otherwise as `random_crop`."""
     image = as_image(src)
     rectangle = centered(image.shape[1::-1], size)
@@ -225,7 +226,7 @@ def centered(source: Size, size: Size) -> Rectangle:
 
 
 def random_size_crop(
-    src: Any,
+    src: Values,
     size: Size,
     area: float | Sequence[float],
     ratio: Sequence[float],
@@ -283,7 +284,7 @@ def random_area(
 
 
 def copyMakeBorder(  # noqa: N802  # MXNet's name
-    src: Any,
+    src: Values,
     top: int,
     bot: int,
     left: int,

@@ -8,12 +8,12 @@ matrix of weights for each axis, which is worked out on the host.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import device_of
+from gpuio.context import Module, device_of
+from gpuio.nd.types import Array, HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 
 # The third coefficient of OpenCV's bicubic kernel (Keys, IEEE Trans. ASSP 29, 1981).
@@ -23,7 +23,7 @@ KEYS_A = -0.75
 TAPS = {LINEAR: 2, CUBIC: 4, LANCZOS: 8}
 
 
-def resize(image: Any, width: int, height: int, method: int) -> Any:
+def resize(image: Array, width: int, height: int, method: int) -> Array:
     """Resize a image.
 
     Parameters
@@ -35,7 +35,7 @@ def resize(image: Any, width: int, height: int, method: int) -> Any:
     Returns
     -------
     a new array (height, width, channels) of the same dtype on the same device. A GPU's values
-    differ from the CPU's by rounding only: at most one level of integers
+    differ from the CPU's by rounding only: by at most 1 for integers
     """
     if device_of(image).device_type == "cpu":
         return _with_opencv(np.asarray(image), width, height, method)
@@ -45,7 +45,7 @@ def resize(image: Any, width: int, height: int, method: int) -> Any:
         return with_matrices(cupy, image, width, height, method)
 
 
-def _with_opencv(image: NDArray[Any], width: int, height: int, method: int) -> NDArray[Any]:
+def _with_opencv(image: HostArray, width: int, height: int, method: int) -> HostArray:
     import cv2
 
     from gpuio.execution.resample import OPENCV_METHODS
@@ -55,7 +55,7 @@ def _with_opencv(image: NDArray[Any], width: int, height: int, method: int) -> N
     return made.reshape(height, width, channels)
 
 
-def with_matrices(xp: Any, image: Any, width: int, height: int, method: int) -> Any:
+def with_matrices(xp: Module, image: Array, width: int, height: int, method: int) -> Array:
     """Resize with the array library `xp`: NumPy or CuPy."""
     source_height, source_width, channels = image.shape
     down = area_shrinks(source_width, width) and area_shrinks(source_height, height)
@@ -68,7 +68,8 @@ def with_matrices(xp: Any, image: Any, width: int, height: int, method: int) -> 
     if image.dtype.kind in "ui":
         limits = np.iinfo(image.dtype)
         made = xp.rint(made).clip(limits.min, limits.max)
-    return made.astype(image.dtype).reshape(height, width, channels)
+    resized: Array = made.astype(image.dtype).reshape(height, width, channels)
+    return resized
 
 
 def area_shrinks(source: int, target: int) -> bool:
@@ -115,7 +116,7 @@ def weights(source: int, target: int, method: int, average: bool = False) -> NDA
     return even
 
 
-def _add(made: NDArray[Any], first: NDArray[Any], share: NDArray[Any], method: int) -> None:
+def _add(made: HostArray, first: HostArray, share: HostArray, method: int) -> None:
     """Add the filter's weights around the places ``first + share``; beyond the ends the last pixel
     goes on.
     """
@@ -126,7 +127,7 @@ def _add(made: NDArray[Any], first: NDArray[Any], share: NDArray[Any], method: i
         np.add.at(made, (rows, pixel), _kernel(share - tap, method))
 
 
-def _kernel(distance: NDArray[Any], method: int) -> Any:
+def _kernel(distance: HostArray, method: int) -> HostArray:
     """The weight of a pixel at a distance."""
     d = np.abs(distance)
     if method == LINEAR:

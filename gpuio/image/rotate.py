@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import get_array_module
+from gpuio.context import Module, get_array_module
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
+from gpuio.nd.types import Array, Values
 from gpuio.sampling.sample_rng import current_rng
 
 
 def imrotate(
-    src: Any, rotation_degrees: Any, zoom_in: bool = False, zoom_out: bool = False
+    src: Values, rotation_degrees: Values, zoom_in: bool = False, zoom_out: bool = False
 ) -> NDArray:
     """Rotate one image, or several, about the center; the size stays.
 
@@ -68,7 +68,7 @@ def imrotate(
 
 
 def random_rotate(
-    src: Any, angle_limits: Sequence[float], zoom_in: bool = False, zoom_out: bool = False
+    src: Values, angle_limits: Sequence[float], zoom_in: bool = False, zoom_out: bool = False
 ) -> NDArray:
     """Rotate, as `imrotate` does, each image by a uniformly distributed angle.
 
@@ -82,7 +82,7 @@ def random_rotate(
     return imrotate(images, angles[0] if images.ndim == 3 else angles, zoom_in, zoom_out)
 
 
-def _rotated(xp: Any, image: Any, angle: float, zoom_in: bool, zoom_out: bool) -> Any:
+def _rotated(xp: Module, image: Array, angle: float, zoom_in: bool, zoom_out: bool) -> Array:
     """One image (channels, height, width), rotated by an angle in radians."""
     channels, height, width = image.shape
     cos, sin = math.cos(angle), math.sin(angle)
@@ -102,7 +102,7 @@ def _rotated(xp: Any, image: Any, angle: float, zoom_in: bool, zoom_out: bool) -
     left, top = xp.floor(source_x).astype(int), xp.floor(source_y).astype(int)
     fraction_x = (source_x - left).astype(np.float32)
     fraction_y = (source_y - top).astype(np.float32)
-    rotated = xp.zeros((channels, height, width), np.float32)
+    rotated: Array = xp.zeros((channels, height, width), np.float32)
     for down, weight_y in ((0, 1 - fraction_y), (1, fraction_y)):
         for right, weight_x in ((0, 1 - fraction_x), (1, fraction_x)):
             row, column = top + down, left + right

@@ -184,15 +184,17 @@ class ImageRecordIter(ImageLoaderIter):
         channels, height, width = as_image_shape(data_shape)
         label_width = as_int("label_width", label_width, 1)
         resized_crop = as_bool("random_resized_crop", random_resized_crop)
+        area, ratio = crop_ranges(
+            resized_crop, min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
+        )
         crop = CropOptions(
             height=height,
             width=width,
             resize=None if resize == -1 else as_int("resize", resize, 1),
             rand_crop=as_bool("rand_crop", rand_crop),
             resized_crop=resized_crop,
-            **crop_ranges(
-                resized_crop, min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
-            ),
+            area=area,
+            ratio=ratio,
             mirror=as_bool("mirror", mirror),
             rand_mirror=as_bool("rand_mirror", rand_mirror),
             method=as_int("inter_method", inter_method, 0),

@@ -14,7 +14,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.prefetch import PrefetchedStream
 from gpuio.loading.stream import DirectStream, State, Stream
-from gpuio.loading.transfer import CudaTransfer, DeviceTransfer, HostTransfer
+from gpuio.loading.transfer import DeviceTransfer
 from gpuio.sampling.order import BatchIndices, Order
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PREFETCHED_COPIES = 2
 class RowsIter(StreamIter[LoadedBatch]):
     """Base class of the iterators over rows. A subclass calls `_draw_rows`."""
 
-    _transfer: DeviceTransfer
+    _transfer: DeviceTransfer | None  # None: batches are on the device already
 
     def _draw_rows(
         self,
@@ -48,16 +48,23 @@ class RowsIter(StreamIter[LoadedBatch]):
         prefetch : batches to make ahead of the caller in a thread; those that have to be copied to
             a GPU are always prefetched
         """
-        copied = ctx.device_type == "gpu" and not on_device
-        self._transfer = CudaTransfer(ctx) if copied else HostTransfer()
-        prefetch = max(prefetch, PREFETCHED_COPIES) if copied else prefetch
+        self._transfer = None
+        begin: Callable[[LoadedBatch], LoadedBatch] = _unchanged
+        if ctx.device_type == "gpu" and not on_device:
+            self._transfer = DeviceTransfer(ctx)
+            begin = self._transfer.copy_async
+            prefetch = max(prefetch, PREFETCHED_COPIES)
         if prefetch:
-            stream = PrefetchedStream(stream, self._transfer.copy_async, prefetch, "gpuio-rows")
+            stream = PrefetchedStream(stream, begin, prefetch, "gpuio-rows")
         self._draw_from(stream, provide_data, provide_label)
 
     def _batch_of(self, loaded: LoadedBatch) -> DataBatch:
-        batch = self._transfer.wait(loaded)
+        batch = loaded if self._transfer is None else self._transfer.wait(loaded)
         return DataBatch(batch.data, batch.label, batch.pad, batch.keys)
+
+
+def _unchanged(batch: LoadedBatch) -> LoadedBatch:
+    return batch
 
 
 class OrderedRowsIter(RowsIter):

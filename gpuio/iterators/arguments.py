@@ -1,4 +1,4 @@
-"""How the image iterators read MXNet's arguments."""
+"""Checking of iterators' arguments."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, UnsupportedError
 
-# MXNet's options that are not here yet, with MXNet's defaults. Given with its default an option
-# changes nothing.
+# MXNet's options that are not supported yet, with MXNet's defaults, at which they are accepted.
 NOT_YET: dict[str, Any] = {
     "aug_seq": "aug_default",
     "device_id": 0,
@@ -46,51 +45,52 @@ LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 
 def reject_unknown(
-    others: dict[str, Any],
+    unknown: dict[str, Any],
     known: Iterable[str],
     kind: str,
     not_yet: dict[str, Any] = NOT_YET,
 ) -> None:
-    """Refuse arguments that an iterator does not have.
+    """Reject arguments that an iterator does not have.
 
     Parameters
     ----------
-    others : the arguments left over, by name
-    known : the names of those it has
+    unknown : those arguments, by name
+    known : names of the arguments that it has
     kind : the iterator's name
-    not_yet : MXNet's options that it does not offer yet, with MXNet's defaults
+    not_yet : MXNet's options that it does not support yet, with MXNet's defaults
 
     Raises
     ------
-    TypeError : one is not MXNet's either; the text has the nearest name.
-    UnsupportedError : one is MXNet's, is not offered yet, and would change something.
+    TypeError : one is not MXNet's either; the message suggests the closest name.
+    UnsupportedError : one is MXNet's, is not supported yet, and would have an effect.
     """
-    for name, value in others.items():
+    for name, value in unknown.items():
         if name not in not_yet:
-            close = difflib.get_close_matches(name, [*known, *not_yet], 1)
+            names = {*known, *not_yet} - {"self", "unknown"}
+            close = difflib.get_close_matches(name, sorted(names), 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise TypeError(f"{kind} has no argument {name!r}{hint}")
         if value != not_yet[name]:
             raise UnsupportedError(
-                f"{kind} does not offer MXNet's {name} yet; leave it out (or at its default, "
+                f"{kind} does not support MXNet's {name} yet; leave it out (or at its default, "
                 f"{not_yet[name]!r})"
             )
 
 
 def as_int(name: str, value: Any, least: int | None = None) -> int:
-    """A whole number of at least `least`."""
+    """Check an integer of at least `least`."""
     try:
         if isinstance(value, bool) or int(value) != value:
             raise TypeError
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must be a whole number, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{name} must be an integer, not {value!r}") from None
     if least is not None and value < least:
         raise ArgumentError(f"{name} must be at least {least}, not {value}")
     return int(value)
 
 
 def as_float(name: str, value: Any) -> float:
-    """A finite number."""
+    """Check a finite number."""
     try:
         if isinstance(value, (str, bytes)) or not math.isfinite(value):
             raise TypeError
@@ -100,27 +100,27 @@ def as_float(name: str, value: Any) -> float:
 
 
 def as_bool(name: str, value: Any) -> bool:
-    """True or False; MXNet takes 1 and 0 too."""
+    """Check True or False; as in MXNet, 1 and 0 are accepted."""
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
 def as_row_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """The shape of one row."""
-    sides = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if not sides:
+    """Check the shape of one row; an integer is one axis."""
+    lengths = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not lengths:
         raise ArgumentError(f"{name} must have at least one axis, such as (100,)")
-    return tuple(as_int(name, side, 1) for side in sides)
+    return tuple(as_int(name, length, 1) for length in lengths)
 
 
 def as_image_shape(data_shape: Any) -> tuple[int, int, int]:
-    """Channels, height and width."""
+    """Check channels, height and width."""
     try:
-        channels, height, width = (as_int("data_shape", side, 1) for side in data_shape)
+        channels, height, width = (as_int("data_shape", length, 1) for length in data_shape)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            "data_shape must be (channels, height, width), whole numbers of at least 1, "
+            "data_shape must be (channels, height, width), integers of at least 1, "
             f"not {data_shape!r}"
         ) from error
     return channels, height, width
@@ -132,8 +132,8 @@ def crop_ranges(
     max_area: float,
     min_ratio: float | None,
     max_ratio: float,
-) -> dict[str, tuple[float, float]]:
-    """The ranges of a resized crop, as MXNet reads its arguments."""
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The ranges of a resized crop's area and aspect ratio, as MXNet interprets its arguments."""
     area = as_float("min_random_area", min_area), as_float("max_random_area", max_area)
     most = as_float("max_aspect_ratio", max_ratio)
     ratio = (1 - most, 1 + most)
@@ -144,14 +144,14 @@ def crop_ranges(
             raise ArgumentError("min_random_area and max_random_area need random_resized_crop=True")
         if ratio != (1, 1):
             raise UnsupportedError(
-                "ImageRecordIter does not offer MXNet's min_aspect_ratio and max_aspect_ratio "
+                "ImageRecordIter does not support MXNet's min_aspect_ratio and max_aspect_ratio "
                 "without random_resized_crop=True yet"
             )
-    return {"area": area, "ratio": ratio}
+    return area, ratio
 
 
 def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """One of several texts."""
+    """Check one of several strings."""
     if value not in choices:
         raise ArgumentError(
             f"{name} must be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}"
@@ -160,7 +160,7 @@ def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def last_batch_mode(round_batch: bool, last_batch_handle: str | None) -> str:
-    """The order's name for what becomes of an incomplete last batch."""
+    """What `Order` calls the handling of an incomplete last batch."""
     if last_batch_handle is None:
         return "wrap" if round_batch else "pad"
     return as_choice("last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES)

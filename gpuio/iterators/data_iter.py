@@ -1,22 +1,23 @@
-"""The protocol that all iterators keep: MXNet's DataIter, with length, closing and exact resume."""
+"""MXNet's DataIter, with closing and exact resume: the base class of all iterators."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.loading.stream import State
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class DataIter:
-    """Base of the iterators, and of those that people write themselves.
+    """Base class of all iterators, also of your own.
 
-    A subclass gives `next` (or ``__next__``), or `iter_next` with `getdata`, `getlabel`, `getpad`
+    A subclass defines `next` (or ``__next__``), or `iter_next` with `getdata`, `getlabel`, `getpad`
     and `getindex`; and `provide_data`, `provide_label` (DataDesc, or pairs of name and shape) and
-    `reset`. With that it can be used wherever an iterator is taken. Iterating does not reset: call
-    `reset` between epochs. Where the rows can be numbered, `IndexedIter` does more with less.
+    `reset`. It can then be used wherever an iterator is accepted. Iterating does not reset: call
+    `reset` between epochs. If the rows can be indexed, `IndexedIter` takes less and offers more.
 
     Parameters
     ----------
@@ -40,18 +41,18 @@ class DataIter:
 
     @property
     def provide_data(self) -> list[DataDesc]:
-        """Descriptions of the data that a batch holds."""
+        """Descriptions of a batch's data."""
         raise NotImplementedError(f"{type(self).__name__} has no provide_data")
 
     @property
     def provide_label(self) -> list[DataDesc]:
-        """Descriptions of the labels that a batch holds."""
+        """Descriptions of a batch's labels."""
         raise NotImplementedError(f"{type(self).__name__} has no provide_label")
 
     def next(self) -> DataBatch:
         """The next batch.
 
-        A subclass may give ``__next__`` instead, as Python's own iterators do.
+        A subclass may define ``__next__`` instead, as Python's own iterators do.
 
         Raises
         ------
@@ -69,35 +70,35 @@ class DataIter:
         """Begin the next epoch."""
 
     def iter_next(self) -> bool:
-        """Move to the next batch; False where the epoch has ended."""
+        """Move to the next batch; False at the end of the epoch."""
         raise NotImplementedError(f"{type(self).__name__} has neither next nor iter_next")
 
     def getdata(self) -> Any:
-        """The current batch's data: a list of arrays."""
+        """The current batch's data, a list of arrays."""
 
     def getlabel(self) -> Any:
-        """The current batch's labels: a list of arrays."""
+        """The current batch's labels, a list of arrays."""
 
     def getpad(self) -> int | None:
-        """The current batch's number of rows that only fill it."""
+        """Number of rows at the end of the current batch that only fill it."""
 
     def getindex(self) -> Any:
         """The current batch's record keys."""
 
     def close(self) -> None:
-        """Let go of files, threads and memory. May be called twice; nothing else may be called
-        after it.
+        """Release files, threads and memory. May be called twice; nothing else may be called after
+        it.
         """
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is, as a small dict that JSON can hold."""
+    def state_dict(self) -> State:
+        """The current position, as a small dict that JSON can hold."""
         raise NotImplementedError(f"{type(self).__name__} cannot save its state")
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was when it gave `state`.
+    def load_state_dict(self, state: State) -> None:
+        """Restore the position of an iterator when it gave `state`.
 
         Raises
         ------
-        StateError : the state comes from other data or another configuration.
+        StateError : the state is of other data or another configuration.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot load a state")

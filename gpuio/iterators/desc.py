@@ -1,4 +1,4 @@
-"""What a batch is and how it is described: MXNet's DataDesc and DataBatch."""
+"""MXNet's DataBatch, and DataDesc, which describes its arrays."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class _NameAndShape(NamedTuple):
 
 
 class DataDesc(_NameAndShape):
-    """Name, shape, dtype and layout of one of a batch's arrays.
+    """Name, shape, dtype and layout of one array of a batch.
 
     A named tuple of (name, shape), as in MXNet: equality and hash are those of the pair; dtype and
-    layout are plain attributes beside it.
+    layout are additional attributes.
 
     Parameters
     ----------
-    name : the array's name, such as "data" or "softmax_label"
-    shape : its shape, batch axis included; kept as it is given
+    name : of the array, such as "data" or "softmax_label"
+    shape : its shape, with the batch axis; kept as given
     dtype : its type
-    layout : the meaning of its axes; "N" marks the batch axis
+    layout : the meaning of its axes; "N" is the batch axis
 
     Examples
     --------
@@ -43,7 +43,7 @@ class DataDesc(_NameAndShape):
         dtype: DTypeLike = np.float32,
         layout: str | None = "NCHW",
     ) -> DataDesc:
-        """Make a description."""
+        """Create a description."""
         desc = super().__new__(cls, name, shape)
         desc.dtype = dtype
         desc.layout = layout
@@ -59,14 +59,14 @@ class DataDesc(_NameAndShape):
 
     @staticmethod
     def get_batch_axis(layout: str | None) -> int:
-        """The position of "N" in the layout: 0 for None, -1 where it is missing."""
+        """The position of "N" in the layout: 0 for None, -1 if it is missing."""
         return 0 if layout is None else layout.find("N")
 
     @staticmethod
     def get_list(
         shapes: Iterable[tuple[str, Any]], types: Iterable[tuple[str, DTypeLike]] | None = None
     ) -> list[DataDesc]:
-        """Descriptions from (name, shape) pairs and, where given, (name, dtype) pairs.
+        """Create descriptions from (name, shape) pairs and, if given, (name, dtype) pairs.
 
         Raises
         ------
@@ -85,9 +85,9 @@ class DataBatch:
     ----------
     data : list of arrays, on the iterator's device
     label : list of arrays, or None
-    pad : rows at the end that are there only to fill the batch, and should not be counted
-    index : uint64 (N,) on the host, the records' keys; None where the iterator has none
-    bucket_key : which bucket the batch comes from, for iterators with buckets
+    pad : number of rows at the end that only fill the batch, and should not be counted
+    index : uint64 (N,) on the host, the records' keys; None if the iterator has none
+    bucket_key : the bucket of the batch, for iterators with buckets
     provide_data, provide_label : descriptions, for batches that differ from their iterator's
     """
 

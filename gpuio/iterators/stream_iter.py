@@ -1,4 +1,4 @@
-"""What gpuio's own iterators share: epochs, the current batch, saved states, pickling."""
+"""StreamIter: epochs, the current batch, saved states and pickling of gpuio's own iterators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from gpuio.errors import Error, StateError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
-from gpuio.loading.stream import Stream
+from gpuio.loading.stream import State, Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -18,26 +18,26 @@ T = TypeVar("T")
 
 
 class StreamIter(DataIter, Generic[T]):
-    """Base of the iterators that draw from a stream.
+    """Base class of the iterators that take batches from a stream.
 
-    A subclass calls `_draw_from`, and gives `_batch_of` and `_identity`.
+    A subclass calls `_draw_from`, and defines `_batch_of` and `_identity`.
 
-    It can be pickled: the copy is made with the same arguments, in whatever process, and goes on
-    where the original was.
+    It can be pickled: the copy is created with the same arguments, in any process, and continues at
+    the original's position.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _stream: Stream[T]
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
-        """Note the arguments, for copies."""
-        made = super().__new__(cls)
-        made._arguments = arguments, named
-        return made
+        """Record the arguments, for copies."""
+        iterator = super().__new__(cls)
+        iterator._arguments = arguments, named
+        return iterator
 
     def _replace_argument(self, original: object, replacement: object) -> None:
-        """Let copies be made with other values than the constructor was given, so that the original
-        ones can be freed.
+        """Create copies with another value than the constructor was given, so that the original one
+        can be freed.
         """
         positional, named = self._arguments
         self._arguments = (
@@ -46,7 +46,7 @@ class StreamIter(DataIter, Generic[T]):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), *self._arguments, self.state_dict(), self._changed())
+        return _recreate, (type(self), *self._arguments, self.state_dict(), self._changed())
 
     def _draw_from(
         self, stream: Stream[T], provide_data: list[DataDesc], provide_label: list[DataDesc]
@@ -57,31 +57,31 @@ class StreamIter(DataIter, Generic[T]):
         self._batch: DataBatch | None = None
 
     def _batch_of(self, drawn: T) -> DataBatch | None:
-        """The batch that the caller gets; None: there is nothing in it for the caller."""
+        """Convert a batch of the stream to what the caller gets; None: skip it."""
         raise NotImplementedError
 
     def _changed(self) -> dict[str, Any]:
-        """What has been set since the iterator was made, as names and values of attributes."""
+        """Attributes that have been set since the iterator was created, for copies."""
         return {}
 
-    def _identity(self) -> dict[str, Any]:
-        """What a state must have in common with the iterator that loads it, but for the kind."""
+    def _identity(self) -> State:
+        """What a state must have in common with the iterator that loads it, besides the class."""
         raise NotImplementedError
 
     @property
     def provide_data(self) -> list[DataDesc]:
-        """Descriptions of the data that a batch holds."""
+        """Descriptions of a batch's data."""
         return self._provide_data
 
     @property
     def provide_label(self) -> list[DataDesc]:
-        """Descriptions of the labels that a batch holds."""
+        """Descriptions of a batch's labels."""
         return self._provide_label
 
     @property
     def epoch(self) -> int:
-        """The number of the current epoch, from 0; after the last batch of one it is still that
-        epoch's.
+        """The number of the current epoch, from 0; after its last batch it stays the same until
+        `reset`.
         """
         return self._stream.epoch
 
@@ -96,13 +96,14 @@ class StreamIter(DataIter, Generic[T]):
         Returns
         -------
         DataBatch : `data` and `label`, lists of arrays on the iterator's device as `provide_data`
-            and `provide_label` say; `pad`, the rows at the end that only fill the batch; `index`,
-            uint64 (batch_size,) on the host, the records' keys, where the iterator has them
+            and `provide_label` say; `pad`, the number of rows at the end that only fill the batch;
+            `index`,
+            uint64 (batch_size,) on the host, the records' keys, if the iterator has them
 
         Raises
         ------
         StopIteration : the epoch has ended; `reset` begins the next.
-        Error : the batch could not be made; the text says why. Or the iterator is closed.
+        Error : the batch could not be made, or the iterator is closed; the message says why.
         """
         while (drawn := self._stream.next()) is not None:
             self._batch = self._batch_of(drawn)
@@ -112,8 +113,8 @@ class StreamIter(DataIter, Generic[T]):
         raise StopIteration
 
     def iter_next(self) -> bool:
-        """Move to the next batch, which `getdata` and its like then describe; False where the epoch
-        has ended.
+        """Move to the next batch, whose content `getdata` and its like then give; False at the end
+        of the epoch.
         """
         try:
             self.next()
@@ -130,7 +131,7 @@ class StreamIter(DataIter, Generic[T]):
         return list(self._current().label or ())
 
     def getpad(self) -> int:
-        """The current batch's number of rows that only fill it."""
+        """Number of rows at the end of the current batch that only fill it."""
         return self._current().pad or 0
 
     def getindex(self) -> Any:
@@ -140,20 +141,18 @@ class StreamIter(DataIter, Generic[T]):
     def reset(self) -> None:
         """Begin the next epoch.
 
-        After the end of an epoch that is where the stream goes on. In the middle of one, its rest
-        is dropped and the next begins with its first record. At the beginning of one there is
-        nothing to do.
+        After the end of an epoch the stream continues there. In the middle of one, its rest is
+        dropped and the next begins with its first record. At the beginning nothing is done.
         """
         self._stream.reset()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the iterator is: what has been handed out counts, what has been made ahead does
-        not.
+    def state_dict(self) -> State:
+        """The current position, which counts batches handed out, not those made ahead.
 
         Returns
         -------
-        dict that JSON can hold; `load_state_dict` of an iterator with the same arguments goes on
-        from there
+        A dict that JSON can hold; `load_state_dict` of an iterator with the same arguments restores
+        the position
         """
         return {
             "version": STATE_VERSION,
@@ -162,13 +161,13 @@ class StreamIter(DataIter, Generic[T]):
             **self._stream.state(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an iterator was when it gave `state`; the next batch is bit for bit the one
-        it would have given.
+    def load_state_dict(self, state: State) -> None:
+        """Restore the position of an iterator when it gave `state`; the next batch is bit-identical
+        to the one that it would have given.
 
         Raises
         ------
-        StateError : the state is not one of these, or comes from other data, another part, order or
+        StateError : it is not a state of such an iterator, or of other data, another part, order or
             seed.
         """
         identity = {"kind": type(self).__name__, **self._identity()}
@@ -192,8 +191,8 @@ class StreamIter(DataIter, Generic[T]):
         self._batch = None
 
     def close(self) -> None:
-        """Let go of files, threads and memory. May be called twice; nothing else may be called
-        after it.
+        """Release files, threads and memory. May be called twice; nothing else may be called after
+        it.
         """
         self._stream.close()
 
@@ -203,16 +202,16 @@ class StreamIter(DataIter, Generic[T]):
         return self._batch
 
 
-def _again(
+def _recreate(
     kind: type[StreamIter[Any]],
     arguments: tuple[Any, ...],
     named: dict[str, Any],
-    state: dict[str, Any],
+    state: State,
     changes: dict[str, Any],
 ) -> StreamIter[Any]:
-    """An iterator made anew, at a place."""
-    made = kind(*arguments, **named)
+    """Create a copy of an iterator at the same position."""
+    copy = kind(*arguments, **named)
     for name, value in changes.items():
-        setattr(made, name, value)
-    made.load_state_dict(state)
-    return made
+        setattr(copy, name, value)
+    copy.load_state_dict(state)
+    return copy

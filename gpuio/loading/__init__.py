@@ -1,1 +1,1 @@
-"""From records to batches ahead of the caller: sources, loader, streams, threads."""
+"""Loading: from sources of encoded images to batches made ahead of the caller."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,31 +13,7 @@ from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.in_flight import InFlightBatches
 
 
-class DeviceTransfer(Protocol):
-    """Brings batches to the device of an iterator."""
-
-    def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """Start copying a batch; called on any thread."""
-
-    def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """The batch on the device, ready for the caller's current stream; called on the caller's
-        thread.
-        """
-
-
-class HostTransfer:
-    """For batches that are on the device already."""
-
-    def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """The batch."""
-        return batch
-
-    def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """The batch."""
-        return batch
-
-
-class CudaTransfer:
+class DeviceTransfer:
     """Copies batches to a GPU through pinned memory, on its own stream.
 
     A copy overlaps with the caller's kernels; the caller's stream waits for it, not the caller.
@@ -59,8 +35,10 @@ class CudaTransfer:
         self._staged: collections.deque[tuple[Any, list[Any]]] = collections.deque()
 
     def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
-        """Queue the copy of a batch from the host. Arrays already on the GPU stay as they are; they
-        are complete after the work queued on the calling thread's current stream.
+        """Queue the copy of a batch from the host; called on any thread.
+
+        Arrays already on the GPU stay as they are; they are complete after the work queued on the
+        calling thread's current stream.
         """
         while self._staged and self._staged[0][0].done:
             self._staged.popleft()
@@ -75,7 +53,7 @@ class CudaTransfer:
         return batch._replace(data=data, label=label, copied=copied)
 
     def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """Let the caller's current stream wait for the copy."""
+        """Let the caller's current stream wait for the copy; called on the caller's thread."""
         with self._device():
             self._cupy.cuda.get_current_stream().wait_event(batch.copied)
         self._in_flight.retain(batch)

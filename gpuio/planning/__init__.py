@@ -1,1 +1,1 @@
-"""What becomes of each image of a batch, decided before any is decoded."""
+"""Planning: the geometry and colors of a batch, determined before any image is decoded."""

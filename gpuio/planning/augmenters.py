@@ -1,7 +1,7 @@
 """Planning of lists of augmenters.
 
-Augmenters that describe themselves (`ImageAugmenter`, `BoxAugmenter`) can be traced, so that a list
-of them becomes a plan. A plan resamples each image once and evaluates all changes of color as one
+Augmenters that describe themselves (`DescribedAugmenter`) can be traced, so that a list of them
+becomes a plan. A plan resamples each image once and evaluates all changes of color as one
 matrix; so whatever moves pixels must come before whatever changes colors, in one interpolation.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.boxes import Boxes
 from gpuio.planning.plan import METHODS
 from gpuio.planning.planner import Label, PlannedBatch, Planner, convert_labels
 from gpuio.planning.tracer import ImageTracer, trace_batch
@@ -31,12 +30,16 @@ GEOMETRY, COLOR = "geometry", "color"
 
 
 class DescribedAugmenter(Protocol):
-    """What all augmenters that describe themselves have.
+    """An augmenter of images, or of images with boxes, that describes what it does.
+
+    Beside these it has `draw(rng, size)` or `draw(rng, size, boxes)`, which draws its parameters,
+    `trace(tracer, params)`, which applies them to an `ImageTracer`, and, with boxes,
+    `move_boxes(boxes, params)`.
 
     Attributes
     ----------
     described : whether calling it does what its methods describe
-    takes_boxes : whether it is a `BoxAugmenter`
+    takes_boxes : whether it takes boxes
     stage : GEOMETRY or COLOR; None: it may come before and after either
     parts : the augmenters that it applies; None: it is not a container
     any_order : of a container: whether its parts come in any order, or only some of them
@@ -62,29 +65,6 @@ class DescribedAugmenter(Protocol):
 
     def drawn_parts(self, rng: Rng) -> Sequence[Any]:
         """Of a container: the parts to apply, in their order."""
-
-
-class ImageAugmenter(DescribedAugmenter, Protocol):
-    """An augmenter of images."""
-
-    def draw(self, rng: Rng, size: Size) -> Params:
-        """Draw the parameters for an image of a size."""
-
-    def trace(self, tracer: ImageTracer, params: Params) -> None:
-        """Apply to an `ImageTracer` what the augmenter does to an image."""
-
-
-class BoxAugmenter(DescribedAugmenter, Protocol):
-    """An augmenter of images with boxes."""
-
-    def draw(self, rng: Rng, size: Size, boxes: Boxes) -> Params:
-        """Draw the parameters for an image of a size, and its boxes."""
-
-    def trace(self, tracer: ImageTracer, params: Params) -> None:
-        """Apply to an `ImageTracer` what the augmenter does to an image."""
-
-    def move_boxes(self, boxes: Boxes, params: Params) -> Boxes:
-        """The boxes of the augmented image."""
 
 
 def is_described(augmenter: object) -> bool:

@@ -1,4 +1,4 @@
-"""The plan of a batch: what becomes of each image, decided before any of them is decoded.
+"""The plan of a batch: geometry and colors, determined before any image is decoded.
 
 A plan is data: arrays with a row for each sample, which either executor runs. Resizing and cropping
 are one window of the source, resampled once; linear changes of color are one matrix.

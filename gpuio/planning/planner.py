@@ -32,7 +32,7 @@ class PlannedBatch(NamedTuple):
 
 
 class Planner(ABC):
-    """Decides what becomes of the images and labels of a batch.
+    """Plans batches: their images' geometry and colors, and their labels.
 
     Attributes
     ----------

@@ -1,1 +1,1 @@
-"""Which record comes when: order, sharding, and random numbers that need no state."""
+"""Sampling: the order of records, sharding, and stateless random numbers."""

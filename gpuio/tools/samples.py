@@ -1,4 +1,4 @@
-"""Sample data: a small labelled set of real photographs.
+"""Sample data: a small labeled set of real photographs.
 
 scikit-image and scikit-learn ship a few images under free licences. Each becomes a class: a folder
 of JPEG files, cropped from it at different positions, sizes and aspect ratios. The files are the

@@ -104,7 +104,7 @@ def denormalise(
     scale: float = 1.0,
     layout: str = "NCHW",
 ) -> NDArray[np.uint8]:
-    """Recover the pixel values that a normalised batch was made from.
+    """Recover the pixel values that a normalized batch was made from.
 
     ``pixel = value * std / scale + mean``, rounded and clipped to 0…255.
 

@@ -18,7 +18,7 @@ SHAPE = (3, 224, 224)
 
 # ImageNet's channel statistics, in pixel values of 0 to 255, as most training programs use them.
 MEAN, STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
-NORMALISE: dict[str, Any] = {
+NORMALIZE: dict[str, Any] = {
     f"{name}_{channel}": value
     for name, values in (("mean", MEAN), ("std", STD))
     for channel, value in zip("rgb", values, strict=True)
@@ -26,7 +26,7 @@ NORMALISE: dict[str, Any] = {
 
 # Options of ImageRecordIter, without data_shape, batch_size and the files.
 TASKS: dict[str, dict[str, Any]] = {
-    "eval": {"resize": 256, **NORMALISE},
+    "eval": {"resize": 256, **NORMALIZE},
     "train": {
         "random_resized_crop": True,
         "min_random_area": 0.08,
@@ -35,7 +35,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "max_aspect_ratio": 4 / 3,
         "rand_mirror": True,
         "shuffle": True,
-        **NORMALISE,
+        **NORMALIZE,
     },
 }
 
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser, task: str | None) -> None:
         "--task",
         choices=list(TASKS),
         default=task,
-        help="options of ImageRecordIter as for ImageNet: eval (shorter side to 256, centre crop "
+        help="options of ImageRecordIter as for ImageNet: eval (shorter side to 256, center crop "
         f"224) or train (random resized crop to 224, mirror, shuffle); default: {task or 'none'}",
     )
     parser.add_argument(

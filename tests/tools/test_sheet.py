@@ -1,4 +1,4 @@
-"""Contact sheets, and pixel values recovered from normalised batches."""
+"""Contact sheets, and pixel values recovered from normalized batches."""
 
 from pathlib import Path
 from typing import Any

@@ -32,7 +32,7 @@ BATCH_SIZE = {"cpu": 32, "gpu": 256}
 
 # Task and description by phase.
 PHASES = {
-    "evaluation": ("eval", "shorter side to 256, centre crop 224 x 224"),
+    "evaluation": ("eval", "shorter side to 256, center crop 224 x 224"),
     "training": (
         "train",
         "random crop of 8 to 100 % of the area to 224 x 224, random mirror, shuffled",

@@ -1,4 +1,4 @@
-"""Summarise a record file, and how to load it."""
+"""Summarize a record file, and how to load it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Info(NamedTuple):
 
 
 def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
-    """Summarise a record file.
+    """Summarize a record file.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class _Tally:
     def summary(
         self, path: str, index: str | None, records: RecordSet, images: int, face: bool
     ) -> Info:
-        """Summarise the counts; `face` tells that the file has records without images."""
+        """Summarize the counts; `face` tells that the file has records without images."""
         readable = len(self.sizes)
         layout = "face identity" if face else "plain"
         # A label of two numbers may be an image without boxes; but if none is longer, these are

@@ -1,4 +1,4 @@
-"""Compute the channel statistics of a record file, for normalisation."""
+"""Compute the channel statistics of a record file, for normalization."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def stats(
 ) -> Stats:
     """Compute each channel's mean and standard deviation, over the pixels that evaluation sees.
 
-    Each image's shorter side is scaled to `resize` and its centre cropped to `data_shape`, so that
+    Each image's shorter side is scaled to `resize` and its center cropped to `data_shape`, so that
     all images weigh the same. The standard deviation is over all pixels, ``sqrt(E[x²] - E[x]²)``,
-    which is what MXNet and torchvision normalise with.
+    which is what MXNet and torchvision normalize with.
 
     Parameters
     ----------
@@ -183,8 +183,8 @@ def add_command(commands: Any) -> None:
         commands,
         "stats",
         _run,
-        summary="compute mean and standard deviation of the pixels, for normalisation",
-        description="Print mean and standard deviation of each channel, over centre crops of the "
+        summary="compute mean and standard deviation of the pixels, for normalization",
+        description="Print mean and standard deviation of each channel, over center crops of the "
         "images of FILE.rec, ready to paste.",
         example="train.rec --sample 0",
     )
@@ -203,7 +203,7 @@ def add_command(commands: Any) -> None:
         type=_shape,
         default=SHAPE,
         metavar="C,H,W",
-        help="channels, height and width of the centre crop; default: 3,224,224",
+        help="channels, height and width of the center crop; default: 3,224,224",
     )
     add(
         "--resize",
@@ -239,7 +239,7 @@ def _run(args: argparse.Namespace) -> int:
     print(f"torchvision, for pixel values of 0 to 1: {found.shares}")
     height, width = found.data_shape[1:]
     scaled = f"shorter side {found.resize}, " if found.resize > 0 else ""
-    print(f"from {found.looked_at:,} of {found.images:,} images: {scaled}centre {height} x {width}")
+    print(f"from {found.looked_at:,} of {found.images:,} images: {scaled}center {height} x {width}")
     if any(found.error):
         print(f"the means are accurate to ±{1.96 * max(found.error):.2g} (95 % confidence)")
     if found.unreadable:

@@ -1,4 +1,4 @@
-"""gpuio stats: means and standard deviations that normalise an iterator's batches."""
+"""gpuio stats: means and standard deviations that normalize an iterator's batches."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def rec(tmp_path: Path) -> str:
     return str(write_records(tmp_path / "x", images)["path_imgrec"])
 
 
-def test_they_normalise(rec: str) -> None:
+def test_they_normalize(rec: str) -> None:
     """With them, the batches have mean 0 and deviation 1."""
     shape = {"data_shape": (3, 32, 40), "resize": 48}
     found = mx.tools.stats(rec, **shape)
@@ -90,7 +90,7 @@ def test_the_command(rec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert (
-        out.startswith("mean_r=") and "from 9 of 11 images: shorter side 40, centre 32 x 32" in out
+        out.startswith("mean_r=") and "from 9 of 11 images: shorter side 40, center 32 x 32" in out
     )
     assert "2 could not be read; list them with: gpuio verify" in out
     assert main([*arguments, "--sample", "4", "--json"]) == 0

@@ -260,6 +260,6 @@ def describe_limit(found: Bench) -> str:
             "smaller images (gpuio im2rec --resize), more CPUs or a GPU would help"
         )
     return (
-        f"resizing and normalising: about {1 - share:.0%} of the CPU time, of which {busy:.0%} is "
+        f"resizing and normalizing: about {1 - share:.0%} of the CPU time, of which {busy:.0%} is "
         "used; more CPUs or a GPU would help"
     )

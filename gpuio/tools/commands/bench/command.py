@@ -12,7 +12,7 @@ from gpuio.tools.commands.bench.benchmark import ITERATOR, READING, ROUNDS, Benc
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.tasks import add_options, options_of
 
-# Colours of ImageRecordIter, the other contestants, and the speed that training needs.
+# Colors of ImageRecordIter, the other contestants, and the speed that training needs.
 FIRST, OTHER, NEEDED = "#1f6f8b", "#b9b4a7", "#b3261e"
 
 
@@ -53,12 +53,12 @@ def plot(found: Bench, path: Path) -> None:
         ("images per CPU-second", [1e3 / max(stage.cpu_ms, 1e-6) for stage in stages]),
     )
     for axis, (name, values) in zip(axes, panels, strict=True):
-        colours = [FIRST if stage.name == ITERATOR else OTHER for stage in stages]
-        bars = axis.barh([stage.name for stage in stages], values, color=colours, height=0.62)
+        colors = [FIRST if stage.name == ITERATOR else OTHER for stage in stages]
+        bars = axis.barh([stage.name for stage in stages], values, color=colors, height=0.62)
         numbers = [f"{value:,.0f}" for value in values]
         annotations = axis.bar_label(bars, numbers, label_type="center")
-        for annotation, colour in zip(annotations, colours, strict=True):
-            annotation.set(fontsize=9, color="white" if colour == FIRST else "black")
+        for annotation, color in zip(annotations, colors, strict=True):
+            annotation.set(fontsize=9, color="white" if color == FIRST else "black")
         axis.set_title(name, loc="left", fontsize=10)
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(left=False, labelsize=9)

@@ -90,7 +90,7 @@ def dali_load(path: str, index: str | None, device: Context, arguments: dict[str
     if unsupported:
         raise UnsupportedError(f"it has no counterpart of the option {unsupported[0]}")
     given = arguments.get
-    ranges = crop_ranges(
+    area, ratio = crop_ranges(
         given("random_resized_crop", False),
         given("min_random_area", 1.0),
         given("max_random_area", 1.0),
@@ -113,7 +113,8 @@ def dali_load(path: str, index: str | None, device: Context, arguments: dict[str
         std=[given(f"std_{name}", 1.0) for name in "rgb"],
         shuffle=given("shuffle", False),
         antialias=given("antialias", True),
-        **ranges,
+        area=area,
+        ratio=ratio,
     )
     size: int = arguments["batch_size"]
 

@@ -128,7 +128,7 @@ def add_command(commands: Any) -> None:
         type=int,
         choices=[-1, 0, 1],
         default=1,
-        help="1: colour (default), 0: grayscale, -1: as in the file",
+        help="1: color (default), 0: grayscale, -1: as in the file",
     )
     add("--pack-label", action="store_true", help="store all labels of a line, not only the first")
     add("--num-thread", type=int, metavar="N", help="threads; default: one per CPU")

@@ -93,7 +93,7 @@ class ImagePacker:
             raise ArgumentError(f"encoding must be '.jpg' or '.png', not {self.encoding!r}")
         if self.color not in (-1, 0, 1):
             raise ArgumentError(
-                f"color must be 1 (colour), 0 (grayscale) or -1 (unchanged), not {self.color!r}"
+                f"color must be 1 (color), 0 (grayscale) or -1 (unchanged), not {self.color!r}"
             )
         least = 1 if self.encoding == ".jpg" else 0
         if not least <= self.quality <= 100:
@@ -177,7 +177,7 @@ def write_records(
     center_crop : first crop images to centred squares
     quality : of a JPEG, 1 to 100; or compression of a PNG, 0 to 9 (more counts as 9)
     encoding : ".jpg" or ".png"
-    color : 1: colour, 0: grayscale, -1: as in the file
+    color : 1: color, 0: grayscale, -1: as in the file
     pack_label : store all labels of a line, not only the first
     num_thread : threads that read and encode; None: one per CPU. Does not change the result
     resume : resume an interrupted run; False: start over

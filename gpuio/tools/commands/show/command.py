@@ -31,7 +31,7 @@ COUNT, SIZE = 32, 224
 
 PAGE_EXTENSIONS = (".html", ".htm")
 
-# Placeholder colour of an image that cannot be shown.
+# Placeholder color of an image that cannot be shown.
 PLACEHOLDER = (226, 224, 218)
 
 

@@ -129,13 +129,13 @@ def of_batches(
     arguments.setdefault("batch_size", min(count, 64))
     with open_iterator(rec, idx, ctx, arguments) as iterator:
         description = iterator.provide_data[0]
-        # uint8 batches are not normalised at all, int8 batches only by the rounded mean.
-        normalised = description.dtype not in (np.uint8, np.int8)
+        # uint8 batches are not normalized at all, int8 batches only by the rounded mean.
+        normalized = description.dtype not in (np.uint8, np.int8)
         mean = [float(arguments.get(name, 0)) for name in MEANS]
         if description.dtype == np.int8:
             mean = [float(round(value)) for value in mean]
-        std = [float(arguments.get(name, 1)) for name in STDS] if normalised else [1.0] * 4
-        scale = float(arguments.get("scale", 1)) if normalised else 1.0
+        std = [float(arguments.get(name, 1)) for name in STDS] if normalized else [1.0] * 4
+        scale = float(arguments.get("scale", 1)) if normalized else 1.0
         if description.dtype == np.uint8:
             mean = [0.0] * 4
         left = count

@@ -35,7 +35,7 @@ def test_the_contestants_take_turns(options: dict[str, Any] | None, rec: str) ->
     ("changes", "message"),
     [
         ({}, "decoding: about 79% of the CPU time, of which 95% is used"),
-        ({"stages": {DECODING: (1, 0.3)}}, "resizing and normalising: about 84%"),
+        ({"stages": {DECODING: (1, 0.3)}}, "resizing and normalizing: about 84%"),
         ({"stages": {READING: (1100, 0.1)}}, "storage: reading alone reaches 1,100 images/s"),
         ({"cpus": 8, "threads": 2}, "the threads: only 24% .* raise preprocess_threads above 2"),
         ({"cpus": 8, "threads": 8}, "waiting: only 24% of the time of 8 CPUs"),

@@ -27,14 +27,14 @@ def pipeline(rec: str, **changes: Any) -> Any:
 def test_pixels_are_close_to_those_of_image_record_iter(mirror: bool, rec: str) -> None:
     images, labels = pipeline(rec, resize=56, mirror=mirror, antialias=False).run()
     names = dict(zip("rgb", zip(MEAN, STD, strict=True), strict=True))
-    normalise = {
+    normalize = {
         f"{kind}_{name}": value
         for name, values in names.items()
         for kind, value in zip(("mean", "std"), values, strict=True)
     }
     with mx.io.ImageRecordIter(
         path_imgrec=rec, path_imgidx=rec.replace(".rec", ".idx"), data_shape=(3, 48, 41),
-        batch_size=6, resize=56, mirror=mirror, **normalise,
+        batch_size=6, resize=56, mirror=mirror, **normalize,
     ) as iterator:  # fmt: skip
         batch = iterator.next()
     np.testing.assert_array_equal(np.ravel(labels.as_array()), batch.label[0].asnumpy())

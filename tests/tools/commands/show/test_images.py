@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.image.drawing import COLOURS
+from gpuio.image.drawing import COLORS
 from gpuio.recordio import RecordSet
 from gpuio.tools.commands.show.images import of_batches, of_records
 from tests.io.records import jpeg, write_records
@@ -55,7 +55,7 @@ def test_boxes_are_drawn(tmp_path: Path) -> None:
     with RecordSet(rec) as records:
         (shown,) = of_records(records, 1, 1000)
     assert shown.label == "1 box"
-    drawn = (shown.pixels == COLOURS[1]).all(2)
+    drawn = (shown.pixels == COLORS[1]).all(2)
     rows, columns = np.nonzero(drawn)
     np.testing.assert_allclose(
         [rows.min(), rows.max(), columns.min(), columns.max()], [20, 59, 50, 149], atol=1
