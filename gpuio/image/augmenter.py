@@ -16,9 +16,15 @@ from gpuio.sampling.sample_rng import Rng, current_rng
 
 
 class AugmenterBase:
-    """What augmenters of images and of images with boxes have in common.
+    """What augmenters of images and of images with boxes have in common: how they describe
+    themselves to `gpuio.planning.augmenters`.
 
-    The attributes and methods are those of `gpuio.planning.augmenters.DescribedAugmenter`.
+    Attributes
+    ----------
+    takes_boxes : whether it takes boxes, and has `move_boxes`
+    stage : what it changes, GEOMETRY or COLOR; None: it may come before and after either
+    any_order : of a container: whether its parts come in any order, or only some of them
+    adds_border : whether it adds a border
     """
 
     takes_boxes: ClassVar[bool] = False

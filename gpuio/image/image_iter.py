@@ -6,6 +6,7 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -251,37 +252,34 @@ class ImageIter(ImageLoaderIter):
 
     def _start(self) -> None:
         """Start loading, at the present position, with the present augmenters and shapes."""
-        label_shape, label_fill = self._label_layout()
         output = OutputSpec(3, *self.data_shape[1:], np.dtype(np.float32), "NCHW")
         replaced = self._replaced_hooks()
-        reason = None
         if replaced:
-            reason = f"{type(self).__name__} has a method {replaced[0]} of its own"
-        reason = reason or unplannable_reason(self._auglist)
-        if reason is None:
-            planner = AugmenterPlanner(
-                self._auglist,
-                (output.width, output.height),
-                self._options.seed,
-                self._label_parser(),
-                self._label_finisher(),
-            )
-            output = OutputSpec(
-                3,
-                *self.data_shape[1:],
-                np.dtype(np.float32),
-                "NCHW",
-                planner.mean,
-                planner.std,
-            )
-            self._load(planner, output, label_shape, label_fill, apply_orientation=False)
+            reason: str | None = f"{type(self).__name__} has a method {replaced[0]} of its own"
+        else:
+            reason = unplannable_reason(self._auglist)
+        if reason is not None:
+            self._start_per_sample(output, reason)
             return
+        planner = AugmenterPlanner(
+            self._auglist,
+            (output.width, output.height),
+            self._options.seed,
+            self._label_parser(),
+            self._label_finisher(),
+        )
+        output = replace(output, mean=planner.mean, std=planner.std)
+        self._load(planner, output, *self._label_layout(), apply_orientation=False)
+
+    def _start_per_sample(self, output: OutputSpec, reason: str) -> None:
+        """Start loading without plans, for a reason."""
         if self._options.executor == "dali":
             if self._loader is None:
                 self._source.close()
             raise ArgumentError(f"executor='dali' runs plans only, but {reason}")
         log.info("augmenters run one by one on the CPU, because %s", reason)
         renderer = PerSampleRenderer(self._functions(), self.data_shape, self._options.seed)
+        label_shape, label_fill = self._label_layout()
         if type(self).next_sample is ImageIter.next_sample:
             self._load(renderer, output, label_shape, label_fill)
             return
@@ -299,20 +297,18 @@ class ImageIter(ImageLoaderIter):
     def _functions(self) -> SampleFunctions:
         """What each sample goes through: of this object, only methods that a subclass replaces."""
         replaced = self._replaced_hooks()
+
+        def hook(name: str, default: Callable[P, R]) -> Callable[P, R]:
+            return weak_method(getattr(self, name)) if name in replaced else default
+
         return SampleFunctions(
             parse_label=self._label_parser(),
-            decode=weak_method(self.imdecode) if "imdecode" in replaced else _decode,
-            check=(
-                weak_method(self.check_valid_image)
-                if "check_valid_image" in replaced
-                else _check_valid
+            decode=hook("imdecode", _decode),
+            check=hook("check_valid_image", _check_valid),
+            augment=self._augment_function(
+                "augmentation_transform" in replaced or "auglist" in replaced
             ),
-            augment=self._augment_function("augmentation_transform" in replaced),
-            postprocess=(
-                weak_method(self.postprocess_data)
-                if "postprocess_data" in replaced
-                else _channels_first
-            ),
+            postprocess=hook("postprocess_data", _channels_first),
             finish_label=self._label_finisher(),
         )
 

@@ -91,8 +91,9 @@ class NextSampleStream:
         count = 0
         if self._carried is not None:
             count = len(self._carried.numbers)
-            for target, carried in zip(rows, self._carried, strict=True):
-                target[:count] = carried
+            rows.images[:count] = self._carried.images
+            rows.labels[:count] = self._carried.labels
+            rows.numbers[:count] = self._carried.numbers
             self._carried = None
         bad: list[BadRecord] = []
         while count < size:

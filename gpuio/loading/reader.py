@@ -8,7 +8,7 @@ from gpuio.decoding.header import ImageHeader, read_header
 from gpuio.errors import DecodeError, Error, RecordError
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.source import Encoded, ImageSource
-from gpuio.planning.planner import Planner
+from gpuio.planning.planner import Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
 
@@ -81,7 +81,7 @@ class BatchReader:
             batch.encoded[row], batch.headers[row] = encoded, header
             sizes[row] = header.width, header.height
         labels = [None if each is None else each.label for each in batch.encoded]
-        planned = planner.plan(batch.epoch, batch.record, sizes, labels)
+        planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels))
         batch.plan = planned.plan
         batch.errors.update(planned.errors)
         for row, label in enumerate(planned.labels):

@@ -1,7 +1,6 @@
 """MXNet's ``mx.nd``: NDArray, the functions that create arrays, and sparse matrices in `sparse`."""
 
 from gpuio.nd import sparse
-from gpuio.nd.array import NDArray, wrap
 from gpuio.nd.creation import (
     array,
     concat,
@@ -13,6 +12,7 @@ from gpuio.nd.creation import (
     waitall,
     zeros,
 )
+from gpuio.nd.ndarray import NDArray, wrap
 
 __all__ = [
     "NDArray",

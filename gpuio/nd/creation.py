@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio.context import Context, as_context, get_array_module, num_gpus, on_device, require
 from gpuio.errors import ArgumentError
-from gpuio.nd.array import NDArray, as_dtype, convert, place, wrap
+from gpuio.nd.ndarray import NDArray, as_dtype, convert, place, wrap
 from gpuio.nd.shapes import as_shape
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import array as sparse_array

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
-from gpuio.nd.array import (
+from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
+from gpuio.nd.ndarray import (
     NDArray,
     as_dtype,
     check_stype,
@@ -25,8 +26,7 @@ from gpuio.nd.array import (
     storage_types,
     wait_for,
 )
-from gpuio.nd.array import wrap as wrap_dense
-from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
+from gpuio.nd.ndarray import wrap as wrap_dense
 from gpuio.nd.types import (
     Array,
     CSRMatrix,

@@ -1,22 +1,20 @@
 """Planning of lists of augmenters.
 
-Augmenters that describe themselves (`DescribedAugmenter`) can be traced, so that a list of them
-becomes a plan. A plan resamples each image once and evaluates all changes of color as one
-matrix; so whatever moves pixels must come before whatever changes colors, in one interpolation.
+Augmenters that describe themselves (`gpuio.image.augmenter.AugmenterBase` says how) can be traced,
+so that a list of them becomes a plan. A plan resamples each image once and evaluates all changes of
+color as one matrix; so whatever moves pixels must come before whatever changes colors, in one
+interpolation.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeAlias
 
 from gpuio.errors import ArgumentError
 from gpuio.planning.plan import METHODS
-from gpuio.planning.planner import Label, PlannedBatch, Planner, convert_labels
+from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples, convert_labels
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import Rng, SampleRng
 
@@ -27,44 +25,6 @@ Params: TypeAlias = Any
 
 # What an augmenter changes: where pixels lie, or their values.
 GEOMETRY, COLOR = "geometry", "color"
-
-
-class DescribedAugmenter(Protocol):
-    """An augmenter of images, or of images with boxes, that describes what it does.
-
-    Beside these it has `draw(rng, size)` or `draw(rng, size, boxes)`, which draws its parameters,
-    `trace(tracer, params)`, which applies them to an `ImageTracer`, and, with boxes,
-    `move_boxes(boxes, params)`.
-
-    Attributes
-    ----------
-    described : whether calling it does what its methods describe
-    takes_boxes : whether it takes boxes
-    stage : GEOMETRY or COLOR; None: it may come before and after either
-    parts : the augmenters that it applies; None: it is not a container
-    any_order : of a container: whether its parts come in any order, or only some of them
-    interpolation : with which it resamples; None: it does not
-    output_side : the shorter side of the images that it makes, in pixels; None: no fixed one
-    adds_border : whether it adds a border
-    """
-
-    described: bool
-    takes_boxes: bool
-    stage: str | None
-    parts: Sequence[Any] | None
-    any_order: bool
-    interpolation: int | None
-    output_side: int | None
-    adds_border: bool
-
-    def unplannable_reason(self) -> str | None:
-        """Why it cannot be traced, as a clause; None: it can."""
-
-    def normalization(self) -> tuple[Sequence[float], Sequence[float]] | None:
-        """Mean and std for each of 3 channels, if normalizing by them is all that it does."""
-
-    def drawn_parts(self, rng: Rng) -> Sequence[Any]:
-        """Of a container: the parts to apply, in their order."""
 
 
 def is_described(augmenter: object) -> bool:
@@ -172,16 +132,11 @@ class AugmenterPlanner(Planner):
             self.mean, self.std = tuple(last[0]), tuple(last[1])
             del self._augmenters[-1]
 
-    def plan(
-        self,
-        epoch: NDArray[np.int64],
-        record: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        labels: Sequence[Label | None],
-    ) -> PlannedBatch:
-        """Plan N samples."""
-        parsed, errors = convert_labels(labels, self._parse_label)
-        planned = trace_batch(self._seed, epoch, record, sizes, parsed, self._trace, self._size)
+    def plan(self, samples: Samples) -> PlannedBatch:
+        """Plan a batch."""
+        labels, errors = convert_labels(samples.labels, self._parse_label)
+        parsed = samples._replace(labels=labels)
+        planned = trace_batch(self._seed, parsed, self._trace, self._size)
         return planned._replace(errors={**errors, **planned.errors})
 
     def _trace(self, image: ImageTracer, rng: SampleRng, label: Label) -> Label:

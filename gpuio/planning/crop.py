@@ -6,7 +6,6 @@ Sizes are computed as in MXNet, so that the window is the one MXNet arrives at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,7 @@ from gpuio.planning.plan import (
     automatic_method,
     shorter_side,
 )
-from gpuio.planning.planner import Label, PlannedBatch, Planner, convert_labels
+from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples, convert_labels
 from gpuio.sampling import philox
 
 # Attempts of the random resized crop before it falls back to the center.
@@ -115,17 +114,11 @@ class CropPlanner(Planner):
         self._seed = seed
         self._label_width = label_width
 
-    def plan(
-        self,
-        epoch: NDArray[np.int64],
-        record: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        labels: Sequence[Label | None],
-    ) -> PlannedBatch:
-        """Plan N samples."""
-        checked, errors = convert_labels(labels, self._check_width)
-        plan = plan_crops(self._options, sizes, self._seed, epoch, record)
-        return PlannedBatch(plan, checked, errors)
+    def plan(self, samples: Samples) -> PlannedBatch:
+        """Plan a batch."""
+        labels, errors = convert_labels(samples.labels, self._check_width)
+        plan = plan_crops(self._options, samples.sizes, self._seed, samples.epoch, samples.record)
+        return PlannedBatch(plan, labels, errors)
 
     def _check_width(self, label: Label) -> Label:
         width = 1 if isinstance(label, float) else len(label)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
 from gpuio.planning.plan import ANY, LANCZOS, METHODS, NEAREST
-from gpuio.planning.planner import Label, PlannedBatch, Planner
+from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import SampleRng
 
@@ -133,14 +132,8 @@ class DetectionPlanner(Planner):
         self._label_length = label_length
         self._pad_value = pad_value
 
-    def plan(
-        self,
-        epoch: NDArray[np.int64],
-        record: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        labels: Sequence[Label | None],
-    ) -> PlannedBatch:
-        """Plan N samples."""
+    def plan(self, samples: Samples) -> PlannedBatch:
+        """Plan a batch."""
         options = self._options
         jitters: list[tuple[list[int], float]] = []
 
@@ -155,10 +148,9 @@ class DetectionPlanner(Planner):
             jitters.append(jitter)
             return row
 
-        planned = trace_batch(
-            self._seed, epoch, record, sizes, labels, trace, (options.width, options.height)
-        )
-        hls, gain = np.zeros((len(sizes), 3), np.int64), np.ones(len(sizes))
+        planned = trace_batch(self._seed, samples, trace, (options.width, options.height))
+        count = len(samples.sizes)
+        hls, gain = np.zeros((count, 3), np.int64), np.ones(count)
         good = [row for row, label in enumerate(planned.labels) if label is not None]
         for row, (shifts, factor) in zip(good, jitters, strict=True):
             hls[row], gain[row] = shifts, factor

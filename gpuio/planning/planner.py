@@ -16,6 +16,22 @@ from gpuio.planning.plan import Plan
 Label: TypeAlias = float | NDArray[np.float32]
 
 
+class Samples(NamedTuple):
+    """What a planner is given: N samples.
+
+    Attributes
+    ----------
+    epoch, record : int64 (N,): with the seed, they determine all random choices of a sample
+    sizes : int64 (N, 2), width and height of the images in pixels; 1 x 1 for bad records
+    labels : the records' labels; None for bad records
+    """
+
+    epoch: NDArray[np.int64]
+    record: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    labels: Sequence[Label | None]
+
+
 class PlannedBatch(NamedTuple):
     """What a planner returns for N samples.
 
@@ -42,21 +58,8 @@ class Planner(ABC):
     borders: bool = False
 
     @abstractmethod
-    def plan(
-        self,
-        epoch: NDArray[np.int64],
-        record: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        labels: Sequence[Label | None],
-    ) -> PlannedBatch:
-        """Plan N samples.
-
-        Parameters
-        ----------
-        epoch, record : int64 (N,): with the seed, they determine all random choices of a sample
-        sizes : int64 (N, 2), width and height of the images in pixels; 1 x 1 for bad records
-        labels : the records' labels; None for bad records
-        """
+    def plan(self, samples: Samples) -> PlannedBatch:
+        """Plan a batch."""
 
 
 def convert_labels(

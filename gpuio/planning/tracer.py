@@ -28,7 +28,7 @@ from gpuio.planning.plan import (
     automatic_method,
     shorter_side,
 )
-from gpuio.planning.planner import Label, PlannedBatch
+from gpuio.planning.planner import Label, PlannedBatch, Samples
 from gpuio.sampling.sample_rng import SampleRng, sample_rngs
 
 # Weights of red, green and blue in the luma of ITU-R BT.601.
@@ -198,10 +198,7 @@ def _touched_pixels(low: float, high: float, limit: int) -> tuple[int, int]:
 
 def trace_batch(
     seed: int,
-    epoch: NDArray[np.int64],
-    record: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    labels: Sequence[Label | None],
+    samples: Samples,
     trace: Callable[[ImageTracer, SampleRng, Label], Label],
     size: tuple[int, int],
 ) -> PlannedBatch:
@@ -210,16 +207,15 @@ def trace_batch(
     Parameters
     ----------
     seed : the augmentation's seed
-    epoch, record, sizes, labels : see `Planner.plan`
     trace : traces one image and returns its label in the batch; an Error that it raises makes the
         record a bad one
     size : width and height of the output, in pixels
     """
-    tracers = [ImageTracer(*each) for each in sizes.tolist()]
+    tracers = [ImageTracer(*each) for each in samples.sizes.tolist()]
     traced: list[Label | None] = [None] * len(tracers)
     errors: dict[int, Error] = {}
-    rngs = sample_rngs(seed, epoch, record)
-    for row, (tracer, rng, label) in enumerate(zip(tracers, rngs, labels, strict=True)):
+    rngs = sample_rngs(seed, samples.epoch, samples.record)
+    for row, (tracer, rng, label) in enumerate(zip(tracers, rngs, samples.labels, strict=True)):
         if label is None:
             continue
         try:
