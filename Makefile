@@ -1,11 +1,11 @@
-# One command for each thing a person does. Those that need packages make their own environment in .venv first.
+# One command for each task. Those that need packages first create a virtual environment in .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRA ?=
 
-# The GPU extra that fits this machine's driver; none where there is no driver.
+# The GPU extra that matches this machine's driver; empty without a driver.
 CUDA := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p')
 GPU := $(if $(CUDA),$(if $(filter 12,$(CUDA)),cuda12,cuda13))
 comma := ,
@@ -13,17 +13,17 @@ comma := ,
 .PHONY: help demo test check format bench test-gpu clean
 
 help:
-	@echo "make demo      see it work: pack sample photographs, load them, draw a contact sheet"
+	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
 	@echo "make test      run the tests"
-	@echo "make check     format, lint, types, spelling"
-	@echo "make format    put the sources into form"
-	@echo "make bench     measure beside DALI's own pipeline and other libraries"
-	@echo "make test-gpu  run what needs a GPU, with the Python that is on the path"
-	@echo "make clean     remove what these commands made"
+	@echo "make check     check format, lint, types, spelling"
+	@echo "make format    format the sources"
+	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
+	@echo "make test-gpu  run the tests that need a GPU, with the Python on the path"
+	@echo "make clean     remove what these commands created"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("gpuio needs Python 3.10 or later, and %s is %d.%d; set PYTHON=" % (sys.executable, *sys.version_info[:2])) if sys.version_info < (3, 10) else None'
-	@echo "making $(VENV)"
+	@echo "creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
@@ -33,7 +33,7 @@ $(VENV)/demo.done: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml
-	@echo "installing gpuio and what its tests need"
+	@echo "installing gpuio and the requirements of its tests"
 	@$(BIN)/python -m pip install --quiet -e '.[test]' $(EXTRA)
 	@touch $@
 

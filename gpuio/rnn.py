@@ -95,7 +95,7 @@ class BucketSentenceIter(OrderedRowsIter):
     data_name, label_name : the arrays' names
     dtype : of data and labels
     layout : "NT" (batch_size, length) or "TN" (length, batch_size)
-    seed : decides the order; None: drawn from NumPy's global generator. A saved state contains its
+    seed : determines the order; None: drawn from NumPy's global generator. A saved state contains its
         seed
     ctx : the device; None: the current context. On a GPU all sentences are copied there once
 

@@ -3,8 +3,8 @@
     python notebooks/train_mlp.py --data ndarray
     python notebooks/train_mlp.py --data csv --ctx gpu:0
 
-The arithmetic is NumPy's on the CPU and CuPy's on a GPU: the batches' device decides. What is to be
-learnt is which of ten points in 100 dimensions a noisy sample came from.
+The network runs in NumPy on the CPU and in CuPy on a GPU, on the batches' device. The task is to
+learn which of ten points in 100 dimensions a noisy sample came from.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ SAMPLES, BATCH = 4000, 100
 
 def samples(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Noisy samples, float32 (count, 100), and their classes, float32 (count,)."""
-    centres = np.random.default_rng(0).normal(size=(CLASSES, FEATURES))
+    centers = np.random.default_rng(0).normal(size=(CLASSES, FEATURES))
     random = np.random.default_rng(seed)
     label = random.integers(0, CLASSES, count)
-    data = centres[label] + random.normal(scale=2.0, size=(count, FEATURES))
+    data = centers[label] + random.normal(scale=2.0, size=(count, FEATURES))
     return data.astype(np.float32), label.astype(np.float32)
 
 
 class SimpleIter(mx.io.DataIter):
-    """The tutorial's own iterator, which makes its batches as it goes.
+    """The tutorial's own iterator, which creates each batch when it is asked for.
 
     `next`, `reset`, `provide_data` and `provide_label` are all that an iterator needs.
     """
@@ -65,7 +65,7 @@ class SimpleIter(mx.io.DataIter):
 
 
 def iterator(kind: str, folder: Path, ctx: mx.Context | str) -> mx.io.DataIter:
-    """The training data through an iterator of one kind: "custom", "ndarray" or "csv"."""
+    """Create the iterator over the training data: "custom", "ndarray" or "csv"."""
     if kind == "custom":
         return SimpleIter(SAMPLES // BATCH, ctx)
     data, label = samples(SAMPLES, seed=1)
@@ -82,7 +82,7 @@ def iterator(kind: str, folder: Path, ctx: mx.Context | str) -> mx.io.DataIter:
     )
 
 
-def module_of(ctx: mx.Context | str) -> ModuleType:
+def array_module(ctx: mx.Context | str) -> ModuleType:
     """NumPy or CuPy."""
     if mx.context.as_context(ctx).device_type == "cpu":
         return np
@@ -92,7 +92,7 @@ def module_of(ctx: mx.Context | str) -> ModuleType:
 
 
 class Network:
-    """The weights, and one step of stochastic gradient descent."""
+    """The weights, and a step of stochastic gradient descent."""
 
     def __init__(self, xp: ModuleType) -> None:
         random = np.random.default_rng(0)
@@ -103,25 +103,25 @@ class Network:
         self.b2 = xp.zeros(CLASSES, "f4")
 
     def step(self, data: Any, label: Any, rate: float) -> float:
-        """Learn from a batch; gives the mean cross-entropy before."""
-        xp, rows, wanted = self.xp, self.xp.arange(len(data)), label.astype("i4")
+        """Train on a batch; return its mean cross-entropy before the step."""
+        xp, rows, target = self.xp, self.xp.arange(len(data)), label.astype("i4")
         hidden = xp.maximum(data @ self.w1 + self.b1, 0)
         score = hidden @ self.w2 + self.b2
         score = score - score.max(1, keepdims=True)
-        share = xp.exp(score) / xp.exp(score).sum(1, keepdims=True)
-        loss = -xp.log(share[rows, wanted]).mean()
-        slope = share / len(data)
-        slope[rows, wanted] -= 1 / len(data)
-        back = (slope @ self.w2.T) * (hidden > 0)
-        self.w2 -= rate * (hidden.T @ slope)
-        self.b2 -= rate * slope.sum(0)
-        self.w1 -= rate * (data.T @ back)
-        self.b1 -= rate * back.sum(0)
+        prob = xp.exp(score) / xp.exp(score).sum(1, keepdims=True)
+        loss = -xp.log(prob[rows, target]).mean()
+        grad = prob / len(data)
+        grad[rows, target] -= 1 / len(data)
+        grad_hidden = (grad @ self.w2.T) * (hidden > 0)
+        self.w2 -= rate * (hidden.T @ grad)
+        self.b2 -= rate * grad.sum(0)
+        self.w1 -= rate * (data.T @ grad_hidden)
+        self.b1 -= rate * grad_hidden.sum(0)
         return float(loss)
 
 
-def read(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
-    """The options of a command line."""
+def parse_options(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", choices=("custom", "ndarray", "csv"), default="ndarray")
     parser.add_argument("--ctx", default="cpu", help="the device, such as gpu:0")
@@ -130,17 +130,17 @@ def read(arguments: Sequence[str] | None, description: str) -> argparse.Namespac
 
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:
-    """Train, print the mean loss of each epoch, and give them back."""
-    options = read(arguments, __doc__.splitlines()[0])
+    """Train, print the mean loss of each epoch, and return the losses."""
+    options = parse_options(arguments, __doc__.splitlines()[0])
     losses = []
     with tempfile.TemporaryDirectory() as folder:
-        network = Network(module_of(options.ctx))
+        network = Network(array_module(options.ctx))
         with iterator(options.data, Path(folder), options.ctx) as train:
             for epoch in range(options.epochs):
                 steps = []
                 for batch in train:
-                    proper = train.batch_size - batch.pad
-                    data, label = batch.data[0][:proper], batch.label[0][:proper]
+                    valid = train.batch_size - batch.pad
+                    data, label = batch.data[0][:valid], batch.label[0][:valid]
                     steps.append(network.step(data, label, rate=0.05))
                 train.reset()
                 losses.append(sum(steps) / len(steps))

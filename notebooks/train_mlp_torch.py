@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from train_mlp import CLASSES, FEATURES, HIDDEN, iterator, read
+from train_mlp import CLASSES, FEATURES, HIDDEN, iterator, parse_options
 
 import gpuio.torch
 
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:
-    """Train, print the mean loss of each epoch, and give them back."""
-    options = read(arguments, __doc__.splitlines()[0])
+    """Train, print the mean loss of each epoch, and return the losses."""
+    options = parse_options(arguments, __doc__.splitlines()[0])
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Linear(FEATURES, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, CLASSES)

@@ -1,4 +1,4 @@
-"""Notebooks run from beginning to end, each in an empty folder; git has them without outputs."""
+"""Notebooks run from beginning to end in an empty folder, and are committed without outputs."""
 
 import os
 from pathlib import Path
@@ -16,11 +16,11 @@ def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
     return nbformat.read(request.param, as_version=4)
 
 
-def test_there_are_notebooks() -> None:
+def test_notebooks_are_found() -> None:
     assert NOTEBOOKS
 
 
-def test_notebook_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
+def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
     nbformat.validate(notebook)
     for cell in notebook.cells:
         assert not cell.get("outputs")
@@ -32,7 +32,7 @@ def test_notebook_runs(
 ) -> None:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # leaves nothing at home
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # keeps the home directory clean
     folder = tmp_path / "run"
     folder.mkdir()
     client = NotebookClient(
@@ -41,7 +41,7 @@ def test_notebook_runs(
     client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert outputs
-    said = [output.text for output in outputs if output.get("name") == "stderr"]
-    assert not said, "".join(said)
-    # The pictures that people are to see.
+    stderr = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not stderr, "".join(stderr)
+    # The images that readers are meant to see.
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2

@@ -1,4 +1,4 @@
-"""The wheel: it holds the kernels and works outside the checkout."""
+"""The wheel contains the kernels and works outside the checkout."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_the_kernels(wheel: Path) -> None:
+def test_wheel_contains_the_kernels(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     sources = list((ROOT / "kernels").glob("*.cu"))
     assert sources
@@ -30,7 +30,7 @@ def test_the_wheel_holds_the_kernels(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "kernels/"))]
 
 
-def test_the_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+def test_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     command = [
         sys.executable,

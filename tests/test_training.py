@@ -1,6 +1,7 @@
-"""The example training loops learn, from every kind of iterator."""
+"""The example training loops learn from each kind of iterator."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 @pytest.fixture
 def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """One of the scripts, loaded as Python does when it is run."""
+    """One of the scripts, imported with its folder on the path, as when it is run."""
     monkeypatch.syspath_prepend(NOTEBOOKS)
     spec = importlib.util.spec_from_file_location(request.param, NOTEBOOKS / f"{request.param}.py")
     assert spec and spec.loader
@@ -39,7 +40,7 @@ def test_torch(data: str, ctx: mx.Context) -> None:
         [sys.executable, NOTEBOOKS / "train_mlp_torch.py", "--data", data,
          "--ctx", ctx.device_type, "--epochs", "4"],
         capture_output=True, text=True, timeout=200, cwd=NOTEBOOKS.parent,
-        env={**__import__("os").environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
+        env={**os.environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
     )  # fmt: skip
     losses = [float(line.split()[3]) for line in done.stdout.splitlines()]
     assert len(losses) == 4, done.stderr

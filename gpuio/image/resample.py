@@ -24,7 +24,7 @@ TAPS = {LINEAR: 2, CUBIC: 4, LANCZOS: 8}
 
 
 def resize(image: Array, width: int, height: int, method: int) -> Array:
-    """Resize a image.
+    """Resize an image.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class IndexedIter(OrderedRowsIter):
     last_batch_handle : what happens to an epoch's last, incomplete batch: "pad": it is filled with
         the epoch's first rows, and `pad` counts them; "discard": it is dropped; "roll_over": it
         becomes the beginning of the next epoch's first batch
-    seed : decides the order
+    seed : determines the order
     prefetch_buffer : batches to prefetch in a thread, which then calls `load`; 0: none, and no
         thread. Batches for a GPU are always prefetched
     ctx : the device to which batches are copied; None: the current context

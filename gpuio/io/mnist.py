@@ -46,7 +46,7 @@ class MNISTIter(OrderedRowsIter):
     batch_size : images in a batch
     shuffle : a new order of all images each epoch
     flat : flatten images
-    seed : decides the order
+    seed : determines the order
     silent : do not log what was opened
     num_parts, part_index : read part `part_index` of `num_parts` equal parts. ``num_parts="auto"``
         takes both from the launcher's environment variables, and gives each rank its slice of every

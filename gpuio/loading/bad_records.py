@@ -55,7 +55,7 @@ def resolve_bad_records(batch: ImageBatch, source: ImageSource, policy: str) -> 
         error = batch.errors[row]
         raise type(error)(
             f"{source.location(int(batch.record[row]))}: {error}; "
-            "on_error='skip' or 'substitute' goes on without it"
+            "on_error='skip' or 'substitute' continues without it"
         ) from error
     if not len(good):
         return BadRecordResolution(good, count)

@@ -1,11 +1,11 @@
-"""ImageIter on the CPU: its augmenters as a plan, one after another, and MXNet's, on the same
-records in the same run.
+"""Compare ImageIter's plan, its augmenters one by one, and MXNet's ImageIter, on the CPU.
 
-Run it with ``make bench``; with ``--mxnet PYTHON``, the path of a Python that has MXNet 1.9.1, its
-ImageIter is measured too, in a process of its own. Three tasks, all bilinear, to float32 224 x 224:
-*eval* (shorter side to 256, centre crop, mean and std), *train* (a random 8 to 100 % of the area,
-mirror, mean and std) and *colours* (train, and all jitters of CreateAugmenter). ImageRecordIter,
-which runs plans only, stands beside them where it has the task. See `measure` for how.
+Run it with ``make bench``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet 1.9.1, its
+ImageIter is measured too, in its own process. All read the same records in the same run. There are
+three tasks, all bilinear, to float32 224 x 224: *eval* (shorter side to 256, center crop, mean and
+std), *train* (a random 8 to 100 % of the area, flip, mean and std) and *colors* (train, and all
+jitters of CreateAugmenter). ImageRecordIter, which runs plans only, is measured too if it has the
+task. `measure` describes the method.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ TRAIN = {**COMMON, "rand_crop": True, "rand_resize": True, "rand_mirror": True}
 TASKS: dict[str, dict[str, Any]] = {
     "eval": {**COMMON, "resize": 256},
     "train": TRAIN,
-    "colours": {
+    "colors": {
         **TRAIN, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1,
         "pca_noise": 0.1,
     },
 }  # fmt: skip
 
-# Runs a round of MXNet's ImageIter for each line it reads; writes CPU-seconds per image.
+# For each line that it reads, runs a round of MXNet's ImageIter and writes CPU-seconds per image.
 MXNET = """
 import json, resource, sys
 import mxnet as mx
@@ -61,17 +61,17 @@ for line in sys.stdin:
 
 
 class OneByOne(ImageIter):
-    """ImageIter as it runs augmenters of a user's own."""
+    """ImageIter that runs its augmenters one by one, as with an augmenter that has no `trace`."""
 
     def augmentation_transform(self, data: Any) -> Any:
-        """The same; that there is such a method is enough."""
+        """Do the same; replacing the method is enough to run without a plan."""
         return super().augmentation_transform(data)
 
 
 def image_iter_round(
     kind: type[ImageIter], files: dict[str, Path], task: str, options: argparse.Namespace
 ) -> Round:
-    """ImageIter, endless."""
+    """A round of ImageIter, over as many epochs as it takes."""
     iterator = kind(
         options.batch_size,
         SHAPE,
@@ -94,14 +94,14 @@ def image_iter_round(
 
 
 class MXNet:
-    """MXNet's ImageIter in a process of its own."""
+    """MXNet's ImageIter in its own process."""
 
     def __init__(self, files: dict[str, Path], task: str, options: argparse.Namespace) -> None:
         paths = [str(files["path_imgrec"]), str(files["path_imgidx"])]
-        asked = [*paths, options.batch_size, options.batches, SHAPE, TASKS[task]]
+        request = [*paths, options.batch_size, options.batches, SHAPE, TASKS[task]]
         self._images = options.batch_size * options.batches
         self._process = subprocess.Popen(
-            [options.mxnet, "-c", MXNET, json.dumps(asked)],
+            [options.mxnet, "-c", MXNET, json.dumps(request)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -109,7 +109,7 @@ class MXNet:
         self.cpu: list[float] = []
 
     def __call__(self) -> int:
-        """A round."""
+        """Run a round; return the number of images."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
@@ -122,13 +122,13 @@ class MXNet:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measure, print a table, and give the figures back."""
+    """Measure, print tables, and return the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--batches", type=int, default=6, help="batches in a round")
+    parser.add_argument("--batches", type=int, default=6, help="batches per round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--mxnet", help="a Python that has MXNet 1.9.1")
+    parser.add_argument("--mxnet", metavar="PYTHON", help="a Python with MXNet 1.9.1")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
@@ -141,26 +141,26 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                 "as a plan": image_iter_round(ImageIter, files, task, options),
                 "one by one": image_iter_round(OneByOne, files, task, options),
             }
-            if task != "colours":
+            if task != "colors":
                 run = gpuio_run(rec, idx, task, options.batch_size, options.threads)
                 contestants["ImageRecordIter"] = partial(run, options.batches)
             mxnet = MXNet(files, task, options) if options.mxnet else None
             if mxnet:
                 contestants["MXNet"] = mxnet
-            found = {
+            results = {
                 name: asdict(row) for name, row in measure(contestants, options.rounds).items()
             }
             if mxnet:
                 rounds = mxnet.cpu[1:]
-                found["MXNet"]["cpu"] = statistics.median(rounds)
-                found["MXNet"]["least"], found["MXNet"]["most"] = min(rounds), max(rounds)
+                results["MXNet"]["cpu"] = statistics.median(rounds)
+                results["MXNet"]["least"], results["MXNet"]["most"] = min(rounds), max(rounds)
                 mxnet.close()
-            figures[task] = found
+            figures[task] = results
             print(f"\n{task:24}CPU-ms per image")
-            for name, row in found.items():
+            for name, row in results.items():
                 spread = f"[{row['least'] * 1e3:.2f}-{row['most'] * 1e3:.2f}]"
-                times = row["cpu"] / found["as a plan"]["cpu"]
-                print(f"  {name:22}{row['cpu'] * 1e3:.2f} {spread:18}{times:6.2f} times the plan's")
+                ratio = row["cpu"] / results["as a plan"]["cpu"]
+                print(f"  {name:22}{row['cpu'] * 1e3:.2f} {spread:18}{ratio:6.2f} times the plan's")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     return figures

@@ -1,13 +1,14 @@
-"""ImageRecordIter on the CPU beside DALI's own `readers.mxnet` pipeline, on the same records in the
-same run.
+"""Compare ImageRecordIter with DALI's own `readers.mxnet` pipeline, on the CPU.
 
-Run it with ``make bench``. Two tasks, as people run them on ImageNet: *eval* (shorter side to 256,
-centre crop 224, mean and std, float32) and *train* (a random 8 to 100 % of the area, aspect 3/4 to
-4/3, to 224, mirror, mean and std). See `measure` for how. The pictures are those of
-``../shared/photos`` where there are any, else the sample photographs of ``gpuio demo``.
+Run it with ``make bench``. Both read the same records in the same run, in two tasks that are usual
+for ImageNet: *eval* (shorter side to 256, center crop 224, mean and std, float32) and *train* (a
+random 8 to 100 % of the area, aspect ratio 3/4 to 4/3, to 224, flip, mean and std). `measure`
+describes the method. The images are those of ``../shared/photos`` if it exists, else the sample
+photographs of ``gpuio demo``.
 
 DALI's own pipeline resizes with antialiasing, its default; `antialias=False`, which gives the
-pixels that MXNet and gpuio give, is measured beside it."""
+pixels that MXNet and gpuio give, is measured too.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +30,14 @@ from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
-# What the first complete version promises: images per CPU-second, as a multiple of DALI's own
-# pipeline.
-BARS = {"eval": 1.6, "train": 1.25}
+# Target images per CPU-second, as a multiple of DALI's own pipeline.
+TARGETS = {"eval": 1.6, "train": 1.25}
 
-Run = Callable[[int], int]  # runs so many batches, returns how many images that were
+Run = Callable[[int], int]  # runs a number of batches, returns the number of images
 
 
 def record_files(folder: Path) -> tuple[Path, Path, str]:
-    """A record file and its index of the photographs, and what they are."""
+    """Pack the photographs; return record file, index and a description."""
     paths = sorted(PHOTOS.glob("*.JPEG"))
     name = f"{len(paths)} ImageNet photographs"
     if not paths:
@@ -57,7 +57,7 @@ def record_files(folder: Path) -> tuple[Path, Path, str]:
 
 
 def gpuio_run(rec: Path, idx: Path, task: str, batch_size: int, threads: int) -> Run:
-    """ImageRecordIter, endless."""
+    """Batches of ImageRecordIter, over as many epochs as it takes."""
     iterator = ImageRecordIter(
         path_imgrec=rec,
         path_imgidx=idx,
@@ -83,7 +83,7 @@ def gpuio_run(rec: Path, idx: Path, task: str, batch_size: int, threads: int) ->
 def dali_run(
     rec: Path, idx: Path, task: str, batch_size: int, threads: int, antialias: bool
 ) -> Run:
-    """The pipeline that DALI's documentation builds on `readers.mxnet`."""
+    """Batches of the pipeline that DALI's documentation builds on `readers.mxnet`."""
     train = task == "train"
     pipe = reader_pipeline(
         str(rec),
@@ -112,9 +112,9 @@ def dali_run(
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measure, print a table, and give the figures back."""
+    """Measure, print tables, and return the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, default=10, help="batches in a round")
+    parser.add_argument("--batches", type=int, default=10, help="batches per round")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
@@ -124,27 +124,27 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         rec, idx, figures["data"] = record_files(Path(folder))
         print(f"{figures['data']}; batches of {options.batch_size}, {options.threads} threads")
-        for task, bar in BARS.items():
-            shape = (rec, idx, task, options.batch_size, options.threads)
-            found = measure(
+        for task, target in TARGETS.items():
+            task_arguments = (rec, idx, task, options.batch_size, options.threads)
+            results = measure(
                 {
                     name: partial(run, options.batches)
                     for name, run in (
-                        ("gpuio", gpuio_run(*shape)),
-                        ("DALI readers.mxnet", dali_run(*shape, antialias=True)),
-                        ("DALI, antialias=False", dali_run(*shape, antialias=False)),
+                        ("gpuio", gpuio_run(*task_arguments)),
+                        ("DALI readers.mxnet", dali_run(*task_arguments, antialias=True)),
+                        ("DALI, antialias=False", dali_run(*task_arguments, antialias=False)),
                     )
                 },
                 options.rounds,
             )
-            ratio = found["DALI readers.mxnet"].cpu / found["gpuio"].cpu
-            rows = {name: asdict(row) for name, row in found.items()}
-            figures[task] = {**rows, "ratio": ratio, "bar": bar}
+            ratio = results["DALI readers.mxnet"].cpu / results["gpuio"].cpu
+            rows = {name: asdict(row) for name, row in results.items()}
+            figures[task] = {**rows, "ratio": ratio, "target": target}
             print(f"\n{task:24}CPU-ms per image        images/s (wall)")
-            for name, row in found.items():
+            for name, row in results.items():
                 spread = f"[{row.least * 1e3:.2f}-{row.most * 1e3:.2f}]"
                 print(f"  {name:22}{row.cpu * 1e3:.2f} {spread:18}{row.per_second:8.0f}")
-            print(f"  gpuio gives {ratio:.2f} times DALI's images per CPU-second (bar: {bar})")
+            print(f"  {ratio:.2f} times DALI's images per CPU-second (target: {target})")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     return figures

@@ -1,9 +1,9 @@
-"""Record files and their index beside what people write by hand.
+"""Compare record files and their index with hand-written code.
 
-Run it with ``make bench``. Opening an index of 1.28 million lines (ImageNet's) is measured beside a
-dict of Python's, which is what MXNet keeps; reading and writing beside a loop with `struct` over a
-mapped file, which has no index, no checks and no split records. Processor time; medians over
-interleaved rounds, each contestant in a process of its own for its memory.
+Run it with ``make bench``. Opening an index of 1.28 million lines (ImageNet's) is compared with a
+Python dict, which is what MXNet keeps; reading with a loop with `struct` over a memory-mapped file,
+which has no index, no checks and no split records. CPU time; medians over interleaved rounds, each
+contestant in its own process, so that its memory can be measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def work():
 """,
 }
 
-# Each contestant measures itself and prints seconds, and the megabytes that it added.
+# Each contestant measures itself and prints CPU seconds and added megabytes.
 FRAME = """
 import resource, struct, sys, time
 import gpuio.recordio, numpy
@@ -41,7 +41,7 @@ path = sys.argv[1]
 def memory():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
 before, begun = memory(), time.process_time()
-kept = work()
+result = work()
 print(time.process_time() - begun, memory() - before)
 """
 
@@ -67,7 +67,7 @@ def work():
 
 
 def run(setup: str, path: Path) -> tuple[float, float]:
-    """Seconds and megabytes of one contestant, in a process of its own."""
+    """CPU seconds and megabytes of one contestant, in its own process."""
     command = [sys.executable, "-c", FRAME.format(setup=setup), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())
@@ -75,23 +75,23 @@ def run(setup: str, path: Path) -> tuple[float, float]:
 
 
 def compare(name: str, contestants: dict[str, str], path: Path, rounds: int) -> dict[str, object]:
-    """Measure in turns, print a line for each contestant."""
-    found: dict[str, list[tuple[float, float]]] = {who: [] for who in contestants}
+    """Measure in turns, and print a line for each contestant."""
+    results: dict[str, list[tuple[float, float]]] = {contestant: [] for contestant in contestants}
     for _ in range(rounds):
-        for who, setup in contestants.items():
-            found[who].append(run(setup, path))
+        for contestant, setup in contestants.items():
+            results[contestant].append(run(setup, path))
     medians = {
-        who: [statistics.median(column) for column in zip(*rows, strict=True)]
-        for who, rows in found.items()
+        contestant: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for contestant, rows in results.items()
     }
     print(f"\n{name}")
-    for who, (seconds, megabytes) in medians.items():
-        print(f"  {who:20}{seconds * 1e3:9.0f} CPU-ms{megabytes:9.0f} MB")
+    for contestant, (seconds, megabytes) in medians.items():
+        print(f"  {contestant:20}{seconds * 1e3:9.0f} CPU-ms{megabytes:9.0f} MB")
     return medians
 
 
 def main(arguments: list[str] | None = None) -> dict[str, object]:
-    """Measure, print tables, and give the figures back."""
+    """Measure, print tables, and return the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lines", type=int, default=LINES)

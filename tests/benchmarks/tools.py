@@ -26,8 +26,8 @@ from tests.benchmarks.image_record import PHOTOS
 
 TASKS = {"pass-through": ["--pass-through"], "resize 256": ["--resize", "256"]}
 
-# Required images per CPU-second, as a multiple of im2rec.py's.
-REQUIRED = {"pass-through": 5.0, "resize 256": 1.7}
+# Target images per CPU-second, as a multiple of im2rec.py's.
+TARGETS = {"pass-through": 5.0, "resize 256": 1.7}
 
 
 def photographs(folder: Path, images: int) -> tuple[Path, Path]:
@@ -72,27 +72,27 @@ def compare_im2rec(
         contestants["MXNet's im2rec.py"] = [mxnet, f"{done.stdout.strip()}/tools/im2rec.py"]
     figures: dict[str, Any] = {}
     for task, options in TASKS.items():
-        found: dict[str, list[float]] = {name: [] for name in contestants}
+        results: dict[str, list[float]] = {name: [] for name in contestants}
         for turn in range(rounds + 1):
             for name, command in contestants.items():
                 used = pack(command, lst, root, options, images)
                 if turn:  # the first only warms up caches
-                    found[name].append(used)
+                    results[name].append(used)
         print(f"\nim2rec, {task}, {images:,} photographs        CPU-ms per image")
-        for name, each in found.items():
+        for name, each in results.items():
             spread = f"[{min(each):.2f}-{max(each):.2f}]"
             print(f"  {name:20}{statistics.median(each):8.2f} {spread}")
-        figures[task] = found
+        figures[task] = results
         if mxnet:
-            ours, theirs = (statistics.median(found[name]) for name in contestants)
+            ours, theirs = (statistics.median(results[name]) for name in contestants)
             ratio = f"{theirs / ours:.1f} times MXNet's images per CPU-second"
-            print(f"  {ratio} (required: {REQUIRED[task]})")
+            print(f"  {ratio} (target: {TARGETS[task]})")
             figures[f"{task}, ratio"] = theirs / ours
     return figures
 
 
 def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
-    """Compare commands that read a whole file with plain reading."""
+    """Compare commands that read all of a file with plain reading."""
     size = os.path.getsize(rec)
 
     def read() -> float:
@@ -114,10 +114,10 @@ def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
         index(rec, f"{rec}.idx")
         return size / 1e6
 
-    found = measure(
+    results = measure(
         {
-            "reading it": read,
-            "touching its pages": touch,
+            "reading": read,
+            "touching each page": touch,
             "gpuio index": indexed,
             "gpuio verify --framing": lambda: verified("framing"),
             "gpuio verify": lambda: verified("headers"),
@@ -125,9 +125,9 @@ def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
         rounds,
     )
     print(f"\na record file of {size / 1e6:,.0f} MB, cached        MB per CPU-second")
-    for name, row in found.items():
+    for name, row in results.items():
         print(f"  {name:26}{1 / row.cpu:10,.0f} [{1 / row.most:,.0f}-{1 / row.least:,.0f}]")
-    return {name: 1 / row.cpu for name, row in found.items()}
+    return {name: 1 / row.cpu for name, row in results.items()}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         root, lst = photographs(Path(folder), options.images)
         figures = compare_im2rec(options.mxnet, lst, root, options.images, options.rounds)
         rec = write_records(lst, root, pass_through=True).rec
-        figures["whole files"] = compare_readers(rec, options.rounds)
+        figures["files"] = compare_readers(rec, options.rounds)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     return figures
