@@ -95,8 +95,8 @@ class BucketSentenceIter(OrderedRowsIter):
     data_name, label_name : the arrays' names
     dtype : of data and labels
     layout : "NT" (batch_size, length) or "TN" (length, batch_size)
-    seed : determines the order; None: drawn from NumPy's global generator. A saved state contains its
-        seed
+    seed : determines the order; None: drawn from NumPy's global generator. A saved state contains
+        its seed
     ctx : the device; None: the current context. On a GPU all sentences are copied there once
 
     Attributes

@@ -88,7 +88,7 @@ __device__ __forceinline__ void store(signed char* to, float value) {
     *to = (signed char)to_integer(value, -128.0f, 127.0f);
 }
 
-// One row of a colour matrix.
+// One row of a color matrix.
 __device__ __forceinline__ float mix(const float* m, float r, float g, float b) {
     return add(add(add(multiply(m[0], r), multiply(m[1], g)), multiply(m[2], b)), m[3]);
 }

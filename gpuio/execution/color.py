@@ -96,7 +96,7 @@ def paint_borders(xp: Module, pixels: Array, plan: Plan) -> Array:
     Parameters
     ----------
     xp : the array library, NumPy or CuPy
-    pixels : uint8 (N, height, width, 3), on its device
+    pixels : uint8 (N, height, width, channels), on its device
     plan : of these samples
 
     Returns

@@ -30,8 +30,8 @@ from gpuio.sampling.order import BatchIndices
 class SampleRenderer(Protocol):
     """Makes samples; called by several threads at once."""
 
-    def empty(self, rows: int) -> NDArray[np.generic]:
-        """Allocate the array of a batch."""
+    def prepare(self, batch: ImageBatch) -> NDArray[np.generic]:
+        """Allocate the array of a batch, and prepare the batch for `write`."""
 
     def write(self, batch: ImageBatch, row: int, data: NDArray[np.generic]) -> None:
         """Make one sample and write it to its row of the batch's array.
@@ -58,9 +58,9 @@ class PlanRenderer:
         self._assembler = HostAssembler(output)
         self._antialias = antialias
 
-    def empty(self, rows: int) -> NDArray[np.generic]:
+    def prepare(self, batch: ImageBatch) -> NDArray[np.generic]:
         """Allocate the array of a batch."""
-        return self._assembler.empty(rows)
+        return self._assembler.empty(len(batch))
 
     def write(self, batch: ImageBatch, row: int, data: NDArray[np.generic]) -> None:
         """Make one sample and write it to its row of the batch's array."""
@@ -122,7 +122,7 @@ class HostExecutor:
             return
         try:
             batch = self._reader.read(indices)
-            job = _Job(self, batch, self.renderer.empty(len(batch)), future, generation)
+            job = _Job(self, batch, self.renderer.prepare(batch), future, generation)
         except BaseException as error:
             future.set_exception(error)
             return

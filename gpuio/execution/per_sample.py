@@ -14,7 +14,7 @@ from gpuio.loading.batch import ImageBatch
 from gpuio.nd import NDArray as DeviceArray
 from gpuio.planning.augmenters import check_shape
 from gpuio.planning.planner import Label
-from gpuio.sampling.sample_rng import Rng, SampleRng, use_rng
+from gpuio.sampling.sample_rng import Rng, sample_rngs, use_rng
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,20 @@ class PerSampleRenderer:
         self._shape = shape
         self._seed = seed
 
+    def prepare(self, batch: ImageBatch) -> NDArray[np.generic]:
+        """Allocate the array of a batch, and draw the random numbers of its samples."""
+        batch.rngs = sample_rngs(self._seed, batch.epoch, batch.record)
+        return self.empty(len(batch))
+
     def empty(self, rows: int) -> NDArray[np.generic]:
-        """Allocate the array of a batch: float32 (rows, 3, height, width)."""
+        """Allocate an array for samples: float32 (rows, 3, height, width)."""
         return np.empty((rows, *self._shape), np.float32)
 
     def write(self, batch: ImageBatch, row: int, data: NDArray[np.generic]) -> None:
         """Make one sample and write it to its row of the batch's array and labels."""
         encoded = batch.encoded[row]
         assert encoded is not None, "rows with errors are not rendered"
-        rng = SampleRng(self._seed, int(batch.epoch[row]), int(batch.record[row]))
-        self.render(encoded.label, encoded.data, rng, data[row], batch.labels[row])
+        self.render(encoded.label, encoded.data, batch.rngs[row], data[row], batch.labels[row])
 
     def render(
         self,

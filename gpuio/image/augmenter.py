@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,14 @@ from gpuio.nd import NDArray
 from gpuio.planning.augmenters import Params, Size, augmenter_steps, is_described
 from gpuio.planning.tracer import ImageTracer
 from gpuio.sampling.sample_rng import Rng, current_rng
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def undefined(method: F) -> F:
+    """Mark a method of a base class that subclasses may define."""
+    method.undefined = True  # type: ignore[attr-defined]
+    return method
 
 
 class AugmenterBase:
@@ -31,15 +39,6 @@ class AugmenterBase:
     stage: ClassVar[str | None] = None
     any_order: ClassVar[bool] = False
     adds_border: ClassVar[bool] = False
-    _traceable: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        own = vars(cls)
-        if "trace" in own or "drawn_parts" in own:
-            cls._traceable = True
-        elif "apply" in own:  # the inherited trace does not do the same
-            cls._traceable = False
 
     def __init__(self, **kwargs: Any) -> None:
         self._kwargs = {name: _jsonable(value) for name, value in kwargs.items()}
@@ -74,7 +73,19 @@ class AugmenterBase:
         """Why the augmenter cannot be part of a plan, as a clause; None: it can."""
         if not self.described:
             return f"{type(self).__name__} defines __call__ itself"
-        return None if self._traceable else f"{type(self).__name__} has no trace method"
+        return None if self._is_traceable() else f"{type(self).__name__} has no trace method"
+
+    def _is_traceable(self) -> bool:
+        """Whether `trace` does what `apply` does: the class that defines the one also defines the
+        other, or a class that derives from it does.
+        """
+        for kind in type(self).__mro__:
+            own = vars(kind)
+            if "trace" in own or "drawn_parts" in own:
+                return not getattr(own.get("trace"), "undefined", False)
+            if "apply" in own:
+                return False
+        return False
 
     def normalization(self) -> tuple[Sequence[float], Sequence[float]] | None:
         """Mean and std for each of 3 channels, if normalizing by them is all that it does."""
@@ -121,10 +132,12 @@ class Augmenter(AugmenterBase):
         """Draw the parameters for an image of a size, (width, height); None if it needs none."""
         return None
 
+    @undefined
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Apply the augmenter to an image (height, width, channels)."""
         raise NotImplementedError(f"{type(self).__name__} has no apply")
 
+    @undefined
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Apply the augmenter to an `ImageTracer`."""
         raise NotImplementedError(f"{type(self).__name__} has no trace")

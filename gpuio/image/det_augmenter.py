@@ -14,7 +14,13 @@ from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
 from gpuio.errors import ArgumentError
-from gpuio.image.augmenter import Augmenter, AugmenterBase, apply_augmenters, size_of
+from gpuio.image.augmenter import (
+    Augmenter,
+    AugmenterBase,
+    apply_augmenters,
+    size_of,
+    undefined,
+)
 from gpuio.image.geometry import copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
 from gpuio.planning.augmenters import GEOMETRY, Params, Size, is_described
@@ -71,10 +77,12 @@ class DetAugmenter(AugmenterBase):
         """Draw the parameters for an image of a size, (width, height), and its boxes."""
         return None
 
+    @undefined
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Apply the augmenter to an image (height, width, channels)."""
         raise NotImplementedError(f"{type(self).__name__} has no apply")
 
+    @undefined
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Apply the augmenter to an `ImageTracer`."""
         raise NotImplementedError(f"{type(self).__name__} has no trace")

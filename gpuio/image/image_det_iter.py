@@ -193,7 +193,9 @@ class ImageDetIter(ImageIter):
         if label_shape is not None:
             self.check_label_shape(label_shape)
         data = self.data_shape if data_shape is None else as_image_shape(data_shape)
-        label = self.label_shape if label_shape is None else (label_shape[0], label_shape[1])
+        label = self.label_shape
+        if label_shape is not None:
+            label = int(label_shape[0]), int(label_shape[1])
         self._shapes = data, label
 
     @property

@@ -29,7 +29,7 @@ from gpuio.iterators.arguments import (
     as_int,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.loading.labels import LabelTable, labels_by_key
+from gpuio.loading.labels import LabelTable
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
 from gpuio.loading.stream import CLOSED
 from gpuio.nd import NDArray as DeviceArray
@@ -74,9 +74,10 @@ class ImageIter(ImageLoaderIter):
 
     These run sample by sample, in threads on the CPU, and the batches are copied to `ctx`: lists
     with an augmenter of your own that has no `trace`, subclasses that replace one of the methods
-    below, and lists that use two interpolations, move pixels after changing colors, or make images
-    small and then large again. That costs up to twice the time on a CPU, and on a GPU the CPU is
-    the bottleneck; a log message at level INFO says why. Batches are made ahead of the caller.
+    below (other than `read_image` and `check_data_shape`), and lists that use two interpolations,
+    move pixels after changing colors, or make images small and then large again. That costs up to
+    twice the time on a CPU, and on a GPU the CPU is the bottleneck; a log message at level INFO
+    says why. Batches are made ahead of the caller.
 
     The random choices for a sample depend on the seed, the epoch and the record alone, as long as
     augmenters draw as gpuio's do. One of your own that draws from `random` or NumPy itself is
@@ -210,7 +211,11 @@ class ImageIter(ImageLoaderIter):
             source.close()
             raise
         self._open(source, images, options)
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            source.close()
+            raise
 
     def _open_source(
         self,
@@ -233,8 +238,10 @@ class ImageIter(ImageLoaderIter):
         items = None if path_imglist is None else read_list(path_imglist)
         source: ImageSource
         if path_imgrec:
-            find_label = None if items is None else labels_by_key(LabelTable(items))
-            source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), find_label)
+            table = None
+            if path_imglist is not None and items is not None:
+                table = LabelTable(items, os.fspath(path_imglist))
+            source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), table)
         elif items is not None or imglist is not None:
             listed = items_of(imglist or ()) if items is None else items
             own_reader = type(self).read_image is not ImageIter.read_image
@@ -274,8 +281,6 @@ class ImageIter(ImageLoaderIter):
     def _start_per_sample(self, output: OutputSpec, reason: str) -> None:
         """Start loading without plans, for a reason."""
         if self._options.executor == "dali":
-            if self._loader is None:
-                self._source.close()
             raise ArgumentError(f"executor='dali' runs plans only, but {reason}")
         log.info("augmenters run one by one on the CPU, because %s", reason)
         renderer = PerSampleRenderer(self._functions(), self.data_shape, self._options.seed)
@@ -427,10 +432,12 @@ class ImageIter(ImageLoaderIter):
         ------
         StopIteration : the epoch has ended.
         """
-        if self._given == self._order.size:
+        order = self._order
+        batch, row = divmod(self._given, order.batch_size)
+        place = batch * order.stride + order.rank * order.batch_size + row
+        if place >= order.size:
             raise StopIteration
-        epoch, place = np.array([self.epoch]), np.array([self._given])
-        index = int(self._order.records(epoch, place)[0])
+        index = int(order.records(np.array([self.epoch]), np.array([place]))[0])
         self._given += 1
         label, data = self._source.read(index)
         return np.atleast_1d(np.asarray(label, np.float32)), data

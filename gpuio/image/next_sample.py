@@ -12,7 +12,7 @@ from gpuio.errors import Error, UnsupportedError
 from gpuio.execution.per_sample import PerSampleRenderer
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.stream import CLOSED, State
-from gpuio.sampling.sample_rng import SampleRng
+from gpuio.sampling.sample_rng import SampleRng, sample_rngs
 
 
 class _Rows(NamedTuple):
@@ -60,6 +60,7 @@ class NextSampleStream:
         self._policy = policy
         self._seed = seed
         self._given = 0  # samples of this epoch
+        self._rngs: list[SampleRng] = []  # of the samples that follow, in reverse
         self._carried: _Rows | None = None
         self._closed = False
 
@@ -75,6 +76,11 @@ class NextSampleStream:
         self._renderer = renderer
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
+        if self._carried is not None:
+            carried = self._carried.labels
+            labels = np.full((len(carried), *self._label_shape), label_fill, np.float32)
+            labels[tuple(map(slice, carried.shape))] = carried
+            self._carried = self._carried._replace(labels=labels)
 
     def next(self) -> LoadedBatch | None:
         """The next batch; None at the end of the epoch."""
@@ -104,15 +110,24 @@ class NextSampleStream:
                 break
             number = self._given
             self._given += 1
-            rng = SampleRng(self._seed, self.epoch, number)
             try:
-                self._renderer.render(label, encoded, rng, rows.images[count], rows.labels[count])
+                self._renderer.render(
+                    label, encoded, self._rng(number), rows.images[count], rows.labels[count]
+                )
             except Error as error:
                 bad.append(self._bad_record(number, error))
                 continue
             rows.numbers[count] = number
             count += 1
         return self._finish(rows, count, tuple(bad))
+
+    def _rng(self, number: int) -> SampleRng:
+        """The random numbers of the next sample of the epoch."""
+        if not self._rngs:
+            numbers = np.arange(number, number + self._batch_size)
+            epochs = np.full(self._batch_size, self.epoch)
+            self._rngs = sample_rngs(self._seed, epochs, numbers)[::-1]
+        return self._rngs.pop()
 
     def _bad_record(self, number: int, error: Error) -> BadRecord:
         place = f"sample {number} of epoch {self.epoch}"
@@ -125,7 +140,9 @@ class NextSampleStream:
         if count < size and self._last_batch == "roll_over":
             self._carried = rows.take(np.arange(count))
         if not count or (count < size and self._last_batch != "pad"):
-            return LoadedBatch([], [rows.labels], size, rows.numbers, bad) if bad else None
+            if not bad:
+                return None
+            return LoadedBatch([], [rows.labels], size, rows.numbers, bad, any_good=count > 0)
         if count < size:
             rows = rows.take(np.resize(np.arange(count), size))
         return LoadedBatch([rows.images], [rows.labels], size - count, rows.numbers, bad)
@@ -135,6 +152,7 @@ class NextSampleStream:
         if self._given or self.ended:
             self.epoch += 1
         self._given = 0
+        self._rngs = []
         self.ended = False
 
     def drop_carried(self) -> None:

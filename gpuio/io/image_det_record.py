@@ -13,9 +13,10 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_source import log_opened, open_records
+from gpuio.io.record_source import log_opened, open_records, write_bad_records
 from gpuio.iterators.arguments import (
     as_bool,
+    as_channels,
     as_choice,
     as_float,
     as_image_shape,
@@ -24,7 +25,7 @@ from gpuio.iterators.arguments import (
     reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.loading.labels import LabelTable, labels_by_id
+from gpuio.loading.labels import LabelTable
 from gpuio.planning.detection import (
     EMIT_MODES,
     LABEL_PREFIX,
@@ -250,17 +251,15 @@ class ImageDetRecordIter(ImageLoaderIter):
         )
         if channels != 3 and any(most and probability for most, probability in detection.hls):
             raise ArgumentError(f"hue, saturation and illumination need 3 channels, not {channels}")
-        mean = [as_float(f"mean_{name}", value) for name, value in zip(
-            "rgba", (mean_r, mean_g, mean_b, mean_a), strict=True)]  # fmt: skip
-        std = [as_float(f"std_{name}", value) for name, value in zip(
-            "rgba", (std_r, std_g, std_b, std_a), strict=True)]  # fmt: skip
+        mean = as_channels("mean", (mean_r, mean_g, mean_b, mean_a))
+        std = as_channels("std", (std_r, std_g, std_b, std_a))
         output = OutputSpec(
             channels=channels,
             height=height,
             width=width,
             dtype=np.float32 if dtype is None else dtype,  # type: ignore[arg-type]  # checked there
             layout=layout,
-            mean=tuple(mean) if max(mean) > 0 else (0.0,) * 4,
+            mean=mean if max(mean) > 0 else (0.0,) * 4,
             std=tuple(each if each > 0 else 1.0 for each in std),
             scale=as_float("scale", scale),
         )
@@ -283,13 +282,13 @@ class ImageDetRecordIter(ImageLoaderIter):
         label_width = _label_width(label_width)
         pad_width = as_int("label_pad_width", label_pad_width, -1)
         pad_value = as_float("label_pad_value", label_pad_value)
-        table = find_label = None
+        table = None
         if path_imglist:
             listed_width = label_width if label_width > 0 else None
-            table = LabelTable(read_list(path_imglist, listed_width, whitespace=True))
-            find_label = labels_by_id(table, os.fspath(path_imglist))
+            items = read_list(path_imglist, listed_width, whitespace=True)
+            table = LabelTable(items, os.fspath(path_imglist))
         source, images = open_records(
-            path_imgrec, path_imgidx, find_label, options.shard, options.quarantine
+            path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
         self._open(source, images, options)
         longest = source.records.most_labels() if table is None else table.longest
@@ -307,6 +306,19 @@ class ImageDetRecordIter(ImageLoaderIter):
         self._load(planner, output, (length,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write the list of `bad_records`, for the `quarantine` of later runs.
+
+        Returns
+        -------
+        Their number
+
+        Raises
+        ------
+        RecordError : the file cannot be written.
+        """
+        return write_bad_records(self.bad_records, path)
 
 
 def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[CropSampler, ...]:

@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike
 
 from gpuio.context import Context
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_source import log_opened, open_records
+from gpuio.io.record_source import log_opened, open_records, write_bad_records
 from gpuio.iterators.arguments import (
     as_bool,
+    as_channels,
     as_float,
     as_image_shape,
     as_int,
@@ -23,7 +24,7 @@ from gpuio.iterators.arguments import (
     reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.loading.labels import LabelTable, labels_by_id
+from gpuio.loading.labels import LabelTable
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.recordio.lists import read_list
 from gpuio.recordio.quarantine import read_quarantine
@@ -206,18 +207,8 @@ class ImageRecordIter(ImageLoaderIter):
             width=width,
             dtype=self._dtype or dtype or np.float32,  # type: ignore[arg-type]  # checked there
             layout=layout,
-            mean=(
-                as_float("mean_r", mean_r),
-                as_float("mean_g", mean_g),
-                as_float("mean_b", mean_b),
-                as_float("mean_a", mean_a),
-            ),
-            std=(
-                as_float("std_r", std_r),
-                as_float("std_g", std_g),
-                as_float("std_b", std_b),
-                as_float("std_a", std_a),
-            ),
+            mean=as_channels("mean", (mean_r, mean_g, mean_b, mean_a)),
+            std=as_channels("std", (std_r, std_g, std_b, std_a)),
             scale=as_float("scale", scale),
         )
         options = LoaderOptions(
@@ -237,19 +228,32 @@ class ImageRecordIter(ImageLoaderIter):
             hw_decoder_load=hw_decoder_load,
             quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
         )
-        find_label = None
+        seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
+        table = None
         if path_imglist:
-            table = LabelTable(read_list(path_imglist, label_width, whitespace=True))
-            find_label = labels_by_id(table, os.fspath(path_imglist))
+            items = read_list(path_imglist, label_width, whitespace=True)
+            table = LabelTable(items, os.fspath(path_imglist))
         source, images = open_records(
-            path_imgrec, path_imgidx, find_label, options.shard, options.quarantine
+            path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
         self._open(source, images, options)
-        seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
         planner = CropPlanner(crop, seed_aug, label_width)
         self._load(planner, output, () if label_width == 1 else (label_width,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write the list of `bad_records`, for the `quarantine` of later runs.
+
+        Returns
+        -------
+        Their number
+
+        Raises
+        ------
+        RecordError : the file cannot be written.
+        """
+        return write_bad_records(self.bad_records, path)
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):

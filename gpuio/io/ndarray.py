@@ -51,8 +51,8 @@ class NDArrayIter(OrderedRowsIter):
     ctx : the device; None: the GPU of the first array that is on one, else the current context
     dtype : "auto": float32 for everything but NDArrays, which keep theirs, as in MXNet; None: each
         array keeps its own; else the dtype of all
-    seed : determines the order; None: drawn from NumPy's global generator, so that ``np.random.seed``
-        decides it as in MXNet. A saved state contains its seed
+    seed : determines the order; None: drawn from NumPy's global generator, so that
+        ``np.random.seed`` determines it as in MXNet. A saved state contains its seed
     device_memory : bytes that the data may use on a GPU. Data that fit are copied there once, and
         batches are cut there; otherwise each batch is copied through pinned memory while the caller
         works on the one before. None: half of the free memory

@@ -1,18 +1,21 @@
-"""Opening the record files that ImageRecordIter and ImageDetRecordIter name."""
+"""The record files of ImageRecordIter and ImageDetRecordIter: opening, logging, quarantine."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
+from gpuio.loading.batch import BadRecord
+from gpuio.loading.labels import LabelTable
 from gpuio.loading.source import RecordSource
-from gpuio.recordio import IRHeader, RecordSet
-from gpuio.recordio.quarantine import Entry
+from gpuio.recordio import RecordSet
+from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.sampling.sharding import Shard, contiguous_records
 from gpuio.storage.local import Path
 
@@ -22,15 +25,15 @@ log = logging.getLogger("gpuio")
 def open_records(
     path_imgrec: Path | Sequence[Path],
     path_imgidx: Path | Sequence[Path] | None,
-    find_label: Callable[[IRHeader, int], NDArray[np.float32]] | None,
+    table: LabelTable | None,
     shard: Shard,
-    quarantine: Iterable[Entry],
+    quarantine: Iterable[Entry] | None,
 ) -> tuple[RecordSource, range | NDArray[np.int64]]:
     """Open record files and select the images of a shard.
 
     Parameters
     ----------
-    find_label : see `RecordSource`
+    table : labels that replace those in the records; found by the id in their headers
     quarantine : records to leave out
 
     Returns
@@ -44,8 +47,8 @@ def open_records(
     """
     records = RecordSet(path_imgrec, path_imgidx or None)
     try:
-        source = RecordSource(records, find_label)
-        images = records.without(source.images, quarantine)
+        source = RecordSource(records, table, by_id=True)
+        images = records.without(source.images, quarantine or ())
         if shard.mode == "contiguous":
             images = contiguous_records(images, records, shard)
         if not len(records):
@@ -59,6 +62,20 @@ def open_records(
         records.close()
         raise
     return source, images
+
+
+def write_bad_records(bad_records: Iterable[BadRecord], path: Path) -> int:
+    """Write bad records to a quarantine list; returns their number.
+
+    Raises
+    ------
+    RecordError : the file cannot be written.
+    """
+    entries = [
+        Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason) for bad in bad_records
+    ]
+    write_quarantine(path, entries)
+    return len(entries)
 
 
 def log_opened(source: RecordSource, images: int, ctx: Context) -> None:

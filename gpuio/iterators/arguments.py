@@ -99,6 +99,13 @@ def as_float(name: str, value: Any) -> float:
     return float(value)
 
 
+def as_channels(name: str, values: Iterable[Any]) -> tuple[float, ...]:
+    """Check a finite number for each of R, G, B and A, arguments such as mean_r, mean_g, ..."""
+    return tuple(
+        as_float(f"{name}_{channel}", value) for channel, value in zip("rgba", values, strict=True)
+    )
+
+
 def as_bool(name: str, value: Any) -> bool:
     """Check True or False; as in MXNet, 1 and 0 are accepted."""
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):

@@ -4,7 +4,6 @@ ImageDetIter.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +26,9 @@ from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource
 from gpuio.loading.stream import State, Stream
 from gpuio.planning.planner import Planner
-from gpuio.recordio.quarantine import Entry, identity_of, write_quarantine
+from gpuio.recordio.quarantine import Entry, identity_of
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
-from gpuio.storage.local import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ class LoaderOptions:
     on_error : what to do about bad records, see `resolve_bad_records`
     antialias : see `CropOptions`
     hw_decoder_load : fraction of the images offered to a GPU's JPEG engines, 0 to 1
-    quarantine : records that have been left out
+    quarantine : records that have been left out; None: the iterator has no such option
     data_name, label_name : names of the arrays
 
     Raises
@@ -74,13 +72,12 @@ class LoaderOptions:
     label_name: str
     antialias: bool = False
     hw_decoder_load: float = 0.65
-    quarantine: tuple[Entry, ...] = ()
+    quarantine: tuple[Entry, ...] | None = None
 
     def __post_init__(self) -> None:
-        as_int("batch_size", self.batch_size, 1)
-        as_int("preprocess_threads", self.preprocess_threads, 1)
-        as_int("prefetch_buffer", self.prefetch_buffer, 1)
-        as_int("seed", self.seed)
+        for name, least in (("batch_size", 1), ("preprocess_threads", 1), ("prefetch_buffer", 1)):
+            object.__setattr__(self, name, as_int(name, getattr(self, name), least))
+        object.__setattr__(self, "seed", as_int("seed", self.seed))
         as_choice("on_error", self.on_error, POLICIES)
         if not 0 <= as_float("hw_decoder_load", self.hw_decoder_load) <= 1:
             raise ArgumentError(
@@ -230,24 +227,6 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         """
         return list(self._bad.values())
 
-    def write_quarantine(self, path: Path) -> int:
-        """Write the list of `bad_records`, for the `quarantine` of later runs.
-
-        Returns
-        -------
-        Their number
-
-        Raises
-        ------
-        RecordError : the file cannot be written.
-        """
-        entries = [
-            Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason)
-            for bad in self.bad_records
-        ]
-        write_quarantine(path, entries)
-        return len(entries)
-
     def __len__(self) -> int:
         """Number of batches in the current epoch. If the last batch continues in the next epoch, it
         can differ by one from epoch to epoch.
@@ -278,8 +257,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
     def _batch_of(self, loaded: LoadedBatch) -> DataBatch | None:
         for bad in loaded.bad:
             self._bad.setdefault(bad.place, bad)
+        self._any_good |= loaded.any_good
         if loaded.data:
-            self._any_good = True
             data = nd.wrap(loaded.data[0]).as_in_context(self._ctx)
             label = nd.array(loaded.label[0].reshape(self._label_shape), ctx=self._ctx)
             return DataBatch([data], [label], loaded.pad, loaded.keys)
@@ -289,9 +268,11 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         return None
 
     def _identity(self) -> State:
-        return {
+        identity = {
             "data": self._source.fingerprint,
             **self._order.identity(),
             "part": self._options.shard.identity,
-            "quarantine": identity_of(self._options.quarantine),
         }
+        if self._options.quarantine is not None:
+            identity["quarantine"] = identity_of(self._options.quarantine)
+        return identity

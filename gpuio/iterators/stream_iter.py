@@ -28,6 +28,7 @@ class StreamIter(DataIter, Generic[T]):
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _stream: Stream[T]
+    _batch: DataBatch | None = None  # the current one
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Record the arguments, for copies."""
@@ -54,7 +55,6 @@ class StreamIter(DataIter, Generic[T]):
         self._stream = stream
         self._provide_data = provide_data
         self._provide_label = provide_label
-        self._batch: DataBatch | None = None
 
     def _batch_of(self, drawn: T) -> DataBatch | None:
         """Convert a batch of the stream to what the caller gets; None: skip it."""

@@ -90,4 +90,5 @@ def finish_batch(
         pad=resolution.pad,
         keys=source.keys[record].astype(np.uint64),
         bad=tuple(bad),
+        any_good=not resolution.all_bad,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from gpuio.errors import Error
 from gpuio.loading.source import Encoded
 from gpuio.planning.plan import Plan
 from gpuio.sampling.order import BatchIndices
+from gpuio.sampling.sample_rng import SampleRng
 
 
 class BadRecord(NamedTuple):
@@ -46,6 +48,7 @@ class ImageBatch:
     plan : None: samples are rendered one by one, without a plan
     labels : float32 (B, …), the labels of the batch
     errors : row -> why its record cannot be used; executors add what they find
+    rngs : the random numbers of each sample; empty if there is a plan
     """
 
     indices: BatchIndices
@@ -56,6 +59,7 @@ class ImageBatch:
     plan: Plan | None
     labels: NDArray[np.float32]
     errors: dict[int, Error]
+    rngs: Sequence[SampleRng] = ()
 
     def __len__(self) -> int:
         return len(self.record)
@@ -66,12 +70,13 @@ class LoadedBatch(NamedTuple):
 
     Attributes
     ----------
-    data, label : arrays or CSR matrices, in the order of their names; no data if not one record of
-        the batch could be used
+    data, label : arrays or CSR matrices, in the order of their names; no data if there is nothing
+        for the caller
     pad : number of rows at the end that only fill the batch
     keys : uint64 (B,), the records' keys or the rows' numbers, on the host; None if the source has
         none
     bad : the records that were left out or replaced
+    any_good : whether a record of the batch could be used
     copied : a CUDA event: the arrays are complete when it is done; None: they are complete
     """
 
@@ -80,4 +85,5 @@ class LoadedBatch(NamedTuple):
     pad: int
     keys: NDArray[np.uint64] | None = None
     bad: tuple[BadRecord, ...] = ()
+    any_good: bool = True
     copied: Any = None

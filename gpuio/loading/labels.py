@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
-from gpuio.recordio import IRHeader
 from gpuio.recordio.lists import ListItem
+
+# Keys are stored modulo this: those of records are int64, the ids in their headers uint64.
+MODULUS = 2**64
 
 
 class LabelTable:
@@ -18,61 +21,66 @@ class LabelTable:
     Parameters
     ----------
     items : the lines of the list
+    name : of the list, for errors
 
     Attributes
     ----------
     longest : the most numbers in a label
     """
 
-    def __init__(self, items: Iterable[ListItem]) -> None:
-        keys: list[int] = []
-        numbers: list[float] = []
-        ends = [0]
+    def __init__(self, items: Iterable[ListItem], name: str) -> None:
+        self._name = name
+        keys, numbers, ends = array("Q"), array("f"), array("q", [0])
         for item in items:
-            keys.append(item.key)
-            numbers += item.labels
+            keys.append(item.key % MODULUS)
+            numbers.extend(item.labels)
             ends.append(len(numbers))
-        unsorted = np.array([key % 2**64 for key in keys], np.uint64)
-        self._order = np.argsort(unsorted, kind="stable")
-        self._keys = unsorted[self._order]
+        unsorted = np.array(keys, np.uint64)
+        self._line = np.argsort(unsorted, kind="stable")
+        self._keys = unsorted[self._line]
         self._numbers = np.array(numbers, np.float32)
         self._ends = np.array(ends, np.int64)
         self.longest = int(np.diff(self._ends).max(initial=0))
 
-    def find(self, key: int) -> NDArray[np.float32] | None:
-        """The label for a key: float32 (n,); None: there is none."""
-        at = int(np.searchsorted(self._keys, np.uint64(key % 2**64), side="right")) - 1
-        if at < 0 or self._keys[at] != key % 2**64:
-            return None
-        line = self._order[at]
+    def find(self, key: int, what: str) -> NDArray[np.float32]:
+        """The label for a key: float32 (n,).
+
+        Parameters
+        ----------
+        what : what the key is, for errors
+
+        Raises
+        ------
+        RecordError : no line has the key.
+        """
+        number = np.uint64(key % MODULUS)
+        at = int(np.searchsorted(self._keys, number, side="right")) - 1
+        if at < 0 or self._keys[at] != number:
+            raise RecordError(f"{self._name} has no line for {what} {key}")
+        line = self._line[at]
         label: NDArray[np.float32] = self._numbers[self._ends[line] : self._ends[line + 1]]
         return label
 
+    def blocks(
+        self, keys: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The labels for several keys, in blocks of one length.
 
-def labels_by_id(table: LabelTable, name: str) -> Callable[[IRHeader, int], NDArray[np.float32]]:
-    """Find labels by the id in a record's header, as MXNet's C++ iterators do.
+        Yields
+        ------
+        Indices into `keys`, int64 (n,), and their labels, float32 (n, length)
 
-    Parameters
-    ----------
-    name : of the list, for errors
-    """
-
-    def find(header: IRHeader, key: int) -> NDArray[np.float32]:
-        label = table.find(header.id)
-        if label is None:
-            raise RecordError(f"{name} has no line for the record's id {header.id}")
-        return label
-
-    return find
-
-
-def labels_by_key(table: LabelTable) -> Callable[[IRHeader, int], NDArray[np.float32]]:
-    """Find labels by a record's key, as MXNet's ImageIter does."""
-
-    def find(header: IRHeader, key: int) -> NDArray[np.float32]:
-        label = table.find(key)
-        if label is None:
-            raise RecordError(f"the list has no line for key {key}")
-        return label
-
-    return find
+        Raises
+        ------
+        RecordError : no line has one of the keys.
+        """
+        numbers = keys.astype(np.uint64)
+        at = np.searchsorted(self._keys, numbers, side="right") - 1
+        known = np.isin(numbers, self._keys)
+        if not known.all():
+            self.find(int(keys[np.argmin(known)]), "key")  # raises
+        lines = self._line[at]
+        begins, ends = self._ends[lines], self._ends[lines + 1]
+        for length in np.unique(ends - begins).tolist():
+            chosen = np.flatnonzero(ends - begins == length)
+            yield chosen, self._numbers[begins[chosen, None] + np.arange(length)]

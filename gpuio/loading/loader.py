@@ -78,6 +78,8 @@ class Loader(OrderedStream, Generic[T]):
             indices = self.order.batch_at(self._next_position)
             self._in_flight.append((indices, self._executor.submit(indices)))
             self._next_position = indices.position
+        if not self._close.alive:  # closed meanwhile by another thread
+            raise Error(CLOSED)
         indices, future = self._in_flight[0]
         try:
             loaded = future.result()
@@ -105,5 +107,5 @@ class Loader(OrderedStream, Generic[T]):
     def close(self) -> None:
         """Stop the executor and wait until it has stopped. May be called twice."""
         self._close()
-        for _, future in self._in_flight:
+        for _, future in list(self._in_flight):
             future.cancel()  # wakes a thread that waits for it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuio.decoding.header import ImageHeader, read_header
-from gpuio.errors import DecodeError, Error, RecordError
+from gpuio.decoding.header import read_header
+from gpuio.errors import Error
 from gpuio.loading.batch import ImageBatch
-from gpuio.loading.source import Encoded, ImageSource
+from gpuio.loading.source import ImageSource
 from gpuio.planning.planner import Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
@@ -67,13 +67,11 @@ class BatchReader:
 
     def _read_planned(self, batch: ImageBatch, planner: Planner) -> None:
         sizes = np.ones((len(batch), 2), np.int64)
-        encoded: Encoded
-        header: ImageHeader
         for row, index in enumerate(batch.record.tolist()):
             try:
                 encoded = self.source.read(index)
                 header = read_header(encoded.data)
-            except (RecordError, DecodeError) as error:
+            except Error as error:
                 batch.errors[row] = error
                 continue
             if not self.apply_orientation:

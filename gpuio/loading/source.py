@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import RecordError
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.loading.labels import LabelTable
 from gpuio.planning.planner import Label
-from gpuio.recordio import IRHeader, RecordSet
+from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_set import Location
 
@@ -73,20 +74,20 @@ class RecordSource:
     Parameters
     ----------
     records : the files; closed with this
-    find_label : gives the label of a record, by its header and key, in place of the one in the
-        header; raises RecordError if there is none. None: labels are those in the headers
+    table : labels that replace those in the headers; None: there are none
+    by_id : find them by the id in a record's header, as MXNet's C++ iterators do, not by its key,
+        as MXNet's ImageIter does
     """
 
     def __init__(
-        self,
-        records: RecordSet,
-        find_label: Callable[[IRHeader, int], NDArray[np.float32]] | None = None,
+        self, records: RecordSet, table: LabelTable | None = None, by_id: bool = False
     ) -> None:
         self.records = records
         self.keys = records.keys
         self.images = records.image_ordinals()
         self.fingerprint = records.fingerprint
-        self._find_label = find_label
+        self._table = table
+        self._by_id = by_id
 
     def __len__(self) -> int:
         return len(self.records)
@@ -94,9 +95,11 @@ class RecordSource:
     def read(self, index: int) -> Encoded:
         """Read a record: its label, and a view of the record file."""
         header, data = self.records.record(index)
-        if self._find_label is None:
+        if self._table is None:
             return Encoded(header.label, data)
-        return Encoded(self._find_label(header, int(self.keys[index])), data)
+        if self._by_id:
+            return Encoded(self._table.find(header.id, "the record's id"), data)
+        return Encoded(self._table.find(int(self.keys[index]), "key"), data)
 
     def location(self, index: int) -> Location:
         """File, byte offset and key of a record."""
@@ -104,15 +107,16 @@ class RecordSource:
 
     def label_blocks(self) -> Iterator[LabelBlock]:
         """The labels of all images, in blocks of the same length."""
-        if self._find_label is None:
+        if self._table is None:
             yield from self.records.label_blocks(self.images)
             return
-        for index in np.asarray(self.images, np.int64).tolist():
-            try:
-                label = np.asarray(self.read(index).label, np.float32)
-            except RecordError as error:
-                raise RecordError(f"{self.location(index)}: {error}") from error
-            yield np.array([index]), label.reshape(1, -1)
+        images = np.asarray(self.images, np.int64)
+        if self._by_id:
+            keys = np.array([self.records.record(index)[0].id for index in images.tolist()])
+        else:
+            keys = self.keys[images]
+        for chosen, labels in self._table.blocks(keys):
+            yield images[chosen], labels
 
     def close(self) -> None:
         """Close the files."""
@@ -146,7 +150,10 @@ class FileSource:
             keys.append(key)
             self.names.append(path)
             self._labels.append(label)
-        self.keys = np.array(keys, np.int64)
+        try:
+            self.keys = np.array(keys, np.int64)
+        except OverflowError as error:
+            raise ArgumentError("the list has a key that is not a 64-bit integer") from error
         self.images: range | NDArray[np.int64] = range(len(keys))
         self.fingerprint = digest.hexdigest()[:16]
 

@@ -66,12 +66,15 @@ def parse_line(line: str, label_width: int | None = None, whitespace: bool = Fal
 def _key(field: str) -> int:
     """Parse a key, also one written as a float such as "3.0", as MXNet's own lists have it."""
     try:
-        return int(field)
+        key = int(field)
     except ValueError:
         number = float(field)
-    if not number.is_integer():  # nor are inf and nan
-        raise ValueError(f"the key {field!r} is not an integer")
-    return int(number)
+        if not number.is_integer():  # nor are inf and nan
+            raise ValueError(f"the key {field!r} is not an integer") from None
+        key = int(number)
+    if not -(2**63) <= key < 2**64:
+        raise ValueError(f"the key {field!r} does not fit into 64 bits")
+    return key
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
