@@ -1,4 +1,4 @@
-"""When two pictures count as the same, and why: the one place that holds the tolerances."""
+"""When two images count as equal, and why: all tolerances are here."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,29 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Differences allowed between two pictures.
+    """Differences allowed between two images.
 
     Attributes
     ----------
-    largest : of any one value, in levels of 0 to 255
-    mean : of all values together
+    largest : of any pixel value, of 0 to 255
+    mean : of all pixel values
     """
 
     largest: float
     mean: float
 
     def scaled(self, factor: float) -> "Tolerance":
-        """The same in a unit of which a level makes `factor`."""
+        """The same for pixel values multiplied by `factor`."""
         return Tolerance(self.largest * factor, self.mean * factor)
 
     def widened(self, other: "Tolerance") -> "Tolerance":
-        """Both together."""
+        """The sum of both."""
         return Tolerance(self.largest + other.largest, self.mean + other.mean)
 
 
 EXACT = Tolerance(0, 0)
 
-# nvJPEG's inverse cosine transform and chroma upsampling round otherwise than libjpeg-turbo's.
+# nvJPEG's inverse cosine transform and chroma upsampling round differently from libjpeg-turbo's.
 # Expected, not measured yet: no GPU has run these tests.
 GPU_DECODER = Tolerance(6, 0.6)
 
@@ -37,12 +37,12 @@ GPU_DECODER = Tolerance(6, 0.6)
 LEVELS = {
     ("host", 0): EXACT,
     ("host", 1): EXACT,
-    # OpenCV 4 and 5 round bicubic coefficients otherwise than MXNet's OpenCV 3.4.2.
+    # OpenCV 4 and 5 round bicubic coefficients differently from MXNet's OpenCV 3.4.2.
     ("host", 2): Tolerance(1, 0.05),
     ("host", 3): EXACT,
     ("host", 4): EXACT,
     ("host", 9): Tolerance(1, 0.05),
-    # DALI finds the same source pixel but for a rounding here and there.
+    # DALI picks the same source pixel, except where rounding differs.
     ("dali", 0): Tolerance(255, 0.1),
     # OpenCV's bilinear weights have 11 bits, DALI's are floats.
     ("dali", 1): Tolerance(1, 0.15),

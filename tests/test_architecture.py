@@ -140,3 +140,24 @@ def test_the_test_of_a_module_is_found_by_its_name(name: str) -> None:
     path = ROOT.joinpath("tests", *packages, f"test_{module}.py")
     assert path.is_file(), f"there is no {path.relative_to(ROOT)}"
     assert re.search(r"^\s*(async )?def test_", path.read_text(encoding="utf-8"), re.M)
+
+
+def test_tests_neither_sleep_nor_evaluate_nor_look_at_private_names() -> None:
+    """They wait for events, parse literals, and use what users can use."""
+    # Public, despite the underscore.
+    allowed = {"_exit", "_current_frames", "_fields", "_replace", "_asdict"}
+    wrong = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if "golden" in path.parts or "benchmarks" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("eval", "exec"):
+                    wrong.append(f"{where} {node.func.id}")
+            elif isinstance(node, ast.Attribute):
+                private = node.attr.startswith("_") and not node.attr.startswith("__")
+                own = ast.unparse(node.value) in ("self", "cls", "super()")
+                if node.attr == "sleep" or (private and not own and node.attr not in allowed):
+                    wrong.append(f"{where} {node.attr}")
+    assert wrong == []

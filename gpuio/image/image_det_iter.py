@@ -308,7 +308,8 @@ def fill_label(boxes: Boxes, shape: tuple[int, int]) -> NDArray[np.float32]:
             "enlarge it with reshape(label_shape=…)"
         )
     label = np.full(shape, NO_OBJECT, np.float32)
-    label[: len(boxes)] = boxes
+    if len(boxes):
+        label[: len(boxes)] = boxes
     return label
 
 

@@ -61,24 +61,21 @@ class LabelTable:
         label: NDArray[np.float32] = self._numbers[self._ends[line] : self._ends[line + 1]]
         return label
 
+    def first_missing(self, keys: NDArray[np.int64]) -> int | None:
+        """The index of the first of several keys that has no line; None: all have one."""
+        known = np.isin(keys.astype(np.uint64), self._keys)
+        return None if known.all() else int(np.argmin(known))
+
     def blocks(
         self, keys: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """The labels for several keys, in blocks of one length.
+        """The labels for several keys, all of which have a line, in blocks of one length.
 
         Yields
         ------
         Indices into `keys`, int64 (n,), and their labels, float32 (n, length)
-
-        Raises
-        ------
-        RecordError : no line has one of the keys.
         """
-        numbers = keys.astype(np.uint64)
-        at = np.searchsorted(self._keys, numbers, side="right") - 1
-        known = np.isin(numbers, self._keys)
-        if not known.all():
-            self.find(int(keys[np.argmin(known)]), "key")  # raises
+        at = np.searchsorted(self._keys, keys.astype(np.uint64), side="right") - 1
         lines = self._line[at]
         begins, ends = self._ends[lines], self._ends[lines + 1]
         for length in np.unique(ends - begins).tolist():

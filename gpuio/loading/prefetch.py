@@ -125,6 +125,7 @@ class PrefetchedStream(Generic[S, T]):
         self._state = inner.state()
         self._prefetcher: Prefetcher[_Ahead[T]] | None = None
         self._closed = False
+        self._lock = threading.Lock()  # closing from another thread, and starting the thread
 
     def next(self) -> T | None:
         """The next batch; None at the end of the epoch. If it fails, asking again tries again."""
@@ -132,11 +133,9 @@ class PrefetchedStream(Generic[S, T]):
             raise Error(CLOSED)
         if self.ended:
             return None
-        if self._prefetcher is None:
-            produce = _step(self._inner, self._begin)
-            self._prefetcher = Prefetcher(produce, self._depth, self._name)
+        prefetcher = self._started_prefetcher()
         try:
-            step = self._prefetcher.next()
+            step = prefetcher.next()
         except BaseException:
             if not self._closed:
                 self._rewind_inner()
@@ -165,9 +164,19 @@ class PrefetchedStream(Generic[S, T]):
 
     def close(self) -> None:
         """Stop the thread and close the inner stream. May be called twice."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._stop_prefetcher()
         self._inner.close()
+
+    def _started_prefetcher(self) -> Prefetcher[_Ahead[T]]:
+        with self._lock:
+            if self._closed:
+                raise Error(CLOSED)
+            if self._prefetcher is None:
+                produce = _step(self._inner, self._begin)
+                self._prefetcher = Prefetcher(produce, self._depth, self._name)
+            return self._prefetcher
 
     def _rewind_inner(self) -> None:
         """Move the inner stream from the thread's position back to the caller's."""
@@ -176,7 +185,8 @@ class PrefetchedStream(Generic[S, T]):
 
     def _stop_prefetcher(self) -> bool:
         """Stop the thread; whether there was one."""
-        prefetcher, self._prefetcher = self._prefetcher, None
+        with self._lock:
+            prefetcher, self._prefetcher = self._prefetcher, None
         if prefetcher is not None:
             prefetcher.stop()
         return prefetcher is not None

@@ -97,9 +97,8 @@ class RecordSource:
         header, data = self.records.record(index)
         if self._table is None:
             return Encoded(header.label, data)
-        if self._by_id:
-            return Encoded(self._table.find(header.id, "the record's id"), data)
-        return Encoded(self._table.find(int(self.keys[index]), "key"), data)
+        key = header.id if self._by_id else int(self.keys[index])
+        return Encoded(self._table.find(key, "the record's id" if self._by_id else "key"), data)
 
     def location(self, index: int) -> Location:
         """File, byte offset and key of a record."""
@@ -115,6 +114,13 @@ class RecordSource:
             keys = np.array([self.records.record(index)[0].id for index in images.tolist()])
         else:
             keys = self.keys[images]
+        missing = self._table.first_missing(keys)
+        if missing is not None:
+            index = int(images[missing])
+            try:
+                self.read(index)
+            except RecordError as error:
+                raise RecordError(f"{self.location(index)}: {error}") from error
         for chosen, labels in self._table.blocks(keys):
             yield images[chosen], labels
 

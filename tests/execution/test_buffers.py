@@ -1,7 +1,10 @@
+"""Buffers: their memory is used again when nobody can see it any more, never before."""
+
 import gc
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -88,20 +91,35 @@ def test_memory_in_a_cycle_comes_back_with_the_garbage_collector():
     assert address(pool.empty(SHAPE, np.float32)) == first
 
 
-def test_keeps_no_more_than_its_limit():
+@pytest.fixture
+def allocated():
+    """The number of bytes allocated since the test began."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    yield lambda: tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+
+def test_keeps_no_more_than_its_limit(allocated):
     pool = BufferPool(limit=2)
-    arrays = [pool.empty(SHAPE, np.float32) for _ in range(5)]
+    arrays = [pool.empty((2**20,), np.uint8) for _ in range(5)]
+    assert round(allocated() / 2**20) == 5
     del arrays
-    assert [len(blocks) for blocks in pool._free.values()] == [2]
+    assert round(allocated() / 2**20) == 2
+    reused = [pool.empty((2**20,), np.uint8) for _ in range(2)]
+    assert round(allocated() / 2**20) == 2 and len(reused) == 2
 
 
-def test_keeps_few_sizes():
+def test_keeps_few_sizes(allocated):
     pool = BufferPool()
-    held = pool.empty((1,), np.uint8)
-    for size in range(1, 50):
-        pool.empty((size,), np.uint8)
-    del held
-    assert list(pool._free) == [50 - SIZES, 47, 48, 49]
+    held = pool.empty((2**20,), np.uint8)
+    for extra in range(1, 50):
+        pool.empty((2**20 + extra,), np.uint8)
+    assert round(allocated() / 2**20) == SIZES + 1
+    del held  # of a size that has been forgotten
+    assert round(allocated() / 2**20) == SIZES
+    latest = [pool.empty((2**20 + extra,), np.uint8) for extra in range(50 - SIZES, 50)]
+    assert round(allocated() / 2**20) == len(latest) == SIZES
 
 
 def test_an_empty_array_is_fine():
@@ -116,13 +134,24 @@ def test_close_lets_go_and_leaves_lent_arrays_alone():
     pool.empty(SHAPE, np.float32)
     pool.close()
     pool.close()
-    assert not pool._free
     np.testing.assert_array_equal(array, 3)
     del array
     late = pool.empty(SHAPE, np.float32)
     late.fill(1)
     del late
-    assert sum(map(len, pool._free.values())) == 0
+
+
+def test_a_closed_pool_keeps_nothing(allocated):
+    pool = BufferPool()
+    lent = pool.empty((2**20,), np.uint8)
+    pool.empty((2**20 + 1,), np.uint8)
+    assert round(allocated() / 2**20) == 2
+    pool.close()
+    assert round(allocated() / 2**20) == 1
+    del lent
+    assert round(allocated() / 2**20) == 0
+    pool.empty((2**20,), np.uint8)
+    assert round(allocated() / 2**20) == 0
 
 
 def test_arrays_outlive_their_pool():

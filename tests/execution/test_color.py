@@ -1,4 +1,4 @@
-"""Jitters, canvases and colour matrices: of a batch and of one sample."""
+"""Jitters, padded images and color matrices: of a batch and of one sample."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
         np.testing.assert_array_equal(made[row], expected)
 
 
-def test_a_canvas_is_painted_around_the_picture(pixels: np.ndarray) -> None:
+def test_a_padded_image_is_painted_around_the_image(pixels: np.ndarray) -> None:
     inside = np.array([(0, 0, 50, 40), (10, 5, 30, 6), (20, 20, 20, 30)])
     fill = np.array([(1, 2, 3), (4, 5, 6), (7, 8, 9)], np.uint8)
     made = paint_borders(np, pixels, replace(PLAIN, borders=(Border(inside, fill),)))

@@ -1,7 +1,9 @@
-"""The golden pictures, by name, and the calls whose results are kept."""
+"""The golden images by name, and the calls whose results are stored."""
 
+import ast
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,3 +30,19 @@ def encoded(file: str, names: list[str]) -> dict[str, bytes]:
 def results(file: str) -> dict[str, np.ndarray]:
     with np.load(DATA / file) as stored:
         return dict(stored)
+
+
+def call_of(case: dict[str, Any]) -> tuple[str, list[Any], dict[str, Any], int]:
+    """The call of a case: the iterator's name, its arguments, with paths of the golden data, and
+    the number of epochs.
+    """
+    text, _, rest = case["call"].rpartition(")")
+    call = ast.parse(f"{text})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    name = ast.unparse(call.func).rpartition(".")[2]
+    arguments = [ast.literal_eval(each) for each in call.args]
+    named = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    for argument, value in named.items():
+        if argument.startswith("path_") or argument == "mean_img":
+            named[argument] = str(DATA / value)
+    return name, arguments, named, int(rest.split()[1]) if "epochs" in rest else 1

@@ -1,15 +1,23 @@
 """ImageDetIter: MXNet's batches, label shapes, drawing, mistakes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
-from gpuio.image.drawing import COLOURS
+from gpuio.image.drawing import COLORS
+from gpuio.image.image_det_iter import fill_label, largest_label
+from gpuio.loading.source import FileSource, RecordSource
+from gpuio.planning.boxes import split_label
+from gpuio.recordio import RecordSet
+from gpuio.recordio.lists import ListItem
 from tests.close import Tolerance, assert_images_close
 from tests.image.golden import DATA, manifest, results
 from tests.io.records import jpeg, write_records
@@ -33,7 +41,7 @@ def test_batches_are_those_of_mxnet(name: str) -> None:
     case = manifest(f"ImageDetIter_{name}")
     options = {"mean": True, "std": True} if name == "mean" else {}
     expected = results(case["outputs"][0])
-    # Bicubic, and resampled from the whole picture.
+    # Bicubic, and resampled from the whole image.
     tolerance = Tolerance(2, 0.06).scaled(1 / 57 if options else 1)
     with det(**options) as iterator:
         assert [[d.name, list(d.shape)] for d in iterator.provide_label] == case["provide_label"]
@@ -128,7 +136,7 @@ def test_boxes_are_drawn(tmp_path: Path) -> None:
         (named, *_) = iterator.draw_next((9, 8, 7), id2labels={1: "one"}, mean=True, std=True)
     for picture in pictures:
         assert (picture.dtype, picture.shape) == (np.uint8, (100, 200, 3))
-        drawn = (picture == COLOURS[1]).all(2)
+        drawn = (picture == COLORS[1]).all(2)
         rows, columns = np.nonzero(drawn)
         found = [rows.min(), rows.max(), columns.min(), columns.max()]
         assert found == [20, 59, 50, 149] and drawn.sum() == 2 * (100 + 38)
@@ -175,3 +183,123 @@ def test_batches_come_on_each_device(ctx: mx.Context) -> None:
     assert batch.data[0].context == batch.label[0].context == ctx
     np.testing.assert_array_equal(batch.data[0].asnumpy(), expected.data[0])
     np.testing.assert_array_equal(batch.label[0].asnumpy(), expected.label[0])
+
+
+class DetOneByOne(I.ImageDetIter):
+    """Makes samples one by one."""
+
+    def augmentation_transform(self, data: Any, label: Any) -> Any:
+        return super().augmentation_transform(data, label)
+
+
+KINDS: dict[str, Any] = {"planned": I.ImageDetIter, "one by one": DetOneByOne}
+
+
+@pytest.mark.parametrize("handle", ["pad", "discard", "roll_over"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_length_is_that_of_the_current_epoch(kind: str, handle: str, tmp_path: Path) -> None:
+    named = files(tmp_path, [LABELS[0]] * 10)
+    with KINDS[kind](4, (3, 24, 28), **named, last_batch_handle=handle) as iterator:
+        lengths = []
+        for _ in range(4):
+            assert bool(iterator) is True
+            lengths.append((len(iterator), len(list(iterator))))
+            iterator.reset()
+    expected = {"pad": [3] * 4, "discard": [2] * 4, "roll_over": [2, 3, 2, 3]}[handle]
+    assert lengths == [(length, length) for length in expected]
+
+
+def test_a_next_sample_of_its_own(tmp_path: Path) -> None:
+    class Odd(I.ImageDetIter):
+        def next_sample(self) -> Any:
+            super().next_sample()
+            return super().next_sample()
+
+    labels = [[2.0, 5.0, number, 0.1, 0.2, 0.5, 0.6] for number in range(6)]
+    with Odd(2, (3, 24, 28), **files(tmp_path, labels)) as iterator:
+        assert iterator and iterator.label_shape == (1, 5)
+        with pytest.raises(TypeError, match="does not know the length"):
+            len(iterator)
+        classes = [batch.label[0][:, 0, 0].tolist() for batch in iterator]
+    assert classes == [[1, 3], [5, 5]]
+
+
+SIDES = st.integers(0, 4)
+
+
+@st.composite
+def detection_labels(draw: Any, width: int | None = None) -> list[float]:
+    """A label of any header, with boxes of which some are degenerate."""
+    header = draw(st.integers(2, 5))
+    width = draw(st.integers(5, 7)) if width is None else width
+    label = [header, width, *draw(st.lists(SIDES, min_size=header - 2, max_size=header - 2))]
+    for _ in range(draw(st.integers(0, 4))):
+        label += draw(st.lists(SIDES, min_size=width, max_size=width))
+    return label
+
+
+def sources(folder: Path, labels: list[list[float]]) -> Any:
+    """The labels as record file and as a list of image files."""
+    named = write_records(folder / "x", [b"an image"] * len(labels), labels)
+    yield RecordSource(RecordSet(named["path_imgrec"], named["path_imgidx"]))
+    yield FileSource([ListItem(10 * n, tuple(label), "x") for n, label in enumerate(labels)], "")
+
+
+@settings(max_examples=80, deadline=None)
+@given(labels=st.lists(detection_labels(width=6), min_size=1, max_size=9))
+def test_the_largest_label_is_that_of_all_records_one_by_one(
+    labels: list[list[float]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    expected = max([1, *(len(split_label(np.float32(label))[1]) for label in labels)])
+    for source in sources(tmp_path_factory.mktemp("labels"), labels):
+        assert largest_label(source) == (expected, 6)
+        source.close()
+
+
+@settings(max_examples=80, deadline=None)
+@given(labels=st.lists(detection_labels(), min_size=1, max_size=9))
+def test_objects_of_several_widths_are_refused(
+    labels: list[list[float]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    widths = sorted({int(label[1]) for label in labels})
+    expected = max([1, *(len(split_label(np.float32(label))[1]) for label in labels)])
+    for source in sources(tmp_path_factory.mktemp("labels"), labels):
+        if len(widths) == 1:
+            assert largest_label(source) == (expected, widths[0])
+        else:
+            said = re.escape(f"inconsistent object widths: {widths}")
+            with pytest.raises(RecordError, match=said):
+                largest_label(source)
+        source.close()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    labels=st.lists(detection_labels(width=5), min_size=1, max_size=6),
+    broken=st.sampled_from([[1.0], [1.0, 5.0], [2.0, 4.0], [2.0, 5.0, 1.0], [9.0, 5.0], [7.0] * 6]),
+    data=st.data(),
+)
+def test_a_label_that_is_none_is_told_with_its_location(
+    labels: list[list[float]], broken: list[float], data: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    place = data.draw(st.integers(0, len(labels)))
+    labels = [*labels[:place], broken, *labels[place:]]
+    for source in sources(tmp_path_factory.mktemp("labels"), labels):
+        with pytest.raises(RecordError, match=rf"key {10 * place}\b"):
+            largest_label(source)
+        source.close()
+
+
+def test_labels_fill_a_row() -> None:
+    boxes = np.arange(10, dtype=np.float32).reshape(2, 5)
+    np.testing.assert_array_equal(fill_label(boxes, (3, 5)), [*boxes, [-1] * 5])
+    np.testing.assert_array_equal(fill_label(boxes[:0], (2, 5)), np.full((2, 5), -1))
+    for shape in ((1, 5), (3, 6)):
+        with pytest.raises(ArgumentError, match="enlarge it"):
+            fill_label(boxes, shape)
+
+
+def test_no_boxes_of_another_width_fit_into_any_label() -> None:
+    filled = fill_label(np.zeros((0, 5), np.float32), (2, 6))
+    np.testing.assert_array_equal(filled, np.full((2, 6), -1))

@@ -1,9 +1,7 @@
 """ImageIter: MXNet's batches, order, sources, hooks, bad samples, resume."""
 
-import gc
 import json
 import random
-import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,26 +13,23 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError, Error, RecordError, StateError
 from tests.close import EXACT, Tolerance, assert_images_close
-from tests.image.golden import DATA, manifest, results
-from tests.image.test_functions_golden import CUBIC
+from tests.image.folder import folder, over
+from tests.image.golden import DATA, call_of, manifest, results
+from tests.image.test_golden import CUBIC
+from tests.io.image_iterators import write_images
 from tests.io.records import jpeg, write_records
+from tests.io.threads import gpuio_threads, no_threads_left, run_in_thread
 
 I = mx.image  # noqa: E741
+
+__all__ = ["folder"]
+
 
 CASES = [name.removeprefix("ImageIter_") for name in (
     "default", "resize64", "resize64_inter1", "mean_std", "handle_pad", "handle_pad_idx",
     "handle_discard", "handle_discard_idx", "handle_roll_over", "handle_roll_over_idx", "part1of5",
     "label3", "imglist_file", "imglist_arg",
 )]  # fmt: skip
-
-
-def opened(case: dict[str, Any], **changes: Any) -> Any:
-    """The iterator of a golden case's call, over the files in the golden data."""
-    call = case["call"].split("mx.image.ImageIter")[1]
-    call = call[: call.rindex(")") + 1]
-    call = re.sub(r"'((?:img|multi)\.(?:rec|idx)|files(?:\.lst)?)'", rf"'{DATA}/\1'", call)
-    made = eval(f"(lambda *a, **k: (a, k)){call}", {"np": np, "mx": mx})
-    return I.ImageIter(*made[0], **{**made[1], **changes})
 
 
 def test_no_case_is_left_out() -> None:
@@ -52,7 +47,8 @@ def test_batches_are_those_of_mxnet(name: str) -> None:
         tolerance = tolerance.scaled(1 / 57)
     elif name == "resize64_inter1":
         tolerance = EXACT
-    with opened(case) as iterator:
+    _, arguments, options, _ = call_of(case)
+    with I.ImageIter(*arguments, **options) as iterator:
         assert [(d.name, list(d.shape)) for d in iterator.provide_data] == [
             (each, shape) for each, shape in case["provide_data"]
         ]
@@ -71,26 +67,6 @@ def test_batches_are_those_of_mxnet(name: str) -> None:
             if "roll_over" not in name:  # where MXNet counts rows that are good
                 assert [batch.pad for batch in batches] == expected[f"pad{epoch}"].tolist()
             iterator.reset()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Eight pictures in a folder, and a list of them with two labels each."""
-    (tmp_path / "pictures").mkdir()
-    lines = []
-    for number in range(8):
-        (tmp_path / "pictures" / f"{number}.jpg").write_bytes(jpeg(number, 60, 50))
-        lines.append(f"{10 * number}\t{number}.000000\t0.500000\t{number}.jpg\n")
-    (tmp_path / "x.lst").write_text("".join(lines))
-    return tmp_path
-
-
-def over(folder: Path, **options: Any) -> Any:
-    values: dict[str, Any] = {
-        "path_imglist": folder / "x.lst", "path_root": folder / "pictures", "label_width": 2,
-        "batch_size": 3, "data_shape": (3, 24, 28),
-    }  # fmt: skip
-    return I.ImageIter(**{**values, **options})
 
 
 RANDOM: dict[str, Any] = {
@@ -222,11 +198,11 @@ WAYS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("policy", ["skip", "substitute"])
 def test_bad_samples(policy: str, way: str, folder: Path) -> None:
     """A broken, an empty and a non-image file, and one that is missing."""
-    pictures = folder / "pictures"
-    (pictures / "1.jpg").write_bytes(jpeg(1, 60, 50)[:100])
-    (pictures / "2.jpg").write_bytes(b"")
-    (pictures / "4.jpg").write_text("not an image")
-    (pictures / "6.jpg").unlink()
+    images = folder / "images"
+    (images / "1.jpg").write_bytes(jpeg(1, 60, 50)[:100])
+    (images / "2.jpg").write_bytes(b"")
+    (images / "4.jpg").write_text("not an image")
+    (images / "6.jpg").unlink()
     said = r"1\.jpg, key 10: .*on_error='skip' or 'substitute'"
     with over(folder, **WAYS[way], batch_size=4) as iterator, pytest.raises(Error, match=said):
         iterator.next()
@@ -236,7 +212,7 @@ def test_bad_samples(policy: str, way: str, folder: Path) -> None:
         assert reasons.keys() == {10, 20, 40, 60}
         assert "empty" in reasons[20] and "not an image" in reasons[40]
         assert "No such file" in reasons[60]
-        assert iterator.bad_records[0].file == str(pictures / "1.jpg")
+        assert iterator.bad_records[0].file == str(images / "1.jpg")
         if policy == "skip":
             assert [batch.pad for batch in batches] == [2, 2]
             assert [batch.index.tolist()[:2] for batch in batches] == [[0, 30], [50, 70]]
@@ -245,7 +221,7 @@ def test_bad_samples(policy: str, way: str, folder: Path) -> None:
             assert [batch.index.tolist() for batch in batches] == [
                 [0, 30, 30, 30], [50, 50, 70, 70],
             ]  # fmt: skip
-    for path in pictures.iterdir():
+    for path in images.iterdir():
         path.write_bytes(b"")
     with (
         over(folder, **WAYS[way], on_error=policy) as iterator,
@@ -299,9 +275,9 @@ def test_hooks_are_called_for_every_sample(folder: Path) -> None:
             return datum.mean(axis=2)[None]
 
     lock = threading.Lock()
-    (folder / "pictures" / "3.jpg").write_bytes(jpeg(3, 61, 50))
+    (folder / "images" / "3.jpg").write_bytes(jpeg(3, 61, 50))
     options = {
-        "path_imglist": folder / "x.lst", "path_root": folder / "pictures", "label_width": 2,
+        "path_imglist": folder / "x.lst", "path_root": folder / "images", "label_width": 2,
     }  # fmt: skip
     with Mine(4, (1, 9, 10), **options, on_error="skip", aug_list=[], prefetch_buffer=1) as mine:
         batches = list(mine)
@@ -326,19 +302,6 @@ def test_hard_reset_drops_what_rolls_over(folder: Path) -> None:
         assert iterator.next().index.tolist() == [60, 70, 0]
         iterator.hard_reset()
         assert iterator.next().index.tolist() == [0, 10, 20]
-
-
-def test_it_can_be_forgotten(folder: Path) -> None:
-    before = threading.active_count()
-    iterator = over(folder)
-    iterator.next()
-    del iterator
-    gc.collect()
-    for _ in range(100):
-        if threading.active_count() <= before:
-            break
-        threading.Event().wait(0.02)
-    assert threading.active_count() <= before
 
 
 def test_batches_come_on_each_device(folder: Path, ctx: mx.Context) -> None:
@@ -386,61 +349,9 @@ def test_mistakes_in_lists_and_sizes(folder: Path) -> None:
     said = r"has the shape \(3, 50, 60\)"
     with over(folder, aug_list=[], batch_size=1) as iterator, pytest.raises(Error, match=said):
         iterator.next()
-    cv2.imwrite(str(folder / "pictures" / "0.jpg"), np.zeros((24, 28, 3), np.uint8))
+    cv2.imwrite(str(folder / "images" / "0.jpg"), np.zeros((24, 28, 3), np.uint8))
     with over(folder, aug_list=[], batch_size=1) as iterator:
         assert iterator.next().data[0].shape == (1, 3, 24, 28)
-
-
-class Odd(I.ImageIter):
-    """Every second sample of the order, with another label."""
-
-    def next_sample(self) -> Any:
-        super().next_sample()
-        label, encoded = super().next_sample()
-        return label + 100, encoded
-
-
-def odd(folder: Path, **options: Any) -> Odd:
-    values = {"path_imglist": folder / "x.lst", "path_root": folder / "pictures", "label_width": 2}
-    return Odd(3, (3, 24, 28), **{**values, **options})
-
-
-def test_samples_of_your_own_choice(folder: Path) -> None:
-    with over(folder, batch_size=8) as whole:
-        pictures = whole.next().data[0].asnumpy()
-    with odd(folder) as iterator:
-        for _ in range(2):
-            first, second = iterator
-            np.testing.assert_array_equal(first.label[0][:, 0], [101, 103, 105])
-            np.testing.assert_array_equal(first.data[0], pictures[[1, 3, 5]])
-            np.testing.assert_array_equal(second.data[0], pictures[[7, 7, 7]])
-            assert (first.pad, second.pad) == (0, 2)
-            iterator.reset()
-        with pytest.raises(mx.MXNetError, match="cannot save its state"):
-            iterator.state_dict()
-    with odd(folder, last_batch_handle="discard") as iterator:
-        assert len(list(iterator)) == 1
-    with odd(folder, last_batch_handle="roll_over") as iterator:
-        labels = []
-        for _ in range(3):
-            labels.append([batch.label[0][:, 0].tolist() for batch in iterator])
-            iterator.reset()
-        assert labels == [
-            [[101, 103, 105]], [[107, 101, 103]], [[105, 107, 101], [103, 105, 107]],
-        ]  # fmt: skip
-        iterator.next()
-        iterator.hard_reset()
-        assert iterator.next().label[0][0, 0] == 101
-
-
-def test_bad_samples_of_your_own_choice(folder: Path) -> None:
-    (folder / "pictures" / "3.jpg").write_bytes(b"not an image")
-    with odd(folder) as iterator, pytest.raises(Error, match="sample 1 of epoch 0: Decoding"):
-        iterator.next()
-    with odd(folder, on_error="skip") as iterator:
-        (batch,) = iterator
-        np.testing.assert_array_equal(batch.label[0][:, 0], [101, 105, 107])
-        assert [bad.key for bad in iterator.bad_records] == [1]
 
 
 def test_next_sample_goes_through_the_epoch(folder: Path) -> None:
@@ -454,3 +365,128 @@ def test_next_sample_goes_through_the_epoch(folder: Path) -> None:
             with pytest.raises(StopIteration):
                 iterator.next_sample()
             iterator.reset()
+
+
+def test_a_dropped_iterator_leaves_no_thread(folder: Path) -> None:
+    iterator = over(folder)
+    iterator.next()
+    assert gpuio_threads()
+    del iterator
+    assert no_threads_left()
+
+
+class OneByOne(I.ImageIter):
+    """Makes samples one by one."""
+
+    def augmentation_transform(self, data: Any) -> Any:
+        return super().augmentation_transform(data)
+
+
+KINDS: dict[str, Any] = {"planned": I.ImageIter, "one by one": OneByOne}
+
+
+@pytest.mark.parametrize("policy", ["skip", "substitute"])
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_rank_says_that_not_one_record_is_good(
+    kind: str, world: int, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the last batch of an epoch belongs to another rank."""
+    write_images(tmp_path, 7, dict.fromkeys(range(7), b"not an image"))
+    files = {"path_imgrec": tmp_path / "x.rec", "path_imgidx": tmp_path / "x.idx"}
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    for rank in range(world):
+        monkeypatch.setenv("RANK", str(rank))
+        for handle in ("pad", "discard", "roll_over"):
+            with KINDS[kind](
+                2, (3, 24, 28), **files, num_parts="auto", on_error=policy, last_batch_handle=handle
+            ) as iterator:
+                for _ in range(2):
+                    with pytest.raises(Error, match="not one record of the epoch could be used"):
+                        list(iterator)
+                    iterator.reset()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_good_record_is_enough_for_an_epoch(kind: str, tmp_path: Path) -> None:
+    write_images(tmp_path, 7, dict.fromkeys((0, 1, 2, 3, 5, 6), b"not an image"))
+    files = {"path_imgrec": tmp_path / "x.rec", "path_imgidx": tmp_path / "x.idx"}
+    with KINDS[kind](2, (3, 24, 28), **files, on_error="skip") as iterator:
+        for _ in range(2):
+            assert [batch.index.tolist() for batch in iterator] == [[40, 40]]
+            iterator.reset()
+        iterator.next()
+        state = iterator.state_dict()
+    with KINDS[kind](2, (3, 24, 28), **files, on_error="skip") as iterator:
+        iterator.load_state_dict(state)
+        assert list(iterator) == []  # the good one came before
+
+
+@pytest.mark.parametrize("handle", ["pad", "discard", "roll_over"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_length_is_that_of_the_current_epoch(
+    kind: str, handle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path, 10)
+    files = {"path_imgrec": tmp_path / "x.rec", "path_imgidx": tmp_path / "x.idx"}
+    with KINDS[kind](4, (3, 24, 28), **files, last_batch_handle=handle) as iterator:
+        lengths = []
+        for _ in range(4):
+            assert bool(iterator) is True
+            length = len(iterator)
+            count = 0
+            for _ in iterator:
+                count += 1
+                assert len(iterator) == length  # of the whole epoch, not of its rest
+            lengths.append((length, count))
+            iterator.reset()
+        assert len(iterator) == lengths[0][0]
+    expected = {"pad": [3] * 4, "discard": [2] * 4, "roll_over": [2, 3, 2, 3]}[handle]
+    assert lengths == [(length, length) for length in expected]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    options = {"num_parts": "auto", "last_batch_handle": handle}
+    with KINDS[kind](2, (3, 24, 28), **files, **options) as rank:
+        assert len(rank) == len(list(rank)) == expected[0]
+
+
+def test_a_replaced_transform_is_called_in_threads(folder: Path) -> None:
+    threads: set[str] = set()
+
+    class Noted(I.ImageIter):
+        def augmentation_transform(self, data: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return super().augmentation_transform(data)
+
+    options = {"path_imglist": folder / "x.lst", "path_root": folder / "images", "label_width": 2}
+    with Noted(3, (3, 24, 28), **options) as iterator:
+        iterator.next()
+    assert threads and all(name.startswith("gpuio-host") for name in threads)
+
+
+class Busy(I.ImageIter):
+    """Waits in each call of `read_image` until it may go on."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+        super().__init__(*arguments, **options)
+
+    def read_image(self, fname: str) -> bytes:
+        self.begun.set()
+        assert self.may_go_on.wait(60)
+        return super().read_image(fname)
+
+
+def test_close_waits_for_a_sample_that_is_being_read(folder: Path) -> None:
+    iterator = Busy(
+        3, (3, 24, 28), path_imglist=folder / "x.lst", path_root=folder / "images", label_width=2
+    )
+    drawing, raised = run_in_thread(iterator.next)
+    assert iterator.begun.wait(60)
+    closing, failed = run_in_thread(iterator.close)
+    iterator.may_go_on.set()
+    closing.join(60)
+    drawing.join(60)
+    assert not closing.is_alive() and not drawing.is_alive() and not failed
+    assert all("closed" in str(error) for error in raised)
+    assert no_threads_left()

@@ -1,22 +1,20 @@
-"""What every iterator keeps to, as tests that each inherits.
+"""What holds for every iterator, as tests that the class of each iterator inherits.
 
-A class gives `make`, which opens an iterator over ten rows in batches of four whose labels are the
-rows' numbers, and `variants`, the options to run everything with, named by what becomes of an
-epoch's last batch: "pad", "discard", "roll_over" or "wrap" (see `gpuio.sampling.order`), and more
-after a space.
+A class defines `make`, which opens an iterator over ten rows in batches of four, whose labels are
+the rows' numbers, and `variants`: the options with which each test runs, named by what happens to
+an epoch's last batch ("pad", "discard", "roll_over" or "wrap", see `gpuio.sampling.order`), and
+after a space, by whatever else they are.
 """
 
 import copy
-import gc
 import hashlib
 import json
 import pickle
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -24,20 +22,24 @@ import pytest
 import gpuio as mx
 from gpuio.context import device_of
 from gpuio.errors import Error, StateError
+from tests.io.threads import no_threads_left
 
 ROWS, BATCH = 10, 4
 EPOCHS = 4
 
+# Calls of `next` after which a new process resumes, and those that it makes then.
+STOPS, FOLLOWING = (0, 2, 3, 6), 6
+
 
 def parts_of(array: Any) -> list[np.ndarray]:
-    """The arrays of which an array consists, on the host."""
+    """The arrays that an array consists of, on the host."""
     if hasattr(array, "indptr"):
         return [mx.nd.wrap(part).asnumpy() for part in (array.data, array.indices, array.indptr)]
     return [array.asnumpy()]
 
 
 def digest(batch: mx.io.DataBatch) -> str:
-    """A text that is the same for the same batch, bit for bit."""
+    """A string that is equal for batches that are equal, bit for bit."""
     hashed = hashlib.sha256()
     for array in (*batch.data, *batch.label):
         for part in parts_of(array):
@@ -48,7 +50,7 @@ def digest(batch: mx.io.DataBatch) -> str:
 
 
 def trace(iterator: mx.io.DataIter, count: int) -> list[str]:
-    """What the next calls of `next` give, with a reset after each epoch."""
+    """The results of the next calls of `next`, with a reset after each epoch."""
     found = []
     for _ in range(count):
         try:
@@ -67,16 +69,40 @@ def epochs(iterator: mx.io.DataIter, count: int) -> list[list[mx.io.DataBatch]]:
     return found
 
 
-def gpuio_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("gpuio-")]
+class Resumed(NamedTuple):
+    """By variant, the lines of `trace` that follow each of its states.
+
+    Attributes
+    ----------
+    expected : those of the iterator that was not interrupted
+    found : those of a new process; or one line with what went wrong there
+    """
+
+    expected: dict[str, list[list[str]]]
+    found: dict[str, list[list[str]]]
 
 
-def no_threads_left() -> bool:
-    deadline = time.monotonic() + 20
-    while gpuio_threads() and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.01)
-    return not gpuio_threads()
+def resume_in_new_process(kind: type["Conformance"], folder: Path, ctx: mx.Context) -> Resumed:
+    """Save states of all variants of an iterator, and resume them in one new process."""
+    tests = kind()
+    states: dict[str, list[Any]] = {}
+    expected: dict[str, list[list[str]]] = {}
+    for variant, options in tests.variants.items():
+        with tests.make(folder, ctx, **options) as iterator:
+            saved, lines = [], []
+            for _ in range(max(STOPS) + FOLLOWING):
+                saved.append(iterator.state_dict())
+                lines += trace(iterator, 1)
+        states[variant] = [saved[stop] for stop in STOPS]
+        expected[variant] = [lines[stop : stop + FOLLOWING] for stop in STOPS]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.io.resumed", f"{kind.__module__}:{kind.__qualname__}",
+         str(folder), ctx.device_type, str(FOLLOWING)],
+        input=json.dumps(states), capture_output=True, text=True, timeout=300,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Resumed(expected, json.loads(done.stdout))
 
 
 class Conformance:
@@ -128,7 +154,7 @@ class Conformance:
                 assert not pads[-1]
             stream += rows
         if ending in ("wrap", "roll_over"):
-            assert len({len(batches) for batches in found}) == 2  # the last batch wanders
+            assert len({len(batches) for batches in found}) == 2  # the boundary moves
             for first in range(0, len(stream) - ROWS + 1, ROWS):
                 assert sorted(stream[first : first + ROWS]) == list(range(ROWS))
 
@@ -163,7 +189,7 @@ class Conformance:
                 fourth.reset()
                 assert rows == [row for _ in range(2) for row in self.rows_of(fourth.next())]
 
-    def test_after_the_end_there_is_nothing_until_reset(self, opened: Any) -> None:
+    def test_after_the_end_nothing_comes_until_reset(self, opened: Any) -> None:
         iterator = opened()
         list(iterator)
         for _ in range(3):
@@ -187,7 +213,7 @@ class Conformance:
                 for array in arrays:
                     assert array.context == ctx == device_of(parts_on_device(array))
 
-    def test_index_tells_the_rows(self, opened: Any, variant: str) -> None:
+    def test_index_identifies_the_rows(self, opened: Any, variant: str) -> None:
         key: dict[int, int] = {}
         for batches in epochs(opened(), 2):
             for batch in batches:
@@ -232,18 +258,10 @@ class Conformance:
             assert trace(other, 6) == whole[stop : stop + 6]
 
     def test_a_state_resumes_in_a_new_process(
-        self, opened: Any, tmp_path: Path, ctx: mx.Context, variant: str
+        self, resumed: Callable[[type, mx.Context], Resumed], ctx: mx.Context, variant: str
     ) -> None:
-        iterator = opened()
-        trace(iterator, 2)
-        state = json.dumps(iterator.state_dict())
-        kind = type(self)
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.io.resumed", f"{kind.__module__}:{kind.__name__}",
-             str(tmp_path), ctx.device_type, variant, state, "6"],
-            capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2],
-        )  # fmt: skip
-        assert done.stdout.splitlines() == trace(iterator, 6), done.stderr
+        expected, found = resumed(type(self), ctx)
+        assert found[variant] == expected[variant]
 
     def test_states_that_do_not_fit_are_refused(self, opened: Any) -> None:
         iterator = opened()
@@ -260,7 +278,7 @@ class Conformance:
                 iterator.load_state_dict(wrong)
         assert trace(iterator, 3) == before
 
-    def test_pickles_go_on_where_they_were(self, opened: Any) -> None:
+    def test_pickles_resume_where_they_were(self, opened: Any) -> None:
         iterator = opened()
         trace(iterator, 2)
         with pickle.loads(pickle.dumps(iterator)) as again, copy.deepcopy(iterator) as another:
@@ -298,6 +316,16 @@ class Conformance:
         for _ in self.make(tmp_path, ctx, **self.variants[variant]):
             break
         assert no_threads_left()
+
+    def test_a_batch_outlives_its_iterator(
+        self, tmp_path: Path, ctx: mx.Context, variant: str
+    ) -> None:
+        iterator = self.make(tmp_path, ctx, **self.variants[variant])
+        batch = iterator.next()
+        before = digest(batch)
+        del iterator
+        assert no_threads_left()
+        assert digest(batch) == before
 
     def test_torch_gets_the_same(self, opened: Any) -> None:
         pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -1,7 +1,6 @@
-"""What the tests of ImageRecordIter share: an iterator over golden images, record files."""
+"""What the tests share: JPEGs, record files, and an iterator over the golden images."""
 
 import io
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def write_records(
 
 
 def jpeg(seed: int, width: int = 60, height: int = 50, **options: Any) -> bytes:
-    """A smooth random picture as a JPEG."""
+    """A smooth random image as a JPEG."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     pixels = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     image = Image.fromarray(pixels)
@@ -70,7 +69,7 @@ def jpeg(seed: int, width: int = 60, height: int = 50, **options: Any) -> bytes:
 
 
 def samples(iterator: mx.io.ImageRecordIter, epochs: int = 1) -> dict[tuple[int, int], np.ndarray]:
-    """Pixels by (epoch, key), rows that only fill a batch left out; every occurrence must be the
+    """Pixels by (epoch, key), without the rows that only fill a batch; every occurrence must be the
     same."""
     found: dict[tuple[int, int], np.ndarray] = {}
     for epoch in range(epochs):
@@ -89,7 +88,3 @@ def assert_same_samples(found: dict[Any, np.ndarray], expected: dict[Any, np.nda
     assert found.keys() == expected.keys()
     for key, pixels in expected.items():
         np.testing.assert_array_equal(found[key], pixels)
-
-
-def gpuio_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("gpuio-")]

@@ -9,8 +9,9 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, Error
-from tests.io.conformance import no_threads_left, trace
+from tests.io.conformance import trace
 from tests.io.golden import arrays, assert_described, assert_epoch, tables
+from tests.io.threads import no_threads_left, run_in_thread
 
 
 class SimpleIter(mx.io.DataIter):
@@ -293,18 +294,16 @@ def test_closing_reaches_the_iterators_and_waits_for_them() -> None:
     wait = threading.Event()
     slow = Bare(5, wait=wait)
     iterator = mx.io.PrefetchingIter([slow, Bare(5)])
-    drawing = threading.Thread(target=lambda: next(iterator, None), daemon=True)
-    drawing.start()
+    drawing, raised = run_in_thread(lambda: next(iterator, None))
     assert slow.asked.wait(20)
-    closing = threading.Thread(target=iterator.close, daemon=True)
-    closing.start()
-    closing.join(0.05)
+    closing, failed = run_in_thread(iterator.close)
     assert closing.is_alive() and not slow.closed  # a batch is being made
     wait.set()
     closing.join(20)
     assert not closing.is_alive() and slow.closed and no_threads_left()
     drawing.join(20)
-    assert not drawing.is_alive()
+    assert not drawing.is_alive() and not failed
+    assert all("closed" in str(error) for error in raised)
     iterator.close()
     resized = mx.io.ResizeIter(slow := Bare(5), 3)
     resized.close()

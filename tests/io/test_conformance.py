@@ -1,4 +1,4 @@
-"""All iterators keep to the same: see conformance.py."""
+"""What holds for every iterator: see conformance.py."""
 
 import gzip
 import struct
@@ -10,7 +10,16 @@ import pytest
 
 import gpuio as mx
 from tests.io.conformance import BATCH, ROWS, Conformance
-from tests.io.records import jpeg, write_records
+from tests.io.image_iterators import (
+    AUGMENT,
+    CROPS,
+    DET_AUGMENT,
+    DET_OWN,
+    DET_RECORD,
+    KINDS,
+    OWN,
+    write_images,
+)
 
 HANDLES: dict[str, dict[str, Any]] = {
     name: {"last_batch_handle": name} for name in ("pad", "discard", "roll_over")
@@ -108,32 +117,61 @@ class TestMNISTIter(Conformance):
         return mx.io.MNISTIter(image=image, label=label, batch_size=BATCH, ctx=ctx, **options)
 
 
-class TestImageRecordIter(Conformance):
+class ImageConformance(Conformance):
+    """Tests for one of KINDS."""
+
+    kind = ""
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        write_images(folder, ROWS)
+        made: mx.io.DataIter = KINDS[self.kind].open(folder, ctx=ctx, **options)
+        return made
+
+
+# What runs on the CPU only; a GPU has its own executor.
+DALI: dict[str, Any] = {"executor": "dali"}
+
+
+class DaliConformance(ImageConformance):
+    """DALI's CPU operators."""
+
+    @pytest.fixture
+    def ctx(self) -> mx.Context:
+        return mx.cpu()
+
+
+class TestImageRecordIter(ImageConformance):
+    kind = "ImageRecordIter"
     variants = {
         **ROUND,
         "wrap shuffled": {"shuffle": True, "seed": 5, "rand_crop": True, "rand_mirror": True},
+        "pad shuffled": {"shuffle": True, "seed": 5, "round_batch": False, **CROPS},
     }
 
-    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
-        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
-        if not files["path_imgrec"].exists():
-            write_records(folder / "x", [jpeg(number) for number in range(ROWS)])
-        return mx.io.ImageRecordIter(
-            **files, data_shape=(3, 24, 28), batch_size=BATCH, ctx=ctx, **options
-        )
+
+class TestImageRecordIterOnDali(DaliConformance):
+    kind = "ImageRecordIter"
+    variants = {
+        "wrap": DALI,
+        "wrap shuffled": {"shuffle": True, "seed": 5, **CROPS, **DALI},
+        "pad shuffled": {"shuffle": True, "seed": 5, "round_batch": False, **CROPS, **DALI},
+    }
 
 
-class Dim(mx.image.Augmenter):
-    """An augmenter as users write them: with it, samples are made one by one."""
-
-    def __call__(self, src: Any) -> Any:
-        return src * 0.5
+class TestImageRecordUInt8Iter(ImageConformance):
+    kind = "ImageRecordUInt8Iter"
+    variants = {"wrap shuffled": {"shuffle": True, "seed": 5, "rand_mirror": True}}
 
 
-OWN = [mx.image.RandomCropAug((28, 24)), mx.image.HorizontalFlipAug(0.5), Dim()]
+class TestImageRecordInt8Iter(ImageConformance):
+    kind = "ImageRecordInt8Iter"
+    variants = {"pad": HANDLES["pad"]}
 
 
-class TestImageIter(Conformance):
+class TestImageIter(ImageConformance):
+    """Image files of a list."""
+
+    kind = "ImageIter of a list"
     variants = {
         **HANDLES,
         **SHUFFLED,
@@ -144,42 +182,75 @@ class TestImageIter(Conformance):
         },
     }  # fmt: skip
 
-    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
-        if not (folder / "x.lst").exists():
-            lines = []
-            for number in range(ROWS):
-                (folder / f"{number}.jpg").write_bytes(jpeg(number))
-                lines.append(f"{number}\t{number}\t{number}.jpg\n")
-            (folder / "x.lst").write_text("".join(lines))
-        return mx.image.ImageIter(
-            BATCH, (3, 24, 28), path_imglist=folder / "x.lst", path_root=folder, ctx=ctx, **options
-        )
+
+class TestImageIterOfRecords(ImageConformance):
+    kind = "ImageIter of records"
+    variants = {
+        "pad": {},
+        "roll_over own": {"aug_list": OWN, "last_batch_handle": "roll_over"},
+        "pad shuffled augmented": {"shuffle": True, **AUGMENT},
+    }
 
 
-class TestImageDetIter(Conformance):
+class TestImageIterWithMethods(ImageConformance):
+    """Of a subclass that replaces a method."""
+
+    kind = "ImageIter of a list, one by one"
+    variants = {
+        "pad": {},
+        "discard shuffled augmented": {
+            "shuffle": True, "last_batch_handle": "discard", **AUGMENT,
+        },
+    }  # fmt: skip
+
+
+class TestImageIterOnDali(DaliConformance):
+    kind = "ImageIter of a list"
+    variants = {
+        "roll_over": {"last_batch_handle": "roll_over", **DALI},
+        "pad shuffled augmented": {"shuffle": True, **AUGMENT, **DALI},
+    }
+
+
+class BoxConformance(ImageConformance):
+    """Tests for one of KINDS whose labels are boxes."""
+
+    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
+        """The class of an image's boxes is its number; a crop keeps at least one of them."""
+        return batch.label[0].asnumpy()[:, 0, 0].astype(int).tolist()
+
+
+class TestImageDetIter(BoxConformance):
+    kind = "ImageDetIter"
     variants = {
         **HANDLES,
+        "pad own": {"aug_list": DET_OWN},
+        "roll_over shuffled own": {
+            "aug_list": DET_OWN, "shuffle": True, "last_batch_handle": "roll_over",
+        },
         "pad shuffled augmented": {
             "shuffle": True,
             "rand_crop": 0.7,
             "rand_pad": 0.7,
             "rand_mirror": True,
         },
-    }
+    }  # fmt: skip
 
-    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
-        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
-        if not files["path_imgrec"].exists():
-            labels = [[2, 5, *[n, 0.1, 0.1, 0.6, 0.6] * (1 + n % 3)] for n in range(ROWS)]
-            write_records(folder / "x", [jpeg(number) for number in range(ROWS)], labels)
-        return mx.image.ImageDetIter(BATCH, (3, 24, 28), **files, ctx=ctx, **options)
+
+class TestImageDetIterOnDali(DaliConformance, BoxConformance):
+    kind = "ImageDetIter"
+    variants = {"pad shuffled augmented": {"shuffle": True, **DET_AUGMENT, **DALI}}
+
+
+class DetRecordConformance(ImageConformance):
+    kind = "ImageDetRecordIter"
 
     def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
-        """The class of each picture's boxes is its number; a crop keeps one at least."""
-        return batch.label[0].asnumpy()[:, 0, 0].astype(int).tolist()
+        """The class of an image's boxes is its number; a crop keeps at least one of them."""
+        return batch.label[0].asnumpy()[:, 6].astype(int).tolist()
 
 
-class TestImageDetRecordIter(Conformance):
+class TestImageDetRecordIter(DetRecordConformance):
     variants = {
         **HANDLES,
         "wrap shuffled augmented": {
@@ -194,18 +265,9 @@ class TestImageDetRecordIter(Conformance):
         },
     }
 
-    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
-        files = {"path_imgrec": folder / "x.rec", "path_imgidx": folder / "x.idx"}
-        if not files["path_imgrec"].exists():
-            labels = [[2, 5, *[n, 0.1, 0.1, 0.6, 0.6] * (1 + n % 3)] for n in range(ROWS)]
-            write_records(folder / "x", [jpeg(number) for number in range(ROWS)], labels)
-        return mx.io.ImageDetRecordIter(
-            batch_size=BATCH, data_shape=(3, 24, 28), **files, ctx=ctx, **options
-        )
 
-    def rows_of(self, batch: mx.io.DataBatch) -> list[int]:
-        """The class of each picture's boxes is its number; a crop keeps one at least."""
-        return batch.label[0].asnumpy()[:, 6].astype(int).tolist()
+class TestImageDetRecordIterOnDali(DaliConformance, DetRecordConformance):
+    variants = {"wrap shuffled augmented": {"shuffle": True, **DET_RECORD, **DALI}}
 
 
 class Rows(mx.io.IndexedIter):

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import gpuio as mx
 from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
 from tests.close import GPU_DECODER, Tolerance, assert_images_close
 from tests.golden import make_detrec_stats as stats
-from tests.image.golden import DATA, manifest, results
+from tests.image.golden import DATA, call_of, manifest, results
 from tests.io.records import EXECUTORS, RUNS, jpeg, write_records
 
 CASES = ["default", "pad20", "fit", "shrink", "meanstd"]
@@ -27,16 +26,12 @@ CASES = ["default", "pad20", "fit", "shrink", "meanstd"]
 def test_batches_are_those_of_mxnet(name: str, executor: str) -> None:
     case = manifest(f"ImageDetRecordIter_{name}")
     expected = results(case["outputs"][0])
-    call = case["call"].replace("'det.rec'", f"'{DATA}/det.rec'").replace("ImageDet", "opened", 1)
-    call = re.sub(r"^openedRecordIter", "opened", call)
+    _, _, options, _ = call_of(case)
     tolerance = Tolerance(0, 0) if executor == "host" else Tolerance(1, 0.2)
     if executor == "gpu":
         tolerance = tolerance.widened(GPU_DECODER)
 
-    def opened(**options: Any) -> Any:
-        return mx.io.ImageDetRecordIter(**options, **RUNS[executor])
-
-    with eval(call, {"opened": opened}) as iterator:
+    with mx.io.ImageDetRecordIter(**options, **RUNS[executor]) as iterator:
         for described, key in ((iterator.provide_data, "data"), (iterator.provide_label, "label")):
             assert [(each.name, list(each.shape)) for each in described] == [
                 (each["name"], each["shape"]) for each in case[f"provide_{key}"]
@@ -359,7 +354,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "room": ({"label_pad_width": 8}, ArgumentError, "no space for the longest label, of 27"),
     "width": ({"label_width": 0}, ArgumentError, "label_width must be at least 1, or -1"),
     "list": ({"path_imglist": "nowhere.lst"}, ArgumentError, "nowhere.lst cannot be read"),
-    "not yet": ({"mean_img": "m.bin"}, UnsupportedError, "does not offer MXNet's mean_img yet"),
+    "not yet": ({"mean_img": "m.bin"}, UnsupportedError, "does not support MXNet's mean_img yet"),
     "unknown": ({"rand_mirror": 1}, TypeError, "did you mean rand_mirror_prob"),
     "common": ({"batch_size": 0}, ArgumentError, "batch_size must be at least 1"),
 }

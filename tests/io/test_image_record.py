@@ -23,11 +23,11 @@ from tests.io.records import (
     GOLDEN,
     RUNS,
     TRAIN,
-    gpuio_threads,
     jpeg,
     open_iter,
     write_records,
 )
+from tests.io.threads import gpuio_threads
 
 
 def labels_of(iterator: mx.io.ImageRecordIter) -> list[list[float]]:
@@ -282,7 +282,7 @@ def test_list_files_replace_labels(tmp_path: Path) -> None:
         ({"mean_r": "12"}, ArgumentError, "mean_r must be a finite number"),
         ({"scale": float("nan")}, ArgumentError, "scale must be a finite number"),
         ({"hw_decoder_load": 1.5}, ArgumentError, "hw_decoder_load"),
-        ({"seed": 0.5}, ArgumentError, "seed must be a whole number"),
+        ({"seed": 0.5}, ArgumentError, "seed must be an integer"),
         ({"rand_miror": True}, TypeError, "did you mean rand_mirror"),
         ({"path_imgrec": "nowhere.rec"}, RecordFileNotFoundError, "nowhere.rec"),
         ({"path_imgidx": "nowhere.idx"}, RecordFileNotFoundError, "nowhere.idx"),

@@ -11,6 +11,7 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError, UnsupportedError
 from tests.close import GPU_DECODER, LEVELS, assert_images_close
+from tests.image.golden import call_of
 from tests.io.records import EXECUTORS, RUNS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -35,20 +36,8 @@ LATER = {
 }
 
 
-def arguments(case: dict[str, Any]) -> tuple[str, dict[str, Any], int]:
-    """The iterator's name, its arguments and the number of epochs, from the manifest's call."""
-    name, _, rest = case["call"].partition("(")
-    inside, _, tail = rest.rpartition(")")
-    values = eval(f"dict({inside})", {"__builtins__": {}}, {"dict": dict})
-    for key, value in values.items():
-        if key.startswith("path_") or key == "mean_img":
-            values[key] = str(DATA / value)
-    epochs = int(tail.split()[1]) if "epochs" in tail else 1
-    return name, values, epochs
-
-
 def run(case: dict[str, Any], executor: str) -> list[list[mx.io.DataBatch]]:
-    name, values, epochs = arguments(case)
+    name, _, values, epochs = call_of(case)
     found = []
     with getattr(mx.io, name)(**values, **RUNS[executor]) as iterator:
         assert [repr(desc) for desc in iterator.provide_data] == [
@@ -72,7 +61,7 @@ def test_golden(name: str, executor: str) -> None:
             run(case, executor)
         return
     expected = np.load(DATA / case["outputs"][0])
-    _, values, _ = arguments(case)
+    _, _, values, _ = call_of(case)
     method = values.get("inter_method", 1)
     scale = values.get("scale", 1.0) / min(values.get(f"std_{c}", 1.0) for c in "rgb")
     if values.get("dtype") in ("uint8", "int8"):

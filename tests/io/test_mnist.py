@@ -119,7 +119,7 @@ def test_broken_files(tmp_path: Path) -> None:
         ({"num_parts": 0}, "num_parts must be at least 1"),
         ({"num_parts": 2, "part_index": 2}, "part_index"),
         ({"num_parts": 4, "batch_size": 3}, "never full with"),
-        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": 1.5}, "seed must be an integer"),
     ],
     ids=str,
 )

@@ -469,11 +469,11 @@ def test_data_that_cannot_be(data: Any, label: Any, error: type[Exception], text
     ("options", "text"),
     [
         ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+        ({"batch_size": 2.5}, "batch_size must be an integer"),
         ({"shuffle": 3}, "shuffle must be True or False"),
         ({"last_batch_handle": "rollover"}, "'pad', 'discard' or 'roll_over', not 'rollover'"),
         ({"layout": "CHW"}, "layout must have an 'N'"),
-        ({"seed": "x"}, "seed must be a whole number"),
+        ({"seed": "x"}, "seed must be an integer"),
         ({"batch_size": 11, "last_batch_handle": "discard"}, "never full with 10"),
         ({"batch_size": 11, "last_batch_handle": "roll_over"}, "never full with 10"),
         ({"device_memory": -1}, "device_memory"),

@@ -1,8 +1,7 @@
-"""DataDesc, DataBatch and the protocol of DataIter, as MXNet has them."""
+"""DataDesc and DataBatch, as MXNet has them."""
 
 import copy
 import pickle
-from typing import Any
 
 import numpy as np
 import pytest
@@ -44,55 +43,3 @@ def test_batches() -> None:
         mx.io.DataBatch(np.zeros(2))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="Label must be list of NDArrays"):
         mx.io.DataBatch([], np.zeros(2))  # type: ignore[arg-type]
-
-
-class Squares(mx.io.DataIter):
-    """An iterator as MXNet's users write them, out of iter_next and its companions."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-        self.closed = False
-        self.reset()
-
-    def reset(self) -> None:
-        self._at = -1
-
-    def iter_next(self) -> bool:
-        self._at += 1
-        return self._at < 3
-
-    def getdata(self) -> Any:
-        return [mx.nd.array([self._at, self._at**2])]
-
-    def getlabel(self) -> Any:
-        return []
-
-    def getpad(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_a_subclass_by_iter_next() -> None:
-    with Squares() as iterator:
-        assert [batch.data[0].tolist() for batch in iterator] == [[0, 0], [1, 1], [2, 4]]
-        assert list(iterator) == []  # iterating does not reset
-        iterator.reset()
-        assert iterator.next().data[0].tolist() == [0, 0]
-    assert iterator.closed and iterator.batch_size == 2
-
-
-def test_what_a_subclass_lacks_is_named() -> None:
-    iterator = mx.io.DataIter()
-    for call in (
-        iterator.next,
-        lambda: iterator.provide_data,
-        lambda: iterator.provide_label,
-        iterator.state_dict,
-        lambda: iterator.load_state_dict({}),
-    ):
-        with pytest.raises(NotImplementedError, match="DataIter"):
-            call()
-    iterator.reset()
-    iterator.close()

@@ -1,7 +1,8 @@
-"""Work ahead of the caller, and streams whose batches are made so."""
+"""Prefetching, and streams whose batches are prefetched."""
 
+import gc
 import threading
-import time
+import weakref
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gpuio.errors import Error
 from gpuio.loading.prefetch import PrefetchedStream, Prefetcher
 from gpuio.loading.stream import DirectStream
 from gpuio.sampling.order import BatchIndices, Order
+from tests.io.threads import eventually, gpuio_threads, no_threads_left, run_in_thread
 
 
 def counting(limit: int, fail_at: int = -1) -> Any:
@@ -33,18 +35,21 @@ def test_results_come_in_order(depth: int) -> None:
 
 def test_no_more_is_made_than_asked_for() -> None:
     made: list[int] = []
+    turns = [threading.Event() for _ in range(9)]
 
     def produce() -> int:
         made.append(1)
+        turns[len(made) - 1].set()
         return 1
 
     prefetcher = Prefetcher(produce, 3, "gpuio-test")
-    time.sleep(0.1)
-    assert len(made) == 3
-    prefetcher.next()
-    time.sleep(0.1)
-    assert len(made) == 4
-    prefetcher.stop()
+    for number in (3, 4, 5):
+        assert turns[number - 1].wait(20)
+        assert len(made) == number
+        prefetcher.next()
+    assert turns[5].wait(20)
+    prefetcher.stop()  # what would have been made in addition has begun by now
+    assert len(made) == 6
 
 
 def test_errors_come_where_they_belong() -> None:
@@ -69,11 +74,40 @@ def test_stopping_wakes_who_waits() -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    threading.Timer(0.1, held.set).start()
-    prefetcher.stop()
+    stopping, _ = run_in_thread(prefetcher.stop)
+    held.set()  # what runs is awaited
+    stopping.join(20)
     waiting.join(20)
-    assert not waiting.is_alive()
+    assert not waiting.is_alive() and not stopping.is_alive()
     assert not errors or "closed" in str(errors[0])
+
+
+def test_a_dropped_prefetcher_ends_its_thread() -> None:
+    prefetcher = Prefetcher(counting(9), 2, "gpuio-test")
+    prefetcher.next()
+    gone = weakref.ref(prefetcher)
+    del prefetcher
+    gc.collect()
+    assert gone() is None and no_threads_left()
+
+
+def test_stopping_drops_what_waits() -> None:
+    prefetcher = Prefetcher(counting(9), 3, "gpuio-test")
+    assert prefetcher.next() == 1
+    prefetcher.stop()
+    prefetcher.stop()
+    assert no_threads_left()
+
+
+def test_another_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefetcher = Prefetcher(counting(9), 3, "gpuio-test")
+    assert prefetcher.next() == 1
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    with pytest.raises(Error, match="another process"):
+        prefetcher.next()
+    monkeypatch.undo()
+    assert prefetcher.next() == 2
+    prefetcher.stop()
 
 
 class Recorder:
@@ -138,3 +172,75 @@ def test_a_failure_may_be_tried_again() -> None:
         stream.next()
     assert drawn(stream, 4) == [[4, 5], [6, 7], [8, 9], None]
     stream.close()
+
+
+def test_nothing_runs_before_the_first_batch_is_asked_for() -> None:
+    recorder = Recorder()
+    stream = PrefetchedStream(
+        DirectStream(Order(10, 2), recorder), lambda rows: rows, 3, "gpuio-test"
+    )
+    stream.state(), stream.epoch, stream.ended
+    stream.reset()
+    assert not recorder.threads and no_threads_left()
+    stream.close()
+
+
+def test_batches_are_begun_in_the_thread() -> None:
+    threads: set[str] = set()
+
+    def begin(rows: list[int]) -> int:
+        threads.add(threading.current_thread().name)
+        return sum(rows)
+
+    stream = PrefetchedStream(DirectStream(Order(6, 2), Recorder()), begin, 2, "gpuio-test")
+    assert drawn(stream, 3) == [1, 5, 9]
+    stream.close()
+    assert threads == {"gpuio-test-0"} and no_threads_left()
+    with pytest.raises(Error, match="closed"):
+        stream.next()
+
+
+def test_a_prefetched_stream_closed_in_the_middle_of_next_leaves_no_thread() -> None:
+    """`next` has looked whether the stream is closed; then `close` finds no prefetcher to stop;
+    then `next` starts one, before `close` has closed the inner stream.
+    """
+    entered, stopped, done = threading.Event(), threading.Event(), threading.Event()
+    main = threading.current_thread()
+
+    class Paused(PrefetchedStream[Any, Any]):
+        pausing = False
+
+        @property
+        def ended(self) -> bool:
+            if self.pausing and threading.current_thread() is not main:
+                entered.set()
+                assert stopped.wait(20)
+            return False
+
+        @ended.setter
+        def ended(self, value: bool) -> None:
+            pass
+
+    class Inner(DirectStream[Any]):
+        def close(self) -> None:
+            stopped.set()
+            done.wait(2)
+            super().close()
+
+    inner = Inner(Order(6, 2), lambda at: at.record.tolist())
+    stream = Paused(inner, lambda rows: rows, 1, "gpuio-test")
+    stream.pausing = True
+
+    def draw() -> None:
+        try:
+            stream.next()
+        finally:
+            done.set()
+
+    thread, raised = run_in_thread(draw)
+    assert entered.wait(20)
+    stream.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert all("closed" in str(error) for error in raised)
+    assert eventually(lambda: not gpuio_threads(), 5), "a thread is left after close()"

@@ -4,6 +4,7 @@ executor.
 
 import logging
 import pickle
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,16 @@ from PIL import Image
 from scipy import ndimage
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, Error
-from gpuio.planning.augmenters import unplannable_reason
+from gpuio.errors import ArgumentError, Error, RecordError
+from gpuio.planning.augmenters import (
+    AugmenterPlanner,
+    augmenter_steps,
+    check_shape,
+    is_described,
+    unplannable_reason,
+)
+from gpuio.planning.planner import Samples
+from gpuio.sampling.sample_rng import SampleRng
 from gpuio.tools.samples import make_samples
 from tests.close import GPU_DECODER, LEVELS, Tolerance, assert_images_close
 from tests.io.records import jpeg, write_records
@@ -106,7 +115,7 @@ def test_a_plan_gives_what_one_after_another_gives(
     expected = batch(OneByOne, photographs, augmenters)
     made = batch(I.ImageIter, photographs, augmenters)
     assert made.dtype == expected.dtype == np.float32
-    # The same pixels, and colours to within float32's rounding of the steps.
+    # The same pixels, and colors to within float32's rounding of the steps.
     np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-3)
     if (name, interp) in GEOMETRY:
         np.testing.assert_array_equal(made, expected)
@@ -115,7 +124,7 @@ def test_a_plan_gives_what_one_after_another_gives(
 # What is compared with the host executor.
 OTHERS = [{"executor": "dali"}, pytest.param({"ctx": "gpu:0"}, marks=pytest.mark.gpu)]
 
-# Where colours change, one level of a pixel comes to as many behind the matrices.
+# Where colors change, one level of a pixel comes to as many behind the matrices.
 STRETCH = 8
 
 # Of photographs with hard edges, whose filters differ; see LEVELS for why they do.
@@ -405,7 +414,7 @@ def test_boxes_and_pixels_are_those_of_one_after_another(
     if "pad" not in name and name != "all":
         np.testing.assert_allclose(planned, pixels, rtol=1e-5, atol=1e-3)
         return
-    # A canvas is not mixed into the picture's edge: a ring of pixels differs.
+    # A padded image is not mixed into the image's edge: a ring of pixels differs.
     far = np.abs(planned - pixels).max(1) > 3
     assert far.mean() < 0.06
     for sample in far:
@@ -468,10 +477,111 @@ def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
 def test_lists_of_something_else_for_boxes(listed: list[Any], objects: dict[str, Path]) -> None:
     with (
         I.ImageDetIter(8, SHAPE, **objects) as iterator,
-        pytest.raises(ArgumentError, match="label_shape must be a whole number, not 'a'"),
+        pytest.raises(ArgumentError, match="label_shape must be an integer, not 'a'"),
     ):
         iterator.reshape(label_shape=("a", 6))
     with pytest.raises(TypeError, match="no argument 'label_width'"):
         I.ImageDetIter(8, SHAPE, **objects, label_width=3)
     with pytest.raises(ArgumentError, match="aug_list holds detection augmenters, not"):
         det_batch(I.ImageDetIter, objects, listed)
+
+
+# ---------------------------------------------------------------- AugmenterPlanner
+
+
+def planner(augmenters: list[Any], **functions: Any) -> AugmenterPlanner:
+    same = {"parse_label": lambda label: label, "finish_label": lambda label: label, **functions}
+    return AugmenterPlanner(augmenters, (WIDTH, HEIGHT), 3, **same)
+
+
+def samples(labels: list[Any], size: tuple[int, int] = (160, 140)) -> Samples:
+    count = len(labels)
+    return Samples(np.zeros(count, int), np.arange(count), np.tile(size, (count, 1)), labels)
+
+
+def test_the_last_normalization_is_left_to_the_assembly() -> None:
+    made = planner([CROP, I.ColorNormalizeAug([1, 2, 3], 4)])
+    assert (made.mean, made.std) == ((1, 2, 3), (4, 4, 4))
+    assert made.plan(samples([0.0])).plan.color is None
+    made = planner([CROP, I.ColorNormalizeAug([1, 2, 3], 4), I.CastAug()])
+    assert (made.mean, made.std) == ((0,) * 3, (1,) * 3)
+    assert made.plan(samples([0.0])).plan.color is not None
+    made = planner([])
+    assert (made.mean, made.std) == ((0,) * 3, (1,) * 3)
+
+
+def test_a_planner_knows_whether_it_may_make_borders() -> None:
+    force = I.DetBorrowAug(I.ForceResizeAug((WIDTH, HEIGHT)))
+    assert not planner([CROP]).borders and not planner([force]).borders
+    pad = I.DetRandomPadAug()
+    assert planner([pad, force]).borders
+    assert planner([I.DetRandomSelectAug([pad], 0.9), force]).borders
+
+
+def test_labels_are_parsed_augmented_and_finished() -> None:
+    def parse(label: Any) -> Any:
+        if label == 2:
+            raise RecordError("two")
+        return np.float32([[label, 0.1, 0.1, 0.3, 0.4]])
+
+    flip = [I.DetHorizontalFlipAug(1.0), I.DetBorrowAug(I.ForceResizeAug((WIDTH, HEIGHT)))]
+    made = planner(flip, parse_label=parse, finish_label=lambda boxes: boxes * 10)
+    planned = made.plan(samples([1.0, 2.0, None]))
+    np.testing.assert_allclose(planned.labels[0], [[10, 7, 1, 9, 4]])
+    assert planned.labels[1:] == [None, None] and list(planned.errors) == [1]
+    assert planned.plan.flip[0]
+
+
+def test_an_image_of_another_size_is_a_bad_record() -> None:
+    planned = planner([]).plan(samples([1.0]))
+    said = r"has the shape \(3, 140, 160\), data_shape is \(3, 96, 112\)"
+    assert re.search(said, str(planned.errors[0]))
+    check_shape((3, 4, 5), (3, 4, 5))
+    with pytest.raises(ArgumentError, match="aug_list must end with that size"):
+        check_shape((3, 4, 5), (3, 5, 4))
+
+
+def test_plans_do_not_depend_on_their_batch() -> None:
+    augmenters = lists(LINEAR)["everything"]
+    together = planner(augmenters).plan(samples([0.0] * 6)).plan
+    for row in range(6):
+        at = samples([0.0] * 6)
+        alone = planner(augmenters).plan(
+            Samples(at.epoch[row:][:1], at.record[row:][:1], at.sizes[row:][:1], [0.0])
+        )
+        np.testing.assert_array_equal(alone.plan.window[0], together.window[row])
+        np.testing.assert_array_equal(alone.plan.color[0], together.color[row])
+
+
+def test_containers_become_the_parts_that_they_draw() -> None:
+    cast, flip = I.CastAug(), I.HorizontalFlipAug(0.5)
+
+    def function(src: Any) -> Any:
+        return src
+
+    nested = [I.SequentialAug([cast, I.SequentialAug([flip])]), function, Mine()]
+    steps = list(augmenter_steps(nested, SampleRng(0, 0, 0)))
+    assert steps[:3] == [cast, flip, function] and isinstance(steps[3], Mine)
+    orders = {
+        tuple(augmenter_steps([I.RandomOrderAug([cast, flip])], SampleRng(0, 0, record)))
+        for record in range(20)
+    }
+    assert orders == {(cast, flip), (flip, cast)}
+
+
+def test_only_augmenters_that_describe_themselves_are_described() -> None:
+    assert is_described(CROP) and is_described(Renamed(0.5)) and is_described(I.DetRandomPadAug())
+    for other in (Mine(), Subclass(0.5), len, object(), 3):
+        assert not is_described(other)
+
+
+def test_other_callables_are_no_augmenters(photographs: dict[str, Path]) -> None:
+    reason = "function is not an Augmenter"
+
+    def function(src: Any) -> Any:
+        return src
+
+    assert unplannable_reason([CROP, function]) == reason
+    np.testing.assert_array_equal(
+        batch(I.ImageIter, photographs, [CROP, function]), batch(I.ImageIter, photographs, [CROP])
+    )

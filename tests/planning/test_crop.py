@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.crop import CropOptions, plan_crops
+from gpuio.planning.crop import CropOptions, CropPlanner, plan_crops
 from gpuio.planning.plan import Plan
+from gpuio.planning.planner import Samples
 
 INCEPTION = CropOptions(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
 
@@ -21,14 +22,14 @@ def make(augment: CropOptions, *sizes: tuple[int, int], seed: int = 0, epoch: in
     )
 
 
-def test_a_large_picture_is_cropped_without_scaling() -> None:
+def test_a_large_image_is_cropped_without_scaling() -> None:
     made = make(CropOptions(40, 48), (160, 120))
     assert made.window.tolist() == [[56, 40, 48, 40]]
     assert made.bounds.tolist() == [[0, 0, 160, 120]]
 
 
 def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
-    # 113 x 87 to 83 x 64 (64 * 113 // 87 = 83), then the centre 48 x 40: offsets 17 and 12.
+    # 113 x 87 to 83 x 64 (64 * 113 // 87 = 83), then the center 48 x 40: offsets 17 and 12.
     made = make(CropOptions(40, 48, resize=64), (113, 87), (97, 141))
     np.testing.assert_allclose(
         made.window[0], [17 * 113 / 83, 12 * 87 / 64, 48 * 113 / 83, 40 * 87 / 64]
@@ -39,14 +40,14 @@ def test_resize_scales_the_shorter_side_and_rounds_the_longer_down() -> None:
     )
 
 
-def test_a_small_picture_is_enlarged_first() -> None:
-    # 41 x 31 in float32: to height 40 it is int(40 / 31 * 41) = 52 wide; centre offset 2.
+def test_a_small_image_is_enlarged_first() -> None:
+    # 41 x 31 in float32: to height 40 it is int(40 / 31 * 41) = 52 wide; center offset 2.
     made = make(CropOptions(40, 48), (41, 31))
     np.testing.assert_allclose(made.window[0], [2 * 41 / 52, 0, 48 * 41 / 52, 31])
 
 
 @given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.booleans(), st.integers(0, 9))
-def test_windows_lie_within_the_picture(size: tuple[int, int], rand_crop: bool, seed: int) -> None:
+def test_windows_lie_within_the_image(size: tuple[int, int], rand_crop: bool, seed: int) -> None:
     for augment in (
         CropOptions(33, 47, rand_crop=rand_crop),
         CropOptions(33, 47, resize=64, rand_crop=rand_crop),
@@ -81,13 +82,13 @@ def test_resized_crop_has_whole_windows_and_is_cut_before_it_is_scaled() -> None
     np.testing.assert_array_equal(made.bounds[:, 2:], made.window[:, :2] + made.window[:, 2:])
 
 
-def test_resized_crop_falls_back_to_the_centre() -> None:
+def test_resized_crop_falls_back_to_the_center() -> None:
     never = replace(INCEPTION, area=(1.0, 1.0), ratio=(20.0, 20.0))
     made = make(never, (100, 100))
     assert made.window.tolist() == [[34, 34, 32, 32]]
 
 
-def test_a_resized_crop_of_everything_is_the_centre_crop() -> None:
+def test_a_resized_crop_of_everything_is_the_center_crop() -> None:
     assert make(CropOptions(32, 32, resized_crop=True), (100, 90)).window.tolist() == [
         [34, 29, 32, 32]
     ]
@@ -145,3 +146,34 @@ def test_method_9_depends_on_growth_and_10_is_uniform() -> None:
 def test_what_makes_no_sense_is_refused(arguments: dict[str, int], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         CropOptions(**{"height": 8, "width": 8, **arguments})
+
+
+def test_a_planner_plans_crops_and_keeps_labels() -> None:
+    options = replace(INCEPTION, rand_mirror=True)
+    sizes = np.array([(200, 160), (90, 300), (33, 41)])
+    epoch, record = np.array([0, 1, 1]), np.array([5, 5, 9])
+    label = np.float32([1, 2])
+    planned = CropPlanner(options, 7, 2).plan(Samples(epoch, record, sizes, [label, None, label]))
+    expected = plan_crops(options, sizes, 7, epoch, record)
+    np.testing.assert_array_equal(planned.plan.window, expected.window)
+    np.testing.assert_array_equal(planned.plan.flip, expected.flip)
+    assert planned.labels[0] is label and planned.labels[1] is None and not planned.errors
+
+
+@pytest.mark.parametrize(
+    ("label", "width"), [(1.0, 2), (np.float32([1, 2, 3]), 2), (np.float32([1, 2]), 1)]
+)
+def test_labels_of_another_width_are_bad_records(label: object, width: int) -> None:
+    numbers = 1 if isinstance(label, float) else len(label)  # type: ignore[arg-type]
+    samples = Samples(np.zeros(1, int), np.zeros(1, int), np.full((1, 2), 50), [label])
+    planned = CropPlanner(CropOptions(32, 32), 0, width).plan(samples)
+    said = (
+        f"label holds {numbers} numbers, label_width asks for {width}; pass label_width={numbers}"
+    )
+    assert said in str(planned.errors[0]) and planned.labels == [None]
+
+
+def test_a_number_is_a_label_of_width_1() -> None:
+    for label in (3.0, np.float32([3])):
+        samples = Samples(np.zeros(1, int), np.zeros(1, int), np.full((1, 2), 50), [label])
+        assert not CropPlanner(CropOptions(32, 32), 0, 1).plan(samples).errors

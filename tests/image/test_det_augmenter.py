@@ -1,4 +1,4 @@
-"""Detection augmenters: boxes follow pixels, chances are MXNet's, mistakes are named."""
+"""Detection augmenters: boxes follow pixels, probabilities are MXNet's, mistakes are named."""
 
 import json
 import random
@@ -13,18 +13,25 @@ from scipy import stats
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
+from gpuio.planning.tracer import ImageTracer
+from gpuio.sampling.sample_rng import SampleRng, use_rng
 from tests.image.golden import GOLDEN
-from tests.image.test_functions import noise
+from tests.image.images import noise
 
 I = mx.image  # noqa: E741
 
+
 MEASURED = json.loads((GOLDEN / "detection_stats.json").read_text())
+
+
 WIDTH, HEIGHT = MEASURED["width"], MEASURED["height"]
+
+
 LABEL = np.array(MEASURED["label"])
 
 
 def places() -> np.ndarray:
-    """A picture whose first channels are its pixels' columns and rows."""
+    """A image whose first channels are its pixels' columns and rows."""
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[:, :, 0] = np.arange(WIDTH)
     pixels[:, :, 1] = np.arange(HEIGHT)[:, None]
@@ -32,7 +39,7 @@ def places() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MEASURED["cases"])
-def test_crops_and_canvases_lie_as_mxnets_do(name: str) -> None:
+def test_crops_and_padded_images_lie_as_mxnets_do(name: str) -> None:
     """Two-sample Kolmogorov-Smirnov tests against 3,000 draws of MXNet, at 0.1 % each."""
     kind = "DetRandomCropAug" if name.startswith("crop") else "DetRandomPadAug"
     augment = getattr(I, kind)(**MEASURED["cases"][name])
@@ -54,6 +61,7 @@ def test_crops_and_canvases_lie_as_mxnets_do(name: str) -> None:
 boxes = st.lists(
     st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(3, 24)] * 2), min_size=1, max_size=4
 )
+
 
 AUGMENTERS: dict[str, Callable[[], Any]] = {
     "flip": lambda: I.DetHorizontalFlipAug(1.0),
@@ -140,7 +148,7 @@ def test_what_is_cut_away_is_dropped() -> None:
     assert seen >= {(0,), (1,), (0, 1)}
 
 
-def test_a_canvas_has_its_level_and_the_whole_picture() -> None:
+def test_a_padded_image_has_its_level_and_the_whole_image() -> None:
     random.seed(0)
     picture = noise(30, 40)
     made, label = I.DetRandomPadAug(area_range=2.5, pad_val=(1, 2, 3))(picture, LABEL)
@@ -180,34 +188,6 @@ def test_one_of_several_is_chosen_evenly() -> None:
         assert stats.binomtest(counts[note], 2000, 0.4).pvalue > 0.001
 
 
-def test_they_come_in_mxnets_order() -> None:
-    """As MXNet 1.9.1 dumps them."""
-    made = I.CreateDetAugmenter(
-        (3, 30, 40), resize=50, rand_crop=0.5, rand_pad=0.5, rand_gray=0.1, rand_mirror=True,
-        mean=True, std=True, brightness=0.1, hue=0.4,
-    )  # fmt: skip
-    assert [each.dumps() for each in made] == [
-        ["detborrowaug", '["resizeaug", {"size": 50, "interp": 2}]'],
-        ["detrandomselectaug", ['["detrandomcropaug", {"min_object_covered": 0.1, '
-                                '"aspect_ratio_range": [0.75, 1.33], "area_range": [0.05, 3.0], '
-                                '"min_eject_coverage": 0.3, "max_attempts": 50}]']],
-        '["dethorizontalflipaug", {"p": 0.5}]',
-        ["detrandomselectaug", ['["detrandompadaug", {"aspect_ratio_range": [0.75, 1.33], '
-                                '"area_range": [1.0, 3.0], "max_attempts": 50, "pad_val": '
-                                '[127, 127, 127]}]']],
-        ["detborrowaug", '["forceresizeaug", {"size": [40, 30], "interp": 2}]'],
-        ["detborrowaug", '["castaug", {"type": "float32"}]'],
-        ["detborrowaug", ["colorjitteraug", ['["brightnessjitteraug", {"brightness": 0.1}]']]],
-        ["detborrowaug", '["huejitteraug", {"hue": 0.4}]'],
-        ["detborrowaug", '["randomgrayaug", {"p": 0.1}]'],
-        ["detborrowaug", '["colornormalizeaug", {"mean": [123.68, 116.28, 103.53], "std": '
-                         '[58.395, 57.12, 57.375]}]'],
-    ]  # fmt: skip
-    multi = I.CreateMultiRandCropAugmenter([0.1, 0.3], [(0.75, 1.33)], max_attempts=9)
-    assert [crop.min_object_covered for crop in multi.aug_list] == [0.1, 0.3]
-    assert {crop.max_attempts for crop in multi.aug_list} == {9}
-
-
 @pytest.mark.parametrize(
     ("call", "kind", "said"),
     [
@@ -232,3 +212,66 @@ def test_they_come_in_mxnets_order() -> None:
 def test_mistakes(call: Callable[[], Any], kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said):
         call()
+
+
+class DetFade(I.DetAugmenter):
+    """An augmenter of a user's own that describes what it does."""
+
+    stage = "color"
+
+    def draw(self, rng: Any, size: Any, boxes: Any) -> Any:
+        return rng.uniform(0.2, 0.9)
+
+    def apply(self, src: Any, params: Any) -> Any:
+        return mx.nd.wrap(src.astype("float32") * np.float32(params))
+
+    def trace(self, tracer: Any, params: Any) -> None:
+        tracer.scale(params)
+
+    def move_boxes(self, boxes: Any, params: Any) -> Any:
+        return boxes * [1, 1, 1, 1, params]
+
+
+def test_calling_draws_applies_and_moves_boxes() -> None:
+    image, label = noise(4, 5), np.ones((2, 5))
+    with use_rng(SampleRng(1, 2, 3)):
+        found, boxes = DetFade()(image, label)
+    factor = SampleRng(1, 2, 3).uniform(0.2, 0.9)
+    np.testing.assert_allclose(found, np.asarray(image) * factor, rtol=1e-6)
+    np.testing.assert_array_equal(boxes, [[1, 1, 1, 1, factor]] * 2)
+    np.testing.assert_array_equal(label, 1)
+
+
+@pytest.mark.parametrize("name", ["flip", "crop", "strict crop", "canvas"])
+def test_tracing_computes_the_size_of_the_image(name: str) -> None:
+    augmenter = AUGMENTERS[name]()
+    image = mx.nd.wrap(places())
+    for record in range(20):
+        params = augmenter.draw(SampleRng(0, 0, record), (WIDTH, HEIGHT), LABEL)
+        tracer = ImageTracer(WIDTH, HEIGHT)
+        augmenter.trace(tracer, params)
+        assert augmenter.apply(image, params).shape == (tracer.height, tracer.width, 3)
+
+
+def test_containers_tell_their_parts() -> None:
+    flip, cast = I.DetHorizontalFlipAug(0.5), I.CastAug()
+    assert list(I.DetBorrowAug(cast).parts) == [cast]
+    select = I.DetRandomSelectAug(flip, 0.3)
+    assert select.parts == [flip] and select.any_order
+    assert I.DetBorrowAug(I.ColorNormalizeAug(1, 2)).normalization() == ([1] * 3, [2] * 3)
+    assert flip.parts is None
+
+
+def test_what_a_subclass_lacks_is_named() -> None:
+    class Empty(I.DetAugmenter):
+        pass
+
+    empty = Empty()
+    for call, said in (
+        (lambda: empty(None, None), "Empty has no __call__"),
+        (lambda: empty.apply(None, None), "Empty has no apply"),
+        (lambda: empty.trace(None, None), "Empty has no trace"),
+    ):
+        with pytest.raises(NotImplementedError, match=said):
+            call()
+    assert empty.move_boxes(LABEL, None) is LABEL

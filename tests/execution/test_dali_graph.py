@@ -1,0 +1,115 @@
+"""The DALI graph, of CPU operators, and what it is fed."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from gpuio.errors import ContextError, DecodeError
+from gpuio.execution.dali_graph import SUPPORT, build_graph, interpolation_types, make_feed
+from gpuio.execution.output import OutputSpec
+from gpuio.execution.resample import render_sample
+from gpuio.loading.batch import ImageBatch
+from gpuio.loading.reader import BatchReader
+from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.plan import LINEAR, NEAREST, Border
+from tests.close import LEVELS, assert_images_close
+from tests.io.records import jpeg
+from tests.loading.fakes import MemorySource, indices
+
+SIZE = (28, 24)
+
+
+def planned(payloads: list[Any], **options: Any) -> ImageBatch:
+    planner = CropPlanner(CropOptions(24, 28, **options), 0, 1)
+    reader = BatchReader(MemorySource(payloads), planner, ())
+    return reader.read(indices(len(payloads), len(payloads)))
+
+
+def run(batch: ImageBatch, channels: int = 3, borders: bool = False) -> np.ndarray:
+    """The graph's samples of one batch."""
+    feeds: Iterator[Any] = iter(
+        [make_feed(batch, SIZE, channels, interpolation_types(), borders).arrays()]
+    )
+    pipe = build_graph(
+        lambda: next(feeds), OutputSpec(channels, 24, 28, "uint8", "NHWC"), len(batch),
+        device_id=None, threads=2, depth=1, antialias=False, hw_decoder_load=0.5,
+        apply_orientation=True, borders=borders,
+    )  # fmt: skip
+    (samples,) = pipe.run()
+    return np.asarray(samples.as_tensor())
+
+
+@pytest.mark.parametrize("method", [NEAREST, LINEAR])
+@pytest.mark.parametrize(
+    "options", [{}, {"resize": 30}, {"resize": 90, "rand_crop": True}], ids=str
+)
+def test_the_graph_resamples_as_the_host_does(options: dict[str, Any], method: int) -> None:
+    batch = planned([jpeg(number, 60 + number, 50) for number in range(4)], **options,
+                    method=method)  # fmt: skip
+    found = run(batch)
+    for row in range(4):
+        expected = render_sample(batch, row, SIZE, 3, False)
+        assert_images_close(found[row], expected, LEVELS["dali", method])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_bad_records_are_replaced_by_black_pixels(channels: int) -> None:
+    image = np.random.default_rng(0).integers(1, 256, (40, 50, channels), np.uint8)
+    good = cv2.imencode(".png", image)[1].tobytes()
+    batch = planned([good, None, b"no image", good])
+    batch.errors[3] = DecodeError("found elsewhere")
+    found = run(batch, channels)
+    assert found.shape == (4, 24, 28, channels)
+    assert found[0].any() and not found[1:].any()
+
+
+def test_a_truncated_jpeg_gets_its_end() -> None:
+    whole = jpeg(3, 60, 50)
+    batch = planned([whole[:-2], whole, whole[:-300]])
+    found = run(batch)
+    np.testing.assert_array_equal(found[0], found[1])
+    encoded = make_feed(batch, SIZE, 3, interpolation_types(), False).arrays()[0]
+    original = batch.encoded[1]
+    assert original is not None
+    assert np.shares_memory(encoded[1], original.data), "a complete one is not copied"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_fill_what_is_visible(channels: int) -> None:
+    batch = planned([jpeg(number, 60, 50) for number in range(3)])
+    plain = run(batch, channels)
+    assert batch.plan is not None
+    inside = np.array([[0, 0, 28, 24], [5, 4, 20, 22], [9, 9, 9, 9]])
+    border = Border(inside, np.zeros((3, channels), np.uint8))
+    batch.plan = replace(batch.plan, borders=(border,))
+    found = run(batch, channels, borders=True)
+    for row, (x0, y0, x1, y1) in enumerate(inside.tolist()):
+        np.testing.assert_array_equal(found[row, y0:y1, x0:x1], plain[row, y0:y1, x0:x1])
+
+
+def test_only_what_the_window_needs_is_decoded() -> None:
+    batch = planned([jpeg(0, 600, 500)])
+    arrays = make_feed(batch, SIZE, 3, interpolation_types(), False).arrays()
+    anchor, shape = arrays[1][0], arrays[2][0]
+    margin = max(SUPPORT.values()) + 2
+    assert (shape <= np.array([24, 28]) + 2 * margin).all()
+    assert (anchor >= np.array([238, 286]) - margin).all()
+
+
+def test_every_interpolation_has_one_of_dali() -> None:
+    types = interpolation_types()
+    assert set(types) == set(SUPPORT) and len(set(types.values())) == len(types)
+
+
+def test_a_missing_dali_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nvidia.dali", None)
+    with pytest.raises(ContextError, match=r"DALI is missing; install it with pip install"):
+        build_graph(
+            list, OutputSpec(3, 24, 28, "uint8", "NHWC"), 1, device_id=None, threads=1, depth=1,
+            antialias=False, hw_decoder_load=0.5, apply_orientation=True, borders=False,
+        )  # fmt: skip

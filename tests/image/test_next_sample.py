@@ -1,0 +1,224 @@
+"""Batches of the samples that a replaced `ImageIter.next_sample` gives."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+from gpuio.errors import DecodeError, Error, UnsupportedError
+from gpuio.execution.per_sample import PerSampleRenderer, SampleFunctions
+from gpuio.image.next_sample import NextSampleStream
+from tests.image.folder import folder, over
+from tests.io.threads import gpuio_threads
+
+I = mx.image  # noqa: E741
+
+__all__ = ["folder"]
+
+
+class Odd(I.ImageIter):
+    """Every second sample of the order, with another label."""
+
+    def next_sample(self) -> Any:
+        super().next_sample()
+        label, encoded = super().next_sample()
+        return label + 100, encoded
+
+
+def odd(folder: Path, **options: Any) -> Odd:
+    values = {"path_imglist": folder / "x.lst", "path_root": folder / "images", "label_width": 2}
+    return Odd(3, (3, 24, 28), **{**values, **options})
+
+
+def test_samples_of_your_own_choice(folder: Path) -> None:
+    with over(folder, batch_size=8) as whole:
+        pictures = whole.next().data[0].asnumpy()
+    with odd(folder) as iterator:
+        for _ in range(2):
+            first, second = iterator
+            np.testing.assert_array_equal(first.label[0][:, 0], [101, 103, 105])
+            np.testing.assert_array_equal(first.data[0], pictures[[1, 3, 5]])
+            np.testing.assert_array_equal(second.data[0], pictures[[7, 7, 7]])
+            assert (first.pad, second.pad) == (0, 2)
+            iterator.reset()
+        with pytest.raises(mx.MXNetError, match="cannot save its state"):
+            iterator.state_dict()
+    with odd(folder, last_batch_handle="discard") as iterator:
+        assert len(list(iterator)) == 1
+    with odd(folder, last_batch_handle="roll_over") as iterator:
+        labels = []
+        for _ in range(3):
+            labels.append([batch.label[0][:, 0].tolist() for batch in iterator])
+            iterator.reset()
+        assert labels == [
+            [[101, 103, 105]], [[107, 101, 103]], [[105, 107, 101], [103, 105, 107]],
+        ]  # fmt: skip
+        iterator.next()
+        iterator.hard_reset()
+        assert iterator.next().label[0][0, 0] == 101
+
+
+def test_bad_samples_of_your_own_choice(folder: Path) -> None:
+    (folder / "images" / "3.jpg").write_bytes(b"not an image")
+    with odd(folder) as iterator, pytest.raises(Error, match="sample 1 of epoch 0: Decoding"):
+        iterator.next()
+    with odd(folder, on_error="skip") as iterator:
+        (batch,) = iterator
+        np.testing.assert_array_equal(batch.label[0][:, 0], [101, 105, 107])
+        assert [bad.key for bad in iterator.bad_records] == [1]
+
+
+def test_no_thread_is_started(folder: Path) -> None:
+    """Samples are made where they are asked for: on the caller's thread."""
+    threads: set[str] = set()
+
+    class Noted(Odd):
+        def imdecode(self, s: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return super().imdecode(s)
+
+    assert not gpuio_threads()
+    with (
+        odd(folder, shuffle=True) as iterator,
+        Noted(
+            3,
+            (3, 24, 28),
+            path_imglist=folder / "x.lst",
+            path_root=folder / "images",
+            label_width=2,
+        ) as noted,
+    ):
+        for each in (iterator, noted):
+            for _ in range(2):
+                assert len(list(each)) == 2 and not gpuio_threads()
+                each.reset()
+            each.auglist = I.CreateAugmenter((3, 24, 28))
+            each.next()
+            assert not gpuio_threads()
+    assert threads == {threading.current_thread().name}
+
+
+def test_the_length_of_an_epoch_is_unknown(folder: Path) -> None:
+    with odd(folder) as iterator:
+        with pytest.raises(TypeError, match="Odd does not know the length of its epochs"):
+            len(iterator)
+        assert bool(iterator) is True
+
+
+def test_neither_states_nor_copies_are_saved(folder: Path) -> None:
+    with odd(folder) as iterator:
+        iterator.next()
+        for call in (iterator.state_dict, lambda: iterator.load_state_dict({}),
+                     iterator.__reduce__):  # fmt: skip
+            with pytest.raises(Error):
+                call()
+        with pytest.raises(UnsupportedError, match="cannot save its state"):
+            iterator.state_dict()
+        np.testing.assert_array_equal(iterator.next().label[0][:, 0], [107, 107, 107])
+
+
+def test_an_error_does_not_end_the_epoch(folder: Path) -> None:
+    (folder / "images" / "3.jpg").write_bytes(b"not an image")
+    with odd(folder) as iterator:
+        with pytest.raises(DecodeError, match="sample 1 of epoch 0"):
+            iterator.next()
+        assert iterator.next().label[0][:, 0].tolist() == [105, 107, 105]
+        iterator.reset()
+        with pytest.raises(DecodeError, match="sample 1 of epoch 1"):
+            iterator.next()
+
+
+def test_not_one_good_sample(folder: Path) -> None:
+    for path in (folder / "images").iterdir():
+        path.write_bytes(b"")
+    with odd(folder, on_error="skip") as iterator:
+        for epoch in range(2):
+            with pytest.raises(Error, match=f"not one record of the epoch.*of epoch {epoch}"):
+                iterator.next()
+            iterator.reset()
+
+
+class Stream:
+    """A NextSampleStream over numbers, as gray images of one pixel."""
+
+    def __init__(self, epochs: list[list[int]], **options: Any) -> None:
+        self.left = [list(epoch) for epoch in epochs]
+        values = {"batch_size": 2, "last_batch": "pad", "policy": "raise", "seed": 0, **options}
+        self.stream = NextSampleStream(self.next_sample, **values)
+        functions = SampleFunctions(
+            parse_label=lambda label: np.array([label], np.float32),
+            decode=self.decode,
+            check=lambda images: None,
+            augment=lambda image, label: (image, label),
+            postprocess=lambda image: image,
+            finish_label=lambda label: label,
+        )
+        self.stream.set_renderer(PerSampleRenderer(functions, (1, 1, 1), 0), (), 0.0)
+
+    def next_sample(self) -> tuple[Any, Any]:
+        if not self.left[0]:
+            self.left.pop(0)
+            raise StopIteration
+        number = self.left[0].pop(0)
+        return float(number), number
+
+    def decode(self, encoded: Any) -> Any:
+        if encoded < 0:
+            raise DecodeError("negative")
+        return mx.nd.full((1, 1, 1), encoded)
+
+    def draw(self) -> list[Any]:
+        """Labels, padding and keys of an epoch's batches."""
+        found = []
+        while (batch := self.stream.next()) is not None:
+            if batch.data:
+                np.testing.assert_array_equal(batch.data[0].ravel(), batch.label[0].ravel())
+            found.append(
+                (
+                    batch.label[0].ravel().tolist() if batch.data else [],
+                    batch.pad,
+                    batch.keys.tolist() if batch.data else [],
+                )
+            )
+        self.stream.reset()
+        return found
+
+
+def test_a_last_batch_is_padded_with_its_own_rows() -> None:
+    stream = Stream([[1, 2, 3], [4]])
+    assert stream.draw() == [([1, 2], 0, [0, 1]), ([3, 3], 1, [2, 2])]
+    assert stream.stream.epoch == 1
+    assert stream.draw() == [([4, 4], 1, [0, 0])]
+
+
+def test_a_last_batch_is_discarded() -> None:
+    stream = Stream([[1, 2, 3], [4, 5]], last_batch="discard")
+    assert stream.draw() == [([1, 2], 0, [0, 1])]
+    assert stream.draw() == [([4, 5], 0, [0, 1])]
+
+
+def test_a_last_batch_rolls_over_unless_it_is_dropped() -> None:
+    stream = Stream([[1, 2, 3], [4, 5], [6, 7]], last_batch="roll_over")
+    assert stream.draw() == [([1, 2], 0, [0, 1])]
+    assert stream.draw() == [([3, 4], 0, [2, 0])]  # 5 is left
+    stream.stream.drop_carried()
+    assert stream.draw() == [([6, 7], 0, [0, 1])]
+
+
+def test_what_is_bad_is_left_out_and_told() -> None:
+    stream = Stream([[1, -2, 3, 4]], policy="skip")
+    batch = stream.stream.next()
+    assert batch is not None and batch.label[0].ravel().tolist() == [1, 3]
+    (bad,) = batch.bad
+    assert (bad.key, bad.place, bad.reason) == (1, "sample 1 of epoch 0", "negative")
+
+
+def test_it_is_closed() -> None:
+    stream = Stream([[1]])
+    stream.stream.close()
+    stream.stream.close()
+    with pytest.raises(Error, match="closed"):
+        stream.stream.next()

@@ -1,0 +1,116 @@
+"""How the iterators read MXNet's arguments."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.iterators.arguments import (
+    LAST_BATCH_HANDLES,
+    NOT_YET,
+    as_bool,
+    as_choice,
+    as_float,
+    as_image_shape,
+    as_int,
+    as_row_shape,
+    crop_ranges,
+    last_batch_mode,
+    reject_unknown,
+)
+
+KNOWN = ["self", "rand_mirror", "batch_size", "unknown"]
+
+
+def test_an_unknown_argument_gets_the_nearest_name() -> None:
+    with pytest.raises(TypeError, match="Iter has no argument 'rand_miror'; did you mean rand_mir"):
+        reject_unknown({"rand_miror": 1}, KNOWN, "Iter")
+    with pytest.raises(TypeError, match="did you mean max_rotate_angle"):
+        reject_unknown({"max_rotate_angel": 1}, KNOWN, "Iter")
+    with pytest.raises(TypeError, match=r"Iter has no argument 'zzz'$"):
+        reject_unknown({"zzz": 1}, KNOWN, "Iter")
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_an_option_to_come_may_have_its_default(name: str) -> None:
+    reject_unknown({name: NOT_YET[name]}, KNOWN, "Iter")
+    with pytest.raises(UnsupportedError, match=f"MXNet's {name} yet"):
+        reject_unknown({name: 17}, KNOWN, "Iter")
+
+
+def test_each_iterator_has_its_options_to_come() -> None:
+    reject_unknown({"mine": 3}, KNOWN, "Iter", {"mine": 3})
+    with pytest.raises(TypeError, match="no argument 'rotate'"):
+        reject_unknown({"rotate": -1}, KNOWN, "Iter", {"mine": 3})
+
+
+def test_integers() -> None:
+    for value in (3, 3.0, np.int64(3), np.float32(3)):
+        assert as_int("x", value) == 3 and type(as_int("x", value)) is int
+    assert as_int("x", 0, 0) == 0 and as_int("x", -5) == -5
+    for wrong in (2.5, "3", None, True, [3], math.inf, math.nan, np.array([3, 4])):
+        with pytest.raises(ArgumentError, match="x must be"):
+            as_int("x", wrong)
+    with pytest.raises(ArgumentError, match="x must be at least 1, not 0"):
+        as_int("x", 0, 1)
+
+
+def test_numbers() -> None:
+    for value in (3, 3.0, np.float32(3)):
+        assert as_float("x", value) == 3 and type(as_float("x", value)) is float
+    for wrong in ("3", b"3", None, math.nan, math.inf, [3]):
+        with pytest.raises(ArgumentError, match="x must be a finite number"):
+            as_float("x", wrong)
+
+
+def test_truth() -> None:
+    for value in (True, 1, np.bool_(True), np.True_):
+        assert as_bool("x", value) is True
+    for value in (False, 0):
+        assert as_bool("x", value) is False
+    for wrong in (2, "yes", None, 1.0, [True]):
+        with pytest.raises(ArgumentError, match="x must be True or False"):
+            as_bool("x", wrong)
+
+
+def test_shapes_of_rows() -> None:
+    assert as_row_shape("x", 5) == (5,) and as_row_shape("x", (2, 3)) == (2, 3)
+    assert as_row_shape("x", [2, 3.0]) == (2, 3)
+    for wrong, said in (((), "at least one axis"), ((0,), "at least 1"), (("a",), "x must be")):
+        with pytest.raises(ArgumentError, match=said):
+            as_row_shape("x", wrong)
+
+
+def test_shapes_of_images() -> None:
+    assert as_image_shape((3, 24, 28)) == as_image_shape([3, 24.0, np.int64(28)]) == (3, 24, 28)
+    for wrong in ((24, 28), (3, 0, 28), (3, 24, 28, 1), 5, None, "abc", (3, 2.5, 28)):
+        with pytest.raises(ArgumentError, match=r"\(channels, height, width\)"):
+            as_image_shape(wrong)
+
+
+def test_ranges_of_crops() -> None:
+    assert crop_ranges(True, 0.1, 0.9, None, 0.25) == ((0.1, 0.9), (0.75, 1.25))
+    assert crop_ranges(True, 1, 1, 0.5, 2) == ((1, 1), (0.5, 2))
+    assert crop_ranges(False, 1, 1, None, 0) == ((1, 1), (1, 1))
+    with pytest.raises(ArgumentError, match="need random_resized_crop=True"):
+        crop_ranges(False, 0.5, 1, None, 0)
+    with pytest.raises(UnsupportedError, match="max_aspect_ratio"):
+        crop_ranges(False, 1, 1, None, 0.5)
+    with pytest.raises(ArgumentError, match="min_random_area must be a finite number"):
+        crop_ranges(True, "a", 1, None, 0)  # type: ignore[arg-type]
+
+
+def test_choices() -> None:
+    assert as_choice("x", "b", ("a", "b", "c")) == "b"
+    with pytest.raises(ArgumentError, match="x must be 'a', 'b' or 'c', not 'd'"):
+        as_choice("x", "d", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("round_batch", [True, False])
+def test_last_batches(round_batch: bool) -> None:
+    assert last_batch_mode(round_batch, None) == ("wrap" if round_batch else "pad")
+    for handle in LAST_BATCH_HANDLES:
+        assert last_batch_mode(round_batch, handle) == handle
+    with pytest.raises(ArgumentError, match="last_batch_handle must be"):
+        last_batch_mode(round_batch, "wrap")

@@ -1,0 +1,107 @@
+"""What several tests of loading use: a source in memory, batches, and an executor that waits."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from gpuio.errors import DecodeError, Error, RecordError
+from gpuio.loading.batch import ImageBatch
+from gpuio.loading.source import Encoded
+from gpuio.recordio.record_set import Location
+from gpuio.sampling.order import BatchIndices, Order
+
+
+class MemorySource:
+    """Records in memory: payloads by index, with keys 0, 10, 20, …; None: reading it fails."""
+
+    fingerprint = "memory"
+
+    def __init__(self, payloads: list[bytes | None], labels: list[Any] | None = None) -> None:
+        self.payloads = payloads
+        self.labels = [float(n) for n in range(len(payloads))] if labels is None else labels
+        self.keys = np.arange(len(payloads)) * 10
+        self.images = range(len(payloads))
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def read(self, index: int) -> Encoded:
+        payload = self.payloads[index]
+        if payload is None:
+            raise RecordError("the record is damaged")
+        return Encoded(self.labels[index], np.frombuffer(payload, np.uint8))
+
+    def location(self, index: int) -> Location:
+        return Location("memory.rec", 100 * index, int(self.keys[index]))
+
+    def label_blocks(self) -> Iterator[Any]:
+        return iter(())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def indices(size: int, batch_size: int, position: int = 0, **options: Any) -> BatchIndices:
+    """The indices of a batch."""
+    return Order(size, batch_size, last_batch="pad", **options).batch_at(position)
+
+
+def image_batch(at: BatchIndices, bad: dict[int, str] | None = None) -> ImageBatch:
+    """A batch whose labels are the numbers of its records, with some that are bad."""
+    record = at.record
+    errors: dict[int, Error] = {row: DecodeError(said) for row, said in (bad or {}).items()}
+    return ImageBatch(
+        indices=at, epoch=at.epoch, record=record, encoded=[None] * len(record),
+        headers=[None] * len(record), plan=None,
+        labels=record[:, None].astype(np.float32), errors=errors,
+    )  # fmt: skip
+
+
+class HeldExecutor:
+    """Makes batches when it is told to; notes what is asked of it."""
+
+    def __init__(self, depth: int = 1) -> None:
+        self.depth = depth
+        self.submitted: list[tuple[BatchIndices, Future[list[int]]]] = []
+        self.retained: list[list[int]] = []
+        self.canceled = 0
+        self.closed = 0
+
+    def submit(self, at: BatchIndices) -> "Future[list[int]]":
+        future: Future[list[int]] = Future()
+        self.submitted.append((at, future))
+        return future
+
+    def finish(self, number: int) -> None:
+        """Finish one of the batches that were submitted."""
+        at, future = self.submitted[number]
+        future.set_result(at.record.tolist())
+
+    def cancel_pending(self) -> None:
+        self.canceled += 1
+
+    def retain(self, loaded: list[int]) -> None:
+        self.retained.append(loaded)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ReadyExecutor(HeldExecutor):
+    """Makes each batch at once; or fails for those with a record."""
+
+    def __init__(self, depth: int = 1) -> None:
+        super().__init__(depth)
+        self.fail_on: int | None = None
+
+    def submit(self, at: BatchIndices) -> "Future[list[int]]":
+        future = super().submit(at)
+        records = at.record.tolist()
+        if self.fail_on in records:
+            future.set_exception(RecordError(f"record {self.fail_on}"))
+        else:
+            future.set_result(records)
+        return future

@@ -1,0 +1,73 @@
+"""Labels of a list that replace those in the records."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuio.errors import RecordError
+from gpuio.loading.labels import LabelTable
+from gpuio.recordio.lists import ListItem
+
+KEYS = st.integers(-(2**63), 2**64 - 1)
+LABELS = st.lists(st.floats(-9, 9, width=32), max_size=3)
+
+
+def table(lines: list[tuple[int, list[float]]]) -> LabelTable:
+    return LabelTable((ListItem(key, tuple(label), "x") for key, label in lines), "some.lst")
+
+
+@given(st.lists(st.tuples(KEYS, LABELS), max_size=20))
+def test_labels_are_found_by_key(lines: list[tuple[int, list[float]]]) -> None:
+    made = table(lines)
+    by_key = {key % 2**64: label for key, label in lines}  # the last line counts
+    for key, label in by_key.items():
+        found = made.find(key, "key")
+        assert found.dtype == np.float32 and found.tolist() == label
+    for key, _ in lines:  # the ids of records are unsigned, their keys are not
+        assert made.find(key, "key").tolist() == by_key[key % 2**64]
+    assert made.longest == max((len(label) for _, label in lines), default=0)
+
+
+@given(st.sets(st.integers(0, 50)), st.integers(0, 50))
+def test_other_keys_are_errors(keys: set[int], key: int) -> None:
+    made = table([(each, [1.0]) for each in keys])
+    if key in keys:
+        assert made.find(key, "the id").tolist() == [1]
+        return
+    with pytest.raises(RecordError, match=re.escape(f"some.lst has no line for the id {key}")):
+        made.find(key, "the id")
+
+
+@given(
+    st.dictionaries(st.integers(-(2**63), 2**63 - 1), LABELS, min_size=1, max_size=12), st.data()
+)
+def test_many_labels_come_in_blocks_of_one_length(
+    by_key: dict[int, list[float]], data: st.DataObject
+) -> None:
+    keys = data.draw(st.lists(st.sampled_from(sorted(by_key)), max_size=12))
+    found: dict[int, list[float]] = {}
+    lengths = []
+    for indices, labels in table(list(by_key.items())).blocks(np.array(keys, np.int64)):
+        assert labels.dtype == np.float32 and len(labels) == len(indices)
+        lengths.append(labels.shape[1])
+        for index, label in zip(indices.tolist(), labels.tolist(), strict=True):
+            assert index not in found
+            found[index] = label
+    assert found == {index: by_key[key] for index, key in enumerate(keys)}
+    assert len(set(lengths)) == len(lengths)
+
+
+def test_the_first_key_without_a_label_is_told() -> None:
+    made = table([(1, [1.0]), (3, [2.0])])
+    assert made.first_missing(np.array([1, 2, 3, 4])) == 1
+    assert made.first_missing(np.array([3, 1, 3])) is None
+    assert table([]).first_missing(np.array([3])) == 0
+
+
+def test_an_empty_list() -> None:
+    assert table([]).longest == 0
+    with pytest.raises(RecordError, match="no line for key 0"):
+        table([]).find(0, "key")

@@ -1,0 +1,114 @@
+"""The thread pool that stops at once."""
+
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+
+from gpuio.loading.workers import Workers
+from tests.io.threads import eventually
+
+
+def test_tasks_begin_in_order() -> None:
+    workers, done = Workers(1, "gpuio-test"), []
+    finished = threading.Event()
+    for number in range(20):
+        workers.submit(lambda number=number: done.append(number))
+    workers.submit(finished.set)
+    assert finished.wait(20) and done == list(range(20))
+    workers.stop()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_all_threads_work_at_once(count: int) -> None:
+    workers, barrier = Workers(count, "gpuio-test"), threading.Barrier(count + 1)
+    names: list[str] = []
+
+    def task() -> None:
+        names.append(threading.current_thread().name)
+        barrier.wait(20)
+
+    for _ in range(count):
+        workers.submit(task)
+    barrier.wait(20)
+    assert sorted(names) == [f"gpuio-test-{number}" for number in range(count)]
+    workers.stop()
+
+
+def test_stop_waits_for_what_runs_and_drops_the_rest() -> None:
+    workers = Workers(1, "gpuio-test")
+    begun, may_end, ended, stopped = (threading.Event() for _ in range(4))
+    late: list[int] = []
+
+    def task() -> None:
+        begun.set()
+        may_end.wait(20)
+        assert workers.stopped.is_set()
+        ended.set()
+
+    workers.submit(task)
+    workers.submit(lambda: late.append(1))
+    assert begun.wait(20) and not workers.stopped.is_set()
+
+    def stop() -> None:
+        workers.stop()
+        assert ended.is_set()
+        stopped.set()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    assert workers.stopped.wait(20)
+    assert not stopped.is_set()
+    may_end.set()
+    assert stopped.wait(20)
+    stopping.join(20)
+    workers.stop()
+    workers.submit(lambda: late.append(2))
+    assert not late
+
+
+def test_a_task_may_stop_its_own_pool() -> None:
+    workers, done = Workers(2, "gpuio-test"), threading.Event()
+
+    def task() -> None:
+        workers.stop()
+        done.set()
+
+    workers.submit(task)
+    assert done.wait(20)
+    assert eventually(
+        lambda: not any(each.name.startswith("gpuio-test") for each in threading.enumerate())
+    )
+
+
+def test_an_idle_thread_keeps_no_task_alive() -> None:
+    class Held:
+        pass
+
+    workers, done = Workers(1, "gpuio-test"), threading.Event()
+    held = Held()
+    gone = weakref.ref(held)
+    workers.submit(lambda held=held: done.set())
+    assert done.wait(20)
+    del held
+    assert eventually(lambda: gc.collect() >= 0 and gone() is None)
+    workers.stop()
+
+
+def test_the_interpreter_does_not_wait_for_tasks() -> None:
+    code = """
+import threading
+from gpuio.loading.workers import Workers
+workers, begun = Workers(2, "gpuio-test"), threading.Event()
+for _ in range(9):
+    workers.submit(lambda: (begun.set(), threading.Event().wait(600)))
+begun.wait(60)
+print("bye")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "bye\n"), done.stderr
