@@ -196,7 +196,7 @@ def get_array_module(array: object) -> Module:
 
 
 def on_device(ctx: Context) -> AbstractContextManager[object]:
-    """A context manager in which CuPy works on the GPU `ctx`; a no-op for the CPU."""
+    """A new context manager in which CuPy works on the GPU `ctx`; a no-op for the CPU."""
     if ctx.device_type == "cpu":
         return nullcontext()
     device: AbstractContextManager[object] = require_cupy().cuda.Device(ctx.device_id)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from gpuio.context import Module
-from gpuio.handover import Batch, BatchArray, Tensor, TensorLoader
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
+from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader
 
 __all__ = ["Batch", "loader"]
 

@@ -152,12 +152,12 @@ class BucketSentenceIter(OrderedRowsIter):
         if not batches:
             raise ArgumentError(
                 f"no bucket of {chosen} has {self.batch_size} sentences, and there are "
-                f"{len(lengths)} in all; use a smaller batch_size or other buckets"
+                f"{len(lengths)} in total; use a smaller batch_size or other buckets"
             )
         self.default_bucket_key = max(self.buckets)
         sources = [ArraySource(str(key), nd.wrap(rows), 0) for key, rows in filled.items()]
         order = Order(len(batches), 1, True, seed_or_draw(seed), "discard")
-        self._draw_in_order(
+        self._set_ordered_stream(
             order,
             _load_from(
                 [source.to(ctx) for source in sources], batches, self.batch_size, self.layout
@@ -170,8 +170,8 @@ class BucketSentenceIter(OrderedRowsIter):
             on_device=True,
         )
 
-    def _batch_of(self, loaded: LoadedBatch) -> DataBatch:
-        batch = super()._batch_of(loaded)
+    def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
+        batch = super()._to_batch(loaded)
         (data,) = batch.data
         batch.bucket_key = key = data.shape[1 - self.major_axis]
         batch.provide_data = [self._description(self.data_name, key, data.dtype)]

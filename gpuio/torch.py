@@ -11,9 +11,9 @@ import importlib
 from collections.abc import Callable
 
 from gpuio.context import Module
-from gpuio.handover import Batch, BatchArray, Tensor, TensorLoader, exportable
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
+from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, exportable
 
 __all__ = ["Batch", "loader"]
 

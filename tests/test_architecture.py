@@ -24,7 +24,7 @@ LAYERS = [
     ["execution"],
     ["iterators"],
     ["io", "image"],
-    ["rnn", "handover"],
+    ["rnn", "tensor_loader"],
     ["torch", "jax"],
     ["tools"],
     ["__main__"],
@@ -126,7 +126,7 @@ def test_the_map_has_each_module_once() -> None:
 def test_the_map_names_what_there_is() -> None:
     """Each class and function that the data flow names is defined somewhere."""
     text = MAP.read_text(encoding="utf-8")
-    flow = text[text.index("## The way") : text.index("## Modules")]
+    flow = text[text.index("## From file") : text.index("## Modules")]
     source = "\n".join(path.read_text(encoding="utf-8") for path in MODULES.values())
     for name in re.findall(r"`([A-Za-z_]+)(?:\.\w+)?[(`]", flow):
         assert re.search(rf"(class|def) {name}\b", source), name

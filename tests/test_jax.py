@@ -1,4 +1,4 @@
-"""Batches as JAX arrays; what they share with PyTorch's tensors is in test_handover.py."""
+"""Batches as JAX arrays; what they share with PyTorch's tensors is in test_tensor_loader.py."""
 
 from typing import Any
 

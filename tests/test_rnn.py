@@ -87,7 +87,7 @@ def test_each_epoch_has_its_order() -> None:
     [
         ((SENTENCES, 10), {}, "no bucket of"),
         ((SENTENCES, 2, []), {}, "no bucket of"),
-        (([], 2), {}, "0 in all"),
+        (([], 2), {}, "0 in total"),
         ((SENTENCES, 0), {}, "batch_size must be at least 1"),
         ((SENTENCES, 2), {"layout": "NTC"}, "layout must be 'NT' or 'TN'"),
         ((SENTENCES, 2, [0]), {}, "buckets must be at least 1"),

@@ -1,4 +1,4 @@
-"""Batches as PyTorch tensors; what they share with JAX's arrays is in test_handover.py."""
+"""Batches as PyTorch tensors; what they share with JAX's arrays is in test_tensor_loader.py."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ from gpuio.nd.types import Array, HostArray, Untyped
 
 # Pixels written by one block of threads, and the most blocks that CUDA launches along y.
 THREADS = 256
-MOST_BLOCKS_Y = 65535
+MAX_BLOCKS_Y = 65535
 
 # `Scaling` in assemble.cu, passed by value.
 SCALING = np.dtype([("offset", np.float32, 4), ("factor", np.float32, 4)])
@@ -101,7 +101,7 @@ class CudaAssembler:
             kernel = kernels.load("assemble", self._name, self._device_id)
             blocks = -(-output.height * output.width // THREADS)
             kernel(
-                (blocks, min(count, MOST_BLOCKS_Y)),
+                (blocks, min(count, MAX_BLOCKS_Y)),
                 (THREADS,),
                 (
                     batch,

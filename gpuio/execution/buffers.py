@@ -24,7 +24,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 SIZES = 4  # block sizes that a pool keeps; an iterator needs two, for full and last batches
 
 
-class _Loan:
+class _BufferOwner:
     """The base of an array of the pool: NumPy keeps it as long as there is a view of the memory."""
 
     def __init__(self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DType) -> None:
@@ -69,7 +69,7 @@ class BufferPool:
             block = self._blocks(size).pop()
         except IndexError:
             block = _allocate(size)
-        loan = _Loan(block, shape, dtype)
+        loan = _BufferOwner(block, shape, dtype)
         array = np.asarray(loan)
         weakref.finalize(loan, _take_back, weakref.ref(self), block).atexit = False
         return array

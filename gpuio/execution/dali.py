@@ -49,7 +49,7 @@ class DaliExecutor:
     ctx : their device; a CPU runs DALI's CPU operators
     batch_size : rows of a batch
     antialias : see `CropOptions`
-    policy : what to do about bad records, see `resolve_bad_records`
+    on_error : what to do about bad records, see `resolve_bad_records`
     threads : DALI's CPU threads
     depth : batches in flight in the graph; the caller must submit at least as many before it waits
         for one
@@ -64,7 +64,7 @@ class DaliExecutor:
         *,
         batch_size: int,
         antialias: bool,
-        policy: str,
+        on_error: str,
         threads: int,
         depth: int,
         hw_decoder_load: float,
@@ -73,7 +73,7 @@ class DaliExecutor:
         self._reader = reader
         self._output = output
         self._antialias = antialias
-        self._policy = policy
+        self._on_error = on_error
         self.depth = depth
         feeds: collections.deque[Feed] = collections.deque()
         self._feeds = feeds
@@ -180,7 +180,7 @@ class DaliExecutor:
             except (RuntimeError, ValueError, TypeError) as error:
                 pixels = self._postprocess.upload(self._decode_on_host(batch, error))
             source = self._reader.source
-            resolution = resolve_bad_records(batch, source, self._policy)
+            resolution = resolve_bad_records(batch, source, self._on_error)
             data = None
             if not resolution.all_bad:
                 assert batch.plan is not None, "the batch has been planned"

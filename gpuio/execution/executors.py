@@ -45,7 +45,7 @@ def create_executor(
     *,
     batch_size: int,
     antialias: bool,
-    policy: str,
+    on_error: str,
     threads: int,
     hw_decoder_load: float,
 ) -> Executor[LoadedBatch]:
@@ -57,8 +57,9 @@ def create_executor(
     reader : reads and plans the batches
     output : what they look like
     ctx : their device
+    batch_size : samples in a batch
     antialias : see `CropOptions`
-    policy : what to do about bad records, see `resolve_bad_records`
+    on_error : what to do about bad records, see `resolve_bad_records`
     threads : CPU threads
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
     """
@@ -71,11 +72,11 @@ def create_executor(
             ctx,
             batch_size=batch_size,
             antialias=antialias,
-            policy=policy,
+            on_error=on_error,
             threads=threads,
             depth=GRAPH_DEPTH,
             hw_decoder_load=hw_decoder_load,
         )
     from gpuio.execution.host import HostExecutor, PlanRenderer
 
-    return HostExecutor(reader, PlanRenderer(output, antialias), policy=policy, threads=threads)
+    return HostExecutor(reader, PlanRenderer(output, antialias), on_error=on_error, threads=threads)

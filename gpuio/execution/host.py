@@ -83,18 +83,18 @@ class HostExecutor:
     ----------
     reader : reads and plans the batches
     renderer : makes their samples
-    policy : what to do about bad records, see `resolve_bad_records`
+    on_error : what to do about bad records, see `resolve_bad_records`
     threads : number of threads
     """
 
     depth = 1
 
     def __init__(
-        self, reader: BatchReader, renderer: SampleRenderer, *, policy: str, threads: int
+        self, reader: BatchReader, renderer: SampleRenderer, *, on_error: str, threads: int
     ) -> None:
         self._reader = reader
         self.renderer = renderer
-        self._policy = policy
+        self._on_error = on_error
         self.threads = threads
         self._generation = 0
         self._workers = Workers(threads, "gpuio-host")
@@ -136,7 +136,7 @@ class HostExecutor:
     def finish(self, batch: ImageBatch, data: NDArray[np.generic]) -> LoadedBatch:
         """Finish a batch whose samples have been made."""
         source = self._reader.source
-        resolution = resolve_bad_records(batch, source, self._policy)
+        resolution = resolve_bad_records(batch, source, self._on_error)
         finished: NDArray[np.generic] | None = data
         if resolution.all_bad:
             finished = None

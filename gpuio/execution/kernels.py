@@ -15,7 +15,7 @@ from gpuio.context import GPU_INSTALL_HINT, require_cupy
 from gpuio.errors import ContextError, Error
 
 # In a wheel the kernels are inside the package, in a checkout next to it.
-PLACES = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
+KERNEL_DIRS = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def find(family: str) -> Path:
     ------
     Error : it is neither in the installed package nor in a checkout.
     """
-    for place in PLACES:
+    for place in KERNEL_DIRS:
         path = place / f"{family}.cu"
         if path.is_file():
             return path
     raise Error(
-        f"{family}.cu is neither in {PLACES[0]} nor in {PLACES[1]}; this installation of gpuio is "
-        "incomplete: install it again"
+        f"{family}.cu is neither in {KERNEL_DIRS[0]} nor in {KERNEL_DIRS[1]}; this installation "
+        "of gpuio is incomplete: install it again"
     )
 
 

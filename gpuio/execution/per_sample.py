@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio import nd
 from gpuio.errors import DecodeError, Error
 from gpuio.loading.batch import ImageBatch
-from gpuio.nd import NDArray as DeviceArray
 from gpuio.planning.augmenters import check_shape
 from gpuio.planning.planner import Label
 from gpuio.sampling.sample_rng import Rng, sample_rngs, use_rng
@@ -32,10 +32,10 @@ class SampleFunctions:
     """
 
     parse_label: Callable[[Label], Label]
-    decode: Callable[[Any], DeviceArray]
-    check: Callable[[list[DeviceArray]], None]
-    augment: Callable[[DeviceArray, Label], tuple[DeviceArray, Label]]
-    postprocess: Callable[[DeviceArray], Any]
+    decode: Callable[[Any], nd.NDArray]
+    check: Callable[[list[nd.NDArray]], None]
+    augment: Callable[[nd.NDArray, Label], tuple[nd.NDArray, Label]]
+    postprocess: Callable[[nd.NDArray], Any]
     finish_label: Callable[[Label], Label]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import Context
+from gpuio.context import Context, on_device
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, jitter_batch, paint_borders
@@ -74,34 +74,28 @@ class CudaPostprocess:
         import cupy
 
         self._cupy = cupy
-        self._device_id = ctx.device_id
+        self._ctx = ctx
         self._assembler = CudaAssembler(output, ctx)
-        with self._device():
+        with on_device(self._ctx):
             self.stream = cupy.cuda.Stream(non_blocking=True)
         self._in_flight = InFlightBatches(ctx)
 
-    def _device(self) -> Untyped:
-        """A new context manager each time: it remembers the previous device, and two threads use
-        this object.
-        """
-        return self._cupy.cuda.Device(self._device_id)
-
     def pixels(self, tensors: Untyped) -> Array:
         """The graph's output as a CuPy array on `stream`, sharing memory."""
-        with self._device(), self.stream:
+        with on_device(self._ctx), self.stream:
             pixels: Array = self._cupy.from_dlpack(tensors.as_tensor())
         return pixels
 
     def upload(self, pixels: NDArray[np.uint8]) -> Array:
         """Samples that were decoded on the host, as a CuPy array on `stream`."""
-        with self._device(), self.stream:
+        with on_device(self._ctx), self.stream:
             uploaded: Array = self._cupy.asarray(pixels)
         return uploaded
 
     def assemble(self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None) -> Array:
         """Assemble the batch on the GPU; returns when it is complete. See `HostPostprocess`."""
         selected = None if rows is None else rows.astype(np.int32)
-        with self._device():
+        with on_device(self._ctx):
             with self.stream:
                 pixels = paint_borders(self._cupy, jitter_batch(self._cupy, pixels, plan), plan)
                 matrices = batch_color_matrices(plan, pixels)

@@ -13,12 +13,13 @@ from gpuio import nd
 from gpuio.context import device_of, get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.nd import NDArray
+from gpuio.nd.ndarray import host_array
 from gpuio.nd.types import Values
 
 
 def host(values: object) -> HostArray[Any]:
-    """Values as a plain NumPy array."""
-    return values.asnumpy() if isinstance(values, NDArray) else np.asarray(values)
+    """Values as a plain NumPy array, copied from a GPU if they are there."""
+    return np.asarray(host_array(values))
 
 
 def as_image(src: Values) -> NDArray:

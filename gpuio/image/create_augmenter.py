@@ -86,11 +86,11 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
     Parameters
     ----------
     data_shape : (channels, height, width) of the output
-    resize : scale the shorter side to so many pixels first; 0: keep the size
+    resize : scale the shorter side to this many pixels first; 0: keep the size
     rand_crop : crop anywhere, not at the center
     rand_resize : crop a random 8 to 100 % of the area, of an aspect ratio of 3/4 to 4/3; requires
         rand_crop
-    rand_mirror : flip every second image, at random
+    rand_mirror : flip each image left to right with probability 0.5
     mean, std : for each channel; True: those of ImageNet; None: none
     brightness, contrast, saturation, hue : ranges of the jitters
     pca_noise : standard deviation of `LightingAug`

@@ -114,9 +114,9 @@ def CreateDetAugmenter(  # noqa: N802  # MXNet's name
     ----------
     data_shape : (channels, height, width) of the output, to which the image is resized whatever its
         aspect ratio
-    resize : scale the shorter side to so many pixels first; 0: keep the size
+    resize : scale the shorter side to this many pixels first; 0: keep the size
     rand_crop, rand_pad, rand_gray : probabilities of a random crop, of padding, of a gray image
-    rand_mirror : flip every second image, at random
+    rand_mirror : flip each image left to right with probability 0.5
     mean, std : for each channel; True: those of ImageNet; None: none
     brightness, contrast, saturation, pca_noise, hue : as in `CreateAugmenter`
     inter_method : as in `imresize`

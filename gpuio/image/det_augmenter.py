@@ -30,9 +30,9 @@ from gpuio.sampling.sample_rng import Rng, current_rng
 
 Window: TypeAlias = HostArray[np.float64]  # left, top, width, height, as fractions of the image
 
-# A crop, or an object in pixels, of a smaller area is ignored; padding must add at least so many
+# A crop, or an object in pixels, of a smaller area is ignored; padding must add at least this many
 # pixels to width and height.
-LEAST_AREA, LEAST_MARGIN = 2, 2
+MIN_AREA, MIN_MARGIN = 2, 2
 
 # A fraction of a box that is left by rounding errors alone.
 SLIVER = 1e-5
@@ -291,11 +291,11 @@ class DetRandomCropAug(DetAugmenter):
         return None
 
     def _keeps_enough(self, boxes: Boxes, window: Window, width: int, height: int) -> bool:
-        if window[2] * width * window[3] * height < LEAST_AREA:
+        if window[2] * width * window[3] * height < MIN_AREA:
             return False
         corners = boxes[:, CORNERS]
         whole = areas(corners)
-        large = whole * width * height > LEAST_AREA
+        large = whole * width * height > MIN_AREA
         x, y, w, h = window
         inside = corners[large].clip([x, y, x, y], [x + w, y + h, x + w, y + h])
         covered = areas(inside) / whole[large]
@@ -371,7 +371,7 @@ class DetRandomPadAug(DetAugmenter):
                 lowest = int((width + 0.5) / aspect)
             tall = rng.randint(min(max(lowest, height), highest), highest)
             wide = round(tall * aspect)
-            if tall - height < LEAST_MARGIN or wide - width < LEAST_MARGIN:
+            if tall - height < MIN_MARGIN or wide - width < MIN_MARGIN:
                 continue
             x = rng.randint(0, wide - width)
             y = rng.randint(0, tall - height)

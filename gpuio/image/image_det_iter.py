@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gpuio import nd
 from gpuio.context import Context
 from gpuio.errors import ArgumentError, RecordError, UnsupportedError
 from gpuio.image.augmenter import Augmenter
 from gpuio.image.create_det_augmenter import CreateDetAugmenter, DetAugmenterOptions
 from gpuio.image.det_augmenter import apply_det_augmenters
-from gpuio.image.image_iter import ImageIter, replaced_hooks, weak_method
+from gpuio.image.image_iter import ImageIter, replaced_hooks
 from gpuio.iterators.arguments import as_image_shape, as_int
+from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.source import ImageSource
-from gpuio.nd import NDArray as DeviceArray
 from gpuio.planning.boxes import Boxes, is_degenerate, split_label
 from gpuio.planning.planner import Label
 from gpuio.sampling.sample_rng import current_rng
@@ -139,11 +140,11 @@ class ImageDetIter(ImageIter):
 
     def _augment_function(
         self, replaced: bool
-    ) -> Callable[[DeviceArray, Label], tuple[DeviceArray, Label]]:
+    ) -> Callable[[nd.NDArray, Label], tuple[nd.NDArray, Label]]:
         augmenters = self._auglist
         transform = weak_method(self.augmentation_transform) if replaced else None
 
-        def augment(image: DeviceArray, label: Label) -> tuple[DeviceArray, Label]:
+        def augment(image: nd.NDArray, label: Label) -> tuple[nd.NDArray, Label]:
             boxes = np.asarray(label)
             if transform is not None:
                 return transform(image, boxes)
@@ -152,8 +153,8 @@ class ImageDetIter(ImageIter):
         return augment
 
     def augmentation_transform(  # type: ignore[override]  # as in MXNet
-        self, data: DeviceArray, label: Boxes
-    ) -> tuple[DeviceArray, Boxes]:
+        self, data: nd.NDArray, label: Boxes
+    ) -> tuple[nd.NDArray, Boxes]:
         """Apply all augmenters to an image and its boxes; called by several threads."""
         return apply_det_augmenters(self.auglist, data, label, current_rng())
 

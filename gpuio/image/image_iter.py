@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from gpuio import nd
 from gpuio.context import Context, cpu
 from gpuio.errors import ArgumentError, Error, RecordError
 from gpuio.execution.output import OutputSpec
@@ -29,23 +29,22 @@ from gpuio.iterators.arguments import (
     as_int,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
+from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.labels import LabelTable
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
 from gpuio.loading.stream import CLOSED
-from gpuio.nd import NDArray as DeviceArray
 from gpuio.planning.augmenters import AugmenterPlanner, unplannable_reason
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import items_of, read_list
 from gpuio.sampling.sample_rng import current_rng
-from gpuio.sampling.sharding import equal_share, resolve_shard
+from gpuio.sampling.sharding import equal_shard, resolve_shard
 from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
-    from typing_extensions import ParamSpec, Unpack
+    from typing_extensions import Unpack
 
-    P = ParamSpec("P")
-
+P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("gpuio")
@@ -98,7 +97,7 @@ class ImageIter(ImageLoaderIter):
     path_root : the folder that the list's paths are relative to; None: the current one
     path_imgidx : the index of the record file
     shuffle : a new order of all images each epoch
-    part_index, num_parts : divide the images into so many parts of equal size, and read this one;
+    part_index, num_parts : divide the images into this many parts of equal size, and read this one;
         the images left over at the end are in none, as in MXNet. ``num_parts="auto"`` takes both
         from the launcher's environment variables, and each part then gets its slice of every global
         batch
@@ -132,7 +131,7 @@ class ImageIter(ImageLoaderIter):
     ArgumentError : there is no source or more than one, or a value is out of range.
     TypeError : there is no such argument.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    ContextError : the device is missing.
+    ContextError : the device is not available.
 
     Examples
     --------
@@ -206,7 +205,7 @@ class ImageIter(ImageLoaderIter):
         source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
         try:
             self._measure_labels(source)
-            images = equal_share(source.images, options.shard)
+            images = equal_shard(source.images, options.shard)
         except BaseException:
             source.close()
             raise
@@ -293,11 +292,11 @@ class ImageIter(ImageLoaderIter):
                 weak_method(self.next_sample),
                 batch_size=self.batch_size,
                 last_batch=self.last_batch_handle,
-                policy=self._options.on_error,
+                on_error=self._options.on_error,
                 seed=self._options.seed,
             )
         self._sample_stream.set_renderer(renderer, label_shape, label_fill)
-        self._begin(self._sample_stream, output, label_shape)
+        self._use_loader(self._sample_stream, output, label_shape)
 
     def _functions(self) -> SampleFunctions:
         """What each sample goes through: of this object, only methods that a subclass replaces."""
@@ -319,12 +318,12 @@ class ImageIter(ImageLoaderIter):
 
     def _augment_function(
         self, replaced: bool
-    ) -> Callable[[DeviceArray, Label], tuple[DeviceArray, Label]]:
+    ) -> Callable[[nd.NDArray, Label], tuple[nd.NDArray, Label]]:
         """What applies the augmenters to an image and its label."""
         augmenters = self._auglist
         transform = weak_method(self.augmentation_transform) if replaced else None
 
-        def augment(image: DeviceArray, label: Label) -> tuple[DeviceArray, Label]:
+        def augment(image: nd.NDArray, label: Label) -> tuple[nd.NDArray, Label]:
             if transform is not None:
                 return transform(image), label
             return apply_augmenters(augmenters, image, current_rng()), label
@@ -434,7 +433,7 @@ class ImageIter(ImageLoaderIter):
         """
         order = self._order
         batch, row = divmod(self._given, order.batch_size)
-        place = batch * order.stride + order.rank * order.batch_size + row
+        place = batch * order.global_batch_size + order.rank * order.batch_size + row
         if place >= order.size:
             raise StopIteration
         index = int(order.records(np.array([self.epoch]), np.array([place]))[0])
@@ -452,7 +451,7 @@ class ImageIter(ImageLoaderIter):
         assert isinstance(self._source, FileSource)
         return self._source.read_file(fname)
 
-    def imdecode(self, s: Any) -> DeviceArray:
+    def imdecode(self, s: Any) -> nd.NDArray:
         """Decode a sample's image: uint8 (height, width, 3), RGB; called by several threads.
 
         Raises
@@ -461,7 +460,7 @@ class ImageIter(ImageLoaderIter):
         """
         return _decode(s)
 
-    def check_valid_image(self, data: Sequence[DeviceArray]) -> None:
+    def check_valid_image(self, data: Sequence[nd.NDArray]) -> None:
         """Check an image, [image]; called by several threads.
 
         Raises
@@ -470,11 +469,11 @@ class ImageIter(ImageLoaderIter):
         """
         _check_valid(data)
 
-    def augmentation_transform(self, data: DeviceArray) -> DeviceArray:
+    def augmentation_transform(self, data: nd.NDArray) -> nd.NDArray:
         """Apply all augmenters to an image; called by several threads."""
         return apply_augmenters(self.auglist, data, current_rng())
 
-    def postprocess_data(self, datum: DeviceArray) -> Any:
+    def postprocess_data(self, datum: nd.NDArray) -> Any:
         """Convert an augmented image to the layout of the batch, (3, height, width); called by
         several threads.
         """
@@ -494,7 +493,7 @@ class ImageIter(ImageLoaderIter):
         assert self._loader is not None, "samples come from a loader, or from next_sample"
         position = self._loader.position
         if position % self.num_data:
-            start = self._order.restart(position)
+            start = self._order.next_epoch_start(position)
             self._loader.restore({"position": start, "start": start, "ended": False})
 
     def _changed(self) -> dict[str, Any]:
@@ -506,32 +505,14 @@ def replaced_hooks(kind: type, base: type) -> list[str]:
     return [name for name in HOOKS if getattr(kind, name) is not getattr(base, name)]
 
 
-def weak_method(method: Callable[P, R]) -> Callable[P, R]:
-    """A method that does not keep its object alive; threads call it.
-
-    Raises
-    ------
-    Error : (when called) the object has been garbage-collected.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound = reference()
-        if bound is None:
-            raise Error("the iterator has been garbage-collected")
-        return bound(*args, **kwargs)
-
-    return call
-
-
-def _decode(encoded: Any) -> DeviceArray:
+def _decode(encoded: Any) -> nd.NDArray:
     return imdecode(encoded, ctx=cpu())
 
 
-def _check_valid(images: Sequence[DeviceArray]) -> None:
+def _check_valid(images: Sequence[nd.NDArray]) -> None:
     if len(images[0].shape) == 0:
         raise RuntimeError("Data shape is wrong")
 
 
-def _channels_first(image: DeviceArray) -> Any:
+def _channels_first(image: nd.NDArray) -> Any:
     return image.transpose(2, 0, 1)

@@ -38,8 +38,8 @@ class NextSampleStream:
     next_sample : gives a label and an encoded image; raises StopIteration at the end of an epoch
     batch_size : rows of a batch
     last_batch : "pad", "discard" or "roll_over"
-    policy : "raise", or anything else: a sample that cannot be used is left out, and the next takes
-        its place
+    on_error : "raise", or anything else: a sample that cannot be used is left out, and the next
+        takes its place
     seed : the augmentation's seed
     """
 
@@ -49,7 +49,7 @@ class NextSampleStream:
         *,
         batch_size: int,
         last_batch: str,
-        policy: str,
+        on_error: str,
         seed: int,
     ) -> None:
         self.epoch = 0
@@ -57,7 +57,7 @@ class NextSampleStream:
         self._next_sample = next_sample
         self._batch_size = batch_size
         self._last_batch = last_batch
-        self._policy = policy
+        self._on_error = on_error
         self._seed = seed
         self._given = 0  # samples of this epoch
         self._rngs: list[SampleRng] = []  # of the samples that follow, in reverse
@@ -131,7 +131,7 @@ class NextSampleStream:
 
     def _bad_record(self, number: int, error: Error) -> BadRecord:
         place = f"sample {number} of epoch {self.epoch}"
-        if self._policy == "raise":
+        if self._on_error == "raise":
             raise type(error)(f"{place}: {error}") from error
         return BadRecord(number, place, str(error), "", 0)
 

@@ -58,7 +58,7 @@ def _with_opencv(image: HostArray, width: int, height: int, method: int) -> Host
 def with_matrices(xp: Module, image: Array, width: int, height: int, method: int) -> Array:
     """Resize with the array library `xp`: NumPy or CuPy."""
     source_height, source_width, channels = image.shape
-    down = area_shrinks(source_width, width) and area_shrinks(source_height, height)
+    down = averages_area(source_width, width) and averages_area(source_height, height)
     rows = xp.asarray(weights(source_height, height, method, down))
     columns = xp.asarray(weights(source_width, width, method, down))
     kind = xp.float64 if image.dtype == np.float64 else xp.float32
@@ -72,7 +72,7 @@ def with_matrices(xp: Module, image: Array, width: int, height: int, method: int
     return resized
 
 
-def area_shrinks(source: int, target: int) -> bool:
+def averages_area(source: int, target: int) -> bool:
     """Whether AREA averages along this axis; it does only where it does along both."""
     return source >= target
 
@@ -92,39 +92,39 @@ def weights(source: int, target: int, method: int, average: bool = False) -> NDA
     -------
     float32 (target, source), rows of which sum to 1; read-only
     """
-    made = np.zeros((target, source))
+    weights = np.zeros((target, source))
     scale = source / target
     output = np.arange(target)
     if method == NEAREST:
-        made[output, np.minimum((output * scale).astype(int), source - 1)] = 1
+        weights[output, np.minimum((output * scale).astype(int), source - 1)] = 1
     elif method == AREA and average:
         # How much of each source pixel [j, j + 1] lies under the output pixel.
         edges = np.arange(source)
         begin, end = output[:, None] * scale, (output[:, None] + 1) * scale
         covered = np.minimum(end, edges + 1) - np.maximum(begin, edges)
-        made = covered.clip(0) / scale
+        weights = covered.clip(0) / scale
     elif method == AREA:
         first = np.floor(output * scale).astype(int)
         share = output + 1 - (first + 1) / scale
-        _add(made, first, np.where(share <= 0, 0, share - np.floor(share)), LINEAR)
+        _add(weights, first, np.where(share <= 0, 0, share - np.floor(share)), LINEAR)
     else:
         place = (output + 0.5) * scale - 0.5
         first = np.floor(place).astype(int)
-        _add(made, first, place - first, method)
-    even: NDArray[np.float32] = (made / made.sum(1, keepdims=True)).astype(np.float32)
+        _add(weights, first, place - first, method)
+    even: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
     even.flags.writeable = False
     return even
 
 
-def _add(made: HostArray, first: HostArray, share: HostArray, method: int) -> None:
+def _add(weights: HostArray, first: HostArray, share: HostArray, method: int) -> None:
     """Add the filter's weights around the places ``first + share``; beyond the ends the last pixel
     goes on.
     """
     taps = TAPS[method]
     rows = np.arange(len(first))
     for tap in range(1 - taps // 2, taps // 2 + 1):
-        pixel = (first + tap).clip(0, made.shape[1] - 1)
-        np.add.at(made, (rows, pixel), _kernel(share - tap, method))
+        pixel = (first + tap).clip(0, weights.shape[1] - 1)
+        np.add.at(weights, (rows, pixel), _kernel(share - tap, method))
 
 
 def _kernel(distance: HostArray, method: int) -> HostArray:

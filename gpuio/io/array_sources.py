@@ -127,7 +127,7 @@ class CsrSource:
 
 
 class StoredArray(Protocol):
-    """An array on disk, such as an h5py data set, that is read by slicing its first axis or by
+    """An array on disk, such as an h5py dataset, that is read by slicing its first axis or by
     ascending row indices.
     """
 
@@ -144,7 +144,7 @@ class StoredArray(Protocol):
 
 
 class StoredSource:
-    """An array that stays on disk, such as an h5py data set or a memory map: each batch is read and
+    """An array that stays on disk, such as an h5py dataset or a memory map: each batch is read and
     converted on demand.
 
     Parameters
@@ -201,7 +201,7 @@ def gather(
     """A function that makes batches of the sources' rows, on the sources' devices."""
 
     def load(indices: BatchIndices) -> LoadedBatch:
-        run = indices.run
+        run = indices.as_slice
         rows = indices.record if run is None else run
         return LoadedBatch(
             [source[rows] for source in data], [source[rows] for source in label], indices.pad
@@ -252,7 +252,7 @@ def _names(values: Sequence[object], default_name: str) -> list[str]:
     return [f"_{number}_{default_name}" for number in range(len(values))]
 
 
-def converted(values: object, sources: Sequence[Source]) -> object:
+def current_arrays(values: object, sources: Sequence[Source]) -> object:
     """The data argument with which `named_sources` makes equal sources of what these hold, so that
     `values`, from which they were made, can be freed.
     """
@@ -350,7 +350,7 @@ def as_array(name: str, value: object, what: str) -> Array:
 
 
 def _is_stored(value: object) -> bool:
-    """Whether it looks like an h5py data set: an array that is read when it is sliced."""
+    """Whether it looks like an h5py dataset: an array that is read when it is sliced."""
     return (
         not hasattr(value, "__dlpack__")
         and not hasattr(value, "__cuda_array_interface__")

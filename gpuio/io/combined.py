@@ -76,10 +76,10 @@ class PrefetchingIter(StreamIter[DataBatch]):
         label = _rename("rename_label", rename_label, [inner.provide_label for inner in self.iters])
         super().__init__(data[0].shape[0])
         depth = as_int("prefetch_buffer", prefetch_buffer, 1)
-        self._draw_from(_JoinedStream(self.iters, depth), data, label)
+        self._set_stream(_JoinedStream(self.iters, depth), data, label)
         self._in_flight: InFlightBatches | None = None
 
-    def _batch_of(self, batch: DataBatch) -> DataBatch:
+    def _to_batch(self, batch: DataBatch) -> DataBatch:
         batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
         for array in (*batch.data, *batch.label):
             ctx = device_of(array)
@@ -117,7 +117,7 @@ class ResizeIter(StreamIter[DataBatch]):
         super().__init__(getattr(data_iter, "batch_size", 0) or data[0].shape[0])
         if hasattr(data_iter, "default_bucket_key"):
             self.default_bucket_key = data_iter.default_bucket_key
-        self._draw_from(
+        self._set_stream(
             _ResizedStream(data_iter, self.size, self.reset_internal),
             data,
             as_descriptions(data_iter.provide_label),
@@ -127,7 +127,7 @@ class ResizeIter(StreamIter[DataBatch]):
         """Batches in an epoch."""
         return self.size
 
-    def _batch_of(self, batch: DataBatch) -> DataBatch:
+    def _to_batch(self, batch: DataBatch) -> DataBatch:
         return batch
 
     def _identity(self) -> State:
@@ -242,7 +242,7 @@ class _JoinedStream:
         )
 
     def reset(self) -> None:
-        """Begin the next epoch, in all iterators."""
+        """Begin the next epoch of every iterator."""
         if self._count or self.ended or self._failure is not None:
             if not self.ended:
                 self._rewind()

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_source import log_opened, open_records, write_bad_records
+from gpuio.io.record_files import log_opened, open_records, write_bad_records
 from gpuio.iterators.arguments import (
     as_bool,
     as_channels,
@@ -71,7 +71,7 @@ class ImageDetRecordIter(ImageLoaderIter):
     label_pad_width : space for numbers in each label of a batch; 0 or -1: as many as the longest
         label of the file
     label_pad_value : fills the rest of a label
-    resize : scale the shorter side to so many pixels first; -1: keep the size
+    resize : scale the shorter side to this many pixels first; -1: keep the size
     rand_mirror_prob : probability of flipping left to right
     rand_pad_prob : probability of padding, with the image at a random position. This and the other
         probabilities may be negative: never
@@ -122,7 +122,7 @@ class ImageDetRecordIter(ImageLoaderIter):
     TypeError : there is no such argument.
     UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    ContextError : the device is missing.
+    ContextError : the device is not available.
 
     Examples
     --------

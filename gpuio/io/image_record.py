@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from gpuio.context import Context
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_source import log_opened, open_records, write_bad_records
+from gpuio.io.record_files import log_opened, open_records, write_bad_records
 from gpuio.iterators.arguments import (
     as_bool,
     as_channels,
@@ -48,12 +48,12 @@ class ImageRecordIter(ImageLoaderIter):
         ``*.rec`` files
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     batch_size : images in a batch
-    path_imgidx : the index, or one for each record file. Without one, the record files are walked
-        at the start
+    path_imgidx : the index, or one for each record file. Without one, the record files are
+        scanned when the iterator is created
     path_imglist : an im2rec list whose labels replace those in the records; lines are found by the
         records' id
     label_width : numbers in a label
-    resize : scale the shorter side to so many pixels before the crop; -1: keep the size
+    resize : scale the shorter side to this many pixels before the crop; -1: keep the size
     rand_crop : crop at a random position instead of the center. Images smaller than the crop are
         enlarged
     random_resized_crop : crop a random area of a random aspect ratio and scale it to the output
@@ -61,7 +61,7 @@ class ImageRecordIter(ImageLoaderIter):
     min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with equal
         probability, height/width); without min_aspect_ratio the range is 1 - max_aspect_ratio to
         1 + max_aspect_ratio
-    rand_mirror : mirror every second image, at random
+    rand_mirror : mirror each image with probability 0.5
     mirror : mirror every image
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel, as pixel values of 0 to 255
     std_r, std_g, std_b, std_a : each channel is divided by these
@@ -74,7 +74,7 @@ class ImageRecordIter(ImageLoaderIter):
     round_batch : fill an incomplete last batch with the next epoch's first images, after which that
         epoch continues; if False, fill it with images of the same epoch, and begin each epoch with
         its first image. `pad` counts them
-    num_parts, part_index : divide the records into so many contiguous parts, and read this one.
+    num_parts, part_index : divide the records into this many contiguous parts, and read this one.
         ``num_parts="auto"`` takes both from the launcher's environment variables (torchrun, Open
         MPI, MVAPICH, PMI, Slurm)
     preprocess_threads : decoding threads
@@ -105,14 +105,15 @@ class ImageRecordIter(ImageLoaderIter):
     provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
     provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
     bad_records : the records that `on_error` has left out or replaced so far, as
-        BadRecord(key, place, reason)
+        BadRecord(key, place, reason, file, offset)
 
     Raises
     ------
     ArgumentError : a value is out of range, or two are inconsistent.
+    TypeError : there is no such argument.
     UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
-    ContextError : the device is missing.
+    ContextError : the device is not available.
 
     Examples
     --------

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, Error
+from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import Rows, as_array, is_csr
 from gpuio.io.rows_iter import OrderedRowsIter
 from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
 from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.batch import LoadedBatch
 from gpuio.nd.sparse import wrap as wrap_csr
 from gpuio.nd.types import Array, CSRMatrix, Values
 from gpuio.sampling.order import BatchIndices, Order
-
-T = TypeVar("T")
-A = TypeVar("A")
 
 
 class IndexedIter(OrderedRowsIter):
@@ -90,9 +84,9 @@ class IndexedIter(OrderedRowsIter):
         require(ctx)
         self._names = data_name, label_name
         self._described: tuple[list[DataDesc], list[DataDesc]] | None = None
-        self._draw_in_order(
+        self._set_ordered_stream(
             order,
-            _weakly(self._load_batch),
+            weak_method(self._load_batch),
             ctx,
             [],
             [],
@@ -153,21 +147,6 @@ class IndexedIter(OrderedRowsIter):
                     f"for {len(rows)} rows; the first axis must be that of the rows"
                 )
         return data, label
-
-
-def _weakly(method: Callable[[A], T]) -> Callable[[A], T]:
-    """Call a method without keeping its object alive: the stream that calls it belongs to the
-    object, and a prefetching thread must not outlive it.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call(argument: A) -> T:
-        found = reference()
-        if found is None:
-            raise Error("the iterator has been garbage-collected")
-        return found(argument)
-
-    return call
 
 
 def _by_name(values: Values, name: str) -> dict[str, Rows]:

@@ -105,7 +105,7 @@ class MNISTIter(OrderedRowsIter):
         pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(ctx)
         numbers = ArraySource(label_name, nd.array(labels, ctx), 0)
         self._shard = shard
-        self._draw_in_order(
+        self._set_ordered_stream(
             order,
             _load_scaled(pixels, numbers),
             ctx,

@@ -11,7 +11,7 @@ from gpuio.io.array_sources import (
     AUTO,
     Source,
     StoredSource,
-    converted,
+    current_arrays,
     fingerprint,
     gather,
     named_sources,
@@ -36,7 +36,7 @@ class NDArrayIter(OrderedRowsIter):
     ----------
     data : an array; a list of arrays, which are named ``_0_data``, ``_1_data``, …; or a dict of
         arrays by name, which are sorted by name. Arrays of NumPy or CuPy, NDArrays, sparse matrices
-        of SciPy or CuPy (their batches are CSR), h5py data sets and memory maps (which stay on
+        of SciPy or CuPy (their batches are CSR), h5py datasets and memory maps (which stay on
         disk: each batch is read on demand), and arrays of libraries with DLPack, such as torch
         tensors. Arrays that had to be converted are not kept
     label : the same; None or an empty list: no labels
@@ -121,7 +121,7 @@ class NDArrayIter(OrderedRowsIter):
         require(device)
         on_target, placed = _place(sources, device, device_memory)
         descriptions = [self._description(source) for source in sources]
-        self._draw_in_order(
+        self._set_ordered_stream(
             order,
             gather(placed[:count], placed[count:]),
             device,
@@ -137,9 +137,9 @@ class NDArrayIter(OrderedRowsIter):
                 moved if on_target and not isinstance(source, StoredSource) else source
                 for source, moved in zip(sources, placed, strict=True)
             ]
-            self._replace_argument(data, converted(data, kept[:count]))
+            self._replace_argument(data, current_arrays(data, kept[:count]))
             if not no_label:
-                self._replace_argument(label, converted(label, kept[count:]))
+                self._replace_argument(label, current_arrays(label, kept[count:]))
 
     @property
     def idx(self) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ class NDArrayIter(OrderedRowsIter):
         self.reset()
         state = self._stream.state()
         if state["position"] % self.num_data:
-            begin = self._ordered.order.restart(state["position"])
+            begin = self._ordered.order.next_epoch_start(state["position"])
             self._stream.restore({"position": begin, "start": begin, "ended": False})
 
     def _description(self, source: Source) -> DataDesc:

@@ -25,11 +25,11 @@ PREFETCHED_COPIES = 2
 
 
 class RowsIter(StreamIter[LoadedBatch]):
-    """Base class of the iterators over rows. A subclass calls `_draw_rows`."""
+    """Base class of the iterators over rows. A subclass calls `_set_row_stream`."""
 
     _transfer: DeviceTransfer | None  # None: batches are on the device already
 
-    def _draw_rows(
+    def _set_row_stream(
         self,
         stream: Stream[LoadedBatch],
         ctx: Context,
@@ -49,16 +49,16 @@ class RowsIter(StreamIter[LoadedBatch]):
             a GPU are always prefetched
         """
         self._transfer = None
-        begin: Callable[[LoadedBatch], LoadedBatch] = _unchanged
+        transform: Callable[[LoadedBatch], LoadedBatch] = _unchanged
         if ctx.device_type == "gpu" and not on_device:
             self._transfer = DeviceTransfer(ctx)
-            begin = self._transfer.copy_async
+            transform = self._transfer.copy_async
             prefetch = max(prefetch, PREFETCHED_COPIES)
         if prefetch:
-            stream = PrefetchedStream(stream, begin, prefetch, "gpuio-rows")
-        self._draw_from(stream, provide_data, provide_label)
+            stream = PrefetchedStream(stream, transform, prefetch, "gpuio-rows")
+        self._set_stream(stream, provide_data, provide_label)
 
-    def _batch_of(self, loaded: LoadedBatch) -> DataBatch:
+    def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
         batch = loaded if self._transfer is None else self._transfer.wait(loaded)
         return DataBatch(batch.data, batch.label, batch.pad, batch.keys)
 
@@ -68,13 +68,13 @@ def _unchanged(batch: LoadedBatch) -> LoadedBatch:
 
 
 class OrderedRowsIter(RowsIter):
-    """Base class of the iterators over indexed rows. A subclass calls `_draw_in_order`."""
+    """Base class of the iterators over indexed rows. A subclass calls `_set_ordered_stream`."""
 
     _ordered: DirectStream[LoadedBatch]
     _fingerprint: str
     _seed_was_drawn: bool
 
-    def _draw_in_order(
+    def _set_ordered_stream(
         self,
         order: Order,
         load: Callable[[BatchIndices], LoadedBatch],
@@ -94,12 +94,12 @@ class OrderedRowsIter(RowsIter):
         load : loads a batch; must not keep the iterator alive
         fingerprint : identifies the dataset in saved states
         seed_was_drawn : the caller gave no seed, so loading a state also restores its seed
-        ctx, on_device, prefetch : see `_draw_rows`
+        ctx, on_device, prefetch : see `_set_row_stream`
         """
         self._ordered = DirectStream(order, load)
         self._fingerprint = fingerprint
         self._seed_was_drawn = seed_was_drawn
-        self._draw_rows(
+        self._set_row_stream(
             self._ordered,
             ctx,
             provide_data,
@@ -110,7 +110,7 @@ class OrderedRowsIter(RowsIter):
 
     def __len__(self) -> int:
         """Batches in the current epoch. With "roll_over" epochs can differ by one."""
-        return self._ordered.order.batches(self._ordered.start)
+        return self._ordered.order.num_batches(self._ordered.start)
 
     def state_dict(self) -> State:
         """Save the position, as for every iterator, and the seed."""

@@ -55,7 +55,7 @@ class TextIter(RowsIter):
         """
         stream = TextStream(readers, assemble, self.batch_size, self._last_batch, whole)
         self._fingerprints = [reader.files.fingerprint() for reader in readers.values()]
-        self._draw_rows(stream, self._ctx, [provide_data], [provide_label])
+        self._set_row_stream(stream, self._ctx, [provide_data], [provide_label])
 
     def _identity(self) -> State:
         return {"data": self._fingerprints, "last_batch_handle": self._last_batch}

@@ -19,14 +19,14 @@ from gpuio.execution.per_sample import PerSampleRenderer
 from gpuio.iterators.arguments import as_choice, as_float, as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
-from gpuio.loading.bad_records import POLICIES
+from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.loader import Executor, Loader
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource
 from gpuio.loading.stream import State, Stream
 from gpuio.planning.planner import Planner
-from gpuio.recordio.quarantine import Entry, identity_of
+from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 
@@ -55,7 +55,7 @@ class LoaderOptions:
     Raises
     ------
     ArgumentError : a value is out of range.
-    ContextError : the device is missing.
+    ContextError : the device is not available.
     """
 
     batch_size: int
@@ -78,7 +78,7 @@ class LoaderOptions:
         for name, least in (("batch_size", 1), ("preprocess_threads", 1), ("prefetch_buffer", 1)):
             object.__setattr__(self, name, as_int(name, getattr(self, name), least))
         object.__setattr__(self, "seed", as_int("seed", self.seed))
-        as_choice("on_error", self.on_error, POLICIES)
+        as_choice("on_error", self.on_error, ON_ERROR_MODES)
         if not 0 <= as_float("hw_decoder_load", self.hw_decoder_load) <= 1:
             raise ArgumentError(
                 f"hw_decoder_load is a fraction, 0 to 1, not {self.hw_decoder_load}"
@@ -144,7 +144,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
 
     def _load(
         self,
-        work: Planner | PerSampleRenderer,
+        planner_or_renderer: Planner | PerSampleRenderer,
         output: OutputSpec,
         label_shape: tuple[int, ...],
         label_fill: float = 0.0,
@@ -154,14 +154,16 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
 
         Parameters
         ----------
-        work : plans the images, or renders them one by one on the CPU
+        planner_or_renderer : plans the images, or renders them one by one on the CPU
         output : what the batches look like
         label_shape : of one sample's label
         label_fill : value of labels that are not set
         apply_orientation : rotate images as their EXIF orientation says
         """
         try:
-            executor = self._executor(work, output, label_shape, label_fill, apply_orientation)
+            executor = self._executor(
+                planner_or_renderer, output, label_shape, label_fill, apply_orientation
+            )
         except BaseException:
             if self._loader is None:
                 self._source.close()
@@ -172,20 +174,20 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             self._loader.close()
             loader.restore(state)
         self._loader = loader
-        self._begin(loader, output, label_shape)
+        self._use_loader(loader, output, label_shape)
 
     def _executor(
         self,
-        work: Planner | PerSampleRenderer,
+        planner_or_renderer: Planner | PerSampleRenderer,
         output: OutputSpec,
         label_shape: tuple[int, ...],
         label_fill: float,
         apply_orientation: bool,
     ) -> Executor[LoadedBatch]:
         options = self._options
-        planner = work if isinstance(work, Planner) else None
+        planner = planner_or_renderer if isinstance(planner_or_renderer, Planner) else None
         reader = BatchReader(self._source, planner, label_shape, label_fill, apply_orientation)
-        if isinstance(work, Planner):
+        if isinstance(planner_or_renderer, Planner):
             return create_executor(
                 resolve_executor(options.executor, self._ctx),
                 reader,
@@ -193,15 +195,18 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 self._ctx,
                 batch_size=self.batch_size,
                 antialias=options.antialias,
-                policy=options.on_error,
+                on_error=options.on_error,
                 threads=options.preprocess_threads,
                 hw_decoder_load=options.hw_decoder_load,
             )
         return HostExecutor(
-            reader, work, policy=options.on_error, threads=options.preprocess_threads
+            reader,
+            planner_or_renderer,
+            on_error=options.on_error,
+            threads=options.preprocess_threads,
         )
 
-    def _begin(
+    def _use_loader(
         self, stream: Stream[LoadedBatch], output: OutputSpec, label_shape: tuple[int, ...]
     ) -> None:
         """Take batches from a stream; those of the one before are gone."""
@@ -213,7 +218,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             output.layout,
         )
         label = DataDesc(self._options.label_name, self._label_shape, np.float32)
-        self._draw_from(stream, [data], [label])
+        self._set_stream(stream, [data], [label])
 
     @property
     def num_data(self) -> int:
@@ -233,7 +238,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         """
         if self._loader is None:
             raise TypeError(f"{type(self).__name__} does not know the length of its epochs")
-        return self._order.batches(self._loader.start)
+        return self._order.num_batches(self._loader.start)
 
     def __bool__(self) -> bool:
         return True
@@ -254,7 +259,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         super().close()
         self._source.close()
 
-    def _batch_of(self, loaded: LoadedBatch) -> DataBatch | None:
+    def _to_batch(self, loaded: LoadedBatch) -> DataBatch | None:
         for bad in loaded.bad:
             self._bad.setdefault(bad.place, bad)
         self._any_good |= loaded.any_good
@@ -274,5 +279,5 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             "part": self._options.shard.identity,
         }
         if self._options.quarantine is not None:
-            identity["quarantine"] = identity_of(self._options.quarantine)
+            identity["quarantine"] = quarantine_fingerprint(self._options.quarantine)
         return identity

@@ -20,7 +20,7 @@ T = TypeVar("T")
 class StreamIter(DataIter, Generic[T]):
     """Base class of the iterators that take batches from a stream.
 
-    A subclass calls `_draw_from`, and defines `_batch_of` and `_identity`.
+    A subclass calls `_set_stream`, and defines `_to_batch` and `_identity`.
 
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
     the original's position.
@@ -49,14 +49,14 @@ class StreamIter(DataIter, Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         return _recreate, (type(self), *self._arguments, self.state_dict(), self._changed())
 
-    def _draw_from(
+    def _set_stream(
         self, stream: Stream[T], provide_data: list[DataDesc], provide_label: list[DataDesc]
     ) -> None:
         self._stream = stream
         self._provide_data = provide_data
         self._provide_label = provide_label
 
-    def _batch_of(self, drawn: T) -> DataBatch | None:
+    def _to_batch(self, drawn: T) -> DataBatch | None:
         """Convert a batch of the stream to what the caller gets; None: skip it."""
         raise NotImplementedError
 
@@ -106,7 +106,7 @@ class StreamIter(DataIter, Generic[T]):
         Error : the batch could not be made, or the iterator is closed; the message says why.
         """
         while (drawn := self._stream.next()) is not None:
-            self._batch = self._batch_of(drawn)
+            self._batch = self._to_batch(drawn)
             if self._batch is not None:
                 return self._batch
         self._batch = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpuio.loading.batch import BadRecord, ImageBatch, LoadedBatch
 from gpuio.loading.source import ImageSource
 
-POLICIES = ("raise", "skip", "substitute")
+ON_ERROR_MODES = ("raise", "skip", "substitute")
 
 
 class BadRecordResolution(NamedTuple):
@@ -32,25 +32,27 @@ class BadRecordResolution(NamedTuple):
         return self.rows is not None and len(self.rows) == 0
 
 
-def resolve_bad_records(batch: ImageBatch, source: ImageSource, policy: str) -> BadRecordResolution:
+def resolve_bad_records(
+    batch: ImageBatch, source: ImageSource, on_error: str
+) -> BadRecordResolution:
     """Decide what replaces the bad records of a batch.
 
     Parameters
     ----------
-    policy : "raise": raise the first bad record's error, with its location; "skip": the good
+    on_error : "raise": raise the first bad record's error, with its location; "skip": the good
         samples move up, and `pad` counts the rows missing at the end, which repeat them;
         "substitute": the next good sample of the batch replaces a bad one
 
     Raises
     ------
-    Error : the policy is "raise".
+    Error : on_error is "raise".
     """
     pad = batch.indices.pad
     if not batch.errors:
         return BadRecordResolution(None, pad)
     count = len(batch)
     good = np.array([row for row in range(count) if row not in batch.errors], np.intp)
-    if policy == "raise":
+    if on_error == "raise":
         row = min(batch.errors)
         error = batch.errors[row]
         raise type(error)(
@@ -59,7 +61,7 @@ def resolve_bad_records(batch: ImageBatch, source: ImageSource, policy: str) -> 
         ) from error
     if not len(good):
         return BadRecordResolution(good, count)
-    if policy == "substitute":
+    if on_error == "substitute":
         following = np.searchsorted(good, np.arange(count)) % len(good)
         return BadRecordResolution(good[following], pad)
     kept = int((good < count - pad).sum())

@@ -22,10 +22,10 @@ class BadRecord(NamedTuple):
 
     Attributes
     ----------
-    key : the record's key in the index, or its number in the file if there is no index
+    key : the record's key in the index or the list; without one, its number, counted over all files
     place : file, key and byte offset, as a string
     reason : what was wrong with it
-    file, offset : the file, and the byte at which the record begins
+    file, offset : the file, and the byte at which the record begins (0 for an image file)
     """
 
     key: int

@@ -77,7 +77,7 @@ class Loader(OrderedStream, Generic[T]):
         while len(self._in_flight) < self._ahead:
             indices = self.order.batch_at(self._next_position)
             self._in_flight.append((indices, self._executor.submit(indices)))
-            self._next_position = indices.position
+            self._next_position = indices.next_position
         if not self._close.alive:  # closed meanwhile by another thread
             raise Error(CLOSED)
         indices, future = self._in_flight[0]
@@ -89,7 +89,7 @@ class Loader(OrderedStream, Generic[T]):
             self.seek(self.position)
             raise
         self._in_flight.popleft()
-        self.position, self.ended = indices.position, indices.last
+        self.position, self.ended = indices.next_position, indices.last
         self._executor.retain(loaded)
         return loaded
 

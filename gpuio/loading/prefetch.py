@@ -103,23 +103,25 @@ class _Ahead(Generic[T]):
 
 
 class PrefetchedStream(Generic[S, T]):
-    """A stream whose batches are made ahead of the caller, in a thread.
+    """A stream whose batches are prepared ahead of the caller, in a thread.
 
     Nothing runs before the first `next`.
 
     Parameters
     ----------
     inner : where the batches come from; used by the thread, and closed with this
-    begin : applied by the thread to each batch
+    transform : applied by the thread to each batch
     depth : number of batches that may wait for the caller, at least 1
     name : the thread's name
     """
 
-    def __init__(self, inner: Stream[S], begin: Callable[[S], T], depth: int, name: str) -> None:
+    def __init__(
+        self, inner: Stream[S], transform: Callable[[S], T], depth: int, name: str
+    ) -> None:
         self.epoch = inner.epoch
         self.ended = inner.ended
         self._inner = inner
-        self._begin = begin
+        self._transform = transform
         self._depth = depth
         self._name = name
         self._state = inner.state()
@@ -174,7 +176,7 @@ class PrefetchedStream(Generic[S, T]):
             if self._closed:
                 raise Error(CLOSED)
             if self._prefetcher is None:
-                produce = _step(self._inner, self._begin)
+                produce = _step(self._inner, self._transform)
                 self._prefetcher = Prefetcher(produce, self._depth, self._name)
             return self._prefetcher
 
@@ -196,11 +198,11 @@ class PrefetchedStream(Generic[S, T]):
         self.epoch, self.ended = self._inner.epoch, self._inner.ended
 
 
-def _step(inner: Stream[S], begin: Callable[[S], T]) -> Callable[[], _Ahead[T] | None]:
+def _step(inner: Stream[S], transform: Callable[[S], T]) -> Callable[[], _Ahead[T] | None]:
     """What the thread calls; it must not reference the stream's owner."""
 
     def step() -> _Ahead[T] | None:
         batch = inner.next()
-        return None if batch is None else _Ahead(begin(batch), inner.state(), inner.ended)
+        return None if batch is None else _Ahead(transform(batch), inner.state(), inner.ended)
 
     return step

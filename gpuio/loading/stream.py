@@ -82,7 +82,7 @@ class OrderedStream:
         """Begin the next epoch; see `Stream.reset`."""
         position = self.position
         if not self.ended and position != self.start:
-            position = self.order.restart(position)
+            position = self.order.next_epoch_start(position)
             self.seek(position)
         self.start = position
         self.ended = False
@@ -127,7 +127,7 @@ class DirectStream(OrderedStream, Generic[T]):
             return None
         indices = self.order.batch_at(self.position)
         batch = self._load(indices)
-        self.position, self.ended = indices.position, indices.last
+        self.position, self.ended = indices.next_position, indices.last
         return batch
 
     def close(self) -> None:

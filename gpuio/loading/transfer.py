@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import Context, device_of
+from gpuio.context import Context, device_of, on_device
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.in_flight import InFlightBatches
 
@@ -27,9 +27,9 @@ class DeviceTransfer:
         import cupy
 
         self._cupy = cupy
-        self._device_id = ctx.device_id
+        self._ctx = ctx
         self._in_flight = InFlightBatches(ctx)
-        with self._device():
+        with on_device(self._ctx):
             self._stream = cupy.cuda.Stream(non_blocking=True)
         # Pinned memory that a copy may still read, with the event after the copy.
         self._staged: collections.deque[tuple[Any, list[Any]]] = collections.deque()
@@ -43,9 +43,9 @@ class DeviceTransfer:
         while self._staged and self._staged[0][0].done:
             self._staged.popleft()
         pinned: list[Any] = []
-        with self._device():
+        with on_device(self._ctx):
             self._stream.wait_event(self._cupy.cuda.get_current_stream().record())
-        with self._device(), self._stream:
+        with on_device(self._ctx), self._stream:
             data = [self._copy(array, pinned) for array in batch.data]
             label = [self._copy(array, pinned) for array in batch.label]
             copied = self._stream.record(self._cupy.cuda.Event(disable_timing=True))
@@ -54,16 +54,10 @@ class DeviceTransfer:
 
     def wait(self, batch: LoadedBatch) -> LoadedBatch:
         """Let the caller's current stream wait for the copy; called on the caller's thread."""
-        with self._device():
+        with on_device(self._ctx):
             self._cupy.cuda.get_current_stream().wait_event(batch.copied)
         self._in_flight.retain(batch)
         return batch
-
-    def _device(self) -> Any:
-        """A new context manager each time: it remembers the previous device, and two threads use
-        this object.
-        """
-        return self._cupy.cuda.Device(self._device_id)
 
     def _copy(self, array: Any, pinned: list[Any]) -> Any:
         import cupyx

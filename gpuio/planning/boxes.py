@@ -21,7 +21,7 @@ LEFT, TOP, RIGHT, BOTTOM = 1, 2, 3, 4
 CORNERS = slice(LEFT, BOTTOM + 1)
 
 # The least length of a raw label's header, and of an object.
-LEAST_HEADER, LEAST_OBJECT = 2, 5
+MIN_HEADER_WIDTH, MIN_OBJECT_WIDTH = 2, 5
 
 
 def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], Boxes]:
@@ -33,9 +33,9 @@ def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], Boxes]:
     ------
     RecordError : it is not a detection label.
     """
-    widths = raw[:LEAST_HEADER]
-    if len(raw) < LEAST_HEADER or not (
-        np.isfinite(widths).all() and (widths >= (LEAST_HEADER, LEAST_OBJECT)).all()
+    widths = raw[:MIN_HEADER_WIDTH]
+    if len(raw) < MIN_HEADER_WIDTH or not (
+        np.isfinite(widths).all() and (widths >= (MIN_HEADER_WIDTH, MIN_OBJECT_WIDTH)).all()
     ):
         raise RecordError(
             "a detection label begins with the header's width, at least 2, and an object's, at "

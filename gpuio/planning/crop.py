@@ -45,7 +45,7 @@ class CropOptions:
     area : range of the fraction of the image that a resized crop covers
     ratio : range of a resized crop's width/height (or height/width, with equal probability)
     mirror : flip every sample left to right
-    rand_mirror : flip every second sample, at random
+    rand_mirror : flip each sample with probability 0.5
     method : MXNet's number of the interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4
         Lanczos, 9 bicubic to enlarge, area to shrink, else bilinear, 10 one of 0 to 4 at random
     antialias : when shrinking, average all source pixels of an output pixel (bilinear, bicubic and

@@ -20,7 +20,7 @@ RESIZE_MODES = ("force", "shrink", "fit")
 EMIT_MODES = ("center", "overlap")
 
 # Padding to less than this multiple of the image's width and height is omitted.
-LEAST_PAD_SCALE = 1.05
+MIN_PAD_SCALE = 1.05
 
 # A batch's label begins with channels, rows, columns and length.
 LABEL_PREFIX = 4
@@ -73,6 +73,7 @@ class DetectionOptions:
 
     Attributes
     ----------
+    height, width : pixels of the output
     hls : for hue, lightness and saturation: largest change, and its probability
     contrast : largest change, and its probability
     """
@@ -194,7 +195,7 @@ class DetectionPlanner(Planner):
     def _pad(self, image: ImageTracer, rng: SampleRng, boxes: Boxes) -> Boxes:
         """Place the image somewhere in a larger one of the same aspect ratio."""
         scale = rng.uniform(1, max(self._options.max_pad_scale, 1))
-        if scale < LEAST_PAD_SCALE:
+        if scale < MIN_PAD_SCALE:
             return boxes
         x, y = rng.uniform(0, scale - 1), rng.uniform(0, scale - 1)
         width, height = image.width, image.height

@@ -141,7 +141,7 @@ class ImageTracer:
         self._flipped = not self._flipped
 
     def pad(self, left: int, top: int, right: int, bottom: int, fill: Sequence[float]) -> None:
-        """Add a border of so many pixels on each side.
+        """Add a border of this many pixels on each side.
 
         Parameters
         ----------

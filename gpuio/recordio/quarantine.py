@@ -42,7 +42,7 @@ def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
             file.write(line.encode("utf-8", "surrogateescape"))
 
 
-def identity_of(entries: Iterable[Entry]) -> str:
+def quarantine_fingerprint(entries: Iterable[Entry]) -> str:
     """Fingerprint of a list, for saved states; empty for an empty list."""
     places = sorted({(entry.file, entry.offset) for entry in entries})
     return hashlib.sha256(repr(places).encode()).hexdigest()[:16] if places else ""

@@ -1,4 +1,4 @@
-"""RecordSet: record files as one data set, with random access and without copying."""
+"""RecordSet: record files as one dataset, with random access and without copying."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gpuio.storage.local import Path, local_path, map_file
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# The fingerprint includes this many records, spread over the data set, and this many of the first
+# The fingerprint includes this many records, spread over the dataset, and this many of the first
 # bytes of each.
 SAMPLES, SAMPLE_BYTES = 64, 256
 
@@ -76,6 +76,7 @@ class RecordSet:
 
     Raises
     ------
+    ArgumentError : the number of indexes is not that of the files.
     RecordFileNotFoundError : a file does not exist.
     RecordError : an index does not belong to its file, or a file without an index is damaged.
     """
@@ -205,7 +206,7 @@ class RecordSet:
     def image_ordinals(self) -> range | NDArray[np.int64]:
         """The records that contain images, ascending.
 
-        In face data sets (MS1MV3, Glint360K and their like) the first record is a header, with the
+        In face datasets (MS1MV3, Glint360K and their like) the first record is a header, with the
         key of the first identity record as its label; the records with keys from 1 up to that key
         are the images.
         """
@@ -367,7 +368,7 @@ def _read_headers(
 
 
 def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
-    """Whether a file's first record is the header of a face data set: it has no image, and its
+    """Whether a file's first record is the header of a face dataset: it has no image, and its
     label is the key of the first identity record and the key after the last.
     """
     if header.flag != 2 or len(image):

@@ -88,9 +88,10 @@ def _round_keys(seed: int, epoch: int, number: int) -> NDArray[np.uint32]:
 
 
 def _mix(value: NDArray[np.uint32], key: np.uint32) -> NDArray[np.uint32]:
-    """MurmurHash3's 32-bit finaliser (Appleby, 2011) of value + key.
+    """MurmurHash3's 32-bit finalizer (Appleby, 2011) of value + key.
 
-    Half of a number below 2**63 has 32 bits at most, and processors multiply eight such at once.
+    Each half of a 63-bit number fits into 32 bits, and AVX2 multiplies eight 32-bit integers at
+    once.
     """
     mixed: NDArray[np.uint32] = value + key
     mixed ^= mixed >> np.uint32(16)
@@ -112,7 +113,7 @@ class BatchIndices(NamedTuple):
     begin : the place of the first sample
     end : the place at which the iterator's epoch ends
     pad : number of rows at the end that only fill the batch
-    position : the position of the iterator after this batch
+    next_position : the position of the iterator after this batch
     last : whether this batch ends the iterator's epoch
     """
 
@@ -120,7 +121,7 @@ class BatchIndices(NamedTuple):
     begin: int
     end: int
     pad: int
-    position: int
+    next_position: int
     last: bool
 
     @property
@@ -142,7 +143,7 @@ class BatchIndices(NamedTuple):
         return order.records(place // order.size, place % order.size)
 
     @property
-    def run(self) -> slice | None:
+    def as_slice(self) -> slice | None:
         """The record indices as a slice; None if they are not consecutive."""
         order = self.order
         assert order.subset is None, "a slice counts all records"
@@ -168,14 +169,14 @@ class Order:
     batch_size : rows of a batch on one rank
     shuffle : a new permutation of all records each epoch
     seed : decides the permutations
-    last_batch : what becomes of an epoch's last, incomplete batch: "wrap": it is filled with the
+    last_batch : how an epoch's last, incomplete batch is handled: "wrap": it is filled with the
         next epoch's first samples, and the next epoch goes on after them (MXNet's
         ``round_batch=True``); "pad": it is filled with the same epoch's first samples, and each
         epoch starts afresh (``round_batch=False``); "discard": it is left out; "roll_over": it
         becomes the beginning of the next epoch's first batch
-    rank, world : the stream is divided into global batches of ``batch_size * world`` samples, and
-        this rank takes slice `rank` of each, so that the union over ranks is the same for any
-        `world`
+    rank, world_size : the stream is divided into global batches of ``batch_size * world_size``
+        samples, and this rank takes slice `rank` of each, so that the union over ranks is the same
+        for any `world_size`
     subset : the source's indices of the `size` records, ascending; None: 0 to size - 1
 
     Raises
@@ -189,7 +190,7 @@ class Order:
     seed: int = 0
     last_batch: str = "wrap"
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     subset: range | NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -202,26 +203,27 @@ class Order:
                 f"last_batch_handle must be one of {', '.join(LAST_BATCH_MODES)}, "
                 f"not {self.last_batch!r}"
             )
-        if not 0 <= self.rank < self.world:
+        if not 0 <= self.rank < self.world_size:
             raise ArgumentError(
-                f"rank must be at least 0 and below world ({self.world}), not {self.rank}"
+                f"rank must be at least 0 and below world_size ({self.world_size}), not {self.rank}"
             )
-        if self.last_batch in ("discard", "roll_over") and self.stride > self.size:
+        if self.last_batch in ("discard", "roll_over") and self.global_batch_size > self.size:
             raise ArgumentError(
-                f"a batch of {self.stride} samples is never full with {self.size} records and "
-                f"last_batch_handle={self.last_batch!r}; use a smaller batch_size, or 'pad'"
+                f"a batch of {self.global_batch_size} samples is never full with {self.size} "
+                f"records and last_batch_handle={self.last_batch!r}; use a smaller "
+                "batch_size, or 'pad'"
             )
-        if self.last_batch == "wrap" and self.stride > 2 * self.size:
+        if self.last_batch == "wrap" and self.global_batch_size > 2 * self.size:
             raise ArgumentError(
-                f"with round_batch=True a batch of {self.stride} samples needs at least half as "
-                f"many records, and there are {self.size}; use a smaller batch_size, or "
+                f"with round_batch=True a batch of {self.global_batch_size} samples needs at least "
+                f"half as many records, and there are {self.size}; use a smaller batch_size, or "
                 "round_batch=False"
             )
 
     @property
-    def stride(self) -> int:
+    def global_batch_size(self) -> int:
         """Samples in one global batch."""
-        return self.batch_size * self.world
+        return self.batch_size * self.world_size
 
     def identity(self) -> dict[str, int | bool | str]:
         """What a position's meaning depends on besides the data, for saved states."""
@@ -235,32 +237,33 @@ class Order:
     def epoch(self, position: int) -> int:
         """The epoch of an iterator at `position`."""
         if self.last_batch == "roll_over":  # a batch belongs to the epoch of its last sample
-            return (position + self.stride - 1) // self.size
+            return (position + self.global_batch_size - 1) // self.size
         return position // self.size
 
-    def restart(self, position: int) -> int:
+    def next_epoch_start(self, position: int) -> int:
         """The first position of the epoch after the one at `position`."""
         return (position // self.size + 1) * self.size
 
-    def batches(self, position: int) -> int:
+    def num_batches(self, position: int) -> int:
         """The number of batches in an epoch that begins at `position`."""
         left = (self.epoch(position) + 1) * self.size - position
         if self.last_batch in ("discard", "roll_over"):
-            return left // self.stride
-        return -(-left // self.stride)
+            return left // self.global_batch_size
+        return -(-left // self.global_batch_size)
 
     def batch_at(self, position: int) -> BatchIndices:
         """The batch at `position`.
 
         Parameters
         ----------
-        position : places consumed so far, as `BatchIndices.position` gives it; 0 at the start
+        position : places consumed so far, as `BatchIndices.next_position` gives it; 0 at the start
         """
         end = (self.epoch(position) + 1) * self.size
         begin = position + self.rank * self.batch_size
-        after = position + self.stride
+        after = position + self.global_batch_size
         beyond = min(max(begin + self.batch_size - end, 0), self.batch_size)
-        last = after + (0 if self.last_batch in ("wrap", "pad") else self.stride - 1) >= end
+        needed = 1 if self.last_batch in ("wrap", "pad") else self.global_batch_size
+        last = after + needed > end
         if last and self.last_batch in ("pad", "discard"):
             after = end
         return BatchIndices(
@@ -284,9 +287,9 @@ class Order:
         record = np.empty_like(place)
         block = place // BLOCK
         # A batch lies in one to three blocks.
-        for one, number in set(zip(epoch.tolist(), block.tolist(), strict=True)):
-            rows = (epoch == one) & (block == number)
-            record[rows] = _block(self.size, self.seed, one, number)[place[rows] % BLOCK]
+        for block_epoch, number in set(zip(epoch.tolist(), block.tolist(), strict=True)):
+            rows = (epoch == block_epoch) & (block == number)
+            record[rows] = _block(self.size, self.seed, block_epoch, number)[place[rows] % BLOCK]
         return self.in_source(record)
 
     def in_source(self, record: NDArray[np.int64]) -> NDArray[np.int64]:

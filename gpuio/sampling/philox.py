@@ -67,7 +67,7 @@ def words(
     seed : any integer, taken modulo 2**64
     epoch, record : int64 (N,)
     purpose : one of the constants of this module: draws for different purposes are independent
-    skip : leave out so many words, a multiple of 4
+    skip : leave out this many words, a multiple of 4
 
     Returns
     -------

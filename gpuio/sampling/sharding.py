@@ -68,23 +68,23 @@ def resolve_shard(
     """
     automatic = num_parts == "auto"
     if automatic:
-        rank, world = _from_launcher(os.environ if environment is None else environment)
+        rank, world_size = _from_launcher(os.environ if environment is None else environment)
     else:
-        rank, world = _number("part_index", part_index), _number("num_parts", num_parts)
-    if world < 1:
-        raise ArgumentError(f"num_parts must be at least 1, not {world}")
-    if not 0 <= rank < world:
+        rank, world_size = _number("part_index", part_index), _number("num_parts", num_parts)
+    if world_size < 1:
+        raise ArgumentError(f"num_parts must be at least 1, not {world_size}")
+    if not 0 <= rank < world_size:
         raise ArgumentError(
-            f"part_index must be at least 0 and below num_parts ({world}), not {rank}"
+            f"part_index must be at least 0 and below num_parts ({world_size}), not {rank}"
         )
     if mode is None:
         mode = "global" if automatic else "contiguous"
     if mode not in MODES:
         raise ArgumentError(f"partition must be 'contiguous' or 'global', not {mode!r}")
-    return Shard(rank, world, mode)
+    return Shard(rank, world_size, mode)
 
 
-def contiguous_records(
+def contiguous_shard(
     images: range | NDArray[np.int64], records: RecordSet, shard: Shard
 ) -> range | NDArray[np.int64]:
     """The consecutive records of a shard, divided as MXNet's ImageRecordIter does.
@@ -106,7 +106,7 @@ def contiguous_records(
     return images[int(first) : int(last)]
 
 
-def equal_share(images: range | NDArray[np.int64], shard: Shard) -> range | NDArray[np.int64]:
+def equal_shard(images: range | NDArray[np.int64], shard: Shard) -> range | NDArray[np.int64]:
     """The consecutive images of a shard, divided as MXNet's ImageIter does: shards of equal size,
     rounded down; the images left over are in none.
 
@@ -127,14 +127,14 @@ def equal_share(images: range | NDArray[np.int64], shard: Shard) -> range | NDAr
 
 
 def _from_launcher(environment: Mapping[str, str]) -> tuple[int, int]:
-    for launcher, (rank, world) in LAUNCHERS.items():
-        if rank in environment and world in environment:
+    for launcher, (rank, size) in LAUNCHERS.items():
+        if rank in environment and size in environment:
             try:
-                return int(environment[rank]), int(environment[world])
+                return int(environment[rank]), int(environment[size])
             except ValueError as error:
                 raise ArgumentError(
                     f"num_parts='auto': {launcher}'s {rank}={environment[rank]!r} and "
-                    f"{world}={environment[world]!r} are not numbers"
+                    f"{size}={environment[size]!r} are not numbers"
                 ) from error
     return 0, 1
 

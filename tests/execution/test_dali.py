@@ -35,9 +35,9 @@ def reader(payloads: list[Any]) -> BatchReader:
 def opened() -> Any:
     executors: list[DaliExecutor] = []
 
-    def make(payloads: list[Any], policy: str = "raise", depth: int = 2) -> DaliExecutor:
+    def make(payloads: list[Any], on_error: str = "raise", depth: int = 2) -> DaliExecutor:
         executors.append(DaliExecutor(
-            reader(payloads), OUTPUT, mx.cpu(), batch_size=4, antialias=False, policy=policy,
+            reader(payloads), OUTPUT, mx.cpu(), batch_size=4, antialias=False, on_error=on_error,
             threads=2, depth=depth, hw_decoder_load=0.5,
         ))  # fmt: skip
         return executors[-1]
@@ -53,8 +53,10 @@ def submit(executor: DaliExecutor, count: int = 2) -> list["Future[Any]"]:
     return [executor.submit(indices(8, 4, 4 * (number % 2))) for number in range(count)]
 
 
-def on_host(payloads: list[Any], policy: str = "raise") -> list[Any]:
-    executor = HostExecutor(reader(payloads), PlanRenderer(OUTPUT, False), policy=policy, threads=2)
+def on_host(payloads: list[Any], on_error: str = "raise") -> list[Any]:
+    executor = HostExecutor(
+        reader(payloads), PlanRenderer(OUTPUT, False), on_error=on_error, threads=2
+    )
     loaded = [executor.submit(indices(8, 4, at)).result(60) for at in (0, 4)]
     executor.close()
     return loaded
@@ -85,12 +87,12 @@ def test_what_is_handed_out_is_not_written_again(opened: Any) -> None:
         np.testing.assert_array_equal(loaded.data[0], copy)
 
 
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
 @pytest.mark.parametrize("bad", [b"no image", b"", None, GOOD[0][:40]], ids=repr)
-def test_bad_records_are_found_one_by_one(bad: Any, policy: str, opened: Any) -> None:
+def test_bad_records_are_found_one_by_one(bad: Any, on_error: str, opened: Any) -> None:
     payloads = [*GOOD[:2], bad, *GOOD[3:]]
-    expected = on_host(payloads, policy)
-    for number, future in enumerate(submit(opened(payloads, policy), 4)):
+    expected = on_host(payloads, on_error)
+    for number, future in enumerate(submit(opened(payloads, on_error), 4)):
         assert_same(future.result(60), expected[number % 2])
 
 
@@ -136,7 +138,7 @@ def test_what_is_canceled_is_not_handed_out(opened: Any) -> None:
 
 def test_it_closes_at_once() -> None:
     executor = DaliExecutor(
-        reader(GOOD), OUTPUT, mx.cpu(), batch_size=4, antialias=False, policy="raise", threads=2,
+        reader(GOOD), OUTPUT, mx.cpu(), batch_size=4, antialias=False, on_error="raise", threads=2,
         depth=2, hw_decoder_load=0.5,
     )  # fmt: skip
     submit(executor, 50)

@@ -38,7 +38,7 @@ def test_the_executor_makes_batches(name: str) -> None:
     executor = create_executor(
         name, BatchReader(source, CropPlanner(CropOptions(24, 28), 0, 1), ()),
         OutputSpec(3, 24, 28, "uint8", "NHWC"), CPU, batch_size=2, antialias=False,
-        policy="raise", threads=2, hw_decoder_load=0.5,
+        on_error="raise", threads=2, hw_decoder_load=0.5,
     )  # fmt: skip
     assert executor.depth == {"host": 1, "dali": GRAPH_DEPTH}[name]
     futures = [executor.submit(indices(4, 2, position)) for position in (0, 2)]

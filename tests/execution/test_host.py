@@ -56,7 +56,7 @@ def opened() -> Any:
     def make(renderer: Any, payloads: list[Any] | None = None, **options: Any) -> HostExecutor:
         source = MemorySource([b"x"] * 12 if payloads is None else payloads)
         planner = options.pop("planner", None)
-        values = {"policy": "raise", "threads": 3, **options}
+        values = {"on_error": "raise", "threads": 3, **options}
         executors.append(HostExecutor(BatchReader(source, planner, ()), renderer, **values))
         return executors[-1]
 
@@ -89,27 +89,27 @@ def test_all_threads_work_on_one_batch(opened: Any) -> None:
     assert numbers.threads == {f"gpuio-host-{number}" for number in range(3)}
 
 
-def test_bad_records_are_told_by_their_policy(opened: Any) -> None:
+def test_bad_records_are_told_by_their_on_error(opened: Any) -> None:
     numbers = Numbers()
     numbers.errors = {1: DecodeError("one"), 2: RecordError("two")}
     with pytest.raises(DecodeError, match=r"memory\.rec, key 10, byte 100: one"):
         result(opened(numbers).submit(indices(12, 4)))
-    loaded = result(opened(numbers, policy="skip").submit(indices(12, 4)))
+    loaded = result(opened(numbers, on_error="skip").submit(indices(12, 4)))
     assert loaded.data[0].tolist() == [0, 3, 0, 3] and loaded.pad == 2
     assert [(bad.key, bad.reason) for bad in loaded.bad] == [(10, "one"), (20, "two")]
-    loaded = result(opened(numbers, policy="substitute").submit(indices(12, 4)))
+    loaded = result(opened(numbers, on_error="substitute").submit(indices(12, 4)))
     assert loaded.data[0].tolist() == [0, 3, 3, 3] and loaded.pad == 0
 
 
 def test_a_batch_of_bad_records_has_no_data(opened: Any) -> None:
-    executor = opened(Numbers(), [None] * 12, policy="skip")
+    executor = opened(Numbers(), [None] * 12, on_error="skip")
     loaded = result(executor.submit(indices(12, 4)))
     assert loaded.data == [] and len(loaded.bad) == 4
 
 
 def test_records_that_cannot_be_read_are_not_rendered(opened: Any) -> None:
     numbers = Numbers()
-    executor = opened(numbers, [b"x", None, b"x", b"x"], policy="skip")
+    executor = opened(numbers, [b"x", None, b"x", b"x"], on_error="skip")
     assert result(executor.submit(indices(4, 4))).data[0].tolist() == [0, 2, 3, 0]
     assert sorted(numbers.written) == [0, 2, 3]
 
@@ -117,7 +117,7 @@ def test_records_that_cannot_be_read_are_not_rendered(opened: Any) -> None:
 def test_other_exceptions_fail_their_batch_only(opened: Any) -> None:
     numbers = Numbers()
     numbers.errors = {5: ZeroDivisionError("a bug")}
-    executor = opened(numbers, policy="skip")
+    executor = opened(numbers, on_error="skip")
     futures = [executor.submit(indices(12, 4, at)) for at in (0, 4, 8)]
     assert result(futures[0]).data[0].tolist() == [0, 1, 2, 3]
     with pytest.raises(ZeroDivisionError, match="a bug"):

@@ -29,12 +29,12 @@ def test_prefers_the_installed_package(tmp_path, monkeypatch):
     for place in places:
         place.mkdir()
         (place / "assemble.cu").touch()
-    monkeypatch.setattr(kernels, "PLACES", places)
+    monkeypatch.setattr(kernels, "KERNEL_DIRS", places)
     assert kernels.find("assemble") == places[0] / "assemble.cu"
 
 
 def test_the_error_names_the_searched_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernels, "PLACES", (tmp_path / "a", tmp_path / "b"))
+    monkeypatch.setattr(kernels, "KERNEL_DIRS", (tmp_path / "a", tmp_path / "b"))
     with pytest.raises(Error, match=r"assemble.cu is neither in .*a nor in .*b.* install it again"):
         kernels.find("assemble")
 

@@ -195,8 +195,8 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
-def test_bad_samples(policy: str, way: str, folder: Path) -> None:
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_bad_samples(on_error: str, way: str, folder: Path) -> None:
     """A broken, an empty and a non-image file, and one that is missing."""
     images = folder / "images"
     (images / "1.jpg").write_bytes(jpeg(1, 60, 50)[:100])
@@ -206,14 +206,14 @@ def test_bad_samples(policy: str, way: str, folder: Path) -> None:
     said = r"1\.jpg, key 10: .*on_error='skip' or 'substitute'"
     with over(folder, **WAYS[way], batch_size=4) as iterator, pytest.raises(Error, match=said):
         iterator.next()
-    with over(folder, **WAYS[way], batch_size=4, on_error=policy) as iterator:
+    with over(folder, **WAYS[way], batch_size=4, on_error=on_error) as iterator:
         batches = list(iterator)
         reasons = {bad.key: bad.reason for bad in iterator.bad_records}
         assert reasons.keys() == {10, 20, 40, 60}
         assert "empty" in reasons[20] and "not an image" in reasons[40]
         assert "No such file" in reasons[60]
         assert iterator.bad_records[0].file == str(images / "1.jpg")
-        if policy == "skip":
+        if on_error == "skip":
             assert [batch.pad for batch in batches] == [2, 2]
             assert [batch.index.tolist()[:2] for batch in batches] == [[0, 30], [50, 70]]
         else:
@@ -224,7 +224,7 @@ def test_bad_samples(policy: str, way: str, folder: Path) -> None:
     for path in images.iterdir():
         path.write_bytes(b"")
     with (
-        over(folder, **WAYS[way], on_error=policy) as iterator,
+        over(folder, **WAYS[way], on_error=on_error) as iterator,
         pytest.raises(Error, match="not one record"),
     ):
         iterator.next()
@@ -385,11 +385,11 @@ class OneByOne(I.ImageIter):
 KINDS: dict[str, Any] = {"planned": I.ImageIter, "one by one": OneByOne}
 
 
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
 @pytest.mark.parametrize("world", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_rank_says_that_not_one_record_is_good(
-    kind: str, world: int, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, world: int, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the last batch of an epoch belongs to another rank."""
     write_images(tmp_path, 7, dict.fromkeys(range(7), b"not an image"))
@@ -399,7 +399,12 @@ def test_each_rank_says_that_not_one_record_is_good(
         monkeypatch.setenv("RANK", str(rank))
         for handle in ("pad", "discard", "roll_over"):
             with KINDS[kind](
-                2, (3, 24, 28), **files, num_parts="auto", on_error=policy, last_batch_handle=handle
+                2,
+                (3, 24, 28),
+                **files,
+                num_parts="auto",
+                on_error=on_error,
+                last_batch_handle=handle,
             ) as iterator:
                 for _ in range(2):
                     with pytest.raises(Error, match="not one record of the epoch could be used"):

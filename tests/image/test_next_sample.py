@@ -146,7 +146,7 @@ class Stream:
 
     def __init__(self, epochs: list[list[int]], **options: Any) -> None:
         self.left = [list(epoch) for epoch in epochs]
-        values = {"batch_size": 2, "last_batch": "pad", "policy": "raise", "seed": 0, **options}
+        values = {"batch_size": 2, "last_batch": "pad", "on_error": "raise", "seed": 0, **options}
         self.stream = NextSampleStream(self.next_sample, **values)
         functions = SampleFunctions(
             parse_label=lambda label: np.array([label], np.float32),
@@ -209,7 +209,7 @@ def test_a_last_batch_rolls_over_unless_it_is_dropped() -> None:
 
 
 def test_what_is_bad_is_left_out_and_told() -> None:
-    stream = Stream([[1, -2, 3, 4]], policy="skip")
+    stream = Stream([[1, -2, 3, 4]], on_error="skip")
     batch = stream.stream.next()
     assert batch is not None and batch.label[0].ravel().tolist() == [1, 3]
     (bad,) = batch.bad

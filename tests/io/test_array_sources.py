@@ -14,7 +14,7 @@ from gpuio.io.array_sources import (
     CsrSource,
     StoredSource,
     as_array,
-    converted,
+    current_arrays,
     fingerprint,
     gather,
     is_csr,
@@ -80,7 +80,7 @@ def test_names_and_their_order() -> None:
 def test_converted_data_make_equal_sources(dtype: str | None) -> None:
     for data in (TABLE, [TABLE, TABLE[:, 0]], {"b": TABLE, "a": mx.nd.array(TABLE)}):
         first = sources(data, dtype)
-        again = sources(converted(data, first), dtype)
+        again = sources(current_arrays(data, first), dtype)
         assert fingerprint(again) == fingerprint(first)
         for one, two in zip(first, again, strict=True):
             assert (one.name, one.shape, one.dtype) == (two.name, two.shape, two.dtype)

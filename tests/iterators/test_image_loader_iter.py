@@ -118,10 +118,10 @@ def test_the_context_is_the_current_one_unless_given() -> None:
         LoaderOptions(**OPTIONS).seed = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
-def test_bad_records_are_listed_once(policy: str) -> None:
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_bad_records_are_listed_once(on_error: str) -> None:
     payloads = [*GOOD[:3], b"no image", *GOOD[4:8], None, GOOD[9]]
-    with Mine(payloads, on_error=policy) as iterator:
+    with Mine(payloads, on_error=on_error) as iterator:
         assert iterator.bad_records == []
         for _ in range(2):
             list(iterator)
@@ -131,10 +131,10 @@ def test_bad_records_are_listed_once(policy: str) -> None:
         assert second.reason == "the record is damaged"
 
 
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
-def test_an_epoch_without_a_good_record_is_an_error(policy: str) -> None:
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_an_epoch_without_a_good_record_is_an_error(on_error: str) -> None:
     payloads = [b""] * 10
-    with Mine(payloads, on_error=policy) as iterator:
+    with Mine(payloads, on_error=on_error) as iterator:
         for _ in range(2):
             with pytest.raises(Error, match=r"not one record of the epoch.*key 80.*empty"):
                 iterator.next()

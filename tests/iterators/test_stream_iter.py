@@ -22,9 +22,9 @@ class Places(StreamIter[Any]):
         self.factor = 1
         order = Order(size, batch_size, last_batch="pad")
         desc = mx.io.DataDesc("data", (batch_size,))
-        self._draw_from(DirectStream(order, lambda at: at), [desc], [])
+        self._set_stream(DirectStream(order, lambda at: at), [desc], [])
 
-    def _batch_of(self, drawn: Any) -> mx.io.DataBatch | None:
+    def _to_batch(self, drawn: Any) -> mx.io.DataBatch | None:
         records = drawn.record
         if self.leave_out in records:
             return None

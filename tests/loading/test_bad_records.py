@@ -5,7 +5,7 @@ import pytest
 
 from gpuio.errors import DecodeError
 from gpuio.loading.bad_records import (
-    POLICIES,
+    ON_ERROR_MODES,
     BadRecordResolution,
     finish_batch,
     resolve_bad_records,
@@ -19,10 +19,10 @@ def rows(resolution: BadRecordResolution) -> list[int] | None:
     return None if resolution.rows is None else resolution.rows.tolist()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_good_batch_stays_as_it_is(policy: str) -> None:
+@pytest.mark.parametrize("on_error", ON_ERROR_MODES)
+def test_a_good_batch_stays_as_it_is(on_error: str) -> None:
     for position, pad in ((0, 0), (8, 2)):
-        resolution = resolve_bad_records(image_batch(indices(10, 4, position)), SOURCE, policy)
+        resolution = resolve_bad_records(image_batch(indices(10, 4, position)), SOURCE, on_error)
         assert resolution.rows is None and resolution.pad == pad and not resolution.all_bad
 
 
@@ -62,10 +62,10 @@ def test_substitute_takes_the_next_good_one(bad: list[int], expected: list[int])
         assert (rows(resolution), resolution.pad) == (expected, pad)
 
 
-@pytest.mark.parametrize("policy", ["skip", "substitute"])
-def test_all_may_be_bad(policy: str) -> None:
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_all_may_be_bad(on_error: str) -> None:
     batch = image_batch(indices(10, 4), dict.fromkeys(range(4), "bad"))
-    resolution = resolve_bad_records(batch, SOURCE, policy)
+    resolution = resolve_bad_records(batch, SOURCE, on_error)
     assert resolution.all_bad and resolution.pad == 4
     loaded = finish_batch(batch, None, resolution, SOURCE)
     assert loaded.data == [] and [bad.key for bad in loaded.bad] == [0, 10, 20, 30]

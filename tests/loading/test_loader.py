@@ -60,7 +60,7 @@ def test_as_many_batches_are_ahead_as_asked_for(ahead: int, depth: int, expected
     for number in range(4):
         loader.next()
         assert len(executor.submitted) == expected + number
-    assert [at.position for at, _ in executor.submitted] == list(range(2, 2 * expected + 8, 2))
+    assert [at.next_position for at, _ in executor.submitted] == list(range(2, 2 * expected + 8, 2))
 
 
 def test_batches_come_in_order_whichever_is_done_first() -> None:

@@ -88,7 +88,7 @@ def test_a_failure_leaves_the_position() -> None:
     failing = [True]
 
     def load(at: Any) -> list[int]:
-        if failing and at.position == 8:
+        if failing and at.next_position == 8:
             failing.clear()
             raise ValueError("busy")
         return at.record.tolist()

@@ -17,7 +17,7 @@ from gpuio.nd import sparse
 
 DENSE = np.array([[1, 0, 2, 0, 0], [0, 0, 0, 0, 0], [0, 3, 0, 0, 0], [4, 0, 0, 0, 5]], np.float32)
 ROWS = ([1.0, 2, 3, 4, 5], [0, 2, 1, 0, 4], [0, 2, 2, 3, 5])
-PLACES = ([1.0, 2, 3, 4, 5], ([0, 0, 2, 3, 3], [0, 2, 1, 0, 4]))
+KERNEL_DIRS = ([1.0, 2, 3, 4, 5], ([0, 0, 2, 3, 3], [0, 2, 1, 0, 4]))
 
 
 def _check(made: Any, ctx: mx.Context, dtype: Any = np.float32, dense: Any = DENSE) -> None:
@@ -53,9 +53,9 @@ def test_it_is_the_librarys_own(ctx: mx.Context) -> None:
         (tuple(map(np.array, ROWS)), None, "float64"),
         ((np.array(ROWS[0], np.float32), *ROWS[1:]), None, "float32"),
         ((ROWS[0], np.array(ROWS[1], np.uint8), np.array(ROWS[2], np.float32)), None, "float32"),
-        (PLACES, None, "float64"),
-        (PLACES, (4, 5), "float64"),
-        ((np.array(PLACES[0], np.float32), PLACES[1]), None, "float32"),
+        (KERNEL_DIRS, None, "float64"),
+        (KERNEL_DIRS, (4, 5), "float64"),
+        ((np.array(KERNEL_DIRS[0], np.float32), KERNEL_DIRS[1]), None, "float32"),
         (DENSE, None, "float32"),
         (DENSE.astype(np.float64), (4, 5), "float64"),
         (DENSE.T.copy().T, None, "float32"),
@@ -84,7 +84,7 @@ def test_csr_matrix_takes_what_lives_on_the_device(ctx: mx.Context) -> None:
     _check(sparse.csr_matrix(made, ctx=ctx, dtype="float32"), ctx)
     data, indices, indptr = (mx.nd.array(part, ctx) for part in ROWS)
     _check(sparse.csr_matrix((data, indices, indptr), (4, 5), ctx), ctx)
-    row, column = (mx.nd.array(part, ctx, "int32") for part in PLACES[1])
+    row, column = (mx.nd.array(part, ctx, "int32") for part in KERNEL_DIRS[1])
     _check(sparse.csr_matrix((data, (row, column)), ctx=ctx), ctx)
     _check(sparse.csr_matrix(made), mx.cpu(), np.float64)
 
@@ -160,7 +160,7 @@ def test_the_result_is_new_memory() -> None:
         ((ROWS[0], ROWS[1], [1, 2, 2, 3, 5]), {}, "start with 0: 1"),
         ((ROWS[0], ROWS[1], [0, 2, 2, 3, 6]), {}, "end with 5"),
         (([], [], [0, 0]), {}, "needs shape="),
-        (PLACES, {"shape": (2, 5)}, "exceeds|row"),
+        (KERNEL_DIRS, {"shape": (2, 5)}, "exceeds|row"),
         (([1.0], ([0, 1], [0, 1])), {}, "csr_matrix:"),
         (([1.0], ([0],)), {}, "takes two arrays"),
         (([], ([], [])), {}, "csr_matrix:"),

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
-from gpuio.recordio.quarantine import Entry, identity_of, read_quarantine, write_quarantine
+from gpuio.recordio.quarantine import (
+    Entry,
+    quarantine_fingerprint,
+    read_quarantine,
+    write_quarantine,
+)
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r/"), min_size=1)
 ENTRIES = st.lists(st.builds(Entry, NAMES, st.integers(0), st.integers(), st.text()), max_size=5)
@@ -65,9 +70,11 @@ def test_a_missing_list(tmp_path: Path) -> None:
 
 @given(ENTRIES, ENTRIES)
 def test_the_fingerprint_depends_on_the_records_only(one: list[Entry], two: list[Entry]) -> None:
-    assert identity_of([]) == ""
-    assert identity_of(one) == identity_of(
+    assert quarantine_fingerprint([]) == ""
+    assert quarantine_fingerprint(one) == quarantine_fingerprint(
         [entry._replace(key=0, reason="other") for entry in reversed(one)] + one
     )
     records = [{(entry.file, entry.offset) for entry in entries} for entries in (one, two)]
-    assert (identity_of(one) == identity_of(two)) == (records[0] == records[1])
+    assert (quarantine_fingerprint(one) == quarantine_fingerprint(two)) == (
+        records[0] == records[1]
+    )

@@ -11,13 +11,13 @@ from gpuio.errors import ArgumentError
 from gpuio.sampling.order import LAST_BATCH_MODES, Order, permute
 
 
-def batches(order: Order, count: int, position: int = 0) -> list[tuple[list[int], int, bool]]:
+def num_batches(order: Order, count: int, position: int = 0) -> list[tuple[list[int], int, bool]]:
     """The next batches: records, pad and whether the epoch ends."""
     found = []
     for _ in range(count):
         take = order.batch_at(position)
         found.append((take.record.tolist(), take.pad, take.last))
-        position = take.position
+        position = take.next_position
     return found
 
 
@@ -61,25 +61,25 @@ WRAP = [
 
 
 def test_wrap_goes_on_after_the_wrapped_samples() -> None:
-    found = batches(Order(12, 5), 8)
+    found = num_batches(Order(12, 5), 8)
     assert [records for records, _, _ in found] == WRAP
     assert [pad for _, pad, _ in found] == [0, 0, 3, 0, 1, 0, 0, 4]
     assert [last for _, _, last in found] == [False, False, True, False, True, False, False, True]
 
 
 def test_pad_repeats_the_epochs_own_samples() -> None:
-    found = batches(Order(10, 4, last_batch="pad"), 6)
+    found = num_batches(Order(10, 4, last_batch="pad"), 6)
     epoch = [([0, 1, 2, 3], 0, False), ([4, 5, 6, 7], 0, False), ([8, 9, 0, 1], 2, True)]
     assert found == epoch * 2
 
 
 def test_pad_may_be_more_than_the_records() -> None:
-    assert batches(Order(3, 8, last_batch="pad"), 1) == [([0, 1, 2, 0, 1, 2, 0, 1], 5, True)]
+    assert num_batches(Order(3, 8, last_batch="pad"), 1) == [([0, 1, 2, 0, 1, 2, 0, 1], 5, True)]
 
 
 def test_discard_leaves_the_incomplete_batch_out() -> None:
     assert (
-        batches(Order(10, 4, last_batch="discard"), 4)
+        num_batches(Order(10, 4, last_batch="discard"), 4)
         == [
             ([0, 1, 2, 3], 0, False),
             ([4, 5, 6, 7], 0, True),
@@ -89,7 +89,7 @@ def test_discard_leaves_the_incomplete_batch_out() -> None:
 
 
 def test_roll_over_begins_the_next_epoch_with_the_rest() -> None:
-    assert batches(Order(10, 4, last_batch="roll_over"), 5) == [
+    assert num_batches(Order(10, 4, last_batch="roll_over"), 5) == [
         ([0, 1, 2, 3], 0, False),
         ([4, 5, 6, 7], 0, True),
         ([8, 9, 0, 1], 0, False),
@@ -105,14 +105,14 @@ SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 20), st.integers(1, 4))
 def test_epochs_end_where_batches_says(
     shape: tuple[int, int, int], last_batch: str, shuffle: bool
 ) -> None:
-    size, batch_size, world = shape
+    size, batch_size, world_size = shape
     try:
-        order = Order(size, batch_size, shuffle, 5, last_batch, 0, world)
+        order = Order(size, batch_size, shuffle, 5, last_batch, 0, world_size)
     except ArgumentError:
         return
     position = 0
     for _ in range(4):
-        count = order.batches(position)
+        count = order.num_batches(position)
         assert count >= 1
         ends = []
         epoch = order.epoch(position)
@@ -120,41 +120,47 @@ def test_epochs_end_where_batches_says(
             assert order.epoch(position) == epoch
             take = order.batch_at(position)
             ends.append(take.last)
-            position = take.position
+            position = take.next_position
         assert ends == [False] * (count - 1) + [True]
 
 
 @given(SHAPES, st.sampled_from(["wrap", "pad"]))
 def test_an_epoch_shows_each_record_once(shape: tuple[int, int, int], last_batch: str) -> None:
     """Rows that are not padding, over all ranks: each record once an epoch of records."""
-    size, batch_size, world = shape
+    size, batch_size, world_size = shape
     ranks = []
     try:
-        ranks = [Order(size, batch_size, True, 9, last_batch, rank, world) for rank in range(world)]
+        ranks = [
+            Order(size, batch_size, True, 9, last_batch, rank, world_size)
+            for rank in range(world_size)
+        ]
     except ArgumentError:
         return
     position, seen = 0, Counter[int]()
-    for _ in range(ranks[0].batches(0)):
+    for _ in range(ranks[0].num_batches(0)):
         takes = [rank.batch_at(position) for rank in ranks]
         for take in takes:
             seen.update(take.record[: batch_size - take.pad].tolist())
-        assert len({take.position for take in takes}) == 1
-        position = takes[0].position
+        assert len({take.next_position for take in takes}) == 1
+        position = takes[0].next_position
     assert seen == Counter(range(size))
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 6])
-def test_the_global_batch_is_the_same_for_any_number_of_ranks(world: int) -> None:
-    def stream(world: int) -> list[int]:
-        ranks = [Order(50, 12 // world, True, 4, "wrap", rank, world) for rank in range(world)]
+@pytest.mark.parametrize("world_size", [1, 2, 3, 6])
+def test_the_global_batch_is_the_same_for_any_number_of_ranks(world_size: int) -> None:
+    def stream(ranks_used: int) -> list[int]:
+        batch_size = 12 // ranks_used
+        ranks = [
+            Order(50, batch_size, True, 4, "wrap", rank, ranks_used) for rank in range(ranks_used)
+        ]
         position, records = 0, []
         for _ in range(9):
             takes = [rank.batch_at(position) for rank in ranks]
             records += [number for take in takes for number in take.record.tolist()]
-            position = takes[0].position
+            position = takes[0].next_position
         return records
 
-    assert stream(world) == stream(1)
+    assert stream(world_size) == stream(1)
 
 
 def test_each_epoch_and_each_seed_has_its_own_order() -> None:
@@ -170,8 +176,8 @@ def test_each_epoch_and_each_seed_has_its_own_order() -> None:
 
 def test_restart_is_the_next_epochs_first_record() -> None:
     order = Order(12, 5)
-    assert order.batch_at(order.restart(5)).record.tolist() == [0, 1, 2, 3, 4]
-    assert order.restart(15) == 24
+    assert order.batch_at(order.next_epoch_start(5)).record.tolist() == [0, 1, 2, 3, 4]
+    assert order.next_epoch_start(15) == 24
 
 
 @pytest.mark.parametrize(
@@ -183,7 +189,7 @@ def test_restart_is_the_next_epochs_first_record() -> None:
         ({"size": 5, "batch_size": 6, "last_batch": "discard"}, "never full"),
         ({"size": 5, "batch_size": 6, "last_batch": "roll_over"}, "never full"),
         ({"size": 5, "batch_size": 1, "last_batch": "drop"}, "last_batch_handle"),
-        ({"size": 5, "batch_size": 1, "rank": 2, "world": 2}, "rank"),
+        ({"size": 5, "batch_size": 1, "rank": 2, "world_size": 2}, "rank"),
     ],
 )
 def test_what_cannot_be_ordered_is_refused(arguments: dict[str, int], words: str) -> None:

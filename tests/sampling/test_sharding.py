@@ -13,8 +13,8 @@ from gpuio.recordio import RecordSet
 from gpuio.sampling.sharding import (
     LAUNCHERS,
     Shard,
-    contiguous_records,
-    equal_share,
+    contiguous_shard,
+    equal_shard,
     resolve_shard,
 )
 from tests.io.records import write_records
@@ -89,7 +89,7 @@ def test_contiguous_shards_cover_each_record_once(index: bool, count: int, tmp_p
     paths = [files["path_imgrec"], files["path_imgidx"] if index else None]
     with RecordSet(*paths) as records:
         shards = [
-            list(contiguous_records(range(12), records, Shard(number, count, "contiguous")))
+            list(contiguous_shard(range(12), records, Shard(number, count, "contiguous")))
             for number in range(count)
         ]
         assert [record for shard in shards for record in shard] == list(range(12))
@@ -99,7 +99,7 @@ def test_contiguous_shards_cover_each_record_once(index: bool, count: int, tmp_p
             assert len(shards[0]) >= len(shards[-1])
         images = np.array([1, 4, 5, 9])  # others hold no images
         shards = [
-            contiguous_records(images, records, Shard(number, count, "contiguous")).tolist()
+            contiguous_shard(images, records, Shard(number, count, "contiguous")).tolist()
             for number in range(count)
         ]
         assert [record for shard in shards for record in shard] == images.tolist()
@@ -110,7 +110,7 @@ def test_without_an_index_a_record_belongs_to_where_it_begins(tmp_path: Path) ->
     files = write_records(tmp_path / "x", [b"x" * 4000, *[b"y" * 400] * 10])
     with RecordSet(files["path_imgrec"], None) as records:
         first, second = (
-            list(contiguous_records(range(11), records, Shard(number, 2, "contiguous")))
+            list(contiguous_shard(range(11), records, Shard(number, 2, "contiguous")))
             for number in range(2)
         )
     assert 0 in first and len(first) < len(second) and [*first, *second] == list(range(11))
@@ -121,13 +121,13 @@ def test_equal_shares_are_rounded_down(images: int, count: int) -> None:
     shards = [Shard(number, count, "contiguous") for number in range(count)]
     if images < count:
         with pytest.raises(ArgumentError, match=f"cannot be divided into {count} parts"):
-            equal_share(range(images), shards[0])
+            equal_shard(range(images), shards[0])
         return
-    found = [list(equal_share(range(images), shard)) for shard in shards]
+    found = [list(equal_shard(range(images), shard)) for shard in shards]
     assert [len(share) for share in found] == [images // count] * count
     assert [image for share in found for image in share] == list(range(images // count * count))
 
 
 def test_a_global_shard_has_all_images() -> None:
     images = np.array([3, 5, 8])
-    assert equal_share(images, Shard(1, 9, "global")) is images
+    assert equal_shard(images, Shard(1, 9, "global")) is images

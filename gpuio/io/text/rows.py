@@ -15,7 +15,7 @@ from gpuio.loading.prefetch import Prefetcher
 from gpuio.nd.types import Untyped
 
 # Parsed blocks to prefetch at most, however large a batch is.
-MOST_BLOCKS = 16
+MAX_BLOCKS = 16
 
 # The contents of a block or a batch: NumPy arrays or SciPy CSR matrices with the same number of
 # rows.
@@ -133,7 +133,7 @@ class RowReader:
 
     def _start_thread(self) -> None:
         """Let a thread parse the blocks that follow."""
-        depth = min(1 + self._prefetch // max(1, self._count), MOST_BLOCKS)
+        depth = min(1 + self._prefetch // max(1, self._count), MAX_BLOCKS)
         self._thread = Prefetcher(functools.partial(next, self._blocks, None), depth, "gpuio-text")
 
     def _stop_thread(self) -> None:

@@ -4,7 +4,7 @@ Records are copied one by one from the memory-mapped inputs, so memory use grows
 records, by some hundred bytes each, not with their size. Outputs and their indexes get their names
 only when they are complete.
 
-Of a face data set only the images are copied, with their labels: its header and identity records
+Of a face dataset only the images are copied, with their labels: its header and identity records
 would be meaningless in another order, so the outputs are plain record files.
 """
 
@@ -43,7 +43,7 @@ class Copied(NamedTuple):
     ----------
     rec, idx : the files
     records : number of records written
-    left_out : number of header and identity records of face data sets, which are not copied
+    left_out : number of header and identity records of face datasets, which are not copied
     unreadable : number of records whose header or image cannot be read, so that they meet no
         condition
     """

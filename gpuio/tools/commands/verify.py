@@ -183,7 +183,7 @@ def _with_number(finding: Finding, begins: array[int]) -> Finding:
 
 
 def _is_face_file(data: NDArray[np.uint8], path: str) -> bool:
-    """Whether the first record is the header of a face data set."""
+    """Whether the first record is the header of a face dataset."""
     try:
         return is_face_header(*unpack(parse(data, 0, path)[0]))
     except (RecordError, ValueError, struct.error):
@@ -230,7 +230,7 @@ def _check_payload(payload: NDArray[np.uint8], level: str, face: bool) -> Iterat
         yield "header", f"{len(payload)} bytes are too few for a header and its label"
         return
     if face and header.flag and not len(image):
-        return  # a header or identity record of a face data set
+        return  # a header or identity record of a face dataset
     try:
         info = read_header(image)
         if level == "deep":

@@ -8,7 +8,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.io.record_source import log_opened, open_records, write_bad_records
+from gpuio.io.record_files import log_opened, open_records, write_bad_records
 from gpuio.loading.batch import BadRecord
 from gpuio.loading.labels import LabelTable
 from gpuio.recordio.lists import ListItem
@@ -94,7 +94,7 @@ def test_there_must_be_records(tmp_path: Path, files: dict[str, Path]) -> None:
     (tmp_path / "empty.rec").touch()
     with pytest.raises(ArgumentError, match=r"empty\.rec: there are no records"):
         open_records(tmp_path / "empty.rec", None, None, ALL, ())
-    with pytest.raises(ArgumentError, match="part 7 of 8 has no records; there are 7 in all"):
+    with pytest.raises(ArgumentError, match="part 7 of 8 has no records; there are 7 in total"):
         opened(files, Shard(7, 8, "contiguous"))
     with pytest.raises(RecordFileNotFoundError, match=r"none\.rec"):
         open_records(tmp_path / "none.rec", None, None, ALL, ())

@@ -16,7 +16,7 @@ from gpuio.loading.labels import LabelTable
 from gpuio.loading.source import RecordSource
 from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import Entry, write_quarantine
-from gpuio.sampling.sharding import Shard, contiguous_records
+from gpuio.sampling.sharding import Shard, contiguous_shard
 from gpuio.storage.local import Path
 
 log = logging.getLogger("gpuio")
@@ -50,13 +50,13 @@ def open_records(
         source = RecordSource(records, table, by_id=True)
         images = records.without(source.images, quarantine or ())
         if shard.mode == "contiguous":
-            images = contiguous_records(images, records, shard)
+            images = contiguous_shard(images, records, shard)
         if not len(records):
             raise ArgumentError(f"{', '.join(records.paths)}: there are no records")
         if not len(images):
             raise ArgumentError(
-                f"part {shard.index} of {shard.count} has no records; there are {len(records)} in "
-                "all"
+                f"part {shard.index} of {shard.count} has no records; there are {len(records)} "
+                "in total"
             )
     except BaseException:
         records.close()

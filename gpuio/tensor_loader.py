@@ -127,12 +127,12 @@ class TensorLoader:
                 ctx = device_of(array)
                 self._gpu = ctx.device_id if ctx.device_type == "gpu" else self._gpu
             converted.append([self._convert(self._trim(array, pad)) for array in arrays or ()])
-        made = Batch(*(_named(*pair) for pair in zip(converted, self._names, strict=True)))
-        made.pad = 0 if self._drop_pad else pad
+        result = Batch(*(_named(*pair) for pair in zip(converted, self._names, strict=True)))
+        result.pad = 0 if self._drop_pad else pad
         index = batch.index
-        made.index = index if index is None or not self._drop_pad else index[: len(index) - pad]
-        made.bucket_key = batch.bucket_key
-        return made
+        result.index = index if index is None or not self._drop_pad else index[: len(index) - pad]
+        result.bucket_key = batch.bucket_key
+        return result
 
     def _trim(self, array: BatchArray, pad: int) -> BatchArray:
         return array[: array.shape[0] - pad] if self._drop_pad and pad else array
