@@ -296,7 +296,7 @@ class ImageIter(ImageLoaderIter):
                 seed=self._options.seed,
             )
         self._sample_stream.set_renderer(renderer, label_shape, label_fill)
-        self._use_loader(self._sample_stream, output, label_shape)
+        self._use_stream(self._sample_stream, output, label_shape)
 
     def _functions(self) -> SampleFunctions:
         """What each sample goes through: of this object, only methods that a subclass replaces."""

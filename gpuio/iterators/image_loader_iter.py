@@ -174,7 +174,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             self._loader.close()
             loader.restore(state)
         self._loader = loader
-        self._use_loader(loader, output, label_shape)
+        self._use_stream(loader, output, label_shape)
 
     def _executor(
         self,
@@ -206,10 +206,10 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             threads=options.preprocess_threads,
         )
 
-    def _use_loader(
+    def _use_stream(
         self, stream: Stream[LoadedBatch], output: OutputSpec, label_shape: tuple[int, ...]
     ) -> None:
-        """Take batches from a stream; those of the one before are gone."""
+        """Take batches from `stream`; those of the previous stream are dropped."""
         self._label_shape = (self.batch_size, *label_shape)
         data = DataDesc(
             self._options.data_name,

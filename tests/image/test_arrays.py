@@ -66,8 +66,10 @@ def test_numbers_for_each_channel_meet_their_channel(view: str, values: Any) -> 
     assert np.shares_memory(picture, whole)
 
 
-def test_host_gives_numpy_arrays() -> None:
-    for values in ([1, 2], (1, 2), np.array([1, 2]), mx.nd.array([1, 2])):
+def test_host_gives_numpy_arrays(ctx: mx.Context) -> None:
+    array = mx.nd.array([1, 2], ctx=ctx)
+    plain = mx.context.get_array_module(array).asarray(array)
+    for values in ([1, 2], (1, 2), np.array([1, 2]), array, plain):
         found = host(values)
         assert type(found) is np.ndarray and found.tolist() == [1, 2]
 
