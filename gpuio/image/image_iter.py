@@ -30,7 +30,7 @@ from gpuio.iterators.arguments import (
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.iterators.weak_method import weak_method
-from gpuio.loading.labels import LabelTable
+from gpuio.loading.labels import read_label_table
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
 from gpuio.loading.stream import CLOSED
 from gpuio.planning.augmenters import AugmenterPlanner, unplannable_reason
@@ -234,15 +234,12 @@ class ImageIter(ImageLoaderIter):
             raise ArgumentError("path_imgrec and imglist are two sources; give one")
         if path_imglist is not None and imglist is not None:
             raise ArgumentError("path_imglist and imglist are two lists; give one")
-        items = None if path_imglist is None else read_list(path_imglist)
         source: ImageSource
         if path_imgrec:
-            table = None
-            if path_imglist is not None and items is not None:
-                table = LabelTable(items, os.fspath(path_imglist))
+            table = None if path_imglist is None else read_label_table(path_imglist)
             source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), table)
-        elif items is not None or imglist is not None:
-            listed = items_of(imglist or ()) if items is None else items
+        elif path_imglist is not None or imglist is not None:
+            listed = items_of(imglist or ()) if path_imglist is None else read_list(path_imglist)
             own_reader = type(self).read_image is not ImageIter.read_image
             read_file = weak_method(self.read_image) if own_reader else None
             source = FileSource(listed, self.path_root, read_file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_files import log_opened, open_records, write_bad_records
+from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
 from gpuio.iterators.arguments import (
     as_bool,
     as_channels,
@@ -24,8 +23,8 @@ from gpuio.iterators.arguments import (
     last_batch_mode,
     reject_unknown,
 )
-from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.loading.labels import LabelTable
+from gpuio.iterators.image_loader_iter import LoaderOptions
+from gpuio.loading.labels import read_label_table
 from gpuio.planning.detection import (
     EMIT_MODES,
     LABEL_PREFIX,
@@ -34,7 +33,6 @@ from gpuio.planning.detection import (
     DetectionOptions,
     DetectionPlanner,
 )
-from gpuio.recordio.lists import read_list
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
@@ -48,7 +46,7 @@ NOT_YET: dict[str, Any] = {
 }
 
 
-class ImageDetRecordIter(ImageLoaderIter):
+class ImageDetRecordIter(RecordFilesIter):
     """Batches of images and the bounding boxes of their objects from record files, on the CPU or on
     a GPU.
 
@@ -285,8 +283,7 @@ class ImageDetRecordIter(ImageLoaderIter):
         table = None
         if path_imglist:
             listed_width = label_width if label_width > 0 else None
-            items = read_list(path_imglist, listed_width, whitespace=True)
-            table = LabelTable(items, os.fspath(path_imglist))
+            table = read_label_table(path_imglist, listed_width, whitespace=True)
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
@@ -306,19 +303,6 @@ class ImageDetRecordIter(ImageLoaderIter):
         self._load(planner, output, (length,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)
-
-    def write_quarantine(self, path: Path) -> int:
-        """Write the list of `bad_records`, for the `quarantine` of later runs.
-
-        Returns
-        -------
-        Their number
-
-        Raises
-        ------
-        RecordError : the file cannot be written.
-        """
-        return write_bad_records(self.bad_records, path)
 
 
 def _samplers(count: int, trials: Any, **ranges: tuple[Any, Any]) -> tuple[CropSampler, ...]:

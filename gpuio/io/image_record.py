@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from gpuio.context import Context
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_files import log_opened, open_records, write_bad_records
+from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
 from gpuio.iterators.arguments import (
     as_bool,
     as_channels,
@@ -23,16 +22,15 @@ from gpuio.iterators.arguments import (
     last_batch_mode,
     reject_unknown,
 )
-from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.loading.labels import LabelTable
+from gpuio.iterators.image_loader_iter import LoaderOptions
+from gpuio.loading.labels import read_label_table
 from gpuio.planning.crop import CropOptions, CropPlanner
-from gpuio.recordio.lists import read_list
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
 
-class ImageRecordIter(ImageLoaderIter):
+class ImageRecordIter(RecordFilesIter):
     """Batches of decoded, cropped and normalized images from record files, on the CPU or on a GPU.
 
     Names, defaults and meanings are MXNet's. On the CPU images are decoded by libjpeg-turbo and
@@ -232,8 +230,7 @@ class ImageRecordIter(ImageLoaderIter):
         seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
         table = None
         if path_imglist:
-            items = read_list(path_imglist, label_width, whitespace=True)
-            table = LabelTable(items, os.fspath(path_imglist))
+            table = read_label_table(path_imglist, label_width, whitespace=True)
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
@@ -242,19 +239,6 @@ class ImageRecordIter(ImageLoaderIter):
         self._load(planner, output, () if label_width == 1 else (label_width,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)
-
-    def write_quarantine(self, path: Path) -> int:
-        """Write the list of `bad_records`, for the `quarantine` of later runs.
-
-        Returns
-        -------
-        Their number
-
-        Raises
-        ------
-        RecordError : the file cannot be written.
-        """
-        return write_bad_records(self.bad_records, path)
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):

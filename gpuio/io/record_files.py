@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
+from gpuio.iterators.image_loader_iter import ImageLoaderIter
 from gpuio.loading.batch import BadRecord
 from gpuio.loading.labels import LabelTable
 from gpuio.loading.source import RecordSource
@@ -20,6 +21,23 @@ from gpuio.sampling.sharding import Shard, contiguous_shard
 from gpuio.storage.local import Path
 
 log = logging.getLogger("gpuio")
+
+
+class RecordFilesIter(ImageLoaderIter):
+    """Base class of ImageRecordIter and ImageDetRecordIter."""
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write the list of `bad_records`, for the `quarantine` of later runs.
+
+        Returns
+        -------
+        Their number
+
+        Raises
+        ------
+        RecordError : the file cannot be written.
+        """
+        return write_bad_records(self.bad_records, path)
 
 
 def open_records(

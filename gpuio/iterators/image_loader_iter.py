@@ -126,7 +126,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         self._bad: dict[str, BadRecord] = {}
         self._any_good = False  # whether a record of this epoch could be used
         shard = options.shard
-        rank, world = (shard.index, shard.count) if shard.mode == "global" else (0, 1)
+        rank, world_size = (shard.index, shard.count) if shard.mode == "global" else (0, 1)
         try:
             self._order = Order(
                 len(subset),
@@ -135,7 +135,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 options.seed,
                 options.last_batch,
                 rank,
-                world,
+                world_size,
                 subset,
             )
         except BaseException:

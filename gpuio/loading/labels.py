@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
-from gpuio.recordio.lists import ListItem
+from gpuio.recordio.lists import ListItem, read_list
+from gpuio.storage.local import Path
 
 # Keys are stored modulo this: those of records are int64, the ids in their headers uint64.
 MODULUS = 2**64
@@ -81,3 +83,15 @@ class LabelTable:
         for length in np.unique(ends - begins).tolist():
             chosen = np.flatnonzero(ends - begins == length)
             yield chosen, self._numbers[begins[chosen, None] + np.arange(length)]
+
+
+def read_label_table(
+    path: Path, label_width: int | None = None, whitespace: bool = False
+) -> LabelTable:
+    """Read the labels of a list file; see `read_list`.
+
+    Raises
+    ------
+    ArgumentError : the file does not exist or cannot be read, or a line is malformed.
+    """
+    return LabelTable(read_list(path, label_width, whitespace), os.fspath(path))

@@ -1,14 +1,15 @@
 """Labels of a list that replace those in the records."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuio.errors import RecordError
-from gpuio.loading.labels import LabelTable
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.loading.labels import LabelTable, read_label_table
 from gpuio.recordio.lists import ListItem
 
 KEYS = st.integers(-(2**63), 2**64 - 1)
@@ -71,3 +72,18 @@ def test_an_empty_list() -> None:
     assert table([]).longest == 0
     with pytest.raises(RecordError, match="no line for key 0"):
         table([]).find(0, "key")
+
+
+def test_a_table_is_read_from_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "some.lst"
+    path.write_text("7\t1.5\t2.5\ta b.jpg\n\n9\t3\t4\tc.jpg\n")
+    table = read_label_table(path)
+    assert table.find(7, "key").tolist() == [1.5, 2.5] and table.longest == 2
+    with pytest.raises(RecordError, match=re.escape(f"{path} has no line for key 8")):
+        table.find(8, "key")
+    path.write_text("7 1.5 2.5 a b.jpg\n")
+    assert read_label_table(path, 2, whitespace=True).find(7, "id").tolist() == [1.5, 2.5]
+    with pytest.raises(ArgumentError, match=re.escape(f"{path}, line 1")):
+        read_label_table(path)
+    with pytest.raises(ArgumentError, match=r"none\.lst"):
+        read_label_table(tmp_path / "none.lst")
