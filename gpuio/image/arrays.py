@@ -29,7 +29,7 @@ def as_image(src: Values) -> NDArray:
     ------
     ArgumentError : it does not have three axes, or is empty.
     """
-    image = src if isinstance(src, NDArray) else nd.wrap(_array(src))
+    image = as_ndarray(src)
     if image.ndim != 3 or not image.size:
         raise ArgumentError(
             f"an image has the shape (height, width, channels), not {tuple(image.shape)}"
@@ -37,8 +37,11 @@ def as_image(src: Values) -> NDArray:
     return image
 
 
-def _array(src: Values) -> Any:
-    return src if device_of(src).device_type == "gpu" else np.asarray(src)
+def as_ndarray(src: Values) -> NDArray:
+    """Values as an NDArray on their device, sharing memory if they are an array."""
+    if isinstance(src, NDArray):
+        return src
+    return nd.wrap(src if device_of(src).device_type == "gpu" else np.asarray(src))
 
 
 def on_device_of(image: NDArray, values: ArrayLike | NDArray) -> NDArray:

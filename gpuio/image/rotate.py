@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.context import Module, get_array_module
-from gpuio.image.arrays import host
+from gpuio.image.arrays import as_ndarray, host
 from gpuio.nd import NDArray
 from gpuio.nd.types import Array, Values
 from gpuio.sampling.sample_rng import current_rng
@@ -38,7 +38,7 @@ def imrotate(
     ValueError : both zooms are asked for, there is not one angle for each image, or src does not
         have 3 or 4 axes.
     """
-    images = src if isinstance(src, NDArray) else nd.wrap(np.asarray(src))
+    images = as_ndarray(src)
     if images.dtype != np.float32:
         raise TypeError(f"Only `float32` images are supported by this function, not {images.dtype}")
     if zoom_in and zoom_out:
@@ -76,7 +76,7 @@ def random_rotate(
     ----------
     angle_limits : least and most, in degrees
     """
-    images = src if isinstance(src, NDArray) else nd.wrap(np.asarray(src))
+    images = as_ndarray(src)
     low, high = angle_limits
     angles = current_rng().uniforms(low, high, 1 if images.ndim == 3 else len(images))
     return imrotate(images, angles[0] if images.ndim == 3 else angles, zoom_in, zoom_out)

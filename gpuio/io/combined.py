@@ -20,6 +20,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.stream import CLOSED, State
+from gpuio.nd.ndarray import wait_for
 from gpuio.nd.types import Untyped
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None
@@ -181,9 +182,10 @@ def _next_batch(iterator: DataIter) -> _Prefetched | None:
     if batch is None:
         return None
     for array in (*(batch.data or ()), *(batch.label or ())):
-        if device_of(array).device_type == "gpu":
+        ctx = device_of(array)
+        if ctx.device_type == "gpu":
             # The caller's stream is not ordered after this thread's.
-            array.wait_to_read()
+            wait_for(ctx)
             break
     return _Prefetched(batch, _state_of(iterator))
 

@@ -30,6 +30,13 @@ def test_zooms_show_everything_or_no_corner() -> None:
     assert not np.array_equal(found[0], found[1])
 
 
+def test_plain_arrays_stay_on_their_device(ctx: mx.Context) -> None:
+    array = mx.nd.ones((1, 8, 8), ctx=ctx, dtype="float32")
+    plain = mx.context.get_array_module(array).asarray(array)
+    assert I.imrotate(plain, 90).context == ctx
+    assert I.random_rotate(plain, (0, 90)).context == ctx
+
+
 X = noise(10, 12)
 
 
