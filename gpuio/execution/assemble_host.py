@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.execution.buffers import ALIGNMENT, BufferPool
+from gpuio.execution.buffers import BufferPool, allocate
 from gpuio.execution.output import OutputSpec
-from gpuio.nd.types import HostArray
+from gpuio.nd.types import DType, HostArray
 
 
 class HostAssembler:
@@ -29,9 +29,9 @@ class HostAssembler:
     def __init__(self, output: OutputSpec) -> None:
         self.output = output
         self._pool = BufferPool()
-        self._scratch = _Scratch(output)
         # OpenCV does not compute with float16; it moves the bits.
         self._storage = np.dtype(np.uint16) if output.dtype == np.float16 else output.dtype
+        self._scratch = _Scratch(output, self._storage)
         # One row each, so that OpenCV sees 256 entries of one channel; None: pixel values do not
         # change.
         self._tables: list[HostArray] | None = None
@@ -180,11 +180,10 @@ class _Scratch(threading.local):
     values, product, value : float32 (height, width), for color matrices
     """
 
-    def __init__(self, output: OutputSpec) -> None:
+    def __init__(self, output: OutputSpec, storage: DType) -> None:
         size = (output.height, output.width)
         depth = () if output.channels == 1 else (output.channels,)
         channels = range(output.channels)
-        storage = np.uint16 if output.dtype == np.float16 else output.dtype
         self.mirrored = np.empty(size + depth, np.uint8)
         self.sources = [_misaligned(size, channel) for channel in channels]
         self.planes: list[HostArray] = [np.empty(size, storage) for _ in channels]
@@ -200,6 +199,4 @@ def _misaligned(size: tuple[int, int], residue: int) -> NDArray[np.uint8]:
     read them from memory: 250 us a sample instead of 55.
     """
     height, width = size
-    memory = np.empty(height * width + 2 * ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT + residue
-    return memory[start : start + height * width].reshape(size)
+    return allocate(height * width + residue)[residue:].reshape(size)

@@ -68,7 +68,7 @@ class BufferPool:
         try:
             block = self._blocks(size).pop()
         except IndexError:
-            block = _allocate(size)
+            block = allocate(size)
         loan = _BufferOwner(block, shape, dtype)
         array = np.asarray(loan)
         weakref.finalize(loan, _take_back, weakref.ref(self), block).atexit = False
@@ -98,7 +98,8 @@ def _take_back(pool: weakref.ref[BufferPool], block: NDArray[np.uint8]) -> None:
         blocks.append(block)
 
 
-def _allocate(size: int) -> NDArray[np.uint8]:
+def allocate(size: int) -> NDArray[np.uint8]:
+    """Allocate uint8 (size,), aligned to ALIGNMENT bytes."""
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size]

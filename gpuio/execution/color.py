@@ -23,7 +23,7 @@ def jitter_batch(xp: Module, pixels: Array, plan: Plan) -> Array:
     Parameters
     ----------
     xp : the array library, NumPy or CuPy
-    pixels : uint8 (N, height, width, 3), on its device
+    pixels : uint8 (N, height, width, channels), on its device; 3 channels if the plan has `hls`
     plan : of these samples
 
     Returns
@@ -45,7 +45,7 @@ def jitter_batch(xp: Module, pixels: Array, plan: Plan) -> Array:
 
 
 def jitter_sample(plan: Plan, row: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same as `jitter_batch`, for one sample on the host: uint8 (height, width, 3)."""
+    """The same as `jitter_batch`, for one sample on the host."""
     if plan.hls is not None and plan.hls[row].any():
         hls = cv2.cvtColor(pixels, cv2.COLOR_RGB2HLS)
         shifted = hls.astype(np.int16) + plan.hls[row].astype(np.int16)
@@ -103,6 +103,8 @@ def paint_borders(xp: Module, pixels: Array, plan: Plan) -> Array:
     -------
     A new array, or `pixels` if there are no borders
     """
+    if not plan.borders:
+        return pixels
     rows, columns = xp.arange(pixels.shape[1]), xp.arange(pixels.shape[2])
     for border in plan.borders:
         x0, y0, x1, y1 = (xp.asarray(edge)[:, None] for edge in border.inside.T)

@@ -162,9 +162,10 @@ class DaliExecutor:
 
     def _exclude_unsafe(self, batch: ImageBatch) -> None:
         """Mark what DALI does not reject, but corrupts memory with: gray JPEGs as RGBA."""
+        if self._output.channels != 4:
+            return
         for row, header in enumerate(batch.headers):
-            gray = header is not None and header.format == "jpeg" and header.channels == 1
-            if self._output.channels == 4 and gray:
+            if header is not None and header.format == "jpeg" and header.channels == 1:
                 batch.errors[row] = DecodeError("the image has 1 channels, data_shape asks for 4")
 
     def _collect(self, request: _Request, batch: ImageBatch) -> None:
@@ -178,6 +179,8 @@ class DaliExecutor:
                 pixels = self._postprocess.pixels(tensors)
                 self._check_shape(pixels)
             except (RuntimeError, ValueError, TypeError) as error:
+                if request.generation != self._generation:
+                    return
                 pixels = self._postprocess.upload(self._decode_on_host(batch, error))
             source = self._reader.source
             resolution = resolve_bad_records(batch, source, self._on_error)

@@ -6,7 +6,6 @@ of headers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,30 +16,8 @@ from gpuio.errors import ContextError, Error
 # In a wheel the kernels are inside the package, in a checkout next to it.
 KERNEL_DIRS = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (1, 2))
 
-
-@dataclass(frozen=True)
-class Options:
-    """Compiler options.
-
-    Attributes
-    ----------
-    arch : the GPU's architecture, such as "sm_90"; None: CuPy determines it
-    std : the C++ standard
-    report : log the use of registers and spills
-    """
-
-    arch: str | None = None
-    std: str = "c++17"
-    report: bool = False
-
-    def flags(self) -> tuple[str, ...]:
-        """The options as NVRTC's flags."""
-        flags = [f"-std={self.std}"]
-        if self.arch is not None:
-            flags.append(f"--gpu-architecture={self.arch}")
-        if self.report:
-            flags.append("--ptxas-options=-v")
-        return tuple(flags)
+# Options of the compiler; CuPy adds the architecture.
+FLAGS = ("-std=c++17",)
 
 
 def find(family: str) -> Path:
@@ -90,13 +67,12 @@ def load(family: str, name: str, device_id: int) -> Any:
     cupy = require_cupy()
     path = find(family)
     source = path.read_text(encoding="utf-8")
-    options = Options().flags()
     with cupy.cuda.Device(device_id):
         try:
-            return cupy.RawModule(code=source, options=options).get_function(name)
+            return cupy.RawModule(code=source, options=FLAGS).get_function(name)
         except cupy.cuda.compiler.CompileException as error:
             raise Error(
-                f"{path} does not compile for gpu({device_id}) with {' '.join(options)}:\n{error}\n"
+                f"{path} does not compile for gpu({device_id}) with {' '.join(FLAGS)}:\n{error}\n"
                 f"{numbered(source)}"
             ) from error
         except (ImportError, RuntimeError) as error:

@@ -189,7 +189,7 @@ class LightingAug(Augmenter):
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Shift the channels of an image."""
         image = _floating(src)
-        return nd.wrap(by_channel(get_array_module(image).add, image, params))
+        return by_channel(get_array_module(image).add, image, params)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Shift the channels of an `ImageTracer`."""
@@ -240,7 +240,7 @@ class ColorNormalizeAug(Augmenter):
         if self.mean is None:
             return color_normalize(nd.wrap(image.copy()), None, std)
         centered = by_channel(get_array_module(image).subtract, image, self.mean)
-        return color_normalize(nd.wrap(centered), None, std)
+        return color_normalize(centered, None, std)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Normalize an `ImageTracer`."""

@@ -18,7 +18,7 @@ from gpuio.image.geometry import (
 )
 from gpuio.nd import NDArray
 from gpuio.planning.augmenters import GEOMETRY, Params, Size
-from gpuio.planning.plan import ANY, LANCZOS, NEAREST
+from gpuio.planning.plan import draw_method
 from gpuio.planning.tracer import ImageTracer, as_pixels
 from gpuio.sampling.sample_rng import Rng
 
@@ -50,7 +50,7 @@ class _Resampling(Augmenter):
 
     def draw_method(self, rng: Rng) -> int:
         """The interpolation; a random one for ANY."""
-        return rng.randint(NEAREST, LANCZOS) if self.interp == ANY else self.interp
+        return draw_method(rng, self.interp)
 
 
 class ResizeAug(_Resampling):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpuio import nd
-from gpuio.context import Context, as_context, require
+from gpuio.context import Context, as_context, on_device, require
 from gpuio.errors import ArgumentError, DecodeError, RecordFileNotFoundError
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
@@ -68,7 +68,8 @@ def imdecode(
         raise ArgumentError(
             f"out must be uint8 {image.shape}, as the image, not {out.dtype} {out.shape}"
         )
-    _write(out, image)
+    with on_device(out.context):
+        out[...] = image
     return out
 
 
@@ -91,17 +92,6 @@ def _decode(data: npt.NDArray[np.uint8], channels: int, bgr: bool, ctx: Context)
     # Copy, because a JPEG's pixels are in a buffer that the next decoding overwrites.
     image = np.array(image[:, :, ::-1] if bgr else image, order="C")
     return nd.wrap(image).as_in_context(ctx)
-
-
-def _write(out: NDArray, image: NDArray) -> None:
-    """Copy to an array of the same shape on the same device, on its current stream."""
-    if out.context.device_type == "cpu":
-        out[...] = image
-        return
-    import cupy
-
-    with cupy.cuda.Device(out.context.device_id):
-        out[...] = image
 
 
 def imread(

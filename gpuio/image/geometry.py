@@ -18,13 +18,10 @@ from gpuio.nd.types import Values
 from gpuio.planning.augmenters import Size
 from gpuio.planning.crop import CROP_TRIES
 from gpuio.planning.plan import (
-    ANY,
     AUTOMATIC,
-    CUBIC,
-    LANCZOS,
     METHODS,
-    NEAREST,
     automatic_method,
+    draw_method,
     shorter_side,
 )
 from gpuio.planning.tracer import as_pixels
@@ -68,13 +65,13 @@ def imresize(src: Values, w: int, h: int, interp: int = 1) -> NDArray:
     return nd.wrap(resize(image, width, height, get_interp_method(interp, sizes)))
 
 
-def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
+def get_interp_method(interp: int, sizes: Sequence[int]) -> int:
     """The interpolation, 0 to 4, that a number means.
 
     Parameters
     ----------
     interp : as in `imresize`
-    sizes : old height, old width, new height, new width; empty: unknown, and then 9 means 2
+    sizes : old height, old width, new height, new width
 
     Raises
     ------
@@ -85,11 +82,9 @@ def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
             f"Unknown interp method {interp}: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, "
             "9 by the size, 10 random"
         )
-    if interp == ANY:
-        return current_rng().randint(NEAREST, LANCZOS)
-    if interp != AUTOMATIC:
-        return interp
-    return int(automatic_method(*sizes)) if sizes else CUBIC
+    if interp == AUTOMATIC:
+        return int(automatic_method(*sizes))
+    return draw_method(current_rng(), interp)
 
 
 def scale_down(src_size: Size, size: Size) -> tuple[int, int]:

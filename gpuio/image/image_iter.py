@@ -32,7 +32,7 @@ from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.labels import read_label_table
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
-from gpuio.loading.stream import CLOSED
+from gpuio.loading.stream import CLOSED, drop_carried
 from gpuio.planning.augmenters import AugmenterPlanner, unplannable_reason
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
@@ -182,7 +182,7 @@ class ImageIter(ImageLoaderIter):
         options = LoaderOptions(
             batch_size=batch_size,
             shuffle=as_bool("shuffle", shuffle),
-            seed=as_int("seed", seed),
+            seed=seed,
             last_batch=self.last_batch_handle,
             shard=resolve_shard(num_parts, part_index, None),
             ctx=ctx,
@@ -205,12 +205,7 @@ class ImageIter(ImageLoaderIter):
         source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
         try:
             self._measure_labels(source)
-            images = equal_shard(source.images, options.shard)
-        except BaseException:
-            source.close()
-            raise
-        self._open(source, images, options)
-        try:
+            self._open(source, equal_shard(source.images, options.shard), options)
             self._start()
         except BaseException:
             source.close()
@@ -488,10 +483,7 @@ class ImageIter(ImageLoaderIter):
             self._sample_stream.drop_carried()
             return
         assert self._loader is not None, "samples come from a loader, or from next_sample"
-        position = self._loader.position
-        if position % self.num_data:
-            start = self._order.next_epoch_start(position)
-            self._loader.restore({"position": start, "start": start, "ended": False})
+        drop_carried(self._loader, self._order)
 
     def _changed(self) -> dict[str, Any]:
         return self._changes

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import Module, device_of
+from gpuio.context import Module, device_of, get_array_module, on_device
 from gpuio.nd.types import Array, HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 
@@ -37,12 +37,11 @@ def resize(image: Array, width: int, height: int, method: int) -> Array:
     a new array (height, width, channels) of the same dtype on the same device. A GPU's values
     differ from the CPU's by rounding only: by at most 1 for integers
     """
-    if device_of(image).device_type == "cpu":
+    ctx = device_of(image)
+    if ctx.device_type == "cpu":
         return _with_opencv(np.asarray(image), width, height, method)
-    import cupy
-
-    with cupy.cuda.Device(device_of(image).device_id):
-        return with_matrices(cupy, image, width, height, method)
+    with on_device(ctx):
+        return with_matrices(get_array_module(image), image, width, height, method)
 
 
 def _with_opencv(image: HostArray, width: int, height: int, method: int) -> HostArray:

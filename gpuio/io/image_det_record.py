@@ -264,7 +264,7 @@ class ImageDetRecordIter(RecordFilesIter):
         options = LoaderOptions(
             batch_size=batch_size,
             shuffle=as_bool("shuffle", shuffle),
-            seed=as_int("seed", seed),
+            seed=seed,
             last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
             shard=resolve_shard(num_parts, part_index, partition),
             ctx=ctx,
@@ -288,7 +288,7 @@ class ImageDetRecordIter(RecordFilesIter):
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
         self._open(source, images, options)
-        longest = source.records.most_labels() if table is None else table.longest
+        longest = source.records.most_labels(source.images) if table is None else table.longest
         longest = max(longest, label_width)
         if 0 < pad_width < longest:
             source.close()

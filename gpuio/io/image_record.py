@@ -213,7 +213,7 @@ class ImageRecordIter(RecordFilesIter):
         options = LoaderOptions(
             batch_size=batch_size,
             shuffle=as_bool("shuffle", shuffle),
-            seed=as_int("seed", seed),
+            seed=seed,
             last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
             shard=resolve_shard(num_parts, part_index, partition),
             ctx=ctx,

@@ -19,6 +19,7 @@ from gpuio.io.array_sources import (
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
 from gpuio.iterators.desc import DataDesc
+from gpuio.loading.stream import drop_carried
 from gpuio.nd.types import Values
 from gpuio.sampling.order import Order, permute
 
@@ -151,10 +152,7 @@ class NDArrayIter(OrderedRowsIter):
     def hard_reset(self) -> None:
         """Begin the next epoch with its first row; rows that would have rolled over are dropped."""
         self.reset()
-        state = self._stream.state()
-        if state["position"] % self.num_data:
-            begin = self._ordered.order.next_epoch_start(state["position"])
-            self._stream.restore({"position": begin, "start": begin, "ended": False})
+        drop_carried(self._stream, self._ordered.order)
 
     def _description(self, source: Source) -> DataDesc:
         shape = list(source.shape)

@@ -67,8 +67,7 @@ def open_records(
     try:
         source = RecordSource(records, table, by_id=True)
         images = records.without(source.images, quarantine or ())
-        if shard.mode == "contiguous":
-            images = contiguous_shard(images, records, shard)
+        images = contiguous_shard(images, records, shard)
         if not len(records):
             raise ArgumentError(f"{', '.join(records.paths)}: there are no records")
         if not len(images):

@@ -22,6 +22,8 @@ class StreamIter(DataIter, Generic[T]):
 
     A subclass calls `_set_stream`, and defines `_to_batch` and `_identity`.
 
+    One thread at a time may use an iterator; `close` may be called by any.
+
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
     the original's position.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from gpuio.context import Context
+from gpuio.context import Context, on_device
 
 
 class InFlightBatches:
@@ -25,7 +25,7 @@ class InFlightBatches:
         import cupy
 
         self._cupy = cupy
-        self._device_id = ctx.device_id
+        self._ctx = ctx
         self._latest: object = None
         self._retained: collections.deque[tuple[Any, object]] = collections.deque()
 
@@ -33,7 +33,7 @@ class InFlightBatches:
         """Retain a batch that the caller now gets, and release those whose work is done; called on
         the caller's thread.
         """
-        with self._cupy.cuda.Device(self._device_id):
+        with on_device(self._ctx):
             if self._latest is not None:
                 done = self._cupy.cuda.get_current_stream().record()
                 self._retained.append((done, self._latest))

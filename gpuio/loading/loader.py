@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
-from gpuio.loading.stream import CLOSED, OrderedStream
+from gpuio.loading.stream import CLOSED, CLOSED_MEANWHILE, OrderedStream
 from gpuio.sampling.order import BatchIndices, Order
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Loader(OrderedStream, Generic[T]):
         Error : the batch failed (the position stays: asking again tries again), the loader is
             closed, or it was created by another process.
         """
-        if not self._close.alive:
+        if self.closed:
             raise Error(CLOSED)
         self._fork_guard.check()
         if self.ended:
@@ -78,13 +78,13 @@ class Loader(OrderedStream, Generic[T]):
             indices = self.order.batch_at(self._next_position)
             self._in_flight.append((indices, self._executor.submit(indices)))
             self._next_position = indices.next_position
-        if not self._close.alive:  # closed meanwhile by another thread
+        if self.closed:  # closed meanwhile by another thread
             raise Error(CLOSED)
         indices, future = self._in_flight[0]
         try:
             loaded = future.result()
         except CancelledError:
-            raise Error("the iterator was closed while a batch was awaited") from None
+            raise Error(CLOSED_MEANWHILE) from None
         except BaseException:
             self.seek(self.position)
             raise

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
-from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.loading.stream import CLOSED, CLOSED_MEANWHILE, State, Stream
 from gpuio.loading.workers import Task, Workers
 
 S = TypeVar("S")
@@ -92,7 +92,7 @@ def _task(produce: Callable[[], T | None], outcomes: queue.SimpleQueue[_Outcome[
 
 def _stop(workers: Workers, outcomes: queue.SimpleQueue[_Outcome[T]]) -> None:
     workers.stop()
-    outcomes.put(_Outcome(None, Error("the iterator was closed while a batch was awaited")))
+    outcomes.put(_Outcome(None, Error(CLOSED_MEANWHILE)))
 
 
 @dataclass(frozen=True)

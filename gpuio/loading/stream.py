@@ -15,6 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 State: TypeAlias = dict[str, Any]
 
 CLOSED = "the iterator is closed; create a new one"
+CLOSED_MEANWHILE = "the iterator was closed while a batch was awaited"
 
 
 class Stream(Protocol[T_co]):
@@ -133,3 +134,11 @@ class DirectStream(OrderedStream, Generic[T]):
     def close(self) -> None:
         """Refuse further batches."""
         self._closed = True
+
+
+def drop_carried(stream: Stream[Any], order: Order) -> None:
+    """At the beginning of an epoch, leave out the samples that roll over from the one before."""
+    position = stream.state()["position"]
+    if position % order.size:
+        start = order.next_epoch_start(position)
+        stream.restore({"position": start, "start": start, "ended": False})

@@ -244,7 +244,7 @@ def _device_class() -> type[CSRNDArray]:
             return self.data.device  # type: ignore[attr-defined]
 
         def asscipy(self) -> Untyped:
-            with cupy.cuda.Device(self.context.device_id):
+            with on_device(self.context):
                 return self.get()
 
         def __reduce__(

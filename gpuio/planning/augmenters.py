@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from gpuio.errors import ArgumentError
 from gpuio.planning.plan import METHODS
-from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples, convert_labels
+from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import Rng, SampleRng
 
@@ -134,12 +134,10 @@ class AugmenterPlanner(Planner):
 
     def plan(self, samples: Samples) -> PlannedBatch:
         """Plan a batch."""
-        labels, errors = convert_labels(samples.labels, self._parse_label)
-        parsed = samples._replace(labels=labels)
-        planned = trace_batch(self._seed, parsed, self._trace, self._size)
-        return planned._replace(errors={**errors, **planned.errors})
+        return trace_batch(self._seed, samples, self._trace, self._size)
 
     def _trace(self, image: ImageTracer, rng: SampleRng, label: Label) -> Label:
+        label = self._parse_label(label)
         for each in augmenter_steps(self._augmenters, rng):
             size = image.width, image.height
             if each.takes_boxes:

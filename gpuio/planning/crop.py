@@ -18,10 +18,10 @@ from gpuio.planning.plan import (
     CUBIC,
     LANCZOS,
     LINEAR,
-    METHODS,
     Ints,
     Plan,
     automatic_method,
+    check_method,
     shorter_side,
 )
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples, convert_labels
@@ -75,10 +75,7 @@ class CropOptions:
             )
         if self.resize is not None and self.resize < 1:
             raise ArgumentError(f"resize must be at least 1 pixel, not {self.resize}")
-        if self.method not in METHODS:
-            raise ArgumentError(
-                f"inter_method must be one of {', '.join(map(str, METHODS))}, not {self.method}"
-            )
+        check_method(self.method)
         if self.antialias and self.method not in (LINEAR, CUBIC, LANCZOS):
             raise ArgumentError(
                 "antialias=True goes with inter_method 1 (bilinear), 2 (bicubic) or 4 (Lanczos), "

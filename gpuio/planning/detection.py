@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
-from gpuio.planning.plan import ANY, LANCZOS, METHODS, NEAREST
+from gpuio.planning.plan import check_method, draw_method
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import SampleRng
@@ -95,10 +95,7 @@ class DetectionOptions:
     contrast: tuple[float, float]
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ArgumentError(
-                f"inter_method must be one of {', '.join(map(str, METHODS))}, not {self.method}"
-            )
+        check_method(self.method)
         if not 0 <= self.fill_value <= 255:
             raise ArgumentError(f"fill_value must be 0 to 255, not {self.fill_value}")
 
@@ -140,7 +137,7 @@ class DetectionPlanner(Planner):
 
         def trace(image: ImageTracer, rng: SampleRng, label: Label) -> Label:
             header, boxes = self._split(label)
-            method = rng.randint(NEAREST, LANCZOS) if options.method == ANY else options.method
+            method = draw_method(rng, options.method)
             if options.resize > 0:
                 image.resize_shorter(options.resize, method)
             jitter = self._jitter(rng)

@@ -12,6 +12,9 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.errors import ArgumentError
+from gpuio.sampling.sample_rng import Rng
+
 # MXNet's numbers of the interpolation methods, which are OpenCV's.
 NEAREST, LINEAR, CUBIC, AREA, LANCZOS = range(5)
 AUTOMATIC, ANY = 9, 10
@@ -20,6 +23,24 @@ METHODS = (NEAREST, LINEAR, CUBIC, AREA, LANCZOS, AUTOMATIC, ANY)
 Ints: TypeAlias = NDArray[np.int64]
 
 IntOrInts = TypeVar("IntOrInts", int, Ints)
+
+
+def check_method(method: int) -> None:
+    """Check the number of an interpolation.
+
+    Raises
+    ------
+    ArgumentError : there is no such interpolation.
+    """
+    if method not in METHODS:
+        raise ArgumentError(
+            f"inter_method must be one of {', '.join(map(str, METHODS))}, not {method}"
+        )
+
+
+def draw_method(rng: Rng, method: int) -> int:
+    """The interpolation that a number means; a random one for ANY."""
+    return rng.randint(NEAREST, LANCZOS) if method == ANY else method
 
 
 class Border(NamedTuple):

@@ -241,13 +241,13 @@ class RecordSet:
         mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
         return mask
 
-    def most_labels(self) -> int:
-        """Length of the longest label array of the images; 0 if there are only single numbers.
+    def most_labels(self, ordinals: range | NDArray[np.int64]) -> int:
+        """Length of the longest label array of some records; 0 if there are only single numbers.
 
         Only headers are read. Records whose header is damaged are ignored.
         """
         longest = 0
-        for headers in self._headers(self.image_ordinals()):
+        for headers in self._headers(ordinals):
             longest = max(longest, int(headers.flag[headers.intact].max(initial=0)))
         return longest
 

@@ -2,8 +2,8 @@
 
 Samples form one endless stream, epoch after epoch: place ``q`` holds a record of epoch ``q //
 size``. A batch is a slice of the stream, so the position of an iterator is one number: the places
-consumed so far. Nothing here has state, and no memory is proportional to the number of records: the
-permutation of an epoch is computed place by place.
+consumed so far. No memory is proportional to the number of records: the permutation of an epoch is
+computed in blocks, of which the last ones used are cached.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def permute(
     A Feistel network permutes all integers of a number of bits, whatever its round function; a
     result outside the range is permuted again until it lies inside ("cycle walking", Black and
     Rogaway, CT-RSA 2002). So a place costs the same for ten records and for 10**8, and no
-    permutation is kept in memory.
+    permutation has to be kept in memory.
 
     Parameters
     ----------

@@ -96,6 +96,8 @@ def contiguous_shard(
     ----------
     images : the indices of the records that hold images, ascending
     """
+    if shard.mode == "global":
+        return images
     if records.has_index:
         size = -(-len(images) // shard.count)
         return images[shard.index * size : (shard.index + 1) * size]

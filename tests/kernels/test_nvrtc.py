@@ -23,7 +23,8 @@ NAMES = {
 
 def compile_kernels(source, arch):
     """Result, log and binary of NVRTC, with the flags that CuPy adds."""
-    flags = (*kernels.Options(arch=arch, report=True).flags(), "-ftz=true")
+    report = "--ptxas-options=-v"
+    flags = (*kernels.FLAGS, f"--gpu-architecture={arch}", report, "-ftz=true")
     _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"assemble.cu", 0, [], [])
     (result,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
     _, size = nvrtc.nvrtcGetProgramLogSize(program)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gpuio.errors import Error, StateError
-from gpuio.loading.stream import DirectStream, OrderedStream
+from gpuio.loading.stream import DirectStream, OrderedStream, drop_carried
 from gpuio.sampling.order import Order
 
 
@@ -115,3 +115,13 @@ def test_epochs_are_those_of_the_order() -> None:
     assert stream.epoch == 1  # a batch belongs to the epoch of its last sample
     stream.seek(0)
     assert stream.position == 0
+
+
+def test_carried_samples_can_be_dropped() -> None:
+    stream = opened("roll_over")
+    assert epoch(stream) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    stream.reset()
+    drop_carried(stream, stream.order)
+    assert (stream.epoch, stream.position) == (1, 10)
+    drop_carried(stream, stream.order)
+    assert epoch(stream) == [[0, 1, 2, 3], [4, 5, 6, 7]]

@@ -5,15 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuio.errors import ArgumentError
 from gpuio.planning.plan import (
+    ANY,
     AREA,
     CUBIC,
     LINEAR,
     Border,
     Plan,
     automatic_method,
+    check_method,
+    draw_method,
     shorter_side,
 )
+from gpuio.sampling.sample_rng import sample_rngs
 
 
 def plan(count: int, *insides: list[tuple[int, int, int, int]]) -> Plan:
@@ -65,3 +70,19 @@ def test_the_automatic_interpolation_depends_on_both_dimensions() -> None:
         assert int(automatic_method(10, 20, *new)) == method
     many = automatic_method(np.array([10, 10]), np.array([20, 20]), np.array([11, 9]), 30)
     assert many.tolist() == [CUBIC, LINEAR]
+
+
+def test_any_interpolation_is_drawn() -> None:
+    number = np.zeros(200, np.int64)
+    drawn = {draw_method(rng, ANY) for rng in sample_rngs(1, number, np.arange(200))}
+    assert drawn == {0, 1, 2, 3, 4}
+    (rng,) = sample_rngs(1, number[:1], number[:1])
+    assert draw_method(rng, CUBIC) == CUBIC
+
+
+def test_there_are_seven_interpolations() -> None:
+    for method in (0, 1, 2, 3, 4, 9, 10):
+        check_method(method)
+    for method in (-1, 5, 8, 11):
+        with pytest.raises(ArgumentError, match=f"inter_method must be one of .*, not {method}"):
+            check_method(method)

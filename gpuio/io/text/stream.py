@@ -66,7 +66,7 @@ class TextStream:
             return None
         before = self._row, [reader.mark() for reader in self._readers]
         try:
-            return self._next()
+            return self._next(*before)
         except BaseException:
             self._seek(*before)
             raise
@@ -106,9 +106,8 @@ class TextStream:
         for reader in self._readers:
             reader.close()
 
-    def _next(self) -> LoadedBatch | None:
-        size, first = self._batch_size, self._row
-        places = [reader.mark() for reader in self._readers]
+    def _next(self, first: int, places: list[list[int]]) -> LoadedBatch | None:
+        size = self._batch_size
         count, columns = self._read(size)
         pad = 0
         if count < size and not self._carrying:
