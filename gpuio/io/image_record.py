@@ -50,7 +50,8 @@ class ImageRecordIter(RecordFilesIter):
         scanned when the iterator is created
     path_imglist : an im2rec list whose labels replace those in the records; lines are found by the
         records' id
-    label_width : numbers in a label
+    label_width : numbers in a label. Of a face dataset, 1 gives the identity alone, also where the
+        records have longer labels
     resize : scale the shorter side to this many pixels before the crop; -1: keep the size
     rand_crop : crop at a random position instead of the center. Images smaller than the crop are
         enlarged
@@ -235,7 +236,7 @@ class ImageRecordIter(RecordFilesIter):
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
         self._open(source, images, options)
-        planner = CropPlanner(crop, seed_aug, label_width)
+        planner = CropPlanner(crop, seed_aug, label_width, source.records.has_faces)
         self._load(planner, output, () if label_width == 1 else (label_width,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)

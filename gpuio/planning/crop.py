@@ -104,12 +104,17 @@ class CropPlanner(Planner):
     options : the geometry
     seed : the augmentation's seed
     label_width : numbers in each label; a record with another number is bad
+    faces : the records are those of a face dataset: with a label_width of 1, a longer label gives
+        its first number, the identity
     """
 
-    def __init__(self, options: CropOptions, seed: int, label_width: int) -> None:
+    def __init__(
+        self, options: CropOptions, seed: int, label_width: int, faces: bool = False
+    ) -> None:
         self._options = options
         self._seed = seed
         self._label_width = label_width
+        self._identity_only = faces and label_width == 1
 
     def plan(self, samples: Samples) -> PlannedBatch:
         """Plan a batch."""
@@ -120,6 +125,8 @@ class CropPlanner(Planner):
     def _check_width(self, label: Label) -> Label:
         width = 1 if isinstance(label, float) else len(label)
         if width != self._label_width:
+            if self._identity_only:
+                return float(np.ravel(label)[0])
             raise RecordError(
                 f"the record's label holds {width} numbers, label_width asks for "
                 f"{self._label_width}; pass label_width={width}, or a path_imglist with the labels"

@@ -226,8 +226,23 @@ class RecordSet:
             return range(int(images[0]), int(images[-1]) + 1)
         return images
 
+    @cached_property
+    def has_faces(self) -> bool:
+        """Whether one of the files is a face dataset."""
+        return any(self._face_header(number) is not None for number in range(len(self.paths)))
+
     def _image_mask(self, number: int) -> NDArray[np.bool_] | None:
         """Which records of one file contain images, bool (records,); None: all of them."""
+        header = self._face_header(number)
+        if header is None:
+            return None
+        begin, end = self._first[number], [*self._first, len(self)][number + 1]
+        keys = self.keys[begin:end] - (0 if self.has_index else begin)
+        mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
+        return mask
+
+    def _face_header(self, number: int) -> HEADER | None:
+        """The first record of one file, if it is the header of a face dataset."""
         begin, end = self._first[number], [*self._first, len(self)][number + 1]
         if begin == end:
             return None
@@ -235,11 +250,7 @@ class RecordSet:
             header, image = self.record(begin)
         except RecordError:
             return None
-        if not is_face_header(header, image):
-            return None
-        keys = self.keys[begin:end] - (0 if self.has_index else begin)
-        mask: NDArray[np.bool_] = (keys >= 1) & (keys < header.label[0])
-        return mask
+        return header if is_face_header(header, image) else None
 
     def most_labels(self, ordinals: range | NDArray[np.int64]) -> int:
         """Length of the longest label array of some records; 0 if there are only single numbers.

@@ -1,5 +1,6 @@
 """ImageRecordIter's batches, epochs, sources, labels and arguments."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,24 +198,38 @@ def test_several_record_files_are_one_data_set(form: str, tmp_path: Path) -> Non
         assert labels_of(iterator) == [[0, 1, 2, 0, 1, 2]]
 
 
-def test_face_data_sets_yield_their_images_only(tmp_path: Path) -> None:
+def write_faces(path: Path, labels: Sequence[float | Sequence[float]]) -> dict[str, Path]:
     """The layout of MS1MV3 and its like: a header record, the images, then identity records with
-    key ranges."""
-    files = {"path_imgrec": tmp_path / "face.rec", "path_imgidx": tmp_path / "face.idx"}
+    key ranges.
+    """
+    files = {"path_imgrec": path.with_suffix(".rec"), "path_imgidx": path.with_suffix(".idx")}
     with MXIndexedRecordIO(files["path_imgidx"], files["path_imgrec"], "w") as writer:
         writer.write_idx(0, pack(IRHeader(0, [5.0, 7.0], 0, 0), b""))
-        for key in range(1, 5):
-            writer.write_idx(key, pack(IRHeader(0, float(key // 3), key, 0), jpeg(key)))
+        for key, label in zip(range(1, 5), labels, strict=True):
+            writer.write_idx(key, pack(IRHeader(0, label, key, 0), jpeg(key)))
         for key, keys in ((5, [1.0, 3.0]), (6, [3.0, 5.0])):
             writer.write_idx(key, pack(IRHeader(0, keys, key, 0), b""))
-    with open_iter(**files, batch_size=4) as iterator:
+    return files
+
+
+@pytest.mark.parametrize(
+    "labels", [[0.0, 0.0, 1.0, 1.0], [[0.0, 0.0], 0.0, [1.0, 0.0], [1.0, 0.0]]]
+)
+def test_face_data_sets_yield_their_images_only(
+    tmp_path: Path, labels: list[float | list[float]]
+) -> None:
+    """With the identity as label, also where it is the first of several numbers."""
+    with open_iter(**write_faces(tmp_path / "face", labels), batch_size=4) as iterator:
         (batch,) = iterator
-        assert batch.index.tolist() == [1, 2, 3, 4] and batch.label[0].asnumpy().tolist() == [
-            0,
-            0,
-            1,
-            1,
-        ]
+        assert batch.index.tolist() == [1, 2, 3, 4]
+        assert iterator.provide_label[0].shape == (4,)
+        assert batch.label[0].asnumpy().tolist() == [0, 0, 1, 1]
+
+
+def test_face_data_sets_yield_their_whole_label_if_asked(tmp_path: Path) -> None:
+    files = write_faces(tmp_path / "face", [[0.0, 7.0], [0.0, 8.0], [1.0, 9.0], [1.0, 6.0]])
+    with open_iter(**files, batch_size=4, label_width=2) as iterator:
+        assert iterator.next().label[0].asnumpy().tolist() == [[0, 7], [0, 8], [1, 9], [1, 6]]
 
 
 def test_label_vectors_and_their_errors(tmp_path: Path) -> None:

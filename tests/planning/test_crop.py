@@ -173,6 +173,16 @@ def test_labels_of_another_width_are_bad_records(label: object, width: int) -> N
     assert said in str(planned.errors[0]) and planned.labels == [None]
 
 
+@pytest.mark.parametrize(("width", "expected"), [(1, 7.0), (2, None), (3, np.float32([7, 8, 9]))])
+def test_labels_of_faces_can_be_the_identity_alone(width: int, expected: object) -> None:
+    samples = Samples(
+        np.zeros(1, int), np.zeros(1, int), np.full((1, 2), 50), [np.float32([7, 8, 9])]
+    )
+    planned = CropPlanner(CropOptions(32, 32), 0, width, faces=True).plan(samples)
+    np.testing.assert_equal(planned.labels, [expected])
+    assert bool(planned.errors) == (expected is None)
+
+
 def test_a_number_is_a_label_of_width_1() -> None:
     for label in (3.0, np.float32([3])):
         samples = Samples(np.zeros(1, int), np.zeros(1, int), np.full((1, 2), 50), [label])

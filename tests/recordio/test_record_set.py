@@ -95,10 +95,11 @@ def test_face_layout(tmp_path: Path) -> None:
         writer.write_idx(4, pack(IRHeader(0, [1.0, 3.0], 4, 0), b""))
         writer.write_idx(5, pack(IRHeader(0, [3.0, 4.0], 5, 0), b""))
     for records in (RecordSet(rec, idx), RecordSet(rec)):
-        assert records.image_ordinals() == range(1, 4)
+        assert records.image_ordinals() == range(1, 4) and records.has_faces
     plain, _ = write(tmp_path, "g", [0, 1])
     assert RecordSet([rec, plain]).image_ordinals().tolist() == [1, 2, 3, 6, 7]
-    assert RecordSet(plain).image_ordinals() == range(2)
+    assert RecordSet([plain, rec]).has_faces
+    assert RecordSet(plain).image_ordinals() == range(2) and not RecordSet(plain).has_faces
 
 
 def test_fingerprint(two: list[tuple[Path, Path]], tmp_path: Path) -> None:
