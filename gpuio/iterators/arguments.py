@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ NOT_YET: dict[str, Any] = {
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
+log = logging.getLogger("gpuio")
+
 
 def reject_unknown(
     unknown: dict[str, Any],
@@ -75,6 +78,29 @@ def reject_unknown(
                 f"{kind} does not support MXNet's {name} yet; leave it out (or at its default, "
                 f"{not_yet[name]!r})"
             )
+
+
+def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:
+    """Log the options that were given and have no effect where they stand: one line at level INFO
+    for all of them, none if there are none.
+
+    Parameters
+    ----------
+    kind : the iterator's name
+    reasons : why each has none, by the option's name: a clause such as "without padding", or
+        "because images are not padded"
+
+    Examples
+    --------
+    >>> log_without_effect("ImageRecordIter", {"fill_value": "without padding"})
+    INFO:gpuio:ImageRecordIter: fill_value has no effect without padding
+    """
+    if reasons:
+        log.info(
+            "%s: %s",
+            kind,
+            "; ".join(f"{name} has no effect {reason}" for name, reason in reasons.items()),
+        )
 
 
 def as_int(name: str, value: Any, least: int | None = None) -> int:

@@ -1,5 +1,6 @@
 """How the iterators read MXNet's arguments."""
 
+import logging
 import math
 
 import numpy as np
@@ -17,6 +18,7 @@ from gpuio.iterators.arguments import (
     as_row_shape,
     crop_ranges,
     last_batch_mode,
+    log_without_effect,
     reject_unknown,
 )
 
@@ -43,6 +45,18 @@ def test_each_iterator_has_its_options_to_come() -> None:
     reject_unknown({"mine": 3}, KNOWN, "Iter", {"mine": 3})
     with pytest.raises(TypeError, match="no argument 'rotate'"):
         reject_unknown({"rotate": -1}, KNOWN, "Iter", {"mine": 3})
+
+
+def test_options_without_effect_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "gpuio"):
+        log_without_effect("Iter", {})
+        assert not caplog.records
+        log_without_effect("Iter", {"fill_value": "without padding", "silent": "because 1 = 1"})
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO and record.name == "gpuio"
+    assert record.getMessage() == (
+        "Iter: fill_value has no effect without padding; silent has no effect because 1 = 1"
+    )
 
 
 def test_integers() -> None:
