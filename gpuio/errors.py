@@ -31,11 +31,11 @@ class IndexFormatError(RecordError, ValueError):
 
 
 class DataFileError(Error, ValueError):
-    """A data file (CSV, LibSVM, MNIST) is damaged, or its contents are not as expected."""
+    """A data file (CSV, LibSVM, MNIST, .params) is damaged, or its contents are not as expected."""
 
 
 class DataFileNotFoundError(DataFileError, FileNotFoundError):
-    """A data file (CSV, LibSVM, MNIST) does not exist."""
+    """A data file (CSV, LibSVM, MNIST, .params) does not exist."""
 
 
 class DecodeError(Error, ValueError):
