@@ -1,4 +1,4 @@
-"""The reference for ImageRecordIter's options: MXNet 1.9.1's augmentation, one step after the other.
+"""MXNet 1.9.1's augmentation of ImageRecordIter, one step after the other.
 
 gpuio resamples an image once and applies one color matrix; MXNet resamples two or three times and
 rounds in between. `reference` does the latter with OpenCV, for options as ImageRecordIter takes
@@ -17,6 +17,7 @@ import numpy as np
 DEFAULTS: dict[str, Any] = {
     "resize": -1,
     "rotate": -1,
+    "rotate_list": "",
     "max_rotate_angle": 0,
     "max_shear_ratio": 0.0,
     "min_random_scale": 1.0,
@@ -169,6 +170,7 @@ def _is_affine(values: dict[str, Any]) -> bool:
         ratios = 1 - ratios[1], 1 + ratios[1]
     return bool(
         values["rotate"] > 0
+        or values["rotate_list"]
         or values["max_rotate_angle"] > 0
         or values["max_shear_ratio"] > 0
         or values["min_random_scale"] != 1

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import gpuio as mx
 from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
 from tests.close import GPU_DECODER, Tolerance, assert_images_close
+from tests.distributions import distance, largest_distance
 from tests.golden import make_detrec_stats as stats
 from tests.image.golden import DATA, call_of, manifest, results
 from tests.io.records import EXECUTORS, RUNS, jpeg, write_records
@@ -183,9 +184,8 @@ def test_boxes_follow_pixels(
 
 MEASURED = json.loads((DATA.parent / "detrec_stats.json").read_text())["cases"]
 
-# Kolmogorov-Smirnov's distance of two samples of 1,600 at 0.1 %, and what keeping every eighth
-# value of one of them can add.
-DISTANCE = 1.95 * (2 / stats.COUNT) ** 0.5 + stats.EVERY / stats.COUNT
+# At 0.1 %, and what keeping every eighth value of one sample can add.
+DISTANCE = largest_distance(stats.COUNT, stats.COUNT, 0.001) + stats.EVERY / stats.COUNT
 
 
 @pytest.mark.parametrize("name", stats.CASES)
@@ -208,13 +208,6 @@ def test_draws_are_distributed_as_mxnets(name: str, tmp_path: Path) -> None:
             iterator.reset()
     for ours, theirs in zip(zip(*rows, strict=True), MEASURED[name], strict=True):
         assert distance(np.sort(ours), np.array(theirs)) < DISTANCE
-
-
-def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Between the shares of both samples that do not exceed a value, the largest."""
-    values = np.union1d(ours, theirs)
-    shares = [np.searchsorted(each, values, "right") / len(each) for each in (ours, theirs)]
-    return float(np.abs(shares[0] - shares[1]).max())
 
 
 @pytest.mark.parametrize("channels", [1, 4])
