@@ -3,16 +3,23 @@
 // In     pixels  uint8 (M, H, W, C), dense, C = 1, 3 or 4 in the order R, G, B, A
 //        mirror  uint8 (M), nonzero: flip the sample left to right; null: flip none
 //        matrix  float32 (M, 3, 4), color matrices, only with C = 3; null: none
+//        light   float32 (M, 2), gain and shift of each sample; null: 1 and 0
 //        rows    int32 (N), output sample n is made from sample rows[n]; null: from sample n
+//        mean    float32 (C, H, W), subtracted instead of the offsets; null: these are
+//        rounding of a matrix's result: 0 none, 1 to nearest even, 2 toward 0; 1 and 2 clip to 0..255
 //        scaling by value: offset and factor of each channel
 // Out    out     (N, C, H, W) or (N, H, W, C), dense, of the dtype in the kernel's name
 //
 // For output column x and channel c, pixel is sample rows[n] at column x, or at column W-1-x if the
 // sample is mirrored:
 //
-//        v[c] = pixel[c]                                            without a matrix
-//        v[c] = ((m[c][0]*r + m[c][1]*g) + m[c][2]*b) + m[c][3]     with a matrix
-//        out  = cast((v[c] - offset[c]) * factor[c])
+//        v[c] = pixel[c]                                                  without a matrix
+//        v[c] = round(((m[c][0]*r + m[c][1]*g) + m[c][2]*b) + m[c][3])    with a matrix
+//        out  = cast((v[c] - offset[c]) * factor[c])                      without light
+//        out  = cast((v[c] - offset[c]) * (gain * factor[c]) + shift * factor[c])    with light
+//
+// With a mean image, offset[c] is its value at the output's pixel, or with mirror_mean where the
+// pixel is read: at column W-1-x if the sample is mirrored.
 //
 // Each operation is one float32 operation, rounded to nearest, with subnormals and without fused
 // multiply-add. The cast to float16 rounds to nearest even; casts to integers map NaN to the lowest
@@ -67,6 +74,8 @@ __device__ __forceinline__ Half to_half(float value) {
 }
 #endif
 
+enum Rounding { UNROUNDED, NEAREST_INTEGER, TOWARD_ZERO };
+
 // If one argument is NaN, fmaxf returns the other.
 __device__ __forceinline__ int to_integer(float value, float lowest, float highest) {
     return (int)rintf(fminf(fmaxf(value, lowest), highest));
@@ -89,15 +98,20 @@ __device__ __forceinline__ void store(signed char* to, float value) {
 }
 
 // One row of a color matrix.
-__device__ __forceinline__ float mix(const float* m, float r, float g, float b) {
-    return add(add(add(multiply(m[0], r), multiply(m[1], g)), multiply(m[2], b)), m[3]);
+__device__ __forceinline__ float mix(const float* m, float r, float g, float b, int rounding) {
+    const float value =
+        add(add(add(multiply(m[0], r), multiply(m[1], g)), multiply(m[2], b)), m[3]);
+    if (rounding == UNROUNDED) return value;
+    const float clipped = fminf(fmaxf(value, 0.0f), 255.0f);
+    return rounding == NEAREST_INTEGER ? rintf(clipped) : truncf(clipped);
 }
 
 template <typename Element, bool PLANAR, int CHANNELS>
 __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixels,
                                          const unsigned char* mirror, const float* matrix,
-                                         const int* rows, long long count, int height, int width,
-                                         const Scaling& scaling) {
+                                         const float* light, const int* rows, const float* mean,
+                                         long long count, int height, int width, int rounding,
+                                         int mirror_mean, const Scaling& scaling) {
     const long long size = (long long)height * width;
     const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const long long stride = (long long)gridDim.x * blockDim.x;
@@ -108,6 +122,14 @@ __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixe
         Element* to = out + n * size * CHANNELS;
         const bool flip = mirror && mirror[sample];
         const float* m = CHANNELS == 3 && matrix ? matrix + sample * 12 : nullptr;
+        float gain[CHANNELS], shift[CHANNELS];
+        for (int c = 0; c < CHANNELS; ++c) {
+            gain[c] = scaling.factor[c];
+            if (light) {
+                gain[c] = multiply(light[sample * 2], scaling.factor[c]);
+                shift[c] = multiply(light[sample * 2 + 1], scaling.factor[c]);
+            }
+        }
 
         for (long long position = first; position < size; position += stride) {
             long long source = position;
@@ -120,32 +142,35 @@ __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixe
             if constexpr (CHANNELS == 3) {
                 if (m) {
                     const float r = value[0], g = value[1], b = value[2];
-                    for (int c = 0; c < CHANNELS; ++c) value[c] = mix(m + 4 * c, r, g, b);
+                    for (int c = 0; c < CHANNELS; ++c) value[c] = mix(m + 4 * c, r, g, b, rounding);
                 }
             }
             for (int c = 0; c < CHANNELS; ++c) {
-                const float result =
-                    multiply(subtract(value[c], scaling.offset[c]), scaling.factor[c]);
+                const float offset =
+                    mean ? mean[c * size + (mirror_mean ? source : position)] : scaling.offset[c];
+                float result = multiply(subtract(value[c], offset), gain[c]);
+                if (light) result = add(result, shift[c]);
                 store(to + (PLANAR ? c * size + position : position * CHANNELS + c), result);
             }
         }
     }
 }
 
-#define KERNEL(name, Element, PLANAR)                                                             \
-    extern "C" __global__ void name(Element* out, const unsigned char* pixels,                    \
-                                    const unsigned char* mirror, const float* matrix,             \
-                                    const int* rows, long long count, int height, int width,      \
-                                    int channels, Scaling scaling) {                              \
-        if (channels == 1)                                                                        \
-            assemble<Element, PLANAR, 1>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         scaling);                                                \
-        else if (channels == 3)                                                                   \
-            assemble<Element, PLANAR, 3>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         scaling);                                                \
-        else if (channels == 4)                                                                   \
-            assemble<Element, PLANAR, 4>(out, pixels, mirror, matrix, rows, count, height, width, \
-                                         scaling);                                                \
+#define KERNEL(name, Element, PLANAR)                                                           \
+    extern "C" __global__ void name(Element* out, const unsigned char* pixels,                  \
+                                    const unsigned char* mirror, const float* matrix,           \
+                                    const float* light, const int* rows, const float* mean,     \
+                                    long long count, int height, int width, int channels,       \
+                                    int rounding, int mirror_mean, Scaling scaling) {           \
+        if (channels == 1)                                                                      \
+            assemble<Element, PLANAR, 1>(out, pixels, mirror, matrix, light, rows, mean, count, \
+                                         height, width, rounding, mirror_mean, scaling);        \
+        else if (channels == 3)                                                                 \
+            assemble<Element, PLANAR, 3>(out, pixels, mirror, matrix, light, rows, mean, count, \
+                                         height, width, rounding, mirror_mean, scaling);        \
+        else if (channels == 4)                                                                 \
+            assemble<Element, PLANAR, 4>(out, pixels, mirror, matrix, light, rows, mean, count, \
+                                         height, width, rounding, mirror_mean, scaling);        \
     }
 
 KERNEL(assemble_float32_nchw, float, true)

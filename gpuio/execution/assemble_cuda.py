@@ -10,6 +10,7 @@ from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
 from gpuio.execution.output import OutputSpec
 from gpuio.nd.types import Array, HostArray, Untyped
+from gpuio.planning.plan import UNROUNDED
 
 # Pixels written by one block of threads, and the most blocks that CUDA launches along y.
 THREADS = 256
@@ -35,6 +36,7 @@ class CudaAssembler:
         self._scaling["offset"][: output.channels] = output.offset
         self._scaling["factor"][: output.channels] = output.factor
         self._name = f"assemble_{output.dtype.name}_{output.layout.lower()}"
+        self._mean_image: Array | None = None
 
     def __call__(
         self,
@@ -43,6 +45,8 @@ class CudaAssembler:
         matrix: NDArray[np.float32] | None,
         rows: NDArray[np.int32] | None,
         stream: Untyped,
+        rounding: int = UNROUNDED,
+        light: HostArray | None = None,
     ) -> Array:
         """Assemble one batch. Returns once the work is queued on `stream`, not when it is done.
 
@@ -55,7 +59,9 @@ class CudaAssembler:
         matrix : float32 (M, 3, 4) on the host: color matrices applied to (r, g, b, 1), or None
         rows : int32 (N,) on the host: output sample n shows sample ``rows[n]``; None: all M
             in order
-        stream : the cupy stream to work on
+        stream : the cupy stream to work on, the same in each call
+        rounding : of the matrices' results, see `Plan`
+        light : (M, 2) on the host: gain and shift, see `Plan`, or None
 
         Returns
         -------
@@ -65,10 +71,10 @@ class CudaAssembler:
         once: a caller that reads it on another stream lets `stream` wait for that reading before
         the next call.
 
-        `mirror`, `matrix` and `rows` may be changed or freed as soon as the call returns: they are
-        packed into one array here, which CuPy copies to pinned memory and keeps until the transfer
-        is done. The device's copy is freed in the order of `stream`, hence after the kernel has
-        read it.
+        `mirror`, `matrix`, `rows` and `light` may be changed or freed as soon as the call returns:
+        they are packed into one array here, which CuPy copies to pinned memory and keeps until the
+        transfer is done. The device's copy is freed in the order of `stream`, hence after the
+        kernel has read it.
 
         Raises
         ------
@@ -77,13 +83,15 @@ class CudaAssembler:
         Error : the kernel does not compile.
         """
         output = self.output
-        count, parameters = self._check(pixels, mirror, matrix, rows)
+        count, parameters = self._check(pixels, mirror, matrix, rows, light)
         cupy = require_cupy()
         with cupy.cuda.Device(self._device_id), stream:
             batch: Array = cupy.empty(output.shape(count), output.dtype)
             if count == 0:
                 return batch
-            pointers: list[Array | None] = [None, None, None]
+            if output.offset_image is not None and self._mean_image is None:
+                self._mean_image = cupy.asarray(output.offset_image)
+            pointers: list[Array | None] = [None] * len(parameters)
             sizes = [0 if values is None else values.nbytes for values in parameters]
             if any(sizes):
                 packed = np.concatenate(
@@ -97,7 +105,7 @@ class CudaAssembler:
                 ends = np.cumsum(sizes).tolist()
                 for place, (size, end) in enumerate(zip(sizes, ends, strict=True)):
                     pointers[place] = staged[end - size : end] if size else None
-            matrix_on_device, rows_on_device, mirror_on_device = pointers
+            matrix_on_device, light_on_device, rows_on_device, mirror_on_device = pointers
             kernel = kernels.load("assemble", self._name, self._device_id)
             blocks = -(-output.height * output.width // THREADS)
             kernel(
@@ -108,11 +116,15 @@ class CudaAssembler:
                     pixels,
                     mirror_on_device,
                     matrix_on_device,
+                    light_on_device,
                     rows_on_device,
+                    self._mean_image,
                     np.int64(count),
                     np.int32(output.height),
                     np.int32(output.width),
                     np.int32(output.channels),
+                    np.int32(rounding),
+                    np.int32(output.mirror_mean),
                     self._scaling,
                 ),
             )
@@ -124,13 +136,14 @@ class CudaAssembler:
         mirror: NDArray[np.bool_] | None,
         matrix: NDArray[np.float32] | None,
         rows: NDArray[np.int32] | None,
+        light: HostArray | None,
     ) -> tuple[int, tuple[HostArray | None, ...]]:
         """Check what would make the kernel read outside its arrays.
 
         Returns
         -------
-        N, and (matrix, rows, mirror) in the kernel's types, the widest first so that packing aligns
-        them
+        N, and (matrix, light, rows, mirror) in the kernel's types, the widest first so that packing
+        aligns them
         """
         output = self.output
         shape = (output.height, output.width, output.channels)
@@ -148,6 +161,9 @@ class CudaAssembler:
             if output.channels != 3:
                 raise ArgumentError(f"a color matrix goes with 3 channels, not {output.channels}")
             matrix = _as(matrix, np.float32, (samples, 3, 4), "matrix")
+        if light is not None:
+            light = _as(light.astype(np.float32), np.float32, (samples, 2), "light")
+            light = light if output.takes_light else None
         count = samples
         if rows is not None:
             count = len(rows)
@@ -157,7 +173,7 @@ class CudaAssembler:
                     f"rows must be in 0 to {samples - 1}, but they are from {rows.min()} to "
                     f"{rows.max()}"
                 )
-        return count, (matrix, rows, mirror)
+        return count, (matrix, light, rows, mirror)
 
 
 def _as(values: HostArray, dtype: DTypeLike, shape: tuple[int, ...], name: str) -> HostArray:

@@ -6,20 +6,22 @@ import threading
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gpuio.errors import ArgumentError
 from gpuio.execution.buffers import BufferPool, allocate
 from gpuio.execution.output import OutputSpec
 from gpuio.nd.types import DType, HostArray
+from gpuio.planning.plan import NEAREST_INTEGER, UNROUNDED
 
 
 class HostAssembler:
     """Writes samples into batches on the host; the twin of ``kernels/assemble.cu``.
 
-    Without a color matrix there are only 256 pixel values, so the formula is evaluated once for
-    each and then looked up. OpenCV's look-up measures faster than NumPy's arithmetic (55 against 65
-    us for 224 x 224 x 3 to float32 NCHW, float16 66 against 334), and is exact by construction.
+    Without a color matrix and a mean image there are only 256 pixel values, so the formula is
+    evaluated once for each and then looked up. OpenCV's look-up measures faster than NumPy's
+    arithmetic (55 against 65 us for 224 x 224 x 3 to float32 NCHW, float16 66 against 334), and is
+    exact by construction.
 
     Parameters
     ----------
@@ -32,11 +34,10 @@ class HostAssembler:
         # OpenCV does not compute with float16; it moves the bits.
         self._storage = np.dtype(np.uint16) if output.dtype == np.float16 else output.dtype
         self._scratch = _Scratch(output, self._storage)
-        # One row each, so that OpenCV sees 256 entries of one channel; None: pixel values do not
-        # change.
+        # None: pixel values do not change, or not each in the same way everywhere.
         self._tables: list[HostArray] | None = None
-        if output.dtype != np.uint8:
-            self._tables = [self._table(channel) for channel in range(output.channels)]
+        if output.dtype != np.uint8 and output.offset_image is None:
+            self._tables = self._make_tables(None)
         self._shapes: list[tuple[int, ...]] = [(output.height, output.width, output.channels)]
         if output.channels == 1:
             self._shapes.append((output.height, output.width))
@@ -59,6 +60,8 @@ class HostAssembler:
         pixels: NDArray[np.uint8],
         mirror: bool,
         matrix: NDArray[np.float32] | None,
+        rounding: int = UNROUNDED,
+        light: HostArray | None = None,
     ) -> None:
         """Write one sample of a batch. Several threads may write different rows at once.
 
@@ -70,6 +73,8 @@ class HostAssembler:
             strided view
         mirror : flip left to right
         matrix : float32 (3, 4), a color matrix applied to (r, g, b, 1), or None
+        rounding : of its result, see `Plan`
+        light : (2,), gain and shift, see `Plan`, or None
 
         Raises
         ------
@@ -88,7 +93,8 @@ class HostAssembler:
         target = batch[row].view(self._storage)
         if mirror:
             pixels = cv2.flip(pixels, 1, dst=scratch.mirrored)  # type: ignore[assignment]
-        if matrix is None and self._tables is None and output.layout == "NHWC":
+        plain = matrix is None and output.dtype == np.uint8
+        if plain and output.layout == "NHWC":
             np.copyto(target, pixels.reshape(target.shape))
             return
         if output.channels == 1:
@@ -97,14 +103,21 @@ class HostAssembler:
             sources = scratch.sources
             cv2.split(pixels, sources)
         planes = self._planes(target)
+        light = light if output.takes_light else None
         if matrix is not None:
-            self._mix(planes, sources, matrix)
-        elif self._tables is None:
+            self._mix(planes, sources, matrix, rounding, light, mirror)
+        elif plain:
             for plane, source in zip(planes, sources, strict=True):
                 np.copyto(plane, source)
-        else:
-            for plane, source, table in zip(planes, sources, self._tables, strict=True):
+        elif self._tables is not None:
+            tables = self._tables if light is None else self._make_tables(light)
+            for plane, source, table in zip(planes, sources, tables, strict=True):
                 cv2.LUT(source, table, dst=plane)
+        else:
+            for channel, (plane, source) in enumerate(zip(planes, sources, strict=True)):
+                value = self._value_buffer(plane)
+                np.copyto(value, source)
+                self._finish(plane, value, channel, light, mirror)
         if planes is scratch.planes:
             cv2.merge(planes, dst=target)
 
@@ -123,11 +136,18 @@ class HostAssembler:
             return list(target)
         return self._scratch.planes
 
+    def _value_buffer(self, plane: HostArray) -> NDArray[np.float32]:
+        """Where a plane is computed: itself if it is float32."""
+        return plane if self.output.dtype == np.float32 else self._scratch.value
+
     def _mix(
         self,
         planes: list[HostArray],
         sources: list[NDArray[np.uint8]],
         matrix: NDArray[np.float32],
+        rounding: int,
+        light: HostArray | None,
+        mirror: bool,
     ) -> None:
         scratch = self._scratch
         for values, source in zip(scratch.values, sources, strict=True):
@@ -137,36 +157,68 @@ class HostAssembler:
         with np.errstate(all="ignore"):
             for channel, plane in enumerate(planes):
                 m = matrix[channel].astype(np.float32, copy=False)
-                value = plane if self.output.dtype == np.float32 else scratch.value
+                value = self._value_buffer(plane)
                 np.multiply(r, m[0], out=value)
                 np.add(value, np.multiply(g, m[1], out=product), out=value)
                 np.add(value, np.multiply(b, m[2], out=product), out=value)
                 np.add(value, m[3], out=value)
-                self._finish(plane, value, channel)
+                if rounding != UNROUNDED:
+                    _saturate(value, np.uint8, rounding)
+                self._finish(plane, value, channel, light, mirror)
 
-    def _table(self, channel: int) -> HostArray:
-        """The output for each pixel value of a channel, (1, 256), as stored."""
-        value = np.arange(256, dtype=np.float32)[np.newaxis]
-        table = np.empty(value.shape, self._storage)
-        with np.errstate(all="ignore"):
-            self._finish(table, value, channel)
-            if self._storage == np.float32:
-                np.copyto(table, value)
-        return table
+    def _make_tables(self, light: HostArray | None) -> list[HostArray]:
+        """For each channel, the output for each pixel value, (1, 256), as stored: one row, so that
+        OpenCV sees 256 entries of one channel.
+        """
+        tables = []
+        for channel in range(self.output.channels):
+            value = np.arange(256, dtype=np.float32)[np.newaxis]
+            table = np.empty(value.shape, self._storage)
+            with np.errstate(all="ignore"):
+                self._finish(table, value, channel, light, False)
+                if self._storage == np.float32:
+                    np.copyto(table, value)
+            tables.append(table)
+        return tables
 
-    def _finish(self, plane: HostArray, value: NDArray[np.float32], channel: int) -> None:
-        """Subtract, multiply and cast; `value` is overwritten."""
-        dtype = self.output.dtype
-        np.subtract(value, self.output.offset[channel], out=value)
-        np.multiply(value, self.output.factor[channel], out=value)
+    def _finish(
+        self,
+        plane: HostArray,
+        value: NDArray[np.float32],
+        channel: int,
+        light: HostArray | None,
+        mirror: bool,
+    ) -> None:
+        """Normalize and cast; `value` is overwritten."""
+        output = self.output
+        dtype, factor = output.dtype, output.factor[channel]
+        if output.offset_image is None:
+            np.subtract(value, output.offset[channel], out=value)
+        else:
+            offset = output.offset_image[channel]
+            mirrored = mirror and output.mirror_mean
+            np.subtract(value, offset[:, ::-1] if mirrored else offset, out=value)
+        if light is None:
+            np.multiply(value, factor, out=value)
+        else:
+            gain, shift = light.astype(np.float32) * factor
+            np.multiply(value, gain, out=value)
+            np.add(value, shift, out=value)
         if dtype == np.float16:
             np.copyto(plane.view(np.float16), value, casting="same_kind")
         elif dtype != np.float32:
-            limits = np.iinfo(dtype)
-            # fmax turns a NaN into the lowest value, as the kernel does.
-            np.fmax(value, np.float32(limits.min), out=value)
-            np.fmin(value, np.float32(limits.max), out=value)
-            np.copyto(plane, np.rint(value, out=value), casting="unsafe")
+            np.copyto(plane, _saturate(value, dtype), casting="unsafe")
+
+
+def _saturate(
+    value: NDArray[np.float32], dtype: DTypeLike, rounding: int = NEAREST_INTEGER
+) -> NDArray[np.float32]:
+    """Clip to the range of an integer dtype and round, in place."""
+    limits = np.iinfo(dtype)
+    # fmax turns a NaN into the lowest value, as the kernel does.
+    np.fmax(value, np.float32(limits.min), out=value)
+    np.fmin(value, np.float32(limits.max), out=value)
+    return (np.rint if rounding == NEAREST_INTEGER else np.trunc)(value, out=value)
 
 
 class _Scratch(threading.local):

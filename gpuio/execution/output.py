@@ -2,19 +2,22 @@
 
 For each pixel and channel c::
 
-    v[c] = pixel[c]                                                (without a color matrix)
-    v[c] = ((m[c, 0] * r + m[c, 1] * g) + m[c, 2] * b) + m[c, 3]   (with one; RGB only)
-    out[c] = cast((v[c] - offset[c]) * factor[c])
+    v[c] = pixel[c]                                                       (without a color matrix)
+    v[c] = round(((m[c, 0] * r + m[c, 1] * g) + m[c, 2] * b) + m[c, 3])   (with one; RGB only)
 
-That is MXNet's ``(px - mean) * (scale / std)``. The cast to float16 rounds half to even, without
-saturation; the casts to integers round half to even and saturate. The host and the GPU use the same
-float32 operations in the same order, so that their batches are bit-identical.
+    out[c] = cast((v[c] - offset[c]) * factor[c])                               (no light)
+    out[c] = cast((v[c] - offset[c]) * (gain * factor[c]) + shift * factor[c])  (with light)
+
+`round` is what a plan's `rounding` says, gain and shift are its `light`, and `offset` may be an
+image. That is MXNet's ``(px - mean) * (scale / std)``. The cast to float16 rounds half to even,
+without saturation; the casts to integers round half to even and saturate. The host and the GPU use
+the same float32 operations in the same order, so that their batches are bit-identical.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,9 +43,12 @@ class OutputSpec:
     layout : "NCHW" or "NHWC"
     mean, std : for R, G, B and A (gray uses R's), as pixel values of 0 to 255
     scale : multiplies the difference from the mean
+    mean_image : float32 (channels, height, width), subtracted instead of `mean`; None: there is
+        none
+    mirror_mean : the mean image is flipped together with a sample
 
-    As in MXNet, uint8 ignores mean, std and scale; int8 subtracts the mean
-    rounded half away from zero and ignores std and scale.
+    As in MXNet, uint8 ignores mean, std, scale and a plan's light; int8 subtracts the mean rounded
+    half away from zero and ignores std, scale and light.
 
     Raises
     ------
@@ -57,6 +63,8 @@ class OutputSpec:
     mean: tuple[float, ...] = (0.0,) * 4
     std: tuple[float, ...] = (1.0,) * 4
     scale: float = 1.0
+    mean_image: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    mirror_mean: bool = True
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3, 4):
@@ -81,6 +89,12 @@ class OutputSpec:
         self._check_normalization()
 
     def _check_normalization(self) -> None:
+        shape = (self.channels, self.height, self.width)
+        if self.mean_image is not None and self.mean_image.shape != shape:
+            raise ArgumentError(
+                f"the mean image must have the shape {shape} of an image, not "
+                f"{self.mean_image.shape}"
+            )
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) < self.channels:
                 raise ArgumentError(
@@ -107,6 +121,26 @@ class OutputSpec:
             return n, self.channels, self.height, self.width
         return n, self.height, self.width, self.channels
 
+    @property
+    def normalizes(self) -> bool:
+        """Whether a mean has an effect."""
+        return self.dtype != np.uint8
+
+    @property
+    def takes_light(self) -> bool:
+        """Whether the light of a plan has an effect."""
+        return self.dtype.kind == "f"
+
+    @cached_property
+    def offset_image(self) -> NDArray[np.float32] | None:
+        """float32 (channels, height, width), subtracted from the pixel values instead of `offset`;
+        None: it is not.
+        """
+        if self.mean_image is None or not self.normalizes:
+            return None
+        image = np.ascontiguousarray(self.mean_image, np.float32)
+        return _round_half_away(image) if self.dtype == np.int8 else image
+
     @cached_property
     def offset(self) -> NDArray[np.float32]:
         """float32 (channels,), subtracted from the pixel values."""
@@ -114,8 +148,7 @@ class OutputSpec:
         if self.dtype != np.uint8:
             offset[:] = self.mean[: self.channels]
         if self.dtype == np.int8:
-            # C's round(); np.rint would round half to even.
-            offset = np.copysign(np.floor(np.abs(offset) + 0.5), offset)
+            offset = _round_half_away(offset)
         return _to_float32(offset)
 
     @cached_property
@@ -126,6 +159,11 @@ class OutputSpec:
         std = _to_float32(np.array(self.std[: self.channels]))
         with np.errstate(over="ignore"):
             return _to_float32(np.float32(self.scale) / std)
+
+
+def _round_half_away(values: HostArray) -> HostArray:
+    """C's round(); np.rint rounds half to even."""
+    return np.copysign(np.floor(np.abs(values) + 0.5), values)
 
 
 def _to_float32(values: HostArray) -> NDArray[np.float32]:

@@ -31,13 +31,15 @@ static inline Half to_half(float value) {
     return {(unsigned short)(sign | half)};
 }
 
-#define LAUNCHER(name, Element)                                                                    \
-    extern "C" void launch_##name(const unsigned* launch, void* out, const unsigned char* pixels,  \
-                                  const unsigned char* mirror, const float* matrix,                \
-                                  const int* rows, const long long* count, const int* height,      \
-                                  const int* width, const int* channels, const Scaling* scaling) { \
-        run(name, launch, (Element*)out, pixels, mirror, matrix, rows, *count, *height, *width,    \
-            *channels, *scaling);                                                                  \
+#define LAUNCHER(name, Element)                                                                   \
+    extern "C" void launch_##name(const unsigned* launch, void* out, const unsigned char* pixels, \
+                                  const unsigned char* mirror, const float* matrix,               \
+                                  const float* light, const int* rows, const float* mean,         \
+                                  const long long* count, const int* height, const int* width,    \
+                                  const int* channels, const int* rounding,                       \
+                                  const int* mirror_mean, const Scaling* scaling) {               \
+        run(name, launch, (Element*)out, pixels, mirror, matrix, light, rows, mean, *count,       \
+            *height, *width, *channels, *rounding, *mirror_mean, *scaling);                       \
     }
 
 LAUNCHER(assemble_float32_nchw, float)

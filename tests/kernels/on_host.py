@@ -83,14 +83,15 @@ class FakeCupy:
         def kernel(grid, block, arguments):
             launch = np.array(self.launch or (*grid, *block), np.uint32)
             self.launched.append(launch)
-            out, pixels, mirror, matrix, rows, *values = arguments
+            out, pixels, *values = arguments
+            arrays, values = [out, pixels, *values[:5]], values[5:]
             pointers = []
-            for array in (out, pixels, mirror, matrix, rows):
+            for array in arrays:
                 assert array is None or isinstance(array, DeviceArray)
                 pointers.append(ctypes.c_void_p(None if array is None else array.ctypes.data))
             cells = [np.asarray(value) for value in values]
-            assert [cell.dtype for cell in cells[:4]] == ["int64", "int32", "int32", "int32"]
-            assert cells[4].nbytes == 32
+            assert [cell.dtype for cell in cells[:6]] == ["int64", *["int32"] * 5]
+            assert cells[6].nbytes == 32
             function(
                 ctypes.c_void_p(launch.ctypes.data),
                 *pointers,

@@ -3,7 +3,22 @@
 import numpy as np
 
 
-def assemble(pixels, *, dtype, layout, mean, std, scale, mirror=None, matrix=None, rows=None):
+def assemble(
+    pixels,
+    *,
+    dtype,
+    layout,
+    mean,
+    std,
+    scale,
+    mirror=None,
+    matrix=None,
+    rows=None,
+    rounding=0,
+    light=None,
+    mean_image=None,
+    mirror_mean=True,
+):
     """Assemble a batch from pixels, uint8 (M, H, W, C). Shares no code with gpuio."""
     dtype = np.dtype(dtype)
     channels = pixels.shape[-1]
@@ -19,15 +34,27 @@ def assemble(pixels, *, dtype, layout, mean, std, scale, mirror=None, matrix=Non
                 ],
                 axis=-1,
             )
+            if rounding:
+                v = np.where(np.isnan(v), 0, np.clip(v, 0, 255))
+                v = np.rint(v) if rounding == 1 else np.floor(v)
         offset = np.array(mean[:channels], np.float32)
         factor = np.float32(scale) / np.array(std[:channels], np.float32)
+        if mean_image is not None:
+            offset = mean_image.astype(np.float32).transpose(1, 2, 0)
+            offset = np.stack([offset] * len(pixels))
+            if mirror is not None and not mirror_mean:
+                offset[mirror] = offset[mirror][:, :, ::-1]  # and back with the sample
         if dtype == np.uint8:
             offset = np.zeros_like(offset)
         if dtype == np.int8:
-            offset = np.array([c_round(m) for m in mean[:channels]], np.float32)
+            offset = np.vectorize(c_round, [np.float32])(offset)
         if dtype in (np.uint8, np.int8):
             factor = np.ones_like(factor)
-        v = (v - offset) * factor
+        if light is None or dtype in (np.uint8, np.int8):
+            v = (v - offset) * factor
+        else:
+            gain, shift = light.astype(np.float32).T[:, :, None, None, None]
+            v = (v - offset) * (gain * factor) + shift * factor
         assert v.dtype == np.float32
         if dtype in (np.uint8, np.int8):
             limits = np.iinfo(dtype)

@@ -48,16 +48,16 @@ def cupy(library, monkeypatch):
     kernels.load.cache_clear()
 
 
-def on_gpu(output, pixels, mirror=None, matrix=None, rows=None):
+def on_gpu(output, pixels, mirror=None, matrix=None, rows=None, rounding=0, light=None):
     """Assemble a batch with CudaAssembler."""
     device = np.ascontiguousarray(pixels).view(DeviceArray)
     batch = CudaAssembler(output, SimpleNamespace(device_id=0))(
-        device, mirror, matrix, rows, Stream()
+        device, mirror, matrix, rows, Stream(), rounding, light
     )
     return batch.view(np.ndarray)
 
 
-def on_host(output, pixels, mirror=None, matrix=None, rows=None):
+def on_host(output, pixels, mirror=None, matrix=None, rows=None, rounding=0, light=None):
     """Assemble a batch with HostAssembler."""
     assembler = HostAssembler(output)
     samples = range(len(pixels)) if rows is None else rows.tolist()
@@ -65,12 +65,29 @@ def on_host(output, pixels, mirror=None, matrix=None, rows=None):
     for row, sample in enumerate(samples):
         flip = mirror is not None and bool(mirror[sample])
         assembler.write(
-            batch, row, pixels[sample], flip, None if matrix is None else matrix[sample]
+            batch,
+            row,
+            pixels[sample],
+            flip,
+            None if matrix is None else matrix[sample],
+            rounding,
+            None if light is None else light[sample],
         )
     return batch
 
 
-def agree(pixels, dtype, layout, *, mean=(0.0,) * 4, std=(1.0,) * 4, scale=1.0, **arguments):
+def agree(
+    pixels,
+    dtype,
+    layout,
+    *,
+    mean=(0.0,) * 4,
+    std=(1.0,) * 4,
+    scale=1.0,
+    mean_image=None,
+    mirror_mean=True,
+    **arguments,
+):
     """Compare reference, HostAssembler and the kernel."""
     output = OutputSpec(
         channels=pixels.shape[3],
@@ -81,9 +98,19 @@ def agree(pixels, dtype, layout, *, mean=(0.0,) * 4, std=(1.0,) * 4, scale=1.0, 
         mean=mean,
         std=std,
         scale=scale,
+        mean_image=mean_image,
+        mirror_mean=mirror_mean,
     )
     expected = assemble(
-        pixels, dtype=dtype, layout=layout, mean=mean, std=std, scale=scale, **arguments
+        pixels,
+        dtype=dtype,
+        layout=layout,
+        mean=mean,
+        std=std,
+        scale=scale,
+        mean_image=mean_image,
+        mirror_mean=mirror_mean,
+        **arguments,
     )
     assert_same_bits(on_host(output, pixels, **arguments), expected)
     assert_same_bits(on_gpu(output, pixels, **arguments), expected)
@@ -105,6 +132,37 @@ def test_agrees(cupy, dtype, layout, channels, size):
     for arguments in ({}, {"mirror": mirror}, {"rows": rows}, {"mirror": mirror, "rows": rows}):
         agree(pixels, dtype, layout, scale=0.7, **IMAGENET, **arguments)
     agree(pixels[:1], dtype, layout)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees_with_light_and_a_mean_image(cupy, dtype, layout, channels):
+    rng = np.random.default_rng(channels)
+    pixels = images(rng, 3, 9, 11, channels)
+    light = np.stack([rng.uniform(0.5, 1.5, 3), rng.uniform(-30, 30, 3)], axis=1)
+    mean_image = rng.uniform(0, 255, (channels, 9, 11)).astype(np.float32)
+    mirror = np.array([True, False, True])
+    rows = np.array([2, 0, 0, 1, 2], np.int32)
+    for arguments in ({}, {"mirror": mirror}, {"mirror": mirror, "rows": rows}):
+        agree(pixels, dtype, layout, scale=0.7, light=light, **IMAGENET, **arguments)
+        agree(pixels, dtype, layout, scale=0.7, mean_image=mean_image, **IMAGENET, **arguments)
+        for mirror_mean in (True, False):
+            means = {"mean_image": mean_image, "mirror_mean": mirror_mean}
+            agree(pixels, dtype, layout, light=light, **means, **IMAGENET, **arguments)
+
+
+@pytest.mark.parametrize("rounding", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees_with_rounded_matrices(cupy, dtype, rounding):
+    rng = np.random.default_rng(rounding)
+    pixels = images(rng, 3, 9, 11, 3)
+    matrix = rng.normal(0.3, 0.6, (3, 3, 4)).astype(np.float32)
+    matrix[:, :, 3] *= 100
+    matrix[2, 0, 1] = np.nan
+    light = np.array([(1.1, 3), (0.7, 0), (1, -20.0)])
+    agree(pixels, dtype, "NCHW", matrix=matrix, rounding=rounding, **IMAGENET)
+    agree(pixels, dtype, "NHWC", matrix=matrix, rounding=rounding, light=light, **IMAGENET)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

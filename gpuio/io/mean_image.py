@@ -1,0 +1,102 @@
+"""Mean images: what MXNet's ``mean_img`` names."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError
+from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.loader import Loader
+from gpuio.storage import array_files
+from gpuio.storage.local import Path, local_path
+
+# The name of the array in MXNet's files.
+NAME = "mean_img"
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file, to be read and not written."""
+    return os.path.exists(local_path(path))
+
+
+def read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Read a mean image, as ``nd.save`` or `write` writes it: one array, named or not.
+
+    Parameters
+    ----------
+    shape : (channels, height, width) that it must have
+
+    Returns
+    -------
+    float32, of that shape
+
+    Raises
+    ------
+    ArgumentError : the file has several arrays, or one of another shape or kind.
+    DataFileError : it is not a file of arrays.
+    """
+    arrays = array_files.read(path).arrays
+    if len(arrays) != 1 or arrays[0].csr is not None or arrays[0].values.dtype.kind not in "fiu":
+        raise ArgumentError(
+            f"{os.fspath(path)} must hold one dense array of numbers, the mean image"
+        )
+    mean = arrays[0].values
+    if mean.shape != shape:
+        raise ArgumentError(
+            f"the mean image in {os.fspath(path)} has the shape {mean.shape}, data_shape is "
+            f"{shape}; remove the file to have it computed anew"
+        )
+    return mean.astype(np.float32)
+
+
+def write(path: Path, mean: NDArray[np.float32]) -> None:
+    """Write a mean image as MXNet does. Other processes see the whole file, or none.
+
+    Raises
+    ------
+    DataFileError, DataFileNotFoundError : the file cannot be written.
+    """
+    target = local_path(path)
+    unfinished = f"{target}.{os.getpid()}.tmp"
+    try:
+        array_files.write(unfinished, [array_files.StoredArray(mean)], [NAME])
+        os.replace(unfinished, target)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        raise
+
+
+def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:
+    """The mean of all images of a loader's epoch.
+
+    Parameters
+    ----------
+    loader : of float32 (N, channels, height, width); closed afterwards
+
+    Returns
+    -------
+    float32 (channels, height, width), on the host
+
+    Raises
+    ------
+    ArgumentError : there is no image that can be used.
+    Error : a record cannot be used, as `on_error` has it.
+    """
+    total, count = None, 0
+    try:
+        while (loaded := loader.next()) is not None:
+            if not loaded.data:
+                continue
+            images = loaded.data[0][: len(loaded.data[0]) - loaded.pad]
+            added = images.sum(axis=0, dtype=np.float64)
+            total, count = added if total is None else total + added, count + len(images)
+    finally:
+        loader.close()
+    if total is None or not count:
+        raise ArgumentError("mean_img cannot be computed: there is no image that can be used")
+    mean = total if isinstance(total, np.ndarray) else total.get()
+    return (mean / count).astype(np.float32)

@@ -1,0 +1,137 @@
+"""Planning of ImageRecordIter's rotation, shear, scale and aspect ratio, for a whole batch at once.
+
+MXNet turns the image on a canvas about the size that it has; corners are cut off, and what the
+image does not cover is filled. The image's center (width / 2, height / 2) comes to the canvas's,
+both counted from the center of the first pixel, so that a turn by 90 degrees moves it by a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError
+from gpuio.planning.plan import Ints
+from gpuio.sampling import philox
+
+Range = tuple[float, float]
+
+# MXNet's default for the largest canvas: there is no limit.
+NO_LIMIT = 1e10
+
+
+@dataclass(frozen=True)
+class AffineOptions:
+    """The affine maps that ImageRecordIter's arguments ask for.
+
+    Attributes
+    ----------
+    max_rotation : each image is rotated by an integer of up to this many degrees, either way
+    rotation : degrees counterclockwise by which all images are rotated instead; at most 0: none
+    rotations : one of these numbers of degrees, at random, instead of both; empty: none
+    max_shear : range of the random shear, in either direction
+    scale : range of the random factor of width and height
+    ratio : range of the random ratio of the factors of width and height
+    canvas : least and largest width and height of the canvas in pixels; within these limits it is
+        scaled as the image is
+
+    Raises
+    ------
+    ArgumentError : a value is out of range.
+    """
+
+    max_rotation: int = 0
+    rotation: int = -1
+    rotations: tuple[int, ...] = ()
+    max_shear: float = 0.0
+    scale: Range = (1.0, 1.0)
+    ratio: Range = (1.0, 1.0)
+    canvas: Range = (0.0, NO_LIMIT)
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise ArgumentError(
+                "min_random_scale and max_random_scale must satisfy 0 < min <= max, "
+                f"not {low} and {high}"
+            )
+        low, high = self.ratio
+        if not 0 < low <= high:
+            raise ArgumentError(
+                f"the aspect ratios must satisfy 0 < min <= max, not {low} and {high}"
+            )
+        low, high = self.canvas
+        if not (low <= high and high >= 1):
+            raise ArgumentError(
+                "min_img_size and max_img_size must satisfy min <= max, and max must be at least "
+                f"1, not {low} and {high}"
+            )
+
+    @property
+    def active(self) -> bool:
+        """Whether images are mapped at all."""
+        return (
+            self.max_rotation > 0
+            or self.rotation > 0
+            or bool(self.rotations)
+            or self.max_shear > 0
+            or self.scale != (1, 1)
+            or self.ratio != (1, 1)
+            or self.canvas[0] > 0
+            or self.canvas[1] != NO_LIMIT
+        )
+
+
+NO_AFFINE = AffineOptions()
+
+
+def plan_affine(
+    options: AffineOptions, width: Ints, height: Ints, seed: int, epoch: Ints, record: Ints
+) -> tuple[NDArray[np.float64], Ints, Ints]:
+    """Draw the affine maps of a batch.
+
+    Parameters
+    ----------
+    width, height : int64 (N,), of the images in pixels
+    seed, epoch, record : determine the draws
+
+    Returns
+    -------
+    float64 (N, 2, 3): pixel (x, y) of the canvas is the image at ``matrix @ (x, y, 1)``, where
+    pixel centers have integer coordinates; and the canvases' widths and heights, int64 (N,)
+    """
+    turn, shear, scale, ratio = philox.uniform(seed, epoch, record, philox.AFFINE, 4).T
+    angle = np.deg2rad(_degrees(options, turn)).astype(np.float32)
+    shear = ((2 * shear - 1) * options.max_shear).astype(np.float32)
+    scale = philox.between(scale, options.scale).astype(np.float32)
+    ratio = philox.between(ratio, options.ratio).astype(np.float32)
+    cos, sin = np.cos(angle), np.sin(angle)
+    # In MXNet's float32.
+    down = 2 * scale / (1 + ratio)
+    across = ratio * down
+    forward = np.array(
+        [
+            [down * cos - shear * sin * across, down * sin + shear * cos * across],
+            [-sin * across, cos * across],
+        ]
+    ).transpose(2, 0, 1)
+    size = np.stack([width, height], axis=1).astype(np.float32)
+    least, largest = options.canvas
+    canvas = np.clip(scale[:, None] * size, np.float32(least), np.float32(largest))
+    shift = (canvas - np.einsum("nij,nj->ni", forward, size)) / 2
+    inverse = np.linalg.inv(forward.astype(np.float64))
+    moved = -np.einsum("nij,nj->ni", inverse, shift.astype(np.float64))
+    whole = np.maximum(canvas.astype(np.int64), 1)
+    return np.concatenate([inverse, moved[:, :, None]], axis=2), whole[:, 0], whole[:, 1]
+
+
+def _degrees(options: AffineOptions, unit: NDArray[np.float64]) -> Ints:
+    if options.rotations:
+        choices = np.array(options.rotations, np.int64)
+        return choices[np.floor(unit * len(choices)).astype(np.int64)]
+    if options.rotation > 0:
+        return np.full(len(unit), options.rotation, np.int64)
+    most = max(options.max_rotation, 0)
+    return np.floor(unit * (2 * most + 1)).astype(np.int64) - most
