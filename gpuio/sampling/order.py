@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
 from gpuio.sampling import philox
+from gpuio.sampling.chunks import Chunks
 
 LAST_BATCH_MODES = ("wrap", "pad", "discard", "roll_over")
 
@@ -149,6 +150,7 @@ class BatchIndices(NamedTuple):
         assert order.subset is None, "a slice counts all records"
         first = self.begin % order.size
         last = first + order.batch_size
+        assert order.chunks is None, "chunks are not consecutive"
         return None if order.shuffle or last > order.size else slice(first, last)
 
     def _places(self) -> NDArray[np.int64]:
@@ -178,6 +180,8 @@ class Order:
         samples, and this rank takes slice `rank` of each, so that the union over ranks is the same
         for any `world_size`
     subset : the source's indices of the `size` records, ascending; None: 0 to size - 1
+    chunks : without `shuffle`: chunks of the records that come in a new order each epoch; None: all
+        records in their order
 
     Raises
     ------
@@ -192,6 +196,7 @@ class Order:
     rank: int = 0
     world_size: int = 1
     subset: range | NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+    chunks: Chunks | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -225,14 +230,17 @@ class Order:
         """Samples in one global batch."""
         return self.batch_size * self.world_size
 
-    def identity(self) -> dict[str, int | bool | str]:
+    def identity(self) -> dict[str, int | bool | str | list[int]]:
         """What a position's meaning depends on besides the data, for saved states."""
-        return {
+        identity: dict[str, int | bool | str | list[int]] = {
             "records": self.size,
             "shuffle": self.shuffle,
             "seed": self.seed,
             "last_batch_handle": self.last_batch,
         }
+        if self.chunks is not None:
+            identity["chunks"] = self.chunks.identity()
+        return identity
 
     def epoch(self, position: int) -> int:
         """The epoch of an iterator at `position`."""
@@ -283,7 +291,8 @@ class Order:
         int64 (N,), each in [0, size) or in `subset`
         """
         if not self.shuffle:
-            return self.in_source(place)
+            inside = place if self.chunks is None else self.chunks.records(epoch, place)
+            return self.in_source(inside)
         record = np.empty_like(place)
         block = place // BLOCK
         # A batch lies in one to three blocks.

@@ -18,8 +18,9 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 WORD = 0xFFFFFFFF
 
 # What the draws are for. A number is never given a new meaning: saved states and seeds rely on it.
-# AUGMENT comes last: a sample may draw any number of words for it.
+# A sample may draw any number of words for AUGMENT, and nothing that follows it beside them.
 SHUFFLE, MIRROR, CROP, RESIZED_CROP, INTERPOLATION, AUGMENT = range(6)
+AFFINE, CROP_SIZE, COLOR, HLS, PCA, LIGHT, CHUNKS = range(6, 13)
 
 
 def philox(
@@ -97,3 +98,19 @@ def uniform(
     2**-32.
     """
     return words(seed, epoch, record, purpose, count).astype(np.float64) * 2.0**-32
+
+
+def normal(
+    seed: int, epoch: NDArray[np.int64], record: NDArray[np.int64], purpose: int, count: int
+) -> NDArray[np.float64]:
+    """`count` numbers of the standard normal distribution for each record of a batch: float64 (N,
+    count) (Box and Muller, A note on the generation of random normal deviates, 1958).
+    """
+    radius, angle = np.split(uniform(seed, epoch, record, purpose, 2 * count), 2, axis=1)
+    drawn: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+    return drawn
+
+
+def between(unit: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) as numbers between two bounds."""
+    return bounds[0] + unit * (bounds[1] - bounds[0])

@@ -72,3 +72,20 @@ def test_uniform_is_uniform() -> None:
     assert (chi_square < 94).all()  # 49 degrees of freedom, p = 0.0001
     correlation = np.corrcoef(drawn.T) - np.eye(4)
     assert np.abs(correlation).max() < 0.03
+
+
+def test_normal_numbers_are_normal() -> None:
+    records = np.arange(4000)
+    drawn = philox.normal(3, np.zeros(4000, np.int64), records, philox.PCA, 3)
+    assert drawn.shape == (4000, 3) and np.isfinite(drawn).all()
+    assert np.abs(drawn.mean(0)).max() < 0.06 and np.abs(drawn.std(0) - 1).max() < 0.05
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.06
+    for limit, share in ((1, 0.6827), (2, 0.9545)):
+        assert abs((np.abs(drawn) < limit).mean() - share) < 0.02
+    np.testing.assert_array_equal(
+        philox.normal(3, np.zeros(1, np.int64), records[7:8], philox.PCA, 3), drawn[7:8]
+    )
+
+
+def test_between_scales_units() -> None:
+    assert philox.between(np.array([0.0, 0.5]), (-1.0, 3.0)).tolist() == [-1, 1]
