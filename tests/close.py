@@ -55,6 +55,20 @@ LEVELS = {
     ("dali", 9): Tolerance(60, 1.8),
 }
 
+# DALI's warp against the host's, by interpolation: OpenCV rounds weights, and where a coordinate is
+# between two pixels, either may be nearest.
+WARPED = {0: Tolerance(255, 0.5), 1: Tolerance(2, 0.2)}
+
+# Against MXNet's warpAffine: OpenCV 3.4.2 rounds coordinates to 1/32 pixel, 5 and DALI do not.
+AFFINE = Tolerance(2, 0.15)
+
+# Of images with borders: MXNet blends image and border within a pixel, gpuio's border is sharp.
+SHARP_BORDER = Tolerance(130, 0.8)
+
+# Noise that MXNet resamples twice, in a resize and again in a crop or an affine map, which blurs it
+# more than gpuio's single resampling.
+TWICE = Tolerance(70, 1.6)
+
 for (_executor, _method), _tolerance in list(LEVELS.items()):
     if _executor == "dali":
         LEVELS["gpu", _method] = _tolerance.widened(GPU_DECODER)

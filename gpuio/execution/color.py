@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gpuio.context import Module
 from gpuio.nd.types import Array
-from gpuio.planning.plan import Plan
+from gpuio.planning.plan import Jitter, Plan
 
 # Columns of a plan's color: what multiplies the pixel, its sample's mean, and 1.
 PIXEL, MEAN, ONE = slice(0, 3), slice(3, 6), 6
@@ -17,42 +17,69 @@ PIXEL, MEAN, ONE = slice(0, 3), slice(3, 6), 6
 HUES = 180
 
 
-def jitter_batch(xp: Module, pixels: Array, plan: Plan) -> Array:
-    """Change hue, lightness, saturation and contrast of a batch.
+def jitter_batch(xp: Module, pixels: Array, jitter: Jitter | None) -> Array:
+    """Change the pixel values of a batch.
 
     Parameters
     ----------
     xp : the array library, NumPy or CuPy
-    pixels : uint8 (N, height, width, channels), on its device; 3 channels if the plan has `hls`
-    plan : of these samples
+    pixels : uint8 (N, height, width, channels), on its device; 3 channels if the jitter has `color`
+        or `hls`
+    jitter : of these samples
 
     Returns
     -------
     A new array, or `pixels` if nothing changes. `jitter_sample` may differ from it by 1 before the
     contrast.
     """
-    if plan.hls is not None and plan.hls.any():
-        changed = xp.asarray(plan.hls.any(1))[:, None, None, None]
-        shift = xp.asarray(plan.hls, xp.float32)[:, None, None, :]
+    if jitter is None:
+        return pixels
+    matrices = batch_color_matrices(jitter.color, pixels)
+    if matrices is not None:
+        pixels = _mix(xp, pixels, xp.asarray(matrices))
+    if jitter.hls is not None and jitter.hls.any():
+        changed = xp.asarray(jitter.hls.any(1))[:, None, None, None]
+        shift = xp.asarray(jitter.hls, xp.float32)[:, None, None, :]
         hls = _to_hls(xp, pixels) + shift
-        hls[..., 0] %= HUES
+        if jitter.wrap_hue:
+            hls[..., 0] %= HUES
+        else:
+            hls[..., 0] = hls[..., 0].clip(0, HUES)
         hls[..., 1:] = hls[..., 1:].clip(0, 255)
         pixels = xp.where(changed, _from_hls(xp, hls), pixels)
-    if plan.gain is not None and (plan.gain != 1).any():
-        gain = xp.asarray(plan.gain, xp.float32)[:, None, None, None]
+    if jitter.gain is not None and (jitter.gain != 1).any():
+        gain = xp.asarray(jitter.gain, xp.float32)[:, None, None, None]
         pixels = xp.rint(pixels * gain).clip(0, 255).astype(xp.uint8)
     return pixels
 
 
-def jitter_sample(plan: Plan, row: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _mix(xp: Module, pixels: Array, matrices: Array) -> Array:
+    """Multiply (r, g, b, 1) by matrices, (N, 3, 4); rounded and clipped to uint8."""
+    red, green, blue = (pixels[..., channel].astype(xp.float32) for channel in range(3))
+    mixed: Array = xp.empty_like(pixels)
+    for channel in range(3):
+        r, g, b, constant = matrices[:, channel].T[:, :, None, None]
+        mixed[..., channel] = xp.rint(r * red + g * green + b * blue + constant).clip(0, 255)
+    return mixed
+
+
+def jitter_sample(jitter: Jitter | None, row: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The same as `jitter_batch`, for one sample on the host."""
-    if plan.hls is not None and plan.hls[row].any():
+    if jitter is None:
+        return pixels
+    matrix = color_matrix(jitter.color, row, pixels)
+    if matrix is not None:
+        pixels = cv2.transform(pixels, matrix)  # type: ignore[assignment]
+    if jitter.hls is not None and jitter.hls[row].any():
         hls = cv2.cvtColor(pixels, cv2.COLOR_RGB2HLS)
-        shifted = hls.astype(np.int16) + plan.hls[row].astype(np.int16)
-        shifted[..., 0] %= HUES
+        shifted = hls.astype(np.int16) + jitter.hls[row].astype(np.int16)
+        if jitter.wrap_hue:
+            shifted[..., 0] %= HUES
+        else:
+            shifted[..., 0] = shifted[..., 0].clip(0, HUES)
         pixels = cv2.cvtColor(shifted.clip(0, 255).astype(np.uint8), cv2.COLOR_HLS2RGB)
-    if plan.gain is not None and plan.gain[row] != 1:
-        scaled = cv2.convertScaleAbs(pixels, alpha=float(plan.gain[row]))
+    if jitter.gain is not None and jitter.gain[row] != 1:
+        scaled = cv2.convertScaleAbs(pixels, alpha=float(jitter.gain[row]))
         pixels = scaled.reshape(pixels.shape)  # type: ignore[assignment]
     return pixels
 
@@ -114,40 +141,44 @@ def paint_borders(xp: Module, pixels: Array, plan: Plan) -> Array:
     return pixels
 
 
-def batch_color_matrices(plan: Plan, pixels: Array) -> NDArray[np.float32] | None:
+def batch_color_matrices(
+    color: NDArray[np.float64] | None, pixels: Array
+) -> NDArray[np.float32] | None:
     """The color matrices of a batch, given its pixels.
 
     Parameters
     ----------
+    color : float64 (N, 3, 7), see `Plan`; None: no change
     pixels : uint8 (N, height, width, 3), NumPy's or CuPy's
 
     Returns
     -------
     float32 (N, 3, 4), on the host: RGB becomes ``matrix @ (r, g, b, 1)``; None: no change
     """
-    if plan.color is None:
+    if color is None:
         return None
-    if not plan.color[:, :, MEAN].any():
-        return _matrices(plan.color, np.zeros((len(pixels), 3)))
+    if not color[:, :, MEAN].any():
+        return _matrices(color, np.zeros((len(pixels), 3)))
     total = pixels.sum(axis=(1, 2), dtype=np.uint64)
     total = total if isinstance(total, np.ndarray) else total.get()
-    return _matrices(plan.color, total / (pixels.shape[1] * pixels.shape[2]))
+    return _matrices(color, total / (pixels.shape[1] * pixels.shape[2]))
 
 
-def color_matrix(plan: Plan, row: int, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def color_matrix(
+    color: NDArray[np.float64] | None, row: int, pixels: NDArray[np.uint8]
+) -> NDArray[np.float32] | None:
     """The color matrix of one sample: float32 (3, 4), or None, as `batch_color_matrices`.
 
     Parameters
     ----------
     pixels : uint8 (height, width, 3), on the host
     """
-    if plan.color is None:
+    if color is None:
         return None
-    color = plan.color[row]
     mean = np.zeros(3)
-    if color[:, MEAN].any():
+    if color[row, :, MEAN].any():
         mean = np.array(cv2.sumElems(pixels)[:3]) / (pixels.shape[0] * pixels.shape[1])
-    return _matrices(color, mean)
+    return _matrices(color[row], mean)
 
 
 def _matrices(color: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -94,6 +94,7 @@ class DaliExecutor:
             hw_decoder_load=hw_decoder_load,
             apply_orientation=reader.apply_orientation,
             borders=self._borders,
+            affine=reader.planner.affine,
         )
         self._types = interpolation_types()
         self._postprocess: CudaPostprocess | HostPostprocess = (

@@ -18,9 +18,13 @@ from gpuio.errors import ContextError
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Ints, Plan
+from gpuio.planning.planner import AffineFill
 
 # Pixels on each side of a window that its interpolation reads, in pixels of the coarser grid.
 SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
+
+# Pixels on each side of what affine maps show that bilinear interpolation may read.
+WARP_MARGIN = 2
 
 # DALI's nearest neighbor takes the source pixel at the output pixel's center, OpenCV's (and
 # MXNet's) the one at its corner. Half an output pixel less, and a little more against rounding,
@@ -50,16 +54,20 @@ class Feed(NamedTuple):
     visible : float32 (B, 2), rows and columns of the output that show the image
     offset : int32 (B, 2), rows and columns from where these begin to where the output does;
         `visible` and `offset` are None unless plans may have borders
+    matrix : float32 (B, 2, 3), affine maps from (column, row) of the output to those in the region,
+        counted from corners, not centers, of pixels; the only field after `shape` that is not None
+        if plans have affine maps, and None if not
     """
 
     encoded: list[NDArray[np.uint8]]
     anchor: NDArray[np.int32]
     shape: NDArray[np.int32]
-    start: NDArray[np.float32]
-    end: NDArray[np.float32]
-    method: NDArray[np.int32]
+    start: NDArray[np.float32] | None = None
+    end: NDArray[np.float32] | None = None
+    method: NDArray[np.int32] | None = None
     visible: NDArray[np.float32] | None = None
     offset: NDArray[np.int32] | None = None
+    matrix: NDArray[np.float32] | None = None
 
     def arrays(self) -> list[Any]:
         """The inputs of the graph, in their order."""
@@ -92,8 +100,9 @@ def build_graph(
     hw_decoder_load: float,
     apply_orientation: bool,
     borders: bool,
+    affine: AffineFill | None,
 ) -> Any:
-    """Build the graph: encoded bytes and windows in, uint8 samples of one size out.
+    """Build the graph: encoded bytes and windows or affine maps in, uint8 samples of one size out.
 
     Parameters
     ----------
@@ -104,6 +113,7 @@ def build_graph(
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
     apply_orientation : rotate images as their EXIF orientation says
     borders : images may fill only a part of the output; the rest is painted later
+    affine : plans have affine maps; None: they have windows
 
     Returns
     -------
@@ -129,19 +139,27 @@ def build_graph(
     )
     tuning: dict[str, Any] = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
     with pipe:
-        inputs = [(1, types.UINT8), (1, types.INT32), (1, types.INT32), (1, types.FLOAT),
-                  (1, types.FLOAT), (0, types.INT32)]  # fmt: skip
-        if borders:
-            inputs += [(1, types.FLOAT), (1, types.INT32)]
+        inputs = {
+            "encoded": (1, types.UINT8),
+            "anchor": (1, types.INT32),
+            "shape": (1, types.INT32),
+        }
+        if affine is not None:
+            inputs |= {"matrix": (2, types.FLOAT)}
+        else:
+            inputs |= {"start": (1, types.FLOAT), "end": (1, types.FLOAT)}
+            inputs |= {"method": (0, types.INT32)}
+            if borders:
+                inputs |= {"visible": (1, types.FLOAT), "offset": (1, types.INT32)}
         fed = fn.external_source(
             source=source,
             num_outputs=len(inputs),
             batch=True,
             no_copy=True,
-            ndim=[axes for axes, _ in inputs],
-            dtype=[dtype for _, dtype in inputs],
+            ndim=[axes for axes, _ in inputs.values()],
+            dtype=[dtype for _, dtype in inputs.values()],
         )
-        feed = Feed(*fed)
+        feed = Feed(**dict(zip(inputs, fed, strict=True)))
         pixels = fn.decoders.image_slice(
             feed.encoded,
             feed.anchor,
@@ -154,15 +172,18 @@ def build_graph(
             **tuning,
         )
         whole = output.height, output.width
-        samples = fn.resize(
-            pixels,
-            roi_start=feed.start,
-            roi_end=feed.end,
-            size=feed.visible if borders else whole,
-            antialias=antialias,
-            interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
-        )
-        if borders:
+        if affine is not None:
+            samples = _warp(pixels, feed.matrix, whole, affine, output.channels)
+        else:
+            samples = fn.resize(
+                pixels,
+                roi_start=feed.start,
+                roi_end=feed.end,
+                size=feed.visible if borders else whole,
+                antialias=antialias,
+                interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
+            )
+        if affine is None and borders:
             samples = fn.slice(
                 samples, start=feed.offset, shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
             )
@@ -171,6 +192,30 @@ def build_graph(
     if not pipe.exec_dynamic:
         raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")
     return pipe
+
+
+def _warp(
+    pixels: Any, matrix: Any, size: tuple[int, int], affine: AffineFill, channels: int
+) -> Any:
+    """Resample images by affine maps; DALI fills all channels with one value."""
+    from nvidia.dali import fn, types
+
+    def warp(part: Any, fill: int) -> Any:
+        return fn.warp_affine(
+            part,
+            matrix=matrix,
+            size=size,
+            fill_value=float(fill),
+            interp_type=types.INTERP_NN if affine.nearest else types.INTERP_LINEAR,
+        )
+
+    if len(set(affine.fill)) == 1:
+        return warp(pixels, affine.fill[0])
+    parts = [
+        warp(fn.slice(pixels, start=[channel], shape=[1], axes=[2]), affine.fill[channel])
+        for channel in range(channels)
+    ]
+    return fn.cat(*parts, axis=2)
 
 
 def make_feed(
@@ -191,6 +236,13 @@ def make_feed(
     """
     plan = batch.plan
     assert plan is not None, "the batch has been planned"
+    blank = BLANK_RGBA if channels == 4 else BLANK
+    encoded = [blank if each is None else _with_end(each.data) for each in batch.encoded]
+    for row in batch.errors:
+        encoded[row] = blank
+    bad = list(batch.errors)
+    if plan.affine is not None:
+        return _affine_feed(encoded, plan, plan.affine.matrix, size, bad)
     # DALI reads outside its memory for windows far outside an image: it gets the visible part, or
     # if there is none, the image's first pixel, which is painted over.
     visible = plan.visible(size)
@@ -201,10 +253,7 @@ def make_feed(
     window = np.concatenate([plan.window[:, :2] + visible[:, :2] * pixel, shown * pixel], axis=1)
     window[hidden, :2], window[hidden, 2:] = plan.bounds[hidden, :2], 1
     region = _region(plan, window, shown)
-    blank = BLANK_RGBA if channels == 4 else BLANK
-    encoded = [blank if each is None else _with_end(each.data) for each in batch.encoded]
-    for row in batch.errors:
-        encoded[row], region[row], window[row] = blank, (0, 0, 1, 1), (0, 0, 1, 1)
+    region[bad], window[bad] = (0, 0, 1, 1), (0, 0, 1, 1)
     start = window[:, 1::-1] - region[:, 1::-1]
     extent = window[:, :1:-1]
     corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / shown[:, ::-1]
@@ -225,6 +274,31 @@ def make_feed(
     return feed._replace(
         visible=shown[:, ::-1].astype(np.float32),
         offset=-visible[:, 1::-1].astype(np.int32),
+    )
+
+
+def _affine_feed(
+    encoded: list[NDArray[np.uint8]],
+    plan: Plan,
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    bad: list[int],
+) -> Feed:
+    """A feed of affine maps, (B, 2, 3); only the pixels that they read are decoded."""
+    corners = np.array([(x, y, 1) for x in (0, size[0] - 1) for y in (0, size[1] - 1)])
+    ends = matrix @ corners.T
+    first, last = plan.bounds[:, :2], plan.bounds[:, 2:]
+    # Beyond the image everything is filled: one pixel of it is decoded where none is seen.
+    low = np.clip(np.floor(ends.min(2)) - WARP_MARGIN, first, last - 1).astype(np.int64)
+    high = np.clip(np.ceil(ends.max(2)) + WARP_MARGIN + 1, low + 1, last).astype(np.int64)
+    low[bad], high[bad] = 0, 1
+    to_region = matrix.copy()
+    to_region[:, :, 2] += 0.5 - matrix[:, :, :2].sum(2) / 2 - low
+    return Feed(
+        encoded=encoded,
+        anchor=low[:, ::-1].astype(np.int32),
+        shape=(high - low)[:, ::-1].astype(np.int32),
+        matrix=to_region.astype(np.float32),
     )
 
 

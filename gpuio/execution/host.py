@@ -68,8 +68,9 @@ class PlanRenderer:
         assert plan is not None, "the batch has been planned"
         size = (output.width, output.height)
         pixels = render_sample(batch, row, size, output.channels, self._antialias)
-        matrix = color_matrix(plan, row, pixels)
-        self._assembler.write(data, row, pixels, bool(plan.flip[row]), matrix)
+        matrix = color_matrix(plan.color, row, pixels)
+        light = None if plan.light is None else plan.light[row]
+        self._assembler.write(data, row, pixels, bool(plan.flip[row]), matrix, plan.rounding, light)
 
     def close(self) -> None:
         """Release the memory kept for further batches."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import Context, on_device
+from gpuio.context import Context, Module, on_device
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, jitter_batch, paint_borders
@@ -13,6 +13,18 @@ from gpuio.execution.output import OutputSpec
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.nd.types import Array, Untyped
 from gpuio.planning.plan import Plan
+
+
+def finish_pixels(xp: Module, pixels: Array, plan: Plan) -> Array:
+    """Jitter a graph's samples, and paint their borders; see `Plan`.
+
+    Parameters
+    ----------
+    xp : the array library, NumPy or CuPy
+    pixels : uint8 (N, height, width, channels), on its device
+    """
+    pixels = paint_borders(xp, jitter_batch(xp, pixels, plan.image_jitter), plan)
+    return jitter_batch(xp, pixels, plan.jitter)
 
 
 class HostPostprocess:
@@ -48,11 +60,13 @@ class HostPostprocess:
         """
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
-        pixels = paint_borders(np, jitter_batch(np, pixels, plan), plan)
-        matrices = batch_color_matrices(plan, pixels)
+        pixels = finish_pixels(np, pixels, plan)
+        matrices = batch_color_matrices(plan.color, pixels)
         for row, sample in enumerate(rows.tolist()):
             matrix = None if matrices is None else matrices[sample]
-            self._assembler.write(batch, row, pixels[sample], bool(plan.flip[sample]), matrix)
+            light = None if plan.light is None else plan.light[sample]
+            flip = bool(plan.flip[sample])
+            self._assembler.write(batch, row, pixels[sample], flip, matrix, plan.rounding, light)
         return batch
 
     def retain(self, batch: object) -> None:
@@ -97,9 +111,11 @@ class CudaPostprocess:
         selected = None if rows is None else rows.astype(np.int32)
         with on_device(self._ctx):
             with self.stream:
-                pixels = paint_borders(self._cupy, jitter_batch(self._cupy, pixels, plan), plan)
-                matrices = batch_color_matrices(plan, pixels)
-            batch = self._assembler(pixels, plan.flip, matrices, selected, self.stream)
+                pixels = finish_pixels(self._cupy, pixels, plan)
+                matrices = batch_color_matrices(plan.color, pixels)
+            batch = self._assembler(
+                pixels, plan.flip, matrices, selected, self.stream, plan.rounding, plan.light
+            )
             self.stream.synchronize()
         return batch
 

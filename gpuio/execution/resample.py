@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpuio.decoding.host import decode
 from gpuio.execution.color import jitter_sample
 from gpuio.loading.batch import ImageBatch
-from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Plan
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Jitter, Plan
 
 OPENCV_METHODS = {
     NEAREST: cv2.INTER_NEAREST,
@@ -56,22 +56,75 @@ def render_sample(
     assert encoded is not None and header is not None, "rows with errors are not rendered"
     assert plan is not None, "the batch has been planned"
     image = decode(encoded.data, header, channels)
-    x, y, w, h = plan.window[row].tolist()
-    if not plan.borders:
-        pixels = resample(image, (x, y, w, h), plan, row, size, antialias)
-        return jitter_sample(plan, row, pixels) if jitter else pixels
-    output = np.empty((size[1], size[0], channels), np.uint8)
+    image_jitter = plan.image_jitter if jitter else None
+    if plan.borders:
+        pixels = _render_bordered(image, plan, row, size, antialias, image_jitter)
+    else:
+        pixels = _render_part(image, plan, row, size, (0, 0, *size), antialias)
+        pixels = jitter_sample(image_jitter, row, pixels)
+    return jitter_sample(plan.jitter, row, pixels) if jitter else pixels
+
+
+def _render_bordered(
+    image: NDArray[np.uint8],
+    plan: Plan,
+    row: int,
+    size: tuple[int, int],
+    antialias: bool,
+    jitter: Jitter | None,
+) -> NDArray[np.uint8]:
+    """The output with its borders painted around the jittered image."""
+    output = np.empty((size[1], size[0], image.shape[2]), np.uint8)
     x0, y0, x1, y1 = 0, 0, *size
     for border in reversed(plan.borders):
         output[y0:y1, x0:x1] = border.fill[row]
         left, top, right, bottom = border.inside[row].tolist()
         x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
     if x0 < x1 and y0 < y1:
-        across, down = w / size[0], h / size[1]
-        visible = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
-        pixels = resample(image, visible, plan, row, (x1 - x0, y1 - y0), antialias)
-        output[y0:y1, x0:x1] = jitter_sample(plan, row, pixels) if jitter else pixels
+        pixels = _render_part(image, plan, row, size, (x0, y0, x1, y1), antialias)
+        output[y0:y1, x0:x1] = jitter_sample(jitter, row, pixels)
     return output
+
+
+def _render_part(
+    image: NDArray[np.uint8],
+    plan: Plan,
+    row: int,
+    size: tuple[int, int],
+    part: tuple[int, int, int, int],
+    antialias: bool,
+) -> NDArray[np.uint8]:
+    """The output pixels x0, y0, x1, y1 of one sample, resampled from its image."""
+    x0, y0, x1, y1 = part
+    if plan.affine is not None:
+        matrix = plan.affine.matrix[row].copy()
+        matrix[:, 2] += matrix[:, :2] @ (x0, y0)
+        return warp(image, matrix, int(plan.method[row]), (x1 - x0, y1 - y0), plan.affine.fill)
+    x, y, w, h = plan.window[row].tolist()
+    across, down = w / size[0], h / size[1]
+    window = x + x0 * across, y + y0 * down, (x1 - x0) * across, (y1 - y0) * down
+    return resample(image, window, plan, row, (x1 - x0, y1 - y0), antialias)
+
+
+def warp(
+    image: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    method: int,
+    size: tuple[int, int],
+    fill: tuple[int, ...],
+) -> NDArray[np.uint8]:
+    """Resample an image, uint8 (h, w, C) to uint8 (height, width, C), by an affine map; see
+    `Affine`. AREA counts as LINEAR.
+    """
+    warped = cv2.warpAffine(
+        image,
+        matrix,
+        size,
+        flags=OPENCV_METHODS[method] | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
+    return warped.reshape(size[1], size[0], -1)  # type: ignore[return-value]
 
 
 def resample(

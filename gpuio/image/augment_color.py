@@ -6,7 +6,6 @@ become float32 first.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,12 @@ from gpuio.image.color import color_normalize
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import COLOR, Params, Size
-from gpuio.planning.tracer import LUMA, ImageTracer
+from gpuio.planning.colors import LUMA, hue_rotation
+from gpuio.planning.tracer import ImageTracer
 from gpuio.sampling.sample_rng import Rng
 
 # Weights of red, green and blue in RandomGrayAug's gray.
 GRAY = (0.21, 0.72, 0.07)
-
-# RGB to YIQ and back, rounded as in MXNet.
-TO_YIQ = np.array([(0.299, 0.587, 0.114), (0.596, -0.274, -0.321), (0.211, -0.523, 0.311)])
-FROM_YIQ = np.array([(1.0, 0.956, 0.621), (1.0, -0.272, -0.647), (1.0, -1.107, 1.705)])
 
 
 class BrightnessJitterAug(Augmenter):
@@ -131,10 +127,7 @@ class HueJitterAug(Augmenter):
 
     def draw(self, rng: Rng, size: Size) -> Params:
         """Draw the angle; as a matrix for RGB."""
-        angle = rng.uniform(-self.hue, self.hue) * math.pi
-        cos, sin = math.cos(angle), math.sin(angle)
-        turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-        return FROM_YIQ @ turn @ TO_YIQ
+        return hue_rotation(rng.uniform(-self.hue, self.hue))
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the hue of an image."""

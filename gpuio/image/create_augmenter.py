@@ -27,18 +27,10 @@ from gpuio.image.augment_geometry import (
 )
 from gpuio.image.augmenter import Augmenter
 from gpuio.iterators.arguments import as_float
+from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 
 # Of ImageNet's images, as pixel values of 0 to 255: what ``mean=True`` and ``std=True`` mean.
 IMAGENET_MEAN, IMAGENET_STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
-
-# Eigenvalues and eigenvectors of the covariance of ImageNet's RGB (Krizhevsky et al., ImageNet
-# classification with deep convolutional neural networks, 2012, section 4.1), as in MXNet.
-EIGENVALUES = (55.46, 4.794, 1.148)
-EIGENVECTORS = (
-    (-0.5675, 0.7192, 0.4009),
-    (-0.5808, -0.0045, -0.8140),
-    (-0.5836, -0.6948, 0.4203),
-)
 
 # Least fraction of the area, and range of the aspect ratio, of CreateAugmenter's rand_resize.
 CROP_AREA, CROP_RATIO = 0.08, (3.0 / 4.0, 4.0 / 3.0)

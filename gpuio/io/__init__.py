@@ -3,7 +3,13 @@
 from gpuio.io.combined import PrefetchingIter, ResizeIter
 from gpuio.io.csv import CSVIter
 from gpuio.io.image_det_record import ImageDetRecordIter
-from gpuio.io.image_record import ImageRecordInt8Iter, ImageRecordIter, ImageRecordUInt8Iter
+from gpuio.io.image_record import (
+    ImageRecordInt8Iter,
+    ImageRecordIter,
+    ImageRecordIter_v1,
+    ImageRecordUInt8Iter,
+    ImageRecordUInt8Iter_v1,
+)
 from gpuio.io.indexed import IndexedIter
 from gpuio.io.libsvm import LibSVMIter
 from gpuio.io.mnist import MNISTIter
@@ -19,7 +25,9 @@ __all__ = [
     "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
+    "ImageRecordIter_v1",
     "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
     "IndexedIter",
     "LibSVMIter",
     "MNISTIter",

@@ -37,14 +37,6 @@ from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
-# MXNet's options that are not supported yet, with MXNet's defaults.
-NOT_YET: dict[str, Any] = {
-    "aug_seq": "det_aug_default",
-    "shuffle_chunk_size": 0,
-    "shuffle_chunk_seed": 0,
-    "mean_img": "",
-}
-
 
 class ImageDetRecordIter(RecordFilesIter):
     """Batches of images and the bounding boxes of their objects from record files, on the CPU or on
@@ -62,7 +54,8 @@ class ImageDetRecordIter(RecordFilesIter):
     ----------
     path_imgrec, path_imgidx, batch_size, shuffle, seed, round_batch, num_parts, part_index,
     preprocess_threads, prefetch_buffer, ctx, on_error, quarantine, last_batch_handle, partition,
-    executor, hw_decoder_load, data_name, label_name, verbose : as in ImageRecordIter
+    executor, hw_decoder_load, data_name, label_name, verbose, shuffle_chunk_size,
+    shuffle_chunk_seed : as in ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
     label_width : numbers in each record's label; -1: any
@@ -104,6 +97,8 @@ class ImageDetRecordIter(RecordFilesIter):
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel if one is above 0
     std_r, std_g, std_b, std_a : each channel is divided by its own if that is above 0
     scale : then multiplied by this
+    mean_img : as in ImageRecordIter, unless one of the means is above 0; subtracted after flipping,
+        and computed from flipped images too
     dtype, layout : as in ImageRecordIter
 
     Attributes
@@ -118,7 +113,6 @@ class ImageDetRecordIter(RecordFilesIter):
     ------
     ArgumentError : a value is out of range, or two are inconsistent.
     TypeError : there is no such argument.
-    UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
     ContextError : the device is not available.
 
@@ -181,11 +175,14 @@ class ImageDetRecordIter(RecordFilesIter):
         std_b: float = 0.0,
         std_a: float = 0.0,
         scale: float = 1.0,
+        mean_img: Path | None = None,
         dtype: DTypeLike | None = None,
         layout: str = "NCHW",
         path_imgidx: Path | Sequence[Path] | None = None,
         shuffle: bool = False,
         seed: int = 0,
+        shuffle_chunk_size: int = 0,
+        shuffle_chunk_seed: int = 0,
         round_batch: bool = True,
         num_parts: int | str = 1,
         part_index: int = 0,
@@ -201,11 +198,13 @@ class ImageDetRecordIter(RecordFilesIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
         verbose: bool = True,
+        aug_seq: str = "det_aug_default",
         **unknown: Any,
     ) -> None:
         known = inspect.signature(ImageDetRecordIter.__init__).parameters
-        reject_unknown(unknown, known, type(self).__name__, NOT_YET)
+        reject_unknown(unknown, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
+        as_choice("aug_seq", aug_seq, ("det_aug_default",))
         channels, height, width = as_image_shape(data_shape)
         samplers = _samplers(
             as_int("num_crop_sampler", num_crop_sampler, 0),
@@ -280,6 +279,13 @@ class ImageDetRecordIter(RecordFilesIter):
         label_width = _label_width(label_width)
         pad_width = as_int("label_pad_width", label_pad_width, -1)
         pad_value = as_float("label_pad_value", label_pad_value)
+        mean_image = mean_img if max(mean) <= 0 and output.normalizes else None
+        self._log_without_effect(
+            mean_img=(
+                bool(mean_img) and mean_image is None,
+                "with dtype uint8" if max(mean) <= 0 else "beside a mean above 0",
+            ),
+        )
         table = None
         if path_imglist:
             listed_width = label_width if label_width > 0 else None
@@ -287,7 +293,10 @@ class ImageDetRecordIter(RecordFilesIter):
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
-        self._open(source, images, options)
+        chunks = self._cut_chunks(
+            source, images, options, path_imgidx, shuffle_chunk_size, shuffle_chunk_seed
+        )
+        self._open(source, images, options, chunks)
         longest = source.records.most_labels(source.images) if table is None else table.longest
         longest = max(longest, label_width)
         if 0 < pad_width < longest:
@@ -300,6 +309,8 @@ class ImageDetRecordIter(RecordFilesIter):
         planner = DetectionPlanner(
             detection, options.seed, channels, label_width, length, pad_value
         )
+        if mean_image:
+            output = self._with_mean_image(output, mean_image, planner, (length,), False)
         self._load(planner, output, (length,))
         if verbose:
             log_opened(source, self.num_data, self._ctx)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,21 +14,31 @@ from gpuio.context import Context
 from gpuio.execution.output import OutputSpec
 from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
 from gpuio.iterators.arguments import (
+    as_amount,
     as_bool,
     as_channels,
+    as_choice,
+    as_fill,
     as_float,
     as_image_shape,
     as_int,
+    as_integers,
+    as_range,
     crop_ranges,
     last_batch_mode,
     reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
+from gpuio.planning.affine import NO_LIMIT, AffineOptions
 from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.jitter import JitterOptions
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
+
+# A range of factors that leaves everything as it is.
+NONE = (1.0, 1.0)
 
 
 class ImageRecordIter(RecordFilesIter):
@@ -53,21 +64,48 @@ class ImageRecordIter(RecordFilesIter):
     label_width : numbers in a label. Of a face dataset, 1 gives the identity alone, also where the
         records have longer labels
     resize : scale the shorter side to this many pixels before the crop; -1: keep the size
+    max_rotate_angle : then rotate by a random integer of up to this many degrees, either way; what
+        the image does not cover gets `fill_value`, and its corners are cut off
+    rotate : rotate all images by this many degrees counterclockwise instead; not above 0: do not
+    rotate_list : rotate by one of these numbers of degrees at random instead; a sequence, or
+        numbers joined by ","
+    max_shear_ratio : range of a random shear, either way
+    min_random_scale, max_random_scale : range of a random factor of width and height
+    min_aspect_ratio, max_aspect_ratio : range of a random ratio of their factors; without
+        min_aspect_ratio the range is 1 - max_aspect_ratio to 1 + max_aspect_ratio. With
+        random_resized_crop, range of the crop's width/height (or, with equal probability,
+        height/width)
+    min_img_size, max_img_size : least and largest width and height of an image that is rotated,
+        sheared or scaled so; it is cut off, or padded with `fill_value`
+    pad : then add a border of this many pixels on each side
+    fill_value : pixel value, 0 to 255, of what surrounds an image; alpha is 0
     rand_crop : crop at a random position instead of the center. Images smaller than the crop are
         enlarged
+    min_crop_size, max_crop_size : crop a square whose side is a random integer in this range and
+        scale it to the output. A smaller image is a bad record
     random_resized_crop : crop a random area of a random aspect ratio and scale it to the output
     min_random_area, max_random_area : range of that area, as a fraction of the image
-    min_aspect_ratio, max_aspect_ratio : range of that width/height (or, with equal
-        probability, height/width); without min_aspect_ratio the range is 1 - max_aspect_ratio to
-        1 + max_aspect_ratio
+    brightness, contrast, saturation : largest change of the factor from 1
+    hue : largest rotation of hues, in half turns (MXNet's ImageRecordIter does not have it)
+    random_h, random_s, random_l : largest shifts of hue (0 to 180), saturation and lightness (0 to
+        255), which are clipped to these ranges
+    pca_noise : standard deviation of noise along the principal components of ImageNet's colors
     rand_mirror : mirror each image with probability 0.5
     mirror : mirror every image
     mean_r, mean_g, mean_b, mean_a : subtracted from each channel, as pixel values of 0 to 255
     std_r, std_g, std_b, std_a : each channel is divided by these
     scale : then multiplied by this; ``(pixel - mean) * (scale / std)``
+    mean_img : a file of ``nd.save`` with the mean image, (channels, height, width), subtracted
+        instead of the means. If it does not exist, it is computed from all images, augmented but
+        not flipped, and written
+    max_random_contrast : largest change of the factor of ``pixel - mean`` from 1
+    max_random_illumination : largest value added to that
     inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
         enlarge and area to shrink, 10 one of 0 to 4 at random
     shuffle : a new order of all records each epoch
+    shuffle_chunk_size : without shuffle and path_imgidx: MiB in a chunk of consecutive records;
+        the chunks come in a new order each epoch. 0: all records come in order
+    shuffle_chunk_seed : determines the order of the chunks
     seed : determines the order
     seed_aug : determines the augmentation; None: `seed`
     round_batch : fill an incomplete last batch with the next epoch's first images, after which that
@@ -98,6 +136,8 @@ class ImageRecordIter(RecordFilesIter):
     hw_decoder_load : on a GPU, the fraction of the images offered to its JPEG engines
     data_name, label_name : names of the arrays
     verbose : log what was opened, through the logger "gpuio"
+    device_id : has no effect, as `ctx` is the device
+    aug_seq : MXNet's only one, "aug_default"
 
     Attributes
     ----------
@@ -110,7 +150,6 @@ class ImageRecordIter(RecordFilesIter):
     ------
     ArgumentError : a value is out of range, or two are inconsistent.
     TypeError : there is no such argument.
-    UnsupportedError : an option of MXNet is not supported yet.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
     ContextError : the device is not available.
 
@@ -138,12 +177,32 @@ class ImageRecordIter(RecordFilesIter):
         path_imglist: Path | None = None,
         label_width: int = 1,
         resize: int = -1,
+        max_rotate_angle: int = 0,
+        rotate: int = -1,
+        rotate_list: str | Sequence[int] | None = None,
+        max_shear_ratio: float = 0.0,
+        min_random_scale: float = 1.0,
+        max_random_scale: float = 1.0,
+        min_aspect_ratio: float | None = None,
+        max_aspect_ratio: float = 0.0,
+        min_img_size: float = 0.0,
+        max_img_size: float = NO_LIMIT,
+        pad: int = 0,
+        fill_value: int = 255,
         rand_crop: bool = False,
+        min_crop_size: int = -1,
+        max_crop_size: int = -1,
         random_resized_crop: bool = False,
         min_random_area: float = 1.0,
         max_random_area: float = 1.0,
-        min_aspect_ratio: float | None = None,
-        max_aspect_ratio: float = 0.0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
+        random_h: int = 0,
+        random_s: int = 0,
+        random_l: int = 0,
+        pca_noise: float = 0.0,
         rand_mirror: bool = False,
         mirror: bool = False,
         mean_r: float = 0.0,
@@ -155,8 +214,13 @@ class ImageRecordIter(RecordFilesIter):
         std_b: float = 1.0,
         std_a: float = 1.0,
         scale: float = 1.0,
+        mean_img: Path | None = None,
+        max_random_contrast: float = 0.0,
+        max_random_illumination: float = 0.0,
         inter_method: int = 1,
         shuffle: bool = False,
+        shuffle_chunk_size: int = 0,
+        shuffle_chunk_seed: int = 0,
         seed: int = 0,
         seed_aug: int | None = None,
         round_batch: bool = True,
@@ -177,30 +241,69 @@ class ImageRecordIter(RecordFilesIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
         verbose: bool = True,
+        device_id: int = 0,
+        aug_seq: str = "aug_default",
         **unknown: Any,
     ) -> None:
         known = inspect.signature(ImageRecordIter.__init__).parameters
         reject_unknown(unknown, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
+        as_choice("aug_seq", aug_seq, ("aug_default",))
+        as_int("device_id", device_id)
         channels, height, width = as_image_shape(data_shape)
         label_width = as_int("label_width", label_width, 1)
+        fill = as_fill("fill_value", fill_value, channels)
         resized_crop = as_bool("random_resized_crop", random_resized_crop)
         area, ratio = crop_ranges(
-            resized_crop, min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
+            min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
+        )
+        affine = AffineOptions(
+            max_rotation=as_int("max_rotate_angle", max_rotate_angle),
+            rotation=as_int("rotate", rotate),
+            rotations=as_integers("rotate_list", rotate_list),
+            max_shear=as_amount("max_shear_ratio", max_shear_ratio),
+            scale=(
+                as_float("min_random_scale", min_random_scale),
+                as_float("max_random_scale", max_random_scale),
+            ),
+            ratio=NONE if resized_crop else ratio,
+            canvas=(
+                as_float("min_img_size", min_img_size),
+                as_float("max_img_size", max_img_size),
+            ),
         )
         crop = CropOptions(
             height=height,
             width=width,
             resize=None if resize == -1 else as_int("resize", resize, 1),
+            affine=affine,
+            pad=max(as_int("pad", pad), 0),
+            fill=fill,
             rand_crop=as_bool("rand_crop", rand_crop),
+            crop_size=as_range("crop_size", min_crop_size, max_crop_size),
             resized_crop=resized_crop,
-            area=area,
-            ratio=ratio,
+            area=area if resized_crop else NONE,
+            ratio=ratio if resized_crop else NONE,
             mirror=as_bool("mirror", mirror),
             rand_mirror=as_bool("rand_mirror", rand_mirror),
             method=as_int("inter_method", inter_method, 0),
             antialias=as_bool("antialias", antialias),
         )
+        jitter = JitterOptions(
+            brightness=as_amount("brightness", brightness),
+            contrast=as_amount("contrast", contrast),
+            saturation=as_amount("saturation", saturation),
+            hue=as_amount("hue", hue),
+            pca_noise=as_amount("pca_noise", pca_noise),
+            hls=(
+                as_int("random_h", random_h, 0),
+                as_int("random_l", random_l, 0),
+                as_int("random_s", random_s, 0),
+            ),
+            gain=as_amount("max_random_contrast", max_random_contrast),
+            shift=as_amount("max_random_illumination", max_random_illumination),
+        )
+        jitter.check_channels(channels)
         output = OutputSpec(
             channels=channels,
             height=height,
@@ -229,15 +332,41 @@ class ImageRecordIter(RecordFilesIter):
             quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
         )
         seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
+        self._log_without_effect(
+            max_random_area=(area != NONE and not resized_crop, "without random_resized_crop"),
+            fill_value=(
+                fill_value != 255 and not (crop.pad or affine.active),
+                "without pad, rotation, shear or scale",
+            ),
+            pad=(pad < 0, "below 0"),
+            rotate=(rotate <= 0 and rotate != -1, "unless it is above 0"),
+            device_id=(device_id != 0, "beside ctx"),
+            mean_img=(bool(mean_img) and not output.normalizes, "with dtype uint8"),
+            mean_r=(bool(mean_img) and any(output.mean), "beside mean_img"),
+            max_random_contrast=(
+                jitter.gain + jitter.shift > 0 and not output.takes_light,
+                "with an integer dtype",
+            ),
+        )
         table = None
         if path_imglist:
             table = read_label_table(path_imglist, label_width, whitespace=True)
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
-        self._open(source, images, options)
-        planner = CropPlanner(crop, seed_aug, label_width, source.records.has_faces)
-        self._load(planner, output, () if label_width == 1 else (label_width,))
+        chunks = self._cut_chunks(
+            source, images, options, path_imgidx, shuffle_chunk_size, shuffle_chunk_seed
+        )
+        self._open(source, images, options, chunks)
+        label_shape = () if label_width == 1 else (label_width,)
+        if mean_img and output.normalizes:
+            unflipped = replace(crop, mirror=False, rand_mirror=False)
+            planner = CropPlanner(
+                unflipped, seed_aug, label_width, source.records.has_faces, jitter
+            )
+            output = self._with_mean_image(output, mean_img, planner, label_shape, True)
+        planner = CropPlanner(crop, seed_aug, label_width, source.records.has_faces, jitter)
+        self._load(planner, output, label_shape)
         if verbose:
             log_opened(source, self.num_data, self._ctx)
 
@@ -252,3 +381,8 @@ class ImageRecordInt8Iter(ImageRecordIter):
     """ImageRecordIter with dtype "int8"."""
 
     _dtype = "int8"
+
+
+# MXNet's older implementations have the same results.
+ImageRecordIter_v1 = ImageRecordIter
+ImageRecordUInt8Iter_v1 = ImageRecordUInt8Iter

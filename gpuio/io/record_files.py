@@ -5,18 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
-from gpuio.iterators.image_loader_iter import ImageLoaderIter
+from gpuio.execution.output import OutputSpec
+from gpuio.io import mean_image
+from gpuio.iterators.arguments import as_int, log_without_effect
+from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.loading.batch import BadRecord
 from gpuio.loading.labels import LabelTable
+from gpuio.loading.loader import Loader
 from gpuio.loading.source import RecordSource
+from gpuio.planning.planner import Planner
 from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.sampling.chunks import Chunks, cut_chunks
+from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard, contiguous_shard
 from gpuio.storage.local import Path
 
@@ -25,6 +33,95 @@ log = logging.getLogger("gpuio")
 
 class RecordFilesIter(ImageLoaderIter):
     """Base class of ImageRecordIter and ImageDetRecordIter."""
+
+    _source: RecordSource
+
+    def _log_without_effect(self, **options: tuple[bool, str]) -> None:
+        """Log which options have no effect: by name, whether that is so, and why."""
+        log_without_effect(
+            type(self).__name__,
+            {name: reason for name, (applies, reason) in options.items() if applies},
+        )
+
+    def _cut_chunks(
+        self,
+        source: RecordSource,
+        images: range | NDArray[np.int64],
+        options: LoaderOptions,
+        path_imgidx: object,
+        size: int,
+        seed: int,
+    ) -> Chunks | None:
+        """The chunks that `shuffle_chunk_size` and `shuffle_chunk_seed` ask for, if they have an
+        effect; the source is closed if they are wrong.
+
+        Raises
+        ------
+        ArgumentError : one of them is not an integer, or the size is below 0.
+        """
+        try:
+            size = as_int("shuffle_chunk_size", size, 0)
+            seed = as_int("shuffle_chunk_seed", seed)
+        except ArgumentError:
+            source.close()
+            raise
+        whole = options.shuffle or bool(path_imgidx)
+        reason = "beside shuffle" if options.shuffle else "beside path_imgidx, as in MXNet"
+        self._log_without_effect(
+            shuffle_chunk_size=(size > 0 and whole, reason),
+            shuffle_chunk_seed=(seed != 0 and (whole or not size), "without chunks"),
+        )
+        if whole or not size:
+            return None
+        parts = 1 if options.shard.mode == "global" else options.shard.count
+        return cut_chunks(images, source.records, parts, size, seed)
+
+    def _with_mean_image(
+        self,
+        output: OutputSpec,
+        path: Path,
+        planner: Planner,
+        label_shape: tuple[int, ...],
+        mirror_mean: bool,
+    ) -> OutputSpec:
+        """Read the mean image, or if there is no such file, compute it from all images, those of
+        other parts too, and write it.
+
+        Parameters
+        ----------
+        output : what the batches look like otherwise
+        planner : how the images are augmented, without flips
+        mirror_mean : see `OutputSpec`
+
+        Raises
+        ------
+        ArgumentError, DataFileError : the file holds no image of this shape.
+        Error : a record cannot be used, as `on_error` has it.
+        """
+        shape = output.channels, output.height, output.width
+        try:
+            if mean_image.exists(path):
+                mean = mean_image.read(path, shape)
+            else:
+                mean = self._compute_mean(output, planner, label_shape)
+                mean_image.write(path, mean)
+        except BaseException:
+            self._source.close()
+            raise
+        return replace(output, mean_image=mean, mirror_mean=mirror_mean)
+
+    def _compute_mean(
+        self, output: OutputSpec, planner: Planner, label_shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        source, options = self._source, self._options
+        images = source.records.without(source.images, options.quarantine or ())
+        log.info("computing the mean of %d images", len(images))
+        order = Order(len(images), options.batch_size, last_batch="pad", subset=images)
+        plain = OutputSpec(
+            output.channels, output.height, output.width, np.dtype(np.float32), "NCHW"
+        )
+        executor = self._executor(planner, plain, label_shape, 0.0, True)
+        return mean_image.compute(Loader(order, executor, options.prefetch_buffer))
 
     def write_quarantine(self, path: Path) -> int:
         """Write the list of `bad_records`, for the `quarantine` of later runs.

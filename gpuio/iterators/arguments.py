@@ -5,79 +5,36 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gpuio.errors import ArgumentError, UnsupportedError
-
-# MXNet's options that are not supported yet, with MXNet's defaults, at which they are accepted.
-NOT_YET: dict[str, Any] = {
-    "aug_seq": "aug_default",
-    "device_id": 0,
-    "shuffle_chunk_size": 0,
-    "shuffle_chunk_seed": 0,
-    "max_rotate_angle": 0,
-    "rotate": -1,
-    "rotate_list": None,
-    "max_shear_ratio": 0.0,
-    "max_crop_size": -1,
-    "min_crop_size": -1,
-    "max_random_scale": 1.0,
-    "min_random_scale": 1.0,
-    "max_img_size": 1e10,
-    "min_img_size": 0.0,
-    "brightness": 0.0,
-    "contrast": 0.0,
-    "saturation": 0.0,
-    "pca_noise": 0.0,
-    "random_h": 0,
-    "random_s": 0,
-    "random_l": 0,
-    "fill_value": 255,
-    "pad": 0,
-    "mean_img": "",
-    "max_random_contrast": 0.0,
-    "max_random_illumination": 0.0,
-}
+from gpuio.errors import ArgumentError
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 log = logging.getLogger("gpuio")
 
 
-def reject_unknown(
-    unknown: dict[str, Any],
-    known: Iterable[str],
-    kind: str,
-    not_yet: dict[str, Any] = NOT_YET,
-) -> None:
+def reject_unknown(unknown: Iterable[str], known: Iterable[str], kind: str) -> None:
     """Reject arguments that an iterator does not have.
 
     Parameters
     ----------
-    unknown : those arguments, by name
+    unknown : the names of those arguments
     known : names of the arguments that it has
     kind : the iterator's name
-    not_yet : MXNet's options that it does not support yet, with MXNet's defaults
 
     Raises
     ------
-    TypeError : one is not MXNet's either; the message suggests the closest name.
-    UnsupportedError : one is MXNet's, is not supported yet, and would have an effect.
+    TypeError : always, if there is one; the message suggests the closest name.
     """
-    for name, value in unknown.items():
-        if name not in not_yet:
-            names = {*known, *not_yet} - {"self", "unknown"}
-            close = difflib.get_close_matches(name, sorted(names), 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise TypeError(f"{kind} has no argument {name!r}{hint}")
-        if value != not_yet[name]:
-            raise UnsupportedError(
-                f"{kind} does not support MXNet's {name} yet; leave it out (or at its default, "
-                f"{not_yet[name]!r})"
-            )
+    for name in unknown:
+        close = difflib.get_close_matches(name, sorted({*known} - {"self", "unknown"}), 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise TypeError(f"{kind} has no argument {name!r}{hint}")
 
 
 def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:
@@ -125,6 +82,14 @@ def as_float(name: str, value: Any) -> float:
     return float(value)
 
 
+def as_amount(name: str, value: Any) -> float:
+    """Check a finite number of at least 0."""
+    number = as_float(name, value)
+    if number < 0:
+        raise ArgumentError(f"{name} must be at least 0, not {value!r}")
+    return number
+
+
 def as_channels(name: str, values: Iterable[Any]) -> tuple[float, ...]:
     """Check a finite number for each of R, G, B and A, arguments such as mean_r, mean_g, ..."""
     return tuple(
@@ -159,28 +124,43 @@ def as_image_shape(data_shape: Any) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def as_fill(name: str, value: Any, channels: int) -> tuple[int, ...]:
+    """A pixel value of what surrounds images, clipped to 0 to 255, for each channel; alpha is 0."""
+    level = min(max(as_int(name, value), 0), 255)
+    return (level,) * min(channels, 3) + (0,) * (channels == 4)
+
+
+def as_integers(name: str, values: Any) -> tuple[int, ...]:
+    """Check a sequence of integers, or a string with one between commas or blanks; None: ()."""
+    if values is None:
+        return ()
+    try:
+        parts = re.split(r"[,;\s]+", values.strip()) if isinstance(values, str) else list(values)
+        return tuple(as_int(name, int(part)) for part in parts if part != "")
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"{name} must be integers, such as (0, 90, 180) or '0,90,180', not {values!r}"
+        ) from None
+
+
+def as_range(name: str, least: Any, most: Any) -> tuple[int, int] | None:
+    """Check the ends of a range of integers, min_NAME and max_NAME; None if both are -1."""
+    low, high = as_int(f"min_{name}", least), as_int(f"max_{name}", most)
+    return None if (low, high) == (-1, -1) else (low, high)
+
+
 def crop_ranges(
-    resized: bool,
     min_area: float,
     max_area: float,
     min_ratio: float | None,
     max_ratio: float,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The ranges of a resized crop's area and aspect ratio, as MXNet interprets its arguments."""
+    """The ranges of area and aspect ratio, as MXNet interprets its arguments; 1 to 1 is none."""
     area = as_float("min_random_area", min_area), as_float("max_random_area", max_area)
     most = as_float("max_aspect_ratio", max_ratio)
-    ratio = (1 - most, 1 + most)
-    if min_ratio is not None:
-        ratio = as_float("min_aspect_ratio", min_ratio), most
-    if not resized:
-        if area != (1, 1):
-            raise ArgumentError("min_random_area and max_random_area need random_resized_crop=True")
-        if ratio != (1, 1):
-            raise UnsupportedError(
-                "ImageRecordIter does not support MXNet's min_aspect_ratio and max_aspect_ratio "
-                "without random_resized_crop=True yet"
-            )
-    return area, ratio
+    if min_ratio is None:
+        return area, (1 - most, 1 + most)
+    return area, (as_float("min_aspect_ratio", min_ratio), most)
 
 
 def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -27,6 +27,7 @@ from gpuio.loading.source import ImageSource
 from gpuio.loading.stream import State, Stream
 from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
+from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 
@@ -106,7 +107,11 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
     _loader: Loader[LoadedBatch] | None
 
     def _open(
-        self, source: ImageSource, subset: range | NDArray[np.int64], options: LoaderOptions
+        self,
+        source: ImageSource,
+        subset: range | NDArray[np.int64],
+        options: LoaderOptions,
+        chunks: Chunks | None = None,
     ) -> None:
         """Set what is read, in which order.
 
@@ -115,6 +120,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         source : where the images come from; the iterator's from now on
         subset : the indices of this shard's images in the source, ascending
         options : how batches are loaded
+        chunks : see `Order`
 
         Raises
         ------
@@ -137,6 +143,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 rank,
                 world_size,
                 subset,
+                chunks,
             )
         except BaseException:
             source.close()

@@ -70,13 +70,16 @@ class AffineOptions:
             )
 
     @property
+    def turns(self) -> bool:
+        """Whether rows and columns of pixels do not remain rows and columns."""
+        rotates = self.max_rotation > 0 or self.rotation > 0 or bool(self.rotations)
+        return rotates or self.max_shear > 0
+
+    @property
     def active(self) -> bool:
         """Whether images are mapped at all."""
         return (
-            self.max_rotation > 0
-            or self.rotation > 0
-            or bool(self.rotations)
-            or self.max_shear > 0
+            self.turns
             or self.scale != (1, 1)
             or self.ratio != (1, 1)
             or self.canvas[0] > 0

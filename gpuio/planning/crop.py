@@ -1,30 +1,47 @@
-"""Planning of ImageRecordIter's geometry: resize, crop and flip, for a whole batch at once.
+"""Planning of ImageRecordIter's images: resize, affine maps, padding, crop, flip and colors, for a
+whole batch at once.
 
-MXNet resizes the image and then cuts the crop out of it; here both are one window of the source.
-Sizes are computed as in MXNet, so that the window is the one MXNet arrives at.
+MXNet resizes the image, turns it, pads it, and then cuts the crop out of it; here all that is one
+window of the source, or one affine map. Sizes are computed as in MXNet, so that the result shows
+what MXNet arrives at.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
+from gpuio.planning.affine import NO_AFFINE, AffineOptions, plan_affine
+from gpuio.planning.jitter import NO_JITTER, JitterOptions, plan_colors
 from gpuio.planning.plan import (
     ANY,
+    AREA,
     AUTOMATIC,
     CUBIC,
+    EPSILON,
     LANCZOS,
     LINEAR,
+    NEAREST,
+    Affine,
+    Border,
     Ints,
     Plan,
     automatic_method,
     check_method,
+    covered_pixels,
     shorter_side,
 )
-from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples, convert_labels
+from gpuio.planning.planner import (
+    AffineFill,
+    Label,
+    PlannedBatch,
+    Planner,
+    Samples,
+    convert_labels,
+)
 from gpuio.sampling import philox
 
 # Attempts of the random resized crop before it falls back to the center.
@@ -40,6 +57,11 @@ class CropOptions:
     height, width : pixels of the output
     resize : length in pixels to which the shorter side is scaled first; None: not at all
     rand_crop : the crop lies anywhere, not in the center
+    affine : rotation, shear, scale and aspect ratio, after `resize`
+    pad : border in pixels on each side of the image, after that
+    fill : pixel values around the image, one for each channel
+    crop_size : range of the side of a square that is cropped and scaled to the output; None: the
+        crop has the output's size
     resized_crop : crop a random area of a random aspect ratio and scale it to the output
         (Inception's crop)
     area : range of the fraction of the image that a resized crop covers
@@ -59,6 +81,10 @@ class CropOptions:
     height: int
     width: int
     resize: int | None = None
+    affine: AffineOptions = NO_AFFINE
+    pad: int = 0
+    fill: tuple[int, ...] = (0, 0, 0)
+    crop_size: tuple[int, int] | None = None
     rand_crop: bool = False
     resized_crop: bool = False
     area: tuple[float, float] = (1.0, 1.0)
@@ -81,8 +107,23 @@ class CropOptions:
                 "antialias=True goes with inter_method 1 (bilinear), 2 (bicubic) or 4 (Lanczos), "
                 f"not {self.method}"
             )
-        if self.resized_crop and self.rand_crop:
-            raise ArgumentError("random_resized_crop and rand_crop exclude each other; choose one")
+        if self.antialias and self.affine.turns:
+            raise ArgumentError("antialias=True does not go with rotation and shear")
+        if self.resized_crop:
+            for name, given in (
+                ("rand_crop", self.rand_crop),
+                ("max_crop_size", self.crop_size is not None),
+                ("max_random_scale and min_random_scale", self.affine.scale != (1, 1)),
+            ):
+                if given:
+                    raise ArgumentError(
+                        f"random_resized_crop and {name} exclude each other; choose one"
+                    )
+        if self.crop_size is not None and not 1 <= self.crop_size[0] <= self.crop_size[1]:
+            raise ArgumentError(
+                "min_crop_size and max_crop_size must be given together, and satisfy 1 <= min <= "
+                f"max, not {self.crop_size[0]} and {self.crop_size[1]}"
+            )
         low, high = self.area
         if not 0 < low <= high <= 1:
             raise ArgumentError(
@@ -97,7 +138,7 @@ class CropOptions:
 
 
 class CropPlanner(Planner):
-    """Plans crops; labels stay as they are.
+    """Plans ImageRecordIter's images; labels stay as they are.
 
     Parameters
     ----------
@@ -106,21 +147,44 @@ class CropPlanner(Planner):
     label_width : numbers in each label; a record with another number is bad
     faces : the records are those of a face dataset: with a label_width of 1, a longer label gives
         its first number, the identity
+    jitter : the changes of color
     """
 
     def __init__(
-        self, options: CropOptions, seed: int, label_width: int, faces: bool = False
+        self,
+        options: CropOptions,
+        seed: int,
+        label_width: int,
+        faces: bool = False,
+        jitter: JitterOptions = NO_JITTER,
     ) -> None:
         self._options = options
         self._seed = seed
         self._label_width = label_width
         self._identity_only = faces and label_width == 1
+        self._jitter = jitter
+        self.borders = options.pad > 0 or (options.affine.active and not options.affine.turns)
+        if options.affine.turns:
+            self.affine = AffineFill(options.fill, options.method == NEAREST)
 
     def plan(self, samples: Samples) -> PlannedBatch:
         """Plan a batch."""
         labels, errors = convert_labels(samples.labels, self._check_width)
-        plan = plan_crops(self._options, samples.sizes, self._seed, samples.epoch, samples.record)
-        return PlannedBatch(plan, labels, errors)
+        draws = self._seed, samples.epoch, samples.record
+        plan, crop = plan_crops(self._options, samples.sizes, *draws)
+        if self._options.crop_size is not None:
+            least = self._options.crop_size[1]
+            for row in np.flatnonzero((crop < least).any(1)).tolist():
+                width, height = crop[row].tolist()
+                labels[row] = None
+                errors.setdefault(
+                    row,
+                    RecordError(
+                        f"the image, {width} x {height} pixels where it is cropped, is smaller "
+                        f"than max_crop_size, {least}"
+                    ),
+                )
+        return PlannedBatch(plan_colors(self._jitter, plan, *draws), labels, errors)
 
     def _check_width(self, label: Label) -> Label:
         width = 1 if isinstance(label, float) else len(label)
@@ -134,7 +198,9 @@ class CropPlanner(Planner):
         return label
 
 
-def plan_crops(options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints) -> Plan:
+def plan_crops(
+    options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
+) -> tuple[Plan, Ints]:
     """Plan the geometry of a batch.
 
     Parameters
@@ -145,34 +211,108 @@ def plan_crops(options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record
 
     Returns
     -------
-    Plan of N samples, on the host
+    Plan of N samples, on the host; and int64 (N, 2), width and height of what is cropped, the
+    resized and padded image, in pixels
     """
     width, height = sizes.T
     scaled_width, scaled_height = width, height
     if options.resize is not None:
         scaled_width, scaled_height = shorter_side(width, height, options.resize)
+    canvas_width, canvas_height = scaled_width, scaled_height
+    mapped = options.affine.active
+    if mapped:
+        affine, canvas_width, canvas_height = plan_affine(
+            options.affine, scaled_width, scaled_height, seed, epoch, record
+        )
+    scaled = np.stack([scaled_width, scaled_height], axis=1)
+    canvas = np.stack([canvas_width, canvas_height], axis=1)
+    padded = canvas + 2 * options.pad
     x, y, w, h, full_width, full_height = _crop(
-        options, scaled_width, scaled_height, seed, epoch, record
+        options, padded[:, 0], padded[:, 1], seed, epoch, record
     )
-    # From the scaled image back to the source.
-    to_x, to_y = width / full_width, height / full_height
-    window = np.stack([x * to_x, y * to_y, w * to_x, h * to_y], axis=1)
+    # From the enlarged image, in whose pixels the crop is measured, to the canvas.
+    to_padded = padded / np.stack([full_width, full_height], axis=1)
+    crop = np.concatenate(
+        [np.stack([x, y], axis=1) * to_padded - options.pad, np.stack([w, h], axis=1) * to_padded],
+        axis=1,
+    )
     cut = (w != options.width) | (h != options.height)
-    bounds = np.zeros((len(sizes), 4), np.int64)
-    bounds[:, 2:] = sizes
-    # A resized crop is cut out before it is scaled: pixels outside are not blended in. (Rounding
-    # errors in `window` must not widen it.)
-    inside = window + np.array([1, 1, 0, 0]) * 1e-9
-    bounds[cut, :2] = np.floor(inside[cut, :2]).astype(np.int64)
-    ends = np.ceil(window[:, :2] + window[:, 2:] - 1e-9).astype(np.int64)
-    bounds[cut, 2:] = np.minimum(ends, sizes)[cut]
+    method = _method(options, sizes, (scaled, canvas), (w, h), cut, seed, epoch, record)
     flip = np.full(len(sizes), options.mirror)
     if options.rand_mirror:
         flip |= philox.uniform(seed, epoch, record, philox.MIRROR, 1)[:, 0] < 0.5
-    method = _method(
-        options, sizes, (scaled_width, scaled_height), (w, h), cut, seed, epoch, record
+    size = options.width, options.height
+    whole = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
+    seen = covered_pixels(np.concatenate([np.zeros_like(canvas), canvas], axis=1), crop, size)
+    if not mapped:
+        window = crop * np.tile(sizes / scaled, 2)
+        plan = Plan(window, _within(whole, window, cut), method, flip)
+    else:
+        to_source = _scale_result(affine, sizes / scaled)
+        matrix = _scale_argument(to_source, crop, size)
+        step = matrix[:, [0, 1], [0, 1]]
+        window = np.concatenate([matrix[:, :, 2] - step / 2 + 0.5, step * size], axis=1)
+        plan = Plan(window, whole, method, flip)
+        if options.affine.turns:
+            plan = replace(plan, affine=Affine(matrix, options.fill))
+        else:
+            shown, bounds = _image_on(canvas, to_source, sizes)
+            plan = replace(plan, bounds=_within(bounds, window, cut))
+            seen = covered_pixels(shown, crop, size)
+    if options.pad or (mapped and not options.affine.turns):
+        fill = np.full((len(sizes), len(options.fill)), options.fill, np.uint8)
+        plan = replace(plan, borders=(Border(seen, fill),))
+    return plan, padded
+
+
+def _within(bounds: Ints, window: NDArray[np.float64], cut: NDArray[np.bool_]) -> Ints:
+    """The pixels that may be read within bounds: of images that are cut before they are scaled,
+    those of the window; pixels outside are not blended in.
+    """
+    if not cut.any():
+        return bounds
+    # Rounding errors in `window` must not widen it.
+    first = np.floor(window[:, :2] + EPSILON).astype(np.int64)
+    ends = np.ceil(window[:, :2] + window[:, 2:] - EPSILON).astype(np.int64)
+    first = first.clip(bounds[:, :2], bounds[:, 2:] - 1)
+    inside = np.concatenate([first, ends.clip(first + 1, bounds[:, 2:])], axis=1)
+    return np.where(cut[:, None], inside, bounds)
+
+
+def _image_on(canvas: Ints, to_source: NDArray[np.float64], sizes: Ints) -> tuple[Ints, Ints]:
+    """The part of each canvas, width and height (N, 2), that its image covers, and the pixels of
+    the source, of `sizes`, that are there: int64 (N, 4), x0, y0, x1, y1. Nothing is rotated.
+    """
+    step, start = to_source[:, [0, 1], [0, 1]], to_source[:, :, 2]
+    # The pixels of the canvas whose centers lie inside the image.
+    first = np.ceil((-0.5 - start) / step - EPSILON).astype(np.int64).clip(0, canvas - 1)
+    last = np.ceil((sizes - 0.5 - start) / step - EPSILON).astype(np.int64) - 1
+    last = last.clip(first, canvas - 1)
+    low = np.floor(start + step * first + EPSILON).astype(np.int64).clip(0, sizes - 1)
+    high = np.ceil(start + step * last - EPSILON).astype(np.int64) + 1
+    return np.concatenate([first, last + 1], axis=1), np.concatenate(
+        [low, high.clip(low + 1, sizes)], axis=1
     )
-    return Plan(window, bounds, method, flip)
+
+
+def _scale_argument(
+    matrix: NDArray[np.float64], crop: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Affine maps, (N, 2, 3), of pixels of the output instead of those of the canvas, of which it
+    shows a crop x, y, w, h.
+    """
+    step = crop[:, 2:] / size
+    start = crop[:, :2] + step / 2 - 0.5
+    scaled = matrix * np.append(step, np.ones((len(step), 1)), axis=1)[:, None, :]
+    scaled[:, :, 2] += np.einsum("nij,nj->ni", matrix[:, :, :2], start)
+    return scaled
+
+
+def _scale_result(matrix: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Affine maps, (N, 2, 3), to pixels of the source, which is by factors, (N, 2), larger."""
+    scaled = matrix * factor[:, :, None]
+    scaled[:, :, 2] += factor / 2 - 0.5
+    return scaled
 
 
 def _crop(
@@ -184,14 +324,20 @@ def _crop(
     record: Ints,
 ) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
     """The crop x, y, w, h, and the size of the image in whose pixels it is measured."""
-    full_width, full_height = _enlarged(options, width, height)
-    room_x, room_y = full_width - options.width, full_height - options.height
+    if options.crop_size is None:
+        full_width, full_height = _enlarged(options, width, height)
+        w, h = np.full_like(width, options.width), np.full_like(height, options.height)
+    else:
+        low, high = options.crop_size
+        unit = philox.uniform(seed, epoch, record, philox.CROP_SIZE, 1)[:, 0]
+        full_width, full_height = width, height
+        w = h = low + _offset(unit, np.full_like(width, high - low))
+    room_x, room_y = full_width - w, full_height - h
     if options.rand_crop:
         across, down = philox.uniform(seed, epoch, record, philox.CROP, 2).T
         x, y = _offset(across, room_x), _offset(down, room_y)
     else:
         x, y = room_x // 2, room_y // 2
-    w, h = np.full_like(x, options.width), np.full_like(y, options.height)
     if options.resized_crop and (options.area != (1, 1) or options.ratio != (1, 1)):
         found, *cut = _resized_crop(options, width, height, seed, epoch, record)
         x, y, w, h = (np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True))
@@ -222,8 +368,8 @@ def _resized_crop(
     """Whether one of the attempts fits, and the first that does: x, y, w, h."""
     drawn = philox.uniform(seed, epoch, record, philox.RESIZED_CROP, 5 * CROP_TRIES)
     fraction, aspect, turn, across, down = drawn.reshape(-1, CROP_TRIES, 5).transpose(2, 0, 1)
-    area = (width * height)[:, None] * _between(fraction, options.area)
-    ratio = _between(aspect, options.ratio)
+    area = (width * height)[:, None] * philox.between(fraction, options.area)
+    ratio = philox.between(aspect, options.ratio)
     long, short = _round(np.sqrt(area * ratio)), _round(np.sqrt(area / ratio))
     w, h = np.where(turn < 0.5, short, long), np.where(turn < 0.5, long, short)
     fits = (w <= width[:, None]) & (h <= height[:, None]) & (w > 0) & (h > 0)
@@ -232,10 +378,6 @@ def _resized_crop(
     x = _offset(across[rows, first], width - w)
     y = _offset(down[rows, first], height - h)
     return fits[rows, first], x, y, w, h
-
-
-def _between(unit: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
-    return bounds[0] + unit * (bounds[1] - bounds[0])
 
 
 def _round(value: NDArray[np.float64]) -> Ints:
@@ -258,17 +400,25 @@ def _method(
     epoch: Ints,
     record: Ints,
 ) -> Ints:
+    """The interpolation of each sample. `scaled` are the sizes, (N, 2), after resize and on the
+    canvas.
+    """
     if options.method == ANY:
         words = philox.words(seed, epoch, record, philox.INTERPOLATION, 1)
         return words[:, 0].astype(np.int64) % 5
+    # OpenCV's affine maps have no AREA.
+    area = LINEAR if options.affine.active and options.resize is None else AREA
     if options.method != AUTOMATIC:
-        return np.full(len(sizes), options.method, np.int64)
-    # As MXNet decides it: by the resize if there is one, else by the crop against the output.
-    width, height = sizes.T
+        method = area if options.method == AREA else options.method
+        return np.full(len(sizes), method, np.int64)
+    # As MXNet decides it for its first resampling: the resize, else the affine map, else the crop.
+    resized, canvas = scaled
     if options.resize is not None:
-        new_width, new_height = scaled
+        old, new = sizes, resized
+    elif options.affine.active:
+        old, new = resized, canvas
     else:
-        width, height = np.where(cut, crop[0], width), np.where(cut, crop[1], height)
-        new_width = np.full_like(width, options.width)
-        new_height = np.full_like(height, options.height)
-    return automatic_method(width, height, new_width, new_height)
+        old = np.where(cut[:, None], np.stack(crop, axis=1), canvas + 2 * options.pad)
+        new = np.full_like(old, (options.width, options.height))
+    chosen = automatic_method(*old.T, *new.T)
+    return np.where(chosen == AREA, area, chosen)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
-from gpuio.planning.plan import check_method, draw_method
+from gpuio.planning.plan import Jitter, check_method, draw_method
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import SampleRng
@@ -155,8 +155,9 @@ class DetectionPlanner(Planner):
         return planned._replace(
             plan=replace(
                 planned.plan,
-                hls=hls if hls.any() else None,
-                gain=gain if (gain != 1).any() else None,
+                image_jitter=Jitter(
+                    hls=hls if hls.any() else None, gain=gain if (gain != 1).any() else None
+                ),
             )
         )
 

@@ -1,7 +1,8 @@
 """The plan of a batch: geometry and colors, determined before any image is decoded.
 
 A plan is data: arrays with a row for each sample, which either executor runs. Resizing and cropping
-are one window of the source, resampled once; linear changes of color are one matrix.
+are one window of the source, or with rotation, shear and the like one affine map; either is
+resampled once. Linear changes of color are one matrix.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from gpuio.sampling.sample_rng import Rng
 NEAREST, LINEAR, CUBIC, AREA, LANCZOS = range(5)
 AUTOMATIC, ANY = 9, 10
 METHODS = (NEAREST, LINEAR, CUBIC, AREA, LANCZOS, AUTOMATIC, ANY)
+
+# Rounding errors must not widen a rectangle of whole pixels.
+EPSILON = 1e-9
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -56,6 +60,44 @@ class Border(NamedTuple):
     fill: NDArray[np.uint8]
 
 
+class Affine(NamedTuple):
+    """Affine maps of N samples, instead of windows.
+
+    Attributes
+    ----------
+    matrix : float64 (N, 2, 3): output pixel (i, j), before flipping, is the image at
+        ``(x, y) = matrix @ (j, i, 1)``, where pixel centers have integer coordinates
+    fill : pixel values outside the image, one for each channel; blended into its edge
+    """
+
+    matrix: NDArray[np.float64]
+    fill: tuple[int, ...]
+
+
+class Jitter(NamedTuple):
+    """Changes of N images' pixel values, from uint8 to uint8, in this order.
+
+    Attributes
+    ----------
+    color : float64 (N, 3, 7), see `Plan`; rounded, and clipped to 0 to 255. None: no change
+    hls : int64 (N, 3), added to hue (of 180), lightness and saturation (of 255, clipped); None:
+        nothing is
+    wrap_hue : the hue is added modulo 180, not clipped
+    gain : float64 (N,): pixel values are multiplied by this, rounded and clipped to 0 to 255;
+        None: by 1
+    """
+
+    color: NDArray[np.float64] | None = None
+    hls: Ints | None = None
+    wrap_hue: bool = True
+    gain: NDArray[np.float64] | None = None
+
+
+# How the result of a plan's color matrix becomes a pixel value: not at all; or rounded to nearest,
+# or toward 0, and clipped to 0 to 255.
+UNROUNDED, NEAREST_INTEGER, TOWARD_ZERO = range(3)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Geometry and colors of a batch, one row for each of N samples. Coordinates are pixels of the
@@ -72,13 +114,16 @@ class Plan:
     flip : bool (N,), flip the output left to right
     resample_flipped : bool (N,): the image's mirror image is resampled, and the result flipped
         back, which differs for interpolations that are not symmetric; None: for no sample
-    hls : int64 (N, 3), added to hue (of 180, modulo), lightness and saturation (of 255, clipped) of
-        the image's pixels; None: nothing is
-    gain : float64 (N,): then pixel values are multiplied by this, rounded and clipped to 0 to 255;
-        None: by 1
+    affine : affine maps, which then replace all windows; None: there are none
+    image_jitter : of the image, before its borders are painted; None: no change
     borders : around the image within the output, the innermost first
-    color : float64 (N, 3, 7), or None: no change. Finally RGB becomes ``color @ (r, g, b, mean r,
+    jitter : of the output, borders included; None: no change
+    color : float64 (N, 3, 7), or None: no change. Then RGB becomes ``color @ (r, g, b, mean r,
         mean g, mean b, 1)``, with the means of the sample's output pixels
+    rounding : what becomes of that: UNROUNDED, NEAREST_INTEGER or TOWARD_ZERO
+    light : float64 (N, 2), gain and shift: pixel values less the mean are multiplied by the one,
+        and the other is added, before they are divided by std and multiplied by scale; None: 1 and
+        0
     """
 
     window: NDArray[np.float64]
@@ -86,10 +131,13 @@ class Plan:
     method: Ints
     flip: NDArray[np.bool_]
     resample_flipped: NDArray[np.bool_] | None = None
-    hls: Ints | None = None
-    gain: NDArray[np.float64] | None = None
+    affine: Affine | None = None
+    image_jitter: Jitter | None = None
     borders: tuple[Border, ...] = ()
+    jitter: Jitter | None = None
     color: NDArray[np.float64] | None = None
+    rounding: int = UNROUNDED
+    light: NDArray[np.float64] | None = None
 
     def visible(self, size: tuple[int, int]) -> Ints:
         """The output pixels that show the images.
@@ -108,6 +156,26 @@ class Plan:
             shown[:, :2] = np.maximum(shown[:, :2], border.inside[:, :2])
             shown[:, 2:] = np.minimum(shown[:, 2:], border.inside[:, 2:])
         return shown
+
+
+def covered_pixels(
+    rectangle: NDArray[np.float64] | Ints, window: NDArray[np.float64], size: tuple[int, int]
+) -> Ints:
+    """The output pixels whose centers lie inside rectangles.
+
+    Parameters
+    ----------
+    rectangle : (N, 4), x0, y0, x1, y1
+    window : float64 (N, 4), x, y, w, h in the same coordinates: what becomes the output
+    size : width and height of the output in pixels
+
+    Returns
+    -------
+    int64 (N, 4), x0, y0, x1, y1, within the output
+    """
+    corner, scale = np.tile(window[:, :2], 2), np.tile(np.array(size) / window[:, 2:], 2)
+    edges = np.ceil((rectangle - corner) * scale - 0.5 - EPSILON)
+    return edges.clip(0, np.tile(size, 2)).astype(np.int64)
 
 
 def shorter_side(width: IntOrInts, height: IntOrInts, size: int) -> tuple[IntOrInts, IntOrInts]:

@@ -47,15 +47,30 @@ class PlannedBatch(NamedTuple):
     errors: dict[int, Error]
 
 
+class AffineFill(NamedTuple):
+    """What is common to all affine maps of a planner.
+
+    Attributes
+    ----------
+    fill : pixel values outside the images, one for each channel
+    nearest : the interpolation is NEAREST; otherwise any other
+    """
+
+    fill: tuple[int, ...]
+    nearest: bool
+
+
 class Planner(ABC):
     """Plans batches: their images' geometry and colors, and their labels.
 
     Attributes
     ----------
     borders : whether its plans may have borders
+    affine : its plans have affine maps; None: they have windows
     """
 
     borders: bool = False
+    affine: AffineFill | None = None
 
     @abstractmethod
     def plan(self, samples: Samples) -> PlannedBatch:

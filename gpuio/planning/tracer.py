@@ -16,26 +16,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpuio.errors import ArgumentError, Error
+from gpuio.planning.colors import LUMA
 from gpuio.planning.plan import (
     AREA,
     AUTOMATIC,
     CUBIC,
+    EPSILON,
     LANCZOS,
     LINEAR,
     NEAREST,
     Border,
     Plan,
     automatic_method,
+    covered_pixels,
     shorter_side,
 )
 from gpuio.planning.planner import Label, PlannedBatch, Samples
 from gpuio.sampling.sample_rng import SampleRng, sample_rngs
-
-# Weights of red, green and blue in the luma of ITU-R BT.601.
-LUMA = (0.299, 0.587, 0.114)
-
-# Rounding errors must not widen a rectangle of whole pixels.
-EPSILON = 1e-9
 
 # Interpolations of OpenCV whose result for a mirror image is not the mirror image of the result;
 # of CUBIC and LANCZOS by rounding alone.
@@ -267,8 +264,5 @@ def _border(
     for row, border in enumerate(borders):
         if border:
             inside[row] = border[0][0]
-    # The output pixels whose centers lie inside.
-    corner, scale = np.tile(window[:, :2], 2), np.tile(np.array(size) / window[:, 2:], 2)
-    edges = np.ceil((inside - corner) * scale - 0.5 - EPSILON).clip(0, np.tile(size, 2))
     fill = np.rint([border[0][1] if border else no_fill for border in borders])
-    return Border(edges.astype(np.int64), fill.clip(0, 255).astype(np.uint8))
+    return Border(covered_pixels(inside, window, size), fill.clip(0, 255).astype(np.uint8))

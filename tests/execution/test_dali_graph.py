@@ -15,9 +15,11 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.reader import BatchReader
+from gpuio.planning.affine import AffineOptions
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.plan import LINEAR, NEAREST, Border
-from tests.close import LEVELS, assert_images_close
+from gpuio.planning.planner import AffineFill
+from tests.close import LEVELS, WARPED, assert_images_close
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 
@@ -30,7 +32,9 @@ def planned(payloads: list[Any], **options: Any) -> ImageBatch:
     return reader.read(indices(len(payloads), len(payloads)))
 
 
-def run(batch: ImageBatch, channels: int = 3, borders: bool = False) -> np.ndarray:
+def run(
+    batch: ImageBatch, channels: int = 3, borders: bool = False, affine: AffineFill | None = None
+) -> np.ndarray:
     """The graph's samples of one batch."""
     feeds: Iterator[Any] = iter(
         [make_feed(batch, SIZE, channels, interpolation_types(), borders).arrays()]
@@ -38,7 +42,7 @@ def run(batch: ImageBatch, channels: int = 3, borders: bool = False) -> np.ndarr
     pipe = build_graph(
         lambda: next(feeds), OutputSpec(channels, 24, 28, "uint8", "NHWC"), len(batch),
         device_id=None, threads=2, depth=1, antialias=False, hw_decoder_load=0.5,
-        apply_orientation=True, borders=borders,
+        apply_orientation=True, borders=borders, affine=affine,
     )  # fmt: skip
     (samples,) = pipe.run()
     return np.asarray(samples.as_tensor())
@@ -55,6 +59,32 @@ def test_the_graph_resamples_as_the_host_does(options: dict[str, Any], method: i
     for row in range(4):
         expected = render_sample(batch, row, SIZE, 3, False)
         assert_images_close(found[row], expected, LEVELS["dali", method])
+
+
+AFFINE = AffineOptions(
+    max_rotation=180, max_shear=0.3, scale=(0.3, 2.0), ratio=(0.5, 2.0), canvas=(10, 90)
+)
+
+
+@pytest.mark.parametrize("fill", [(9, 9, 9), (200, 10, 30)])
+@pytest.mark.parametrize("method", [NEAREST, LINEAR])
+@pytest.mark.parametrize("options", [{}, {"resize": 45}, {"crop_size": (5, 9)}], ids=str)
+def test_the_graph_warps_as_the_host_does(
+    options: dict[str, Any], method: int, fill: tuple[int, ...]
+) -> None:
+    batch = planned([jpeg(number, 60 + number, 50) for number in range(16)], **options,
+                    affine=AFFINE, fill=fill, method=method)  # fmt: skip
+    batch.errors[3] = DecodeError("found elsewhere")
+    found = run(batch, affine=AffineFill(fill, method == NEAREST))
+    for row in {*range(16)} - {3}:
+        expected = render_sample(batch, row, SIZE, 3, False)
+        assert_images_close(found[row], expected, WARPED[method])
+
+
+def test_only_what_an_affine_map_shows_is_decoded() -> None:
+    batch = planned([jpeg(0, 600, 500)], affine=AffineOptions(rotation=45))
+    arrays = make_feed(batch, SIZE, 3, interpolation_types(), False).arrays()
+    assert (arrays[2][0] <= 28 * 1.42 + 8).all(), "a square of the diagonal, and a margin"
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -111,5 +141,6 @@ def test_a_missing_dali_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ContextError, match=r"DALI is missing; install it with pip install"):
         build_graph(
             list, OutputSpec(3, 24, 28, "uint8", "NHWC"), 1, device_id=None, threads=1, depth=1,
-            antialias=False, hw_decoder_load=0.5, apply_orientation=True, borders=False,
+            antialias=False, hw_decoder_load=0.5, apply_orientation=True,
+            borders=False, affine=None,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 import gpuio as mx
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
-from gpuio.planning.plan import Border, Plan
+from gpuio.planning.plan import TOWARD_ZERO, Border, Jitter, Plan
 from tests.kernels.reference import assemble, assert_same_bits
 
 MEAN, STD = (10.0, 20.0, 30.0, 0.0), (2.0, 3.0, 4.0, 1.0)
@@ -46,7 +46,7 @@ def test_gain_borders_and_colors_come_in_this_order(pixels: np.ndarray) -> None:
     border = Border(inside, np.full((3, 3), 200, np.uint8))
     color = np.zeros((3, 3, 7))
     color[:, :, :3] = np.eye(3) * 0.25
-    plan = replace(PLAIN, gain=gain, borders=(border,), color=color)
+    plan = replace(PLAIN, image_jitter=Jitter(gain=gain), borders=(border,), color=color)
     found = HostPostprocess(OUTPUT).assemble(pixels, plan, None)
     painted = pixels.astype(np.float32)
     painted[1] = np.rint(painted[1] * 0.5)
@@ -57,9 +57,18 @@ def test_gain_borders_and_colors_come_in_this_order(pixels: np.ndarray) -> None:
     np.testing.assert_allclose(found, values.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-5)
 
 
+def test_a_jitter_of_the_output_changes_borders_too(pixels: np.ndarray) -> None:
+    border = Border(np.tile((2, 3, 6, 7), (3, 1)), np.full((3, 3), 200, np.uint8))
+    gain = np.array([1.0, 0.5, 0.25])
+    plan = replace(PLAIN, borders=(border,), jitter=Jitter(gain=gain))
+    found = HostPostprocess(OUTPUT).assemble(pixels, plan, None)
+    corner = found[:, :, 0, 0] * np.float32(STD[:3]) + np.float32(MEAN[:3])
+    np.testing.assert_allclose(corner, [[200] * 3, [100] * 3, [50] * 3], rtol=1e-6)
+
+
 def test_the_given_samples_are_not_changed(pixels: np.ndarray) -> None:
     before = pixels.copy()
-    plan = replace(PLAIN, flip=FLIP, gain=np.array([0.5] * 3))
+    plan = replace(PLAIN, flip=FLIP, jitter=Jitter(gain=np.array([0.5] * 3)))
     made = HostPostprocess(OUTPUT)
     assert made.upload(pixels) is pixels
     found = made.assemble(pixels, plan, None)
@@ -75,9 +84,12 @@ def test_a_gpu_gives_the_same_bits(layout: str, dtype: str, pixels: np.ndarray) 
     border = Border(np.array([(0, 0, 8, 9), (2, 3, 6, 7), (1, 1, 1, 1)]),
                     np.full((3, 3), 200, np.uint8))  # fmt: skip
     color = np.random.default_rng(1).normal(0, 0.3, (3, 3, 7))
+    gain = np.array([1.0, 0.5, 1.7])
     for plan in (
         replace(PLAIN, flip=FLIP),
-        replace(PLAIN, flip=FLIP, gain=np.array([1.0, 0.5, 1.7]), borders=(border,)),
+        replace(PLAIN, flip=FLIP, image_jitter=Jitter(gain=gain), borders=(border,)),
+        replace(PLAIN, flip=FLIP, jitter=Jitter(gain=gain), borders=(border,)),
+        replace(PLAIN, color=color, rounding=TOWARD_ZERO, light=np.array([(1.1, 2)] * 3)),
         replace(PLAIN, flip=FLIP, color=color),
     ):
         for rows in (None, np.array([2, 0, 0])):

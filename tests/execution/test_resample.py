@@ -14,7 +14,7 @@ from gpuio.errors import DecodeError
 from gpuio.execution.resample import OPENCV_METHODS, render_sample, resample
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.crop import CropOptions, CropPlanner
-from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Border, Plan
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Border, Jitter, Plan
 from tests.close import Tolerance, assert_images_close
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
@@ -162,7 +162,7 @@ def test_an_invisible_image_shows_its_border_only() -> None:
 def test_jitter_leaves_borders_alone_and_may_be_left_out() -> None:
     made = batch([jpeg(0, 60, 50)])
     border = Border(np.array([[4, 3, 24, 21]]), np.uint8([[100, 100, 100]]))
-    made.plan = replace(made.plan, gain=np.array([0.5]), borders=(border,))
+    made.plan = replace(made.plan, image_jitter=Jitter(gain=np.array([0.5])), borders=(border,))
     found = render_sample(made, 0, (28, 24), 3, False).copy()
     plain = render_sample(made, 0, (28, 24), 3, False, jitter=False).copy()
     halved = plain[3:21, 4:24].astype(np.float32) / 2

@@ -51,7 +51,7 @@ def test_jitters_are_even(name: str) -> None:
 
 def test_lighting_has_the_colors_covariance() -> None:
     np.random.seed(0)
-    from gpuio.image.create_augmenter import EIGENVALUES, EIGENVECTORS
+    from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 
     augment = I.LightingAug(0.1, np.array(EIGENVALUES), np.array(EIGENVECTORS))
     zero = mx.nd.zeros((1, 1, 3))
@@ -97,7 +97,7 @@ def test_tracing_gives_the_colors_of_the_pixels(name: str) -> None:
     params = augmenter.draw(SampleRng(1, 2, 3), (9, 8))
     augmenter.trace(tracer, params)
     plan = plan_from_traces([tracer], 9, 8)
-    matrix = color_matrix(plan, 0, np.asarray(image))
+    matrix = color_matrix(plan.color, 0, np.asarray(image))
     if matrix is None:
         matrix = np.eye(3, 4)
     expected = np.asarray(image, float) @ matrix[:, :3].T + matrix[:, 3]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, Error, RecordError, UnsupportedError
+from gpuio.errors import ArgumentError, Error, RecordError
 from tests.close import GPU_DECODER, Tolerance, assert_images_close
 from tests.distributions import distance, largest_distance
 from tests.golden import make_detrec_stats as stats
@@ -349,7 +349,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "room": ({"label_pad_width": 8}, ArgumentError, "no space for the longest label, of 27"),
     "width": ({"label_width": 0}, ArgumentError, "label_width must be at least 1, or -1"),
     "list": ({"path_imglist": "nowhere.lst"}, ArgumentError, "nowhere.lst cannot be read"),
-    "not yet": ({"mean_img": "m.bin"}, UnsupportedError, "does not support MXNet's mean_img yet"),
     "unknown": ({"rand_mirror": 1}, TypeError, "did you mean rand_mirror_prob"),
     "common": ({"batch_size": 0}, ArgumentError, "batch_size must be at least 1"),
 }

@@ -16,7 +16,7 @@ from gpuio.errors import (
     Error,
     RecordError,
     RecordFileNotFoundError,
-    UnsupportedError,
+    StateError,
 )
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from tests.io.records import (
@@ -287,11 +287,28 @@ def test_list_files_replace_labels(tmp_path: Path) -> None:
         ({"last_batch_handle": "drop"}, ArgumentError, "last_batch_handle"),
         ({"executor": "cuda"}, ArgumentError, "executor"),
         ({"random_resized_crop": True, "rand_crop": True}, ArgumentError, "exclude"),
-        ({"min_random_area": 0.5}, ArgumentError, "random_resized_crop"),
-        ({"max_aspect_ratio": 0.2}, UnsupportedError, "max_aspect_ratio"),
-        ({"rotate": 30}, UnsupportedError, "rotate"),
-        ({"pad": 4}, UnsupportedError, "pad"),
-        ({"brightness": 0.1}, UnsupportedError, "brightness"),
+        ({"random_resized_crop": True, "max_crop_size": 9}, ArgumentError, "max_crop_size"),
+        ({"random_resized_crop": True, "max_random_scale": 2}, ArgumentError, "max_random_scale"),
+        ({"max_crop_size": 9}, ArgumentError, "given together"),
+        ({"min_crop_size": 9, "max_crop_size": 8}, ArgumentError, "1 <= min <= max"),
+        ({"max_aspect_ratio": 1}, ArgumentError, "aspect ratios"),
+        ({"min_aspect_ratio": 0, "max_aspect_ratio": 1}, ArgumentError, "aspect ratios"),
+        ({"min_random_scale": 2}, ArgumentError, "min_random_scale"),
+        ({"min_random_scale": 0}, ArgumentError, "min_random_scale"),
+        ({"max_img_size": 0}, ArgumentError, "max_img_size"),
+        ({"min_img_size": 9, "max_img_size": 8}, ArgumentError, "min <= max"),
+        ({"rotate": 30.5}, ArgumentError, "rotate must be an integer"),
+        ({"rotate_list": "0,x"}, ArgumentError, "rotate_list must be integers"),
+        ({"rotate_list": 90}, ArgumentError, "rotate_list must be integers"),
+        ({"rotate": 30, "antialias": True}, ArgumentError, "antialias"),
+        ({"max_shear_ratio": -0.1}, ArgumentError, "max_shear_ratio must be at least 0"),
+        ({"brightness": -1}, ArgumentError, "brightness must be at least 0"),
+        ({"brightness": 0.1, "data_shape": (1, 8, 8)}, ArgumentError, "need 3 channels, not 1"),
+        ({"random_h": 0.5}, ArgumentError, "random_h must be an integer"),
+        ({"pca_noise": 1, "data_shape": (4, 8, 8)}, ArgumentError, "need 3 channels, not 4"),
+        ({"shuffle_chunk_size": -1}, ArgumentError, "shuffle_chunk_size must be at least 0"),
+        ({"aug_seq": "mine"}, ArgumentError, "aug_seq"),
+        ({"fill_value": "black"}, ArgumentError, "fill_value must be an integer"),
         ({"rand_mirror": "yes"}, ArgumentError, "rand_mirror must be True or False"),
         ({"shuffle": 2}, ArgumentError, "shuffle must be True or False"),
         ({"mean_r": "12"}, ArgumentError, "mean_r must be a finite number"),
@@ -317,9 +334,76 @@ def test_a_file_without_records(tmp_path: Path) -> None:
         open_iter(path_imgrec=tmp_path / "empty.rec", path_imgidx=None)
 
 
-def test_mxnets_defaults_of_options_to_come_are_accepted() -> None:
+def test_mxnets_defaults_are_accepted() -> None:
     with open_iter(rotate=-1, pad=0, brightness=0, mean_img="", fill_value=255) as iterator:
         iterator.next()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fill_value": 0}, "fill_value has no effect without pad"),
+        ({"max_random_area": 0.5, "min_random_area": 0.5}, "max_random_area has no effect without"),
+        ({"pad": -1}, "pad has no effect below 0"),
+        ({"rotate": -30}, "rotate has no effect unless"),
+        ({"device_id": 3}, "device_id has no effect beside ctx"),
+        ({"shuffle": True, "shuffle_chunk_size": 4}, "shuffle_chunk_size has no effect beside sh"),
+        ({"shuffle_chunk_size": 4}, "shuffle_chunk_size has no effect beside path_imgidx"),
+        ({"shuffle_chunk_seed": 4}, "shuffle_chunk_seed has no effect without chunks"),
+        ({"dtype": "uint8", "max_random_contrast": 0.1}, "max_random_contrast has no effect with"),
+    ],
+    ids=str,
+)
+def test_options_without_effect_are_logged(
+    options: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="gpuio"):
+        open_iter(**options, verbose=False).close()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("ImageRecordIter: ") and words in line
+    caplog.clear()
+    with caplog.at_level("INFO", logger="gpuio"):
+        open_iter(fill_value=0, pad=2, rotate=30, verbose=False).close()
+    assert not caplog.records
+
+
+def test_chunks_come_in_another_order_each_epoch(tmp_path: Path) -> None:
+    padding = bytes(np.random.default_rng(0).integers(0, 256, 200_000, np.uint8))
+    files = write_records(tmp_path / "x", [jpeg(number) + padding for number in range(24)])
+    options = {**files, "path_imgidx": None, "shuffle_chunk_size": 1, "batch_size": 4}
+    with open_iter(**options) as iterator:
+        orders = []
+        for _ in range(2):
+            orders.append([key for batch in iterator for key in batch.label[0].asnumpy().tolist()])
+            iterator.reset()
+    assert all(sorted(order) == list(range(24)) for order in orders)
+    assert orders[0] != orders[1] and orders[0] != sorted(orders[0])
+    with open_iter(**options, shuffle_chunk_seed=1) as other, open_iter(**options) as same:
+        assert [label for batch in other for label in batch.label[0].asnumpy()] != orders[0]
+        same.next()
+        state = same.state_dict()
+        rest = [label for batch in same for label in batch.label[0].asnumpy()]
+        assert rest == orders[0][4:]
+        same.load_state_dict(state)
+        assert [label for batch in same for label in batch.label[0].asnumpy()] == rest
+        with pytest.raises(StateError):
+            other.load_state_dict(state)
+
+
+def test_an_image_below_max_crop_size_is_a_bad_record(tmp_path: Path) -> None:
+    files = write_records(tmp_path / "x", [jpeg(0, 60, 50), jpeg(1, 60, 39), jpeg(2, 60, 50)])
+    options = {**files, "min_crop_size": 20, "max_crop_size": 40, "batch_size": 3}
+    with open_iter(**options) as iterator, pytest.raises(RecordError, match=r"60 x 39 .*_size, 40"):
+        iterator.next()
+    with open_iter(**options, on_error="skip") as iterator:
+        assert iterator.next().label[0].asnumpy().tolist()[:2] == [0, 2]
+    with open_iter(**options, pad=1) as iterator:
+        assert iterator.next().pad == 0
+
+
+def test_older_implementations_have_their_names() -> None:
+    assert mx.io.ImageRecordIter_v1 is mx.io.ImageRecordIter
+    assert mx.io.ImageRecordUInt8Iter_v1 is mx.io.ImageRecordUInt8Iter
 
 
 @pytest.mark.skipif(mx.num_gpus() > 0, reason="there is a GPU here")

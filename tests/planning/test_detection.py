@@ -17,6 +17,7 @@ from gpuio.planning.detection import (
     DetectionPlanner,
     draw_window,
 )
+from gpuio.planning.plan import Jitter
 from gpuio.planning.planner import Samples
 from gpuio.sampling.sample_rng import SampleRng
 
@@ -85,7 +86,7 @@ def test_options_that_are_wrong() -> None:
 def test_a_plain_plan_shows_the_whole_image() -> None:
     made = planned(OPTIONS, 2)
     np.testing.assert_array_equal(made.plan.window, [[0, 0, 80, 60]] * 2)
-    assert made.plan.borders == () and made.plan.hls is None and made.plan.gain is None
+    assert made.plan.borders == () and made.plan.image_jitter == Jitter()
     expected = [3, 40, 60, 7, 2, 5, *BOX, *[-1] * 9]
     np.testing.assert_array_equal(made.labels[0], np.float32(expected))
     assert not made.errors
@@ -147,12 +148,12 @@ def test_a_crop_that_no_attempt_finds_is_none() -> None:
 def test_jitter_comes_with_its_probabilities() -> None:
     options = replace(OPTIONS, hls=((20, 0.5), (30, 1.0), (0, 1.0)), contrast=(0.4, 0.5))
     made = planned(options, 2000)
-    hue, lightness, saturation = made.plan.hls.T
+    hue, lightness, saturation = made.plan.image_jitter.hls.T
     assert 850 < (hue != 0).sum() < 1050 and np.abs(hue).max() <= 20
     assert (lightness != 0).mean() > 0.9 and np.abs(lightness).max() <= 30
     assert not saturation.any()
-    assert 900 < (made.plan.gain != 1).sum() < 1100
-    assert made.plan.gain.min() >= 0.6 and made.plan.gain.max() <= 1.4
+    assert 900 < (made.plan.image_jitter.gain != 1).sum() < 1100
+    assert made.plan.image_jitter.gain.min() >= 0.6 and made.plan.image_jitter.gain.max() <= 1.4
 
 
 @pytest.mark.parametrize(("mode", "filled"), [("fit", (40, 53)), ("shrink", (40, 53))])

@@ -154,7 +154,7 @@ def test_changes_of_color_are_one_matrix(names: list[str]) -> None:
         trace(tracer)
         pixels = apply(pixels)
     plan = plan_from_traces([tracer], WIDTH, HEIGHT)
-    matrix = color_matrix(plan, 0, numbered())
+    matrix = color_matrix(plan.color, 0, numbered())
     if not names:
         assert matrix is None
         return

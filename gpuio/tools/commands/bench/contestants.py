@@ -91,7 +91,6 @@ def dali_load(path: str, index: str | None, device: Context, arguments: dict[str
         raise UnsupportedError(f"it has no counterpart of the option {unsupported[0]}")
     given = arguments.get
     area, ratio = crop_ranges(
-        given("random_resized_crop", False),
         given("min_random_area", 1.0),
         given("max_random_area", 1.0),
         given("min_aspect_ratio"),
