@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpuio.context import Context
+from gpuio.execution.executors import resolve_executor
 from gpuio.execution.output import OutputSpec
 from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
 from gpuio.iterators.arguments import (
@@ -33,6 +34,7 @@ from gpuio.loading.labels import read_label_table
 from gpuio.planning.affine import NO_LIMIT, AffineOptions
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
+from gpuio.planning.plan import AREA, LINEAR, NEAREST
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
@@ -101,7 +103,8 @@ class ImageRecordIter(RecordFilesIter):
     max_random_contrast : largest change of the factor of ``pixel - mean`` from 1
     max_random_illumination : largest value added to that
     inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
-        enlarge and area to shrink, 10 one of 0 to 4 at random
+        enlarge and area to shrink, 10 one of 0 to 4 at random. With rotation or shear, area is
+        bilinear, and with DALI so is all but nearest
     shuffle : a new order of all records each epoch
     shuffle_chunk_size : without shuffle and path_imgidx: MiB in a chunk of consecutive records;
         the chunks come in a new order each epoch. 0: all records come in order
@@ -341,6 +344,12 @@ class ImageRecordIter(RecordFilesIter):
             pad=(pad < 0, "below 0"),
             rotate=(rotate <= 0 and rotate != -1, "unless it is above 0"),
             device_id=(device_id != 0, "beside ctx"),
+            inter_method=(
+                affine.turns
+                and crop.method not in (NEAREST, LINEAR, AREA)
+                and resolve_executor(executor, options.context) == "dali",
+                "with rotation or shear by DALI, which interpolates bilinearly",
+            ),
             mean_img=(bool(mean_img) and not output.normalizes, "with dtype uint8"),
             mean_r=(bool(mean_img) and any(output.mean), "beside mean_img"),
             max_random_contrast=(

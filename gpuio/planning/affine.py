@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.plan import Ints
+from gpuio.planning.plan import EPSILON, Ints
 from gpuio.sampling import philox
 
 Range = tuple[float, float]
+Maps = NDArray[np.float64]  # (N, 2, 3)
 
 # MXNet's default for the largest canvas: there is no limit.
 NO_LIMIT = 1e10
@@ -91,19 +92,19 @@ NO_AFFINE = AffineOptions()
 
 
 def plan_affine(
-    options: AffineOptions, width: Ints, height: Ints, seed: int, epoch: Ints, record: Ints
-) -> tuple[NDArray[np.float64], Ints, Ints]:
+    options: AffineOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
+) -> tuple[Maps, Ints]:
     """Draw the affine maps of a batch.
 
     Parameters
     ----------
-    width, height : int64 (N,), of the images in pixels
+    sizes : int64 (N, 2), width and height of the images in pixels
     seed, epoch, record : determine the draws
 
     Returns
     -------
     float64 (N, 2, 3): pixel (x, y) of the canvas is the image at ``matrix @ (x, y, 1)``, where
-    pixel centers have integer coordinates; and the canvases' widths and heights, int64 (N,)
+    pixel centers have integer coordinates; and int64 (N, 2), the canvases' widths and heights
     """
     turn, shear, scale, ratio = philox.uniform(seed, epoch, record, philox.AFFINE, 4).T
     angle = np.deg2rad(_degrees(options, turn)).astype(np.float32)
@@ -120,14 +121,14 @@ def plan_affine(
             [-sin * across, cos * across],
         ]
     ).transpose(2, 0, 1)
-    size = np.stack([width, height], axis=1).astype(np.float32)
+    size = sizes.astype(np.float32)
     least, largest = options.canvas
     canvas = np.clip(scale[:, None] * size, np.float32(least), np.float32(largest))
     shift = (canvas - np.einsum("nij,nj->ni", forward, size)) / 2
     inverse = np.linalg.inv(forward.astype(np.float64))
     moved = -np.einsum("nij,nj->ni", inverse, shift.astype(np.float64))
-    whole = np.maximum(canvas.astype(np.int64), 1)
-    return np.concatenate([inverse, moved[:, :, None]], axis=2), whole[:, 0], whole[:, 1]
+    matrix = np.concatenate([inverse, moved[:, :, None]], axis=2)
+    return matrix, np.maximum(canvas.astype(np.int64), 1)
 
 
 def _degrees(options: AffineOptions, unit: NDArray[np.float64]) -> Ints:
@@ -138,3 +139,47 @@ def _degrees(options: AffineOptions, unit: NDArray[np.float64]) -> Ints:
         return np.full(len(unit), options.rotation, np.int64)
     most = max(options.max_rotation, 0)
     return np.floor(unit * (2 * most + 1)).astype(np.int64) - most
+
+
+def window_of(matrix: Maps, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The windows, float64 (N, 4) as in `Plan`, that are affine maps from an output of this width
+    and height, if nothing is rotated.
+    """
+    step = matrix[:, [0, 1], [0, 1]]
+    return np.concatenate([matrix[:, :, 2] - step / 2 + 0.5, step * size], axis=1)
+
+
+def image_on(canvas: Ints, to_source: NDArray[np.float64], sizes: Ints) -> tuple[Ints, Ints]:
+    """The part of each canvas, width and height (N, 2), that its image covers, and the pixels of
+    the source, of `sizes`, that are there: int64 (N, 4), x0, y0, x1, y1. Nothing is rotated.
+    """
+    step, start = to_source[:, [0, 1], [0, 1]], to_source[:, :, 2]
+    # The pixels of the canvas whose centers lie inside the image.
+    first = np.ceil((-0.5 - start) / step - EPSILON).astype(np.int64).clip(0, canvas - 1)
+    last = np.ceil((sizes - 0.5 - start) / step - EPSILON).astype(np.int64) - 1
+    last = last.clip(first, canvas - 1)
+    low = np.floor(start + step * first + EPSILON).astype(np.int64).clip(0, sizes - 1)
+    high = np.ceil(start + step * last - EPSILON).astype(np.int64) + 1
+    return np.concatenate([first, last + 1], axis=1), np.concatenate(
+        [low, high.clip(low + 1, sizes)], axis=1
+    )
+
+
+def scale_argument(
+    matrix: NDArray[np.float64], crop: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Affine maps, (N, 2, 3), of pixels of the output instead of those of the canvas, of which it
+    shows a crop x, y, w, h.
+    """
+    step = crop[:, 2:] / size
+    start = crop[:, :2] + step / 2 - 0.5
+    scaled = matrix * np.append(step, np.ones((len(step), 1)), axis=1)[:, None, :]
+    scaled[:, :, 2] += np.einsum("nij,nj->ni", matrix[:, :, :2], start)
+    return scaled
+
+
+def scale_result(matrix: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Affine maps, (N, 2, 3), to pixels of the source, which is by factors, (N, 2), larger."""
+    scaled = matrix * factor[:, :, None]
+    scaled[:, :, 2] += factor / 2 - 0.5
+    return scaled

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
-from gpuio.planning.affine import NO_AFFINE, AffineOptions, plan_affine
+from gpuio.planning.affine import (
+    NO_AFFINE,
+    AffineOptions,
+    image_on,
+    plan_affine,
+    scale_argument,
+    scale_result,
+    window_of,
+)
 from gpuio.planning.jitter import NO_JITTER, JitterOptions, plan_colors
 from gpuio.planning.plan import (
     ANY,
@@ -214,24 +222,16 @@ def plan_crops(
     Plan of N samples, on the host; and int64 (N, 2), width and height of what is cropped, the
     resized and padded image, in pixels
     """
-    width, height = sizes.T
-    scaled_width, scaled_height = width, height
+    scaled = sizes
     if options.resize is not None:
-        scaled_width, scaled_height = shorter_side(width, height, options.resize)
-    canvas_width, canvas_height = scaled_width, scaled_height
-    mapped = options.affine.active
-    if mapped:
-        affine, canvas_width, canvas_height = plan_affine(
-            options.affine, scaled_width, scaled_height, seed, epoch, record
-        )
-    scaled = np.stack([scaled_width, scaled_height], axis=1)
-    canvas = np.stack([canvas_width, canvas_height], axis=1)
+        scaled = np.stack(shorter_side(sizes[:, 0], sizes[:, 1], options.resize), axis=1)
+    canvas, from_canvas = scaled, None
+    if options.affine.active:
+        from_canvas, canvas = plan_affine(options.affine, scaled, seed, epoch, record)
     padded = canvas + 2 * options.pad
-    x, y, w, h, full_width, full_height = _crop(
-        options, padded[:, 0], padded[:, 1], seed, epoch, record
-    )
+    x, y, w, h, full = _crop(options, padded, seed, epoch, record)
     # From the enlarged image, in whose pixels the crop is measured, to the canvas.
-    to_padded = padded / np.stack([full_width, full_height], axis=1)
+    to_padded = padded / full
     crop = np.concatenate(
         [np.stack([x, y], axis=1) * to_padded - options.pad, np.stack([w, h], axis=1) * to_padded],
         axis=1,
@@ -242,26 +242,25 @@ def plan_crops(
     if options.rand_mirror:
         flip |= philox.uniform(seed, epoch, record, philox.MIRROR, 1)[:, 0] < 0.5
     size = options.width, options.height
-    whole = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
-    seen = covered_pixels(np.concatenate([np.zeros_like(canvas), canvas], axis=1), crop, size)
-    if not mapped:
+    bounds, affine = np.concatenate([np.zeros_like(sizes), sizes], axis=1), None
+    if from_canvas is None:
         window = crop * np.tile(sizes / scaled, 2)
-        plan = Plan(window, _within(whole, window, cut), method, flip)
     else:
-        to_source = _scale_result(affine, sizes / scaled)
-        matrix = _scale_argument(to_source, crop, size)
-        step = matrix[:, [0, 1], [0, 1]]
-        window = np.concatenate([matrix[:, :, 2] - step / 2 + 0.5, step * size], axis=1)
-        plan = Plan(window, whole, method, flip)
+        to_source = scale_result(from_canvas, sizes / scaled)
+        matrix = scale_argument(to_source, crop, size)
+        window = window_of(matrix, size)
         if options.affine.turns:
-            plan = replace(plan, affine=Affine(matrix, options.fill))
+            affine = Affine(matrix, options.fill)
         else:
-            shown, bounds = _image_on(canvas, to_source, sizes)
-            plan = replace(plan, bounds=_within(bounds, window, cut))
-            seen = covered_pixels(shown, crop, size)
-    if options.pad or (mapped and not options.affine.turns):
+            shown, bounds = image_on(canvas, to_source, sizes)
+    if affine is None:
+        bounds = _within(bounds, window, cut)
+    plan = Plan(window, bounds, method, flip, affine=affine)
+    if options.pad or (from_canvas is not None and affine is None):
+        if from_canvas is None or affine is not None:
+            shown = np.concatenate([np.zeros_like(canvas), canvas], axis=1)
         fill = np.full((len(sizes), len(options.fill)), options.fill, np.uint8)
-        plan = replace(plan, borders=(Border(seen, fill),))
+        plan = replace(plan, borders=(Border(covered_pixels(shown, crop, size), fill),))
     return plan, padded
 
 
@@ -279,51 +278,13 @@ def _within(bounds: Ints, window: NDArray[np.float64], cut: NDArray[np.bool_]) -
     return np.where(cut[:, None], inside, bounds)
 
 
-def _image_on(canvas: Ints, to_source: NDArray[np.float64], sizes: Ints) -> tuple[Ints, Ints]:
-    """The part of each canvas, width and height (N, 2), that its image covers, and the pixels of
-    the source, of `sizes`, that are there: int64 (N, 4), x0, y0, x1, y1. Nothing is rotated.
-    """
-    step, start = to_source[:, [0, 1], [0, 1]], to_source[:, :, 2]
-    # The pixels of the canvas whose centers lie inside the image.
-    first = np.ceil((-0.5 - start) / step - EPSILON).astype(np.int64).clip(0, canvas - 1)
-    last = np.ceil((sizes - 0.5 - start) / step - EPSILON).astype(np.int64) - 1
-    last = last.clip(first, canvas - 1)
-    low = np.floor(start + step * first + EPSILON).astype(np.int64).clip(0, sizes - 1)
-    high = np.ceil(start + step * last - EPSILON).astype(np.int64) + 1
-    return np.concatenate([first, last + 1], axis=1), np.concatenate(
-        [low, high.clip(low + 1, sizes)], axis=1
-    )
-
-
-def _scale_argument(
-    matrix: NDArray[np.float64], crop: NDArray[np.float64], size: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Affine maps, (N, 2, 3), of pixels of the output instead of those of the canvas, of which it
-    shows a crop x, y, w, h.
-    """
-    step = crop[:, 2:] / size
-    start = crop[:, :2] + step / 2 - 0.5
-    scaled = matrix * np.append(step, np.ones((len(step), 1)), axis=1)[:, None, :]
-    scaled[:, :, 2] += np.einsum("nij,nj->ni", matrix[:, :, :2], start)
-    return scaled
-
-
-def _scale_result(matrix: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Affine maps, (N, 2, 3), to pixels of the source, which is by factors, (N, 2), larger."""
-    scaled = matrix * factor[:, :, None]
-    scaled[:, :, 2] += factor / 2 - 0.5
-    return scaled
-
-
 def _crop(
-    options: CropOptions,
-    width: Ints,
-    height: Ints,
-    seed: int,
-    epoch: Ints,
-    record: Ints,
-) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
-    """The crop x, y, w, h, and the size of the image in whose pixels it is measured."""
+    options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """The crop x, y, w, h of images, width and height (N, 2), and the size (N, 2) to which they are
+    enlarged, in whose pixels it is measured.
+    """
+    width, height = sizes.T
     if options.crop_size is None:
         full_width, full_height = _enlarged(options, width, height)
         w, h = np.full_like(width, options.width), np.full_like(height, options.height)
@@ -343,7 +304,7 @@ def _crop(
         x, y, w, h = (np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True))
         full_width = np.where(found, width, full_width)
         full_height = np.where(found, height, full_height)
-    return x, y, w, h, full_width, full_height
+    return x, y, w, h, np.stack([full_width, full_height], axis=1)
 
 
 def _enlarged(options: CropOptions, width: Ints, height: Ints) -> tuple[Ints, Ints]:

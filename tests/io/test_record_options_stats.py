@@ -30,8 +30,8 @@ AFFINE_SLACK = {
     "shear": 0.01,
     "scale": 0.01,
     "aspect ratio": 0.025,
-    "column": 0.15,
-    "row": 0.15,
+    "column": 0.2,
+    "row": 0.2,
 }
 # MXNet rounds after each step of the jitter, and truncates what PCA noise adds.
 COLOR_SLACK = 1.0
@@ -91,8 +91,8 @@ def test_draws_depend_on_each_other_as_mxnets_do(case: str, tmp_path: Path) -> N
 def test_executors_draw_the_same(case: str, executor: str, tmp_path: Path) -> None:
     host = drawn(case, tmp_path, 40, seed=3, **RUNS["host"])
     found = drawn(case, tmp_path, 40, seed=3, **RUNS[executor])
-    # Interpolation of 8 bits, and one rounding at the end.
-    slack = [*AFFINE_SLACK.values()] if case in stats.AFFINE_CASES else [1.0] * len(host[0])
+    # Interpolation of 8 bits, and a rounding before and after the shift of hues, which multiplies it.
+    slack = [*AFFINE_SLACK.values()] if case in stats.AFFINE_CASES else [4.0] * len(host[0])
     assert (np.abs(np.array(found) - host) <= slack).all()
 
 

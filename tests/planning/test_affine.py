@@ -12,8 +12,11 @@ from gpuio.planning.affine import AffineOptions, plan_affine
 def planned(
     options: AffineOptions, *sizes: tuple[int, int], seed: int = 0
 ) -> tuple[np.ndarray, ...]:
-    width, height = np.array(sizes).T
-    return plan_affine(options, width, height, seed, np.zeros_like(width), np.arange(len(sizes)))
+    count = len(sizes)
+    matrix, canvas = plan_affine(
+        options, np.array(sizes), seed, np.zeros(count, np.int64), np.arange(count)
+    )
+    return matrix, *canvas.T
 
 
 def test_the_default_maps_nothing() -> None:
