@@ -26,6 +26,9 @@ SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
 # Pixels on each side of what affine maps show that bilinear interpolation may read.
 WARP_MARGIN = 2
 
+# What lies within half a pixel of a region's limit is the edge's color, and so is all beyond.
+EDGE = 0.5
+
 # DALI's nearest neighbor takes the source pixel at the output pixel's center, OpenCV's (and
 # MXNet's) the one at its corner. Half an output pixel less, and a little more against rounding,
 # turns the one into the other.
@@ -261,12 +264,20 @@ def make_feed(
     if plan.resample_flipped is not None:
         shift[plan.resample_flipped, 1] *= -1
     start = start + shift
+    end = start + extent
+    shape = region[:, :1:-1] - region[:, 1::-1]
+    # Beyond the region its edge repeats; DALI reads outside its memory if nothing overlaps.
+    before, after = end < EDGE, start > shape - EDGE
+    start, end = (
+        np.where(before, edge, np.where(after, shape - 1 + edge, value))
+        for edge, value in ((0, start), (1, end))
+    )
     feed = Feed(
         encoded=encoded,
         anchor=region[:, 1::-1].astype(np.int32),
-        shape=(region[:, :1:-1] - region[:, 1::-1]).astype(np.int32),
+        shape=shape.astype(np.int32),
         start=start.astype(np.float32),
-        end=(start + extent).astype(np.float32),
+        end=end.astype(np.float32),
         method=np.array([types[method] for method in plan.method.tolist()], np.int32),
     )
     if not borders:
@@ -308,11 +319,10 @@ def _region(plan: Plan, window: NDArray[np.float64], size: Ints) -> Ints:
     """
     support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
     margin = support * np.maximum(window[:, 2:] / size, 1) + 1
-    low = np.floor(window[:, :2] - margin)
-    high = np.ceil(window[:, :2] + window[:, 2:] + margin)
-    return np.concatenate(
-        [np.maximum(low, plan.bounds[:, :2]), np.minimum(high, plan.bounds[:, 2:])], axis=1
-    ).astype(np.int64)
+    first, last = plan.bounds[:, :2], plan.bounds[:, 2:]
+    low = np.floor(window[:, :2] - margin).clip(first, last - 1)
+    high = np.ceil(window[:, :2] + window[:, 2:] + margin).clip(low + 1, last)
+    return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
 def _with_end(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

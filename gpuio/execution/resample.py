@@ -21,6 +21,9 @@ OPENCV_METHODS = {
     LANCZOS: cv2.INTER_LANCZOS4,
 }
 
+# Pixels of the largest image that is scaled as a whole, 200 MB; of a larger one only the window is.
+LARGEST = 1 << 26
+
 # A window is on the grid of whole pixels if it misses it by no more than this.
 GRID = 1e-6
 
@@ -166,8 +169,10 @@ def _resample(
     high, wide = region.shape[:2]
     scaled = np.array([wide * across, high * down, x * across, y * down])
     whole = np.rint(scaled)
-    if np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max())):
-        full_width, full_height, left, top = whole.astype(int).tolist()
+    on_grid = np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max()))
+    full_width, full_height, left, top = whole.astype(int).tolist()
+    inside = 0 <= left <= full_width - width and 0 <= top <= full_height - height
+    if on_grid and inside and full_width * full_height <= LARGEST:
         if (full_width, full_height) != (wide, high):
             region = _resize(region, (full_width, full_height), method)
         return region[top : top + height, left : left + width]

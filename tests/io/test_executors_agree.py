@@ -1,9 +1,13 @@
 """The host executor and the DALI graph agree, sample by sample."""
 
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from gpuio.tools.samples import make_samples
@@ -149,3 +153,70 @@ def test_executors_agree_on_photographs(
             if other == "gpu":
                 tolerance = tolerance.widened(GPU_DECODER)
             assert_images_close(right.data[0].asnumpy(), left.data[0].asnumpy(), tolerance)
+
+
+SIZES = [(1, 1), (2, 300), (300, 2), (60, 50), (64, 64), (200, 150), (33, 77), (1, 40)]
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Smooth images of all kinds of sizes."""
+    generator = np.random.default_rng(0)
+    payloads = []
+    for width, height in SIZES:
+        noise = generator.integers(0, 256, (height, width, 3), np.uint8)
+        payloads.append(cv2.imencode(".png", cv2.GaussianBlur(noise, (0, 0), 3))[1].tobytes())
+    return write_records(tmp_path_factory.mktemp("sizes") / "sizes", payloads)
+
+
+def optional(name: str, *values: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Nothing, or one of some values of an option."""
+    return st.sampled_from([{}, *({name: value} for value in values)])
+
+
+RANGES = st.sampled_from([(0.01, 0.6), (0.5, 3.0), (0.6, 50.0), (0.1, 10.0)])
+OPTIONS = st.tuples(
+    st.tuples(st.sampled_from([1, 8, 31, 64]), st.sampled_from([1, 8, 30, 64])).map(
+        lambda size: {"data_shape": (3, *size)}
+    ),
+    optional("resize", 1, 5, 40, 90),
+    optional("max_rotate_angle", 5, 180),
+    optional("max_shear_ratio", 0.1, 3.0),
+    st.none() | RANGES,
+    st.none() | RANGES,
+    st.sampled_from([{}, {"max_img_size": 1}, {"max_img_size": 20}, {"min_img_size": 500}]),
+    optional("pad", 1, 4, 100),
+    optional("fill_value", 0, 77),
+    optional("rand_crop", True),
+    optional("rand_mirror", True),
+    optional("inter_method", 0),
+    optional("brightness", 0.4),
+    optional("pca_noise", 0.2),
+    optional("random_h", 30),
+    optional("max_random_contrast", 0.3),
+    optional("dtype", "uint8", "int8", "float16"),
+    st.integers(0, 1000).map(lambda seed: {"seed": seed}),
+)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@given(parts=OPTIONS)
+@settings(max_examples=40)
+def test_executors_agree_on_any_options(
+    other: str, sizes: dict[str, Path], parts: tuple[Any, ...]
+) -> None:
+    options: dict[str, Any] = {**sizes, "batch_size": len(SIZES)}
+    for name, part in zip([*"abcd", "random_scale", "aspect_ratio", *"efghijklmnop"], parts,
+                          strict=True):  # fmt: skip
+        if isinstance(part, tuple):
+            options[f"min_{name}"], options[f"max_{name}"] = part
+        else:
+            options.update(part or {})
+    made = []
+    for executor in ("host", other):
+        with open_iter(**options, **RUNS[executor]) as iterator:
+            made.append(iterator.next().data[0].asnumpy().astype(float))
+    assert np.isfinite(made).all()
+    # A pixel whose center is on a border, or on one between two pixels, may be on either side.
+    apart = np.abs(made[0] - made[1]) > 12
+    assert apart.mean(axis=(1, 2, 3)).max() < 0.1

@@ -91,7 +91,7 @@ def test_draws_depend_on_each_other_as_mxnets_do(case: str, tmp_path: Path) -> N
 def test_executors_draw_the_same(case: str, executor: str, tmp_path: Path) -> None:
     host = drawn(case, tmp_path, 40, seed=3, **RUNS["host"])
     found = drawn(case, tmp_path, 40, seed=3, **RUNS[executor])
-    # Interpolation of 8 bits, and a rounding before and after the shift of hues, which multiplies it.
+    # Interpolation of 8 bits; a rounding before the shift of hues, which multiplies it.
     slack = [*AFFINE_SLACK.values()] if case in stats.AFFINE_CASES else [4.0] * len(host[0])
     assert (np.abs(np.array(found) - host) <= slack).all()
 
