@@ -36,6 +36,20 @@ __all__ = [
     "torch",
 ]
 
+# What else MXNet has, and what to use for it.
+_MODELS = "build and train models with PyTorch or JAX, whose arrays gpuio.torch and gpuio.jax give"
+_ARRAYS = "use NumPy or CuPy itself, as an mx.nd.NDArray is an array of theirs"
+_INSTEAD = {
+    **dict.fromkeys(["AttrScope", "attribute", "autograd", "callback", "contrib"], _MODELS),
+    **dict.fromkeys(["engine", "executor", "executor_manager", "init", "initializer"], _MODELS),
+    **dict.fromkeys(["kv", "kvstore", "lr_scheduler", "metric", "mod", "model"], _MODELS),
+    **dict.fromkeys(["module", "mon", "monitor", "name", "onnx", "operator"], _MODELS),
+    **dict.fromkeys(["optimizer", "profiler", "rtc", "runtime", "sym", "symbol"], _MODELS),
+    **dict.fromkeys(["visualization", "viz"], _MODELS),
+    **dict.fromkeys(["np", "npx", "numpy", "numpy_extension"], _ARRAYS),
+    "test_utils": "download data sets by other means, and read their files with mx.io",
+}
+
 
 def __getattr__(name: str) -> Any:
     # OpenCV and others are slow to import: a submodule is imported when it is first used.
@@ -43,6 +57,10 @@ def __getattr__(name: str) -> Any:
         name = "image"
     if name in ("image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
         return import_module(f"gpuio.{name}")
+    if name in _INSTEAD:
+        raise AttributeError(
+            f"mx.{name} is not in gpuio, which is MXNet's data loading alone; {_INSTEAD[name]}"
+        )
     raise AttributeError(f"module 'gpuio' has no attribute {name!r}")
 
 

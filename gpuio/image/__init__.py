@@ -1,5 +1,7 @@
 """MXNet's ``mx.image``: images as arrays, (height, width, channels), RGB, on either device."""
 
+import sys
+
 from gpuio.image.augment_color import (
     BrightnessJitterAug,
     CastAug,
@@ -91,3 +93,7 @@ __all__ = [
     "resize_short",
     "scale_down",
 ]
+
+# MXNet's names of the modules that define them: mx.image.image.imread is mx.image.imread.
+image = detection = sys.modules[__name__]
+sys.modules[f"{__name__}.image"] = sys.modules[f"{__name__}.detection"] = image

@@ -1,5 +1,7 @@
 """MXNet's ``mx.io``: iterators that give batches."""
 
+import sys
+
 from gpuio.io.combined import PrefetchingIter, ResizeIter
 from gpuio.io.csv import CSVIter
 from gpuio.io.image_det_record import ImageDetRecordIter
@@ -35,3 +37,6 @@ __all__ = [
     "PrefetchingIter",
     "ResizeIter",
 ]
+
+# MXNet's name of the module that defines them: mx.io.io.DataDesc is mx.io.DataDesc.
+io = sys.modules[f"{__name__}.io"] = sys.modules[__name__]

@@ -1,1 +1,1 @@
-"""The drop-in promise: MXNet's own tests, and what public scripts do, run with only the import swapped."""
+"""The drop-in promise: MXNet's own tests, and what public scripts do, only the import swapped."""

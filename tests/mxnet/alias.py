@@ -1,7 +1,8 @@
 """``import mxnet`` gives gpuio, in this process.
 
-`install` adds a finder to ``sys.meta_path``: ``mxnet`` is gpuio, and ``mxnet.x.y`` is ``gpuio.x.y``.
-A name that gpuio does not have is an ImportError, as it is for a script whose import was edited.
+`install` adds a finder to ``sys.meta_path``: ``mxnet`` is gpuio, and ``mxnet.x.y`` is
+``gpuio.x.y``. A name that gpuio does not have is an ImportError, as for a script whose import was
+edited.
 """
 
 import importlib

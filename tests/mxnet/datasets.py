@@ -1,4 +1,4 @@
-"""Synthetic stand-ins for the data sets that MXNet's tests download: same names, sizes and labels."""
+"""Synthetic stand-ins for the data that MXNet's tests download: the same names, sizes, labels."""
 
 import io
 import struct

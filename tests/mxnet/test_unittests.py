@@ -20,7 +20,7 @@ def test_file(name: str) -> None:
     """In a process of its own, where ``mxnet`` is gpuio."""
     if not (FOLDER / name).is_file():
         pytest.skip(
-            f"needs {name} of MXNet 1.9.1's tests/python/unittest; GPUIO_MXNET_TESTS names its folder"
+            f"needs MXNet 1.9.1's tests/python/unittest/{name}; GPUIO_MXNET_TESTS names the folder"
         )
     command = [sys.executable, "-m", "tests.mxnet.unittests", str(FOLDER), "--file", name]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
