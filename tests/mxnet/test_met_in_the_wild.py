@@ -1,5 +1,6 @@
 """What people met when they tried gpuio on their own files and habits."""
 
+import json
 import multiprocessing
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ def test_damaged_framing_advises_repair(tmp_path: Path, capsys: pytest.CaptureFi
     """Two records lose their first bytes; verify reports two faults."""
     paths = files.images(tmp_path)
     content = bytearray(Path(paths["path_imgrec"]).read_bytes())
-    offsets = [int(line.split()[1]) for line in open(paths["path_imgidx"])]
+    offsets = [int(line.split()[1]) for line in Path(paths["path_imgidx"]).read_text().splitlines()]
     for record in (2, 6):
         content[offsets[record] : offsets[record] + 4] = b"...."
     Path(paths["path_imgrec"]).write_bytes(content)
     assert main(["verify", paths["path_imgrec"], "--json"]) == 1
-    capsys.readouterr()
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert [each["kind"] for each in findings] == ["framing"] * 2
     with pytest.raises(mx.RecordError, match="gpuio repair"):
         list(mx.io.ImageRecordIter(**paths, data_shape=(3, 64, 64), batch_size=4))
 
@@ -126,11 +128,18 @@ def test_reprs(tmp_path: Path) -> None:
     assert "10" in repr(mx.io.NDArrayIter(np.arange(10), batch_size=4))
 
 
-def _first_labels(iterator: mx.io.ImageRecordIter) -> list[float]:
-    return iterator.next().label[0].asnumpy().tolist()
+def first_labels(batches: Any) -> list[float]:
+    """In another process."""
+    _, label = next(iter(batches))
+    return label.tolist()
 
 
-def test_loader_sent_to_a_spawned_process(tmp_path: Path) -> None:
-    iterator = record_iter(tmp_path)
+@pytest.mark.parametrize("started", [False, True])
+def test_loader_made_by_the_parent_of_a_spawned_process(started: bool, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    batches = mx.torch.loader(record_iter(tmp_path))
+    if started:
+        next(iter(batches))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_first_labels, (iterator,)) == [0, 1, 2, 0]
+        expected = [1, 2, 0, 1] if started else [0, 1, 2, 0]
+        assert pool.apply(first_labels, (batches,)) == expected
