@@ -8,7 +8,7 @@ from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordErr
 from gpuio.version import VERSION
 
 if TYPE_CHECKING:
-    from gpuio import context, image, io, jax, nd, recordio, rnn, tools, torch
+    from gpuio import context, gluon, image, io, jax, nd, recordio, rnn, tools, torch
 
 __version__ = VERSION
 
@@ -23,6 +23,7 @@ __all__ = [
     "context",
     "cpu",
     "current_context",
+    "gluon",
     "gpu",
     "image",
     "img",
@@ -55,7 +56,7 @@ def __getattr__(name: str) -> Any:
     # OpenCV and others are slow to import: a submodule is imported when it is first used.
     if name == "img":  # MXNet's short name
         name = "image"
-    if name in ("image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
+    if name in ("gluon", "image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
         return import_module(f"gpuio.{name}")
     if name in _INSTEAD:
         raise AttributeError(

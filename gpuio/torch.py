@@ -1,4 +1,4 @@
-"""Batches as PyTorch tensors.
+"""Batches as PyTorch tensors, and record files as a dataset for PyTorch's own DataLoader.
 
 >>> for images, labels in gpuio.torch.loader(train):
 ...     loss = criterion(model(images), labels)
@@ -9,13 +9,25 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gpuio.context import Module
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, exportable
 
-__all__ = ["Batch", "loader"]
+if TYPE_CHECKING:
+    from gpuio.torch_records import RecordDataset
+
+__all__ = ["Batch", "RecordDataset", "loader"]
+
+
+def __getattr__(name: str) -> Any:
+    # It is a class of PyTorch's, which is imported when one of the names is used.
+    if name == "RecordDataset":
+        _import_torch()
+        return importlib.import_module("gpuio.torch_records").RecordDataset
+    raise AttributeError(f"module 'gpuio.torch' has no attribute {name!r}")
 
 
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:

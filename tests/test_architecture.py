@@ -24,7 +24,7 @@ LAYERS = [
     ["execution"],
     ["iterators"],
     ["io", "image"],
-    ["rnn", "tensor_loader"],
+    ["rnn", "gluon", "tensor_loader", "torch_records"],
     ["torch", "jax"],
     ["tools"],
     ["__main__"],

@@ -90,7 +90,7 @@ class MNISTIter(OrderedRowsIter):
         seed = as_int("seed", seed)
         ctx = as_context(ctx)
         require(ctx)
-        images, labels = _read(image, IMAGES), _read(label, LABELS)
+        images, labels = read_idx(image, IMAGES), read_idx(label, LABELS)
         if len(images) != len(labels):
             raise DataFileError(
                 f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
@@ -134,7 +134,7 @@ def _load_scaled(pixels: ArraySource, labels: ArraySource) -> Callable[[BatchInd
     return load
 
 
-def _read(path: Path, magic: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
     """The contents of an idx file of bytes: (N,), or (N, height, width)."""
     try:
         with open(path, "rb") as file:

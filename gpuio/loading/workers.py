@@ -44,15 +44,19 @@ class Workers:
         """
         self._tasks.put(task)
 
-    def stop(self) -> None:
+    def stop(self, wait: bool = True) -> None:
         """Drop the tasks that have not begun and wait for those that have. May be called twice, and
         from any thread.
+
+        Parameters
+        ----------
+        wait : False: do not wait, as one of the tasks may never end
         """
         self.stopped.set()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if wait and thread is not threading.current_thread():
                 thread.join()
 
 

@@ -1,0 +1,216 @@
+"""DataLoader: batches of the samples of a dataset."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from gpuio.context import num_gpus
+from gpuio.errors import ArgumentError
+from gpuio.gluon.data.ahead import OrderedBatches
+from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
+from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from gpuio.iterators.arguments import as_float, as_int
+from gpuio.nd import NDArray, wrap
+from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
+
+log = logging.getLogger("gpuio")
+
+# MXNet's name of the one for worker processes.
+default_mp_batchify_fn = default_batchify_fn
+
+# The seed of an epoch's augmentation is drawn below this.
+SEEDS = 2**63
+
+
+class DataLoader:
+    """Batches of the samples of a dataset, an epoch for each ``for`` loop.
+
+    With `num_workers`, as many threads make batches ahead of the caller; decoding, resizing and
+    NumPy's work on large arrays run in parallel, as they release Python's lock. The batches come in
+    order, and are the same for any number of threads: the random numbers of `vision.transforms`
+    and `gpuio.image` depend on the epoch's seed and the sample's place in the epoch. That seed
+    comes from Python's generator (``random.seed``), the order of `shuffle` from NumPy's
+    (``numpy.random.seed``), and is MXNet's. A transform of your own that draws from a global
+    generator is reproducible with ``num_workers=0`` only.
+
+    Several loops may run at the same time. A loop that is left early ends its threads.
+
+    Parameters
+    ----------
+    dataset : a Dataset, a list or an array
+    batch_size : samples of a batch
+    shuffle : a new random order each epoch
+    sampler : gives the indices of the samples, instead of `shuffle`
+    last_batch : what to do with the samples that do not fill a batch: "keep" (the default),
+        "discard" or "rollover", see BatchSampler
+    batch_sampler : gives lists of indices, instead of all of the above
+    batchify_fn : makes a batch of a list of samples; None: `default_batchify_fn`
+    num_workers : threads; 0: batches are made when they are asked for
+    pin_memory : put batches of host arrays into pinned memory, from which copies to a GPU are
+        faster; without effect where there is no GPU
+    pin_device_id : without effect
+    prefetch : batches that may wait for the caller; None: ``2 * num_workers``
+    thread_pool : without effect: workers are always threads
+    timeout : seconds to wait for a batch of the threads
+    try_nopython : without effect (MXNet 2.0)
+    auto_reload : begin each epoch's first batches when the one before ends, and the first epoch's
+        now
+
+    Raises
+    ------
+    ArgumentError : arguments contradict each other, or are out of range.
+    TimeoutError : from the iterator: a batch took too long.
+    whatever the dataset or batchify_fn raise : from the iterator, in place of that batch; the epoch
+        ends with it.
+
+    Examples
+    --------
+    >>> for data, label in DataLoader(dataset, 64, shuffle=True, num_workers=8):
+    ...     data, label = data.as_in_context(mx.gpu()), label.as_in_context(mx.gpu())
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        sampler: Any = None,
+        last_batch: str | None = None,
+        batch_sampler: Any = None,
+        batchify_fn: BatchifyFn | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        pin_device_id: int = 0,
+        prefetch: int | None = None,
+        thread_pool: bool = False,
+        timeout: float = 120,
+        try_nopython: bool | None = None,
+        auto_reload: bool = False,
+    ) -> None:
+        if batch_sampler is None:
+            batch_sampler = _batch_sampler(dataset, batch_size, shuffle, sampler, last_batch)
+        elif batch_size is not None or shuffle or sampler is not None or last_batch is not None:
+            raise ArgumentError(
+                "batch_size, shuffle, sampler and last_batch must not be specified if "
+                "batch_sampler is specified"
+            )
+        if as_float("timeout", timeout) <= 0:
+            raise ArgumentError(f"timeout must be above 0 seconds, not {timeout}")
+        self._dataset = dataset
+        self._batch_sampler = batch_sampler
+        self._batchify_fn = batchify_fn or default_batchify_fn
+        self._workers = max(0, as_int("num_workers", num_workers))
+        ahead = 2 * self._workers if prefetch is None else as_int("prefetch", prefetch)
+        self._ahead, self._timeout = max(0, ahead), timeout
+        self._finish = _pinning() if pin_memory else _wait_for
+        self._next_epoch: Iterator[Any] | None = None
+        self.auto_reload = auto_reload
+        if auto_reload:
+            self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._batch_sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        epoch, self._next_epoch = self._next_epoch, None
+        if epoch is None:
+            epoch = self._epoch()
+        return self._then_refresh(epoch) if self.auto_reload else epoch
+
+    def refresh(self) -> None:
+        """Begin the next epoch's first batches now."""
+        self._next_epoch = self._epoch()
+
+    def clean(self) -> None:
+        """Drop what `refresh` has begun."""
+        self._next_epoch = None
+
+    def _then_refresh(self, epoch: Iterator[Any]) -> Iterator[Any]:
+        yield from epoch
+        if self._next_epoch is None and self.auto_reload:
+            self.refresh()
+
+    def _epoch(self) -> Iterator[Any]:
+        batches = _placed(self._batch_sampler)
+        make = _maker(self._dataset, self._batchify_fn, self._finish)
+        if self._workers:
+            return OrderedBatches(batches, make, self._workers, self._ahead, self._timeout)
+        return (make(batch, lambda: False) for batch in batches)
+
+
+def _batch_sampler(
+    dataset: Any, batch_size: int | None, shuffle: bool, sampler: Any, last_batch: str | None
+) -> BatchSampler:
+    if batch_size is None:
+        raise ArgumentError("batch_size must be specified unless batch_sampler is specified")
+    if sampler is None:
+        sampler = (RandomSampler if shuffle else SequentialSampler)(len(dataset))
+    elif shuffle:
+        raise ArgumentError("shuffle must not be specified if sampler is specified")
+    return BatchSampler(sampler, batch_size, last_batch or "keep")
+
+
+# The indices of a batch, the place in the epoch of the first, and the epoch's seed.
+_Placed = tuple[list[Any], int, int]
+
+
+def _placed(batch_sampler: Iterable[Any]) -> Iterator[_Placed]:
+    """The batches of an epoch."""
+    seed = current_rng().randint(0, SEEDS - 1)
+    place = 0
+    for indices in batch_sampler:
+        batch = list(indices)
+        yield batch, place, seed
+        place += len(batch)
+
+
+def _maker(
+    dataset: Any, batchify_fn: BatchifyFn, finish: Callable[[Any], Any]
+) -> Callable[[_Placed, Callable[[], bool]], Any]:
+    """A function that makes a batch."""
+
+    def make(placed: _Placed, stopped: Callable[[], bool]) -> Any:
+        indices, begin, seed = placed
+        samples = []
+        for place, index in enumerate(indices, begin):
+            if stopped():
+                return None
+            with use_rng(SampleRng(seed, 0, place)):
+                samples.append(dataset[index])
+        return finish(batchify_fn(samples))
+
+    return make
+
+
+def _wait_for(batch: Any) -> Any:
+    """Wait for a batch's arrays that are on a GPU, as the caller may use another stream."""
+    if isinstance(batch, NDArray):
+        batch.wait_to_read()
+    elif isinstance(batch, (list, tuple)):
+        for each in batch:
+            _wait_for(each)
+    return batch
+
+
+def _pinning() -> Callable[[Any], Any]:
+    """A function that copies a batch's host arrays into pinned memory, if there is a GPU."""
+    if num_gpus():
+        return _pinned
+    log.info("DataLoader: pin_memory has no effect, as there is no GPU")
+    return _wait_for
+
+
+def _pinned(batch: Any) -> Any:
+    if isinstance(batch, NDArray) and isinstance(batch, np.ndarray):
+        import cupyx
+
+        copied = cupyx.empty_pinned(batch.shape, batch.dtype)
+        copied[...] = batch
+        return wrap(copied)
+    if isinstance(batch, (list, tuple)):
+        return [_pinned(each) for each in batch]
+    return _wait_for(batch)
