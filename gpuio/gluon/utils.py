@@ -1,19 +1,23 @@
-"""MXNet's ``gluon.utils``: batches in parts, one for each device."""
+"""MXNet's ``gluon.utils``: batches in parts, one for each device; files that were downloaded."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from gpuio import nd
 from gpuio.context import Context, as_context, on_device
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, DataFileError, UnsupportedError
 from gpuio.gluon.missing import missing_name
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
+from gpuio.storage.local import Path, local_path
 
-__all__ = ["split_and_load", "split_data"]
+__all__ = ["check_sha1", "download", "split_and_load", "split_data"]
 
 
 def split_data(
@@ -100,8 +104,55 @@ def split_and_load(
     return [part.as_in_context(ctx) for part, ctx in zip(parts, devices, strict=True)]
 
 
+def check_sha1(filename: Path, sha1_hash: str) -> bool:
+    """Whether a file has a SHA-1 digest, given in hexadecimal digits."""
+    digest = hashlib.sha1()
+    with open(filename, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest() == sha1_hash
+
+
+def download(
+    url: str,
+    path: Path | None = None,
+    overwrite: bool = False,
+    sha1_hash: str | None = None,
+    retries: int = 5,
+    verify_ssl: bool = True,
+) -> str:
+    """Find a file that has been downloaded before; gpuio downloads nothing.
+
+    Parameters
+    ----------
+    url : where it comes from
+    path : the file, or its folder; None: the current folder
+    sha1_hash : its SHA-1 digest; None: do not check it
+    overwrite, retries, verify_ssl : without effect
+
+    Returns
+    -------
+    The path of the file
+
+    Raises
+    ------
+    UnsupportedError : there is no such file; the message has a command that gets it.
+    DataFileError : the file has another digest.
+    """
+    name = url.rstrip("/").rpartition("/")[2]
+    file = name if path is None else os.path.expanduser(local_path(path))
+    if os.path.isdir(file):
+        file = os.path.join(file, name)
+    if not os.path.isfile(file):
+        raise UnsupportedError(
+            f"there is no {file}, and gpuio downloads nothing; get it yourself, for example with: "
+            f"curl -L --create-dirs -o {shlex.quote(file)} {shlex.quote(url)}"
+        )
+    if sha1_hash and not check_sha1(file, sha1_hash):
+        raise DataFileError(f"{file} does not have the SHA-1 digest {sha1_hash}; get it again")
+    return file
+
+
 def __getattr__(name: str) -> Any:
-    hint = "gpuio downloads nothing; use curl, urllib.request or your data set's own tool"
-    if name not in ("download", "check_sha1"):
-        hint = "gpuio has what data loading uses of MXNet's gluon.utils"
+    hint = "gpuio has what data loading uses of MXNet's gluon.utils"
     raise missing_name(__name__, name, hint, __all__)

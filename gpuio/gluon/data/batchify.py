@@ -115,8 +115,9 @@ class Pad:
         largest = np.array([array.shape for array in arrays]).max(0).astype(int)
         shape = [self._round_to * math.ceil(size / self._round_to) for size in largest]
         padded = np.full((len(arrays), *shape), self._val, self._dtype or arrays[0].dtype)
-        for row, array in zip(padded, arrays, strict=True):
-            row[tuple(map(slice, array.shape))] = array
+        for row, array in enumerate(arrays):
+            inside: Any = (row, *map(slice, array.shape))
+            padded[inside] = array
         return nd.wrap(padded)
 
 
