@@ -1,5 +1,7 @@
 """Batches as PyTorch tensors; what they share with JAX's arrays is in test_tensor_loader.py."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,15 @@ def test_a_sparse_batch_shares_memory_with_its_tensor() -> None:
     assert tensor.layout == torch.sparse_csr and label is None
     assert tensor.values().data_ptr() == matrix.data.ctypes.data
     assert tensor.col_indices().data_ptr() == matrix.indices.ctypes.data
+
+
+def test_names_of_the_module() -> None:
+    with pytest.raises(AttributeError, match=r"module 'gpuio.torch' has no attribute 'Dataset'"):
+        gpuio.torch.Dataset  # noqa: B018
+
+
+def test_record_dataset_needs_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module itself does not."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"gpuio.torch needs PyTorch; run: pip install torch"):
+        gpuio.torch.RecordDataset  # noqa: B018

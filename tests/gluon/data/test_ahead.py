@@ -173,6 +173,7 @@ def test_closing_while_another_thread_waits() -> None:
     assert found == [0]
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # since Python 3.12
 def test_a_forked_process_is_told() -> None:
     iterator = batches(range(9), square)
     next(iterator)
