@@ -252,9 +252,8 @@ def _turn_hue(image: NDArray, turns: float) -> NDArray:
     """Rotate the hue of HLS (Joblove and Greenberg, Color spaces for computer graphics, 1978)."""
     xp = get_array_module(image)
     with on_device(image.context):
-        rgb = image.astype(np.float32)
-        red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-        high, low = rgb.max(-1), rgb.min(-1)
+        red, green, blue = planes = xp.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+        high, low = planes.max(0), planes.min(0)
         chroma = high - low
         divisor = xp.where(chroma > 0, chroma, 1)
         hue = xp.where(  # in sixths of a turn
@@ -263,8 +262,8 @@ def _turn_hue(image: NDArray, turns: float) -> NDArray:
             xp.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
         )
         hue += np.float32(turns % 1 * 6)
-        turned = xp.empty_like(rgb)
-        for channel, shift in enumerate((2, 0, -2)):  # a third of a turn for each channel
-            place = (hue + shift) % 6
-            turned[..., channel] = low + chroma * xp.minimum(place, 4 - place).clip(0, 1)
+        hue -= 6 * xp.floor(hue / 6)
+        # Each channel is high over a third of the circle, and low opposite of it.
+        shares = abs(hue - 3) - 1, 2 - abs(hue - 2), 2 - abs(hue - 4)
+        turned = xp.stack([low + chroma * share.clip(0, 1) for share in shares], axis=-1)
         return nd.wrap(turned)
