@@ -5,6 +5,8 @@ and most classes below also derive from the built-in exception that Python progr
 that both ``except MXNetError`` and, say, ``except ValueError`` catch them.
 """
 
+import struct
+
 
 class Error(RuntimeError):
     """Base class of gpuio's own exceptions."""
@@ -28,6 +30,20 @@ class RecordFileNotFoundError(RecordError, FileNotFoundError):
 
 class IndexFormatError(RecordError, ValueError):
     """A line of an index is not a key, a tab and an offset."""
+
+
+class RecordKeyError(RecordError, KeyError):
+    """An index has no such key."""
+
+    __str__ = RuntimeError.__str__  # KeyError's puts the message in quotes
+
+
+class ShortRecordError(RecordError, struct.error):
+    """A record is shorter than the header of an image record."""
+
+
+class ShortLabelError(RecordError, ValueError):
+    """A record is shorter than its header and label."""
 
 
 class DataFileError(Error, ValueError):

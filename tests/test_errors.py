@@ -1,5 +1,7 @@
 """The exceptions: what catches them."""
 
+import struct
+
 import pytest
 
 import gpuio as mx
@@ -11,6 +13,9 @@ EXPECTED = {
     "RecordError": RuntimeError,
     "RecordFileNotFoundError": FileNotFoundError,
     "IndexFormatError": ValueError,
+    "RecordKeyError": KeyError,
+    "ShortRecordError": struct.error,
+    "ShortLabelError": ValueError,
     "DataFileError": ValueError,
     "DataFileNotFoundError": FileNotFoundError,
     "DecodeError": ValueError,
@@ -38,5 +43,6 @@ def test_none_is_missing_here() -> None:
 
 def test_a_missing_file_is_also_a_damaged_one() -> None:
     assert issubclass(errors.RecordFileNotFoundError, errors.RecordError)
-    assert issubclass(errors.IndexFormatError, errors.RecordError)
+    for name in ("IndexFormatError", "RecordKeyError", "ShortRecordError", "ShortLabelError"):
+        assert issubclass(getattr(errors, name), errors.RecordError)
     assert issubclass(errors.DataFileNotFoundError, errors.DataFileError)

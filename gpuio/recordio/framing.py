@@ -39,7 +39,25 @@ SHORT = 4096
 Payload: TypeAlias = "bytes | bytearray | memoryview | NDArray[np.uint8]"
 
 
-class TruncatedRecordError(RecordError):
+class FramingError(RecordError):
+    """No complete record begins at an offset.
+
+    Attributes
+    ----------
+    place : the file and the byte at which something is wrong
+    fact : what is wrong there
+    """
+
+    place = fact = ""
+
+    def with_advice(self, advice: str) -> FramingError:
+        """The same error with an advice on what to do."""
+        error = type(self)(f"{self.place}: {self.fact}; {advice}")
+        error.place, error.fact = self.place, self.fact
+        return error
+
+
+class TruncatedRecordError(FramingError):
     """The file ends before the record does, so nothing after this offset can be read."""
 
 
@@ -85,6 +103,17 @@ def as_bytes(payload: Payload) -> memoryview:
         raise TypeError(f"a record holds bytes, not {type(payload).__name__}: {error}") from None
 
 
+def repair_advice(path: str) -> str:
+    """What to do about a damaged file."""
+    return f"the file is damaged: 'gpuio repair {path}' copies the intact records"
+
+
+def _error(kind: type[FramingError], path: str, offset: int, fact: str) -> FramingError:
+    error = kind()
+    error.place, error.fact = f"{path} at byte {offset}", fact
+    return error.with_advice(repair_advice(path))
+
+
 def part_kind(data: NDArray[np.uint8], offset: int) -> int | None:
     """The kind in the part header at an offset: WHOLE, FIRST, MIDDLE or LAST; None if there is no
     valid kind. The magic number is not checked.
@@ -120,15 +149,17 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
     Raises
     ------
     TruncatedRecordError : the file ends before the record does.
-    RecordError : there is no complete record at the offset.
+    FramingError : there is no complete record at the offset.
     """
     kind, begin, end = _part(data, offset, path)
     if kind == WHOLE:
         return data[begin:end], begin + (end - begin + 3) // 4 * 4
     if kind != FIRST:
-        raise RecordError(
-            f"{path} at byte {offset}: this is a later part of a record, not its beginning (part "
-            f"kind {kind}); rebuild the index with 'gpuio index {path}'"
+        raise _error(
+            FramingError,
+            path,
+            offset,
+            f"this is a later part of a record, not its beginning (part kind {kind})",
         )
     magic = np.frombuffer(MAGIC_BYTES, np.uint8)
     pieces = [data[begin:end]]
@@ -136,10 +167,12 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
         offset = begin + (end - begin + 3) // 4 * 4
         kind, begin, end = _part(data, offset, path)
         if kind not in (MIDDLE, LAST):
-            raise RecordError(
-                f"{path} at byte {offset}: expected a further part of a split record, found the "
-                f"beginning of another (part kind {kind}); the file is damaged: 'gpuio repair "
-                f"{path}' copies the intact records"
+            raise _error(
+                FramingError,
+                path,
+                offset,
+                "expected a further part of a split record, found the beginning of another (part "
+                f"kind {kind})",
             )
         pieces += [magic, data[begin:end]]
     return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
@@ -149,25 +182,24 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
     """Kind of the part at an offset, and the begin and end of its content in bytes."""
     begin = offset + HEADER.size
     if offset < 0 or begin > len(data):
-        raise TruncatedRecordError(
-            f"{path} at byte {offset}: expected a record, but the file has {len(data)} bytes: it "
-            f"is cut off ('gpuio repair {path}' copies the intact records), or an index of another "
-            f"file points here (rebuild it with 'gpuio index {path}')"
+        raise _error(
+            TruncatedRecordError,
+            path,
+            offset,
+            f"expected a record, but the file has {len(data)} bytes: it is cut off",
         )
     magic, word = HEADER.unpack_from(data, offset)
     if magic != MAGIC:
-        raise RecordError(
-            f"{path} at byte {offset}: magic {magic:#010x}, expected {MAGIC:#010x}; if an index "
-            f"points here, rebuild it with 'gpuio index {path}'; else the file is damaged: 'gpuio "
-            f"repair {path}' copies the intact records"
-        )
+        raise _error(FramingError, path, offset, f"magic {magic:#010x}, expected {MAGIC:#010x}")
     length = word & LENGTH_MASK
     end = begin + length
     if begin + (length + 3) // 4 * 4 > len(data):
-        raise TruncatedRecordError(
-            f"{path} at byte {offset}: the record needs {(length + 3) // 4 * 4} bytes, only "
-            f"{len(data) - begin} are left: the file is cut off: 'gpuio repair {path}' copies the "
-            "intact records"
+        raise _error(
+            TruncatedRecordError,
+            path,
+            offset,
+            f"the record needs {(length + 3) // 4 * 4} bytes, only {len(data) - begin} are left: "
+            "the file is cut off",
         )
     return word >> LENGTH_BITS, begin, end
 
@@ -177,7 +209,7 @@ def walk(data: NDArray[np.uint8], path: str) -> Iterator[int]:
 
     Raises
     ------
-    RecordError : the file is damaged; the offsets yielded before are valid.
+    FramingError : the file is damaged; the offsets yielded before are valid.
     """
     unpack, size = HEADER.unpack_from, len(data)
     offset = 0

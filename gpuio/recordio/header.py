@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, ShortLabelError, ShortRecordError
 from gpuio.recordio.framing import Payload, as_bytes
 
 if TYPE_CHECKING:
@@ -84,12 +84,24 @@ def unpack(s: Buffer) -> tuple[HEADER, Buffer]:
 
     Raises
     ------
-    struct.error : `s` is shorter than a header.
-    ValueError : `s` is shorter than its header and label.
+    ShortRecordError : (also a struct.error) `s` is shorter than a header.
+    ShortLabelError : (also a ValueError) `s` is shorter than its header and label.
     """
-    flag, label, number, second = _FORMAT.unpack_from(s)
+    try:
+        flag, label, number, second = _FORMAT.unpack_from(s)
+    except struct.error as error:
+        raise ShortRecordError(
+            f"the record has {len(s)} bytes, too few for an image record's header of "
+            f"{HEADER_BYTES}, which 'pack' writes"
+        ) from error
     if not flag:
         return HEADER(flag, label, number, second), s[_FORMAT.size :]
+    if len(s) < _FORMAT.size + 4 * flag:
+        raise ShortLabelError(
+            f"the record has {len(s)} bytes, too few for an image record's header and label of "
+            f"{flag} numbers, which take {_FORMAT.size + 4 * flag}; it is damaged, or no image "
+            "record"
+        )
     vector = np.frombuffer(s, np.float32, flag, _FORMAT.size)
     vector.flags.writeable = False
     return HEADER(flag, vector, number, second), s[_FORMAT.size + 4 * flag :]
@@ -152,6 +164,7 @@ def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | No
     Raises
     ------
     ArgumentError : the payload is empty.
+    ShortRecordError, ShortLabelError : see `unpack`.
     """
     import cv2
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from gpuio.errors import IndexFormatError, RecordFileNotFoundError
 from gpuio.progress import progress
-from gpuio.recordio.framing import walk
+from gpuio.recordio.diagnosis import explain
+from gpuio.recordio.file_kind import name_of_non_index
+from gpuio.recordio.framing import FramingError, walk
 from gpuio.storage.local import Path, create, local_path, map_file
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
@@ -75,6 +77,11 @@ class Index:
                     keys, offsets = _read_lines(file, path, key_type)
                     return cls(_objects(keys), np.array(offsets, np.int64))
                 blocks = [_numbers(block, path, line) for line, block in _blocks(file)]
+        except IndexFormatError as error:
+            name = name_of_non_index(map_file(path))
+            if name is None:
+                raise
+            raise IndexFormatError(f"{path} is {name}, not an index") from error
         except (FileNotFoundError, IsADirectoryError) as error:
             raise RecordFileNotFoundError(
                 f"the index {path} does not exist; make it with 'gpuio index', or open the records "
@@ -97,10 +104,13 @@ class Index:
         blocks, walked = [], 0
         records = walk(data, path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
-            while len(block := np.fromiter(islice(records, BLOCK), np.int64)):
-                blocks.append(block)
-                bar.update(int(block[-1]) - walked)
-                walked = int(block[-1])
+            try:
+                while len(block := np.fromiter(islice(records, BLOCK), np.int64)):
+                    blocks.append(block)
+                    bar.update(int(block[-1]) - walked)
+                    walked = int(block[-1])
+            except FramingError as error:
+                raise explain(error, data, path) from error
         offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
         return cls(np.arange(len(offsets), dtype=np.int64), offsets)
 
@@ -123,11 +133,12 @@ class Index:
             if self._positions is None:
                 self._positions = {key: number for number, key in enumerate(self.keys.tolist())}
             return self._positions[key]
-        if not isinstance(key, (int, np.integer)) or isinstance(key, bool):
+        number = _as_integer(key)
+        if number is None:
             raise KeyError(key)
         keys, order = self._order()
-        at = int(np.searchsorted(keys, key, side="right")) - 1
-        if at < 0 or keys[at] != key:
+        at = int(np.searchsorted(keys, number, side="right")) - 1
+        if at < 0 or keys[at] != number:
             raise KeyError(key)
         return int(order[at])
 
@@ -140,46 +151,6 @@ class Index:
                 order = np.argsort(self.keys, kind="stable")
                 self._sorted = self.keys[order], order
         return self._sorted
-
-
-class Keys(Sequence[Key]):
-    """View of an index's keys that behaves like MXNet's list: in the order of the file, and equal
-    to a list of the same keys.
-    """
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __getitem__(self, at: int | slice) -> Any:
-        found = self._index.keys[at]
-        return found.tolist() if isinstance(found, (np.ndarray, np.generic)) else found
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._index.keys.tolist())
-
-    def __contains__(self, key: object) -> bool:
-        return key in Offsets(self._index)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> KeyArray:
-        keys = np.asarray(self._index.keys, dtype)
-        return keys.copy() if copy else keys
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str):
-            return NotImplemented
-        return list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return (
-            repr(list(self))
-            if len(self) <= 20
-            else f"<{len(self)} keys from {self[0]} to {self[-1]}>"
-        )
 
 
 class Offsets(Mapping[Key, int]):
@@ -275,9 +246,18 @@ def _read_lines(
         except ValueError as error:
             raise IndexFormatError(
                 f"{path}, line {number}: expected a key, a tab and an offset, found {line[:60]!r} "
-                f"({error}); rebuild the index with 'gpuio index'"
+                f"({error}); make a new index with 'gpuio index --force'"
             ) from error
     return keys, offsets
+
+
+def _as_integer(key: Hashable) -> int | None:
+    """The int64 that a number equals, as a dict would find it: 3.0 is 3; None if there is none."""
+    if isinstance(key, (float, np.floating)) and float(key).is_integer():
+        key = int(key)
+    if isinstance(key, (int, np.integer)) and -(1 << 63) <= key < 1 << 63:
+        return int(key)
+    return None
 
 
 def _objects(keys: list[Key]) -> KeyArray:

@@ -10,9 +10,17 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
-from gpuio.recordio.framing import HEADER, Payload, TruncatedRecordError, frame, parse
-from gpuio.recordio.index import Index, Key, Keys, KeyType, Offsets
+from gpuio.errors import ArgumentError, RecordError, RecordKeyError
+from gpuio.recordio.diagnosis import explain
+from gpuio.recordio.framing import (
+    HEADER,
+    FramingError,
+    Payload,
+    TruncatedRecordError,
+    frame,
+    parse,
+)
+from gpuio.recordio.index import Index, Key, KeyType, Offsets
 from gpuio.storage.local import Path, create, local_path, map_file
 
 if TYPE_CHECKING:
@@ -157,13 +165,15 @@ class MXRecordIO:
             begin = self._position
             try:
                 payload, self._position = parse(self._data, begin, self.uri)
-            except TruncatedRecordError:
-                self._position = len(self._data)
-                raise
-            except RecordError:
-                self._position = begin + HEADER.size
-                raise
+            except FramingError as error:
+                cut_off = isinstance(error, TruncatedRecordError)
+                self._position = len(self._data) if cut_off else begin + HEADER.size
+                raise self._explained(error, begin) from error
         return payload.tobytes()
+
+    def _explained(self, error: FramingError, offset: int) -> RecordError:
+        """The error of a record at an offset, with what to do about it."""
+        return explain(error, self._data, self.uri)
 
     def _check(self, writing: bool) -> None:
         if not self.is_open:
@@ -191,7 +201,8 @@ class MXIndexedRecordIO(MXRecordIO):
 
     Attributes
     ----------
-    keys : the keys in the order of the index, like a list
+    keys : list of the keys in the order of the index; the caller's to shuffle or to change, which
+        does not change what is read. It is made when it is first asked for
     idx : key to offset, like a dict; of several records with the same key, the last counts
 
     Raises
@@ -207,12 +218,19 @@ class MXIndexedRecordIO(MXRecordIO):
         self.idx_path = None if idx_path is None else local_path(idx_path)
         self.key_type = key_type
         self._index = Index(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._keys: list[Key] | None = None
         super().__init__(uri, flag)
 
     @property
-    def keys(self) -> Keys:
-        """The keys in the order of the index, like a list."""
-        return Keys(self._read_index())
+    def keys(self) -> list[Key]:
+        """The keys in the order of the index, always as the same list until `reset`."""
+        if self._keys is None:
+            self._keys = self._read_index().keys.tolist()
+        return self._keys
+
+    @keys.setter
+    def keys(self, keys: list[Key]) -> None:
+        self._keys = keys
 
     @property
     def idx(self) -> Offsets:
@@ -230,6 +248,7 @@ class MXIndexedRecordIO(MXRecordIO):
         if self.writable and self.idx_path is None:
             raise ArgumentError("an indexed writer needs the path of its index")
         super().open()
+        self._keys = None
         try:
             if self.writable:
                 self._written: tuple[list[Key], list[int]] = [], []
@@ -277,16 +296,18 @@ class MXIndexedRecordIO(MXRecordIO):
             self._index_file.write(f"{key}\t{offset}\n")
             self._written[0].append(key)
             self._written[1].append(offset)
+            if self._keys is not None:
+                self._keys.append(key)
 
     def seek(self, idx: Key) -> None:
         """Set the position to the record with a key; the next `read` returns it.
 
         Raises
         ------
-        KeyError : there is no such key; it must be of the index's type.
+        RecordKeyError : (also a KeyError) there is no such key; it must be of the index's type.
         """
         self._check(writing=False)
-        self._position = self.idx[idx]
+        self._position = self._offset(idx)
 
     def read_idx(self, idx: Key) -> bytes:
         """Read the record with a key; a `read` after it returns the next record of the file.
@@ -294,12 +315,40 @@ class MXIndexedRecordIO(MXRecordIO):
 
         Raises
         ------
-        KeyError : there is no such key.
+        RecordKeyError : (also a KeyError) there is no such key.
         RecordError : no intact record begins where the index points.
         """
         self._check(writing=False)
-        payload, self._position = parse(self._data, self.idx[idx], self.uri)
+        offset = self._offset(idx)
+        try:
+            payload, self._position = parse(self._data, offset, self.uri)
+        except FramingError as error:
+            raise self._explained(error, offset) from error
         return payload.tobytes()
+
+    def _offset(self, key: Key) -> int:
+        try:
+            return self.idx[key]
+        except (KeyError, TypeError) as error:  # TypeError: it is not hashable
+            raise RecordKeyError(self._missing(key)) from error
+
+    def _missing(self, key: Key) -> str:
+        """Why there is no record with a key."""
+        index = self._read_index()
+        name = self.idx_path or self.uri
+        if not len(index):
+            return f"{name} has no record with the key {key!r}: it has no records"
+        first, last = index.keys[[0, -1]].tolist()
+        return (
+            f"{name} has no record with the key {key!r} ({type(key).__name__}); the first of its "
+            f"{len(index):,} keys is {first!r}, the last {last!r} ({type(first).__name__})"
+        )
+
+    def _explained(self, error: FramingError, offset: int) -> RecordError:
+        if self.idx_path is None:
+            return super()._explained(error, offset)
+        starts = np.sort(self._read_index().offsets)
+        return explain(error, self._data, self.uri, offset, starts)
 
     def _read_index(self) -> Index:
         """The index; for a writer, of the records written so far."""

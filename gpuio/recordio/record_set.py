@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -14,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE, parse
+from gpuio.recordio.diagnosis import explain, mismatch
+from gpuio.recordio.framing import (
+    FIRST,
+    LENGTH_BITS,
+    LENGTH_MASK,
+    MAGIC,
+    WHOLE,
+    FramingError,
+    parse,
+)
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER, HEADER_BYTES, unpack
 from gpuio.recordio.index import Index
@@ -105,18 +113,13 @@ class RecordSet:
 
     def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys and starts of one file's records, in the order of their offsets."""
-        path, size = self.paths[number], len(self._data[number])
+        path, data = self.paths[number], self._data[number]
         index = Index.build(path) if self._indexes is None else Index.load(self._indexes[number])
         keys, offsets = index.keys, index.offsets
-        wrong = np.flatnonzero((offsets < 0) | (offsets >= size) | (offsets % 4 != 0))
-        if len(wrong):
-            key, offset = keys[wrong[0]], offsets[wrong[0]]
-            name = path if self._indexes is None else self._indexes[number]
-            raise RecordError(
-                f"{name}: key {key} points at byte {offset}, where no record of {path} ({size} "
-                "bytes) can begin; this is the index of another file, or the file is cut off; "
-                f"rebuild the index with 'gpuio index {path}'"
-            )
+        wrong = np.flatnonzero((offsets < 0) | (offsets >= len(data)) | (offsets % 4 != 0))
+        if len(wrong) and self._indexes is not None:
+            key, offset = int(keys[wrong[0]]), int(offsets[wrong[0]])
+            raise mismatch(data, path, self._indexes[number], key, offset, np.sort(offsets))
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
             keys, offsets = keys[order], offsets[order]
@@ -148,7 +151,15 @@ class RecordSet:
         RecordError : no intact record begins at the offset in the index.
         """
         which, offset = self._find(ordinal)
-        return parse(self._data[which], offset, self.paths[which])[0]
+        data, path = self._data[which], self.paths[which]
+        try:
+            return parse(data, offset, path)[0]
+        except FramingError as error:
+            starts = None
+            if self.has_index:
+                end = [*self._first, len(self)][which + 1]
+                starts = self.starts[self._first[which] : end] - self._base[which]
+            raise explain(error, data, path, offset, starts) from error
 
     def record(self, ordinal: int) -> tuple[HEADER, NDArray[np.uint8]]:
         """Read a record's header, and the rest of its payload: uint8 (bytes,).
@@ -158,14 +169,7 @@ class RecordSet:
         RecordError : no intact record begins at the offset in the index, or it is too short for its
             header and label.
         """
-        payload = self.payload(ordinal)
-        try:
-            return unpack(payload)
-        except (ValueError, struct.error) as error:
-            raise RecordError(
-                f"the record has {len(payload)} bytes, too few for an image record's header and "
-                "label"
-            ) from error
+        return unpack(self.payload(ordinal))
 
     def location(self, ordinal: int) -> Location:
         """File, offset and key of a record."""

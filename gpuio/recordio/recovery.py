@@ -8,8 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import RecordError
-from gpuio.recordio.framing import FIRST, MAGIC_BYTES, WHOLE, aligned_magics, parse, part_kind
+from gpuio.recordio.framing import (
+    FIRST,
+    MAGIC_BYTES,
+    WHOLE,
+    FramingError,
+    aligned_magics,
+    parse,
+    part_kind,
+)
 
 # Bytes searched at a time for the beginning of a record.
 PIECE = 1 << 20
@@ -41,7 +48,7 @@ def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
     Parameters
     ----------
     data : uint8 (bytes,), the file
-    path : the file's name, for the reasons
+    path : the file's name, for reasons that lie elsewhere in it
 
     Yields
     ------
@@ -71,8 +78,8 @@ def _record(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
         begun = _next_record(data, offset, path, end)
         if begun < end:
             return offset, (
-                f"{path} at byte {offset}: another record begins before the end of this one, at "
-                f"byte {begun}; bytes are missing"
+                f"another record begins before the end of this one, at byte {begun}; bytes are "
+                "missing"
             )
     return end, reason
 
@@ -81,16 +88,14 @@ def _framed(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
     """As `_record`, judging by the record's own bytes only."""
     try:
         payload, end = parse(data, offset, path)
-    except RecordError as error:
-        return offset, str(error)
+    except FramingError as error:
+        place = f"{path} at byte {offset}"
+        return offset, error.fact if error.place == place else f"{error.place}: {error.fact}"
     # Each part has a header of 8 bytes, and each but the last is followed by a magic of 4 bytes in
     # the payload.
     parts = (end - offset - (len(payload) + 3) // 4 * 4 - 4) // 4
     if len(aligned_magics(payload.data)) != parts - 1:
-        return offset, (
-            f"{path} at byte {offset}: the record would contain the beginnings of others; its "
-            "length is damaged"
-        )
+        return offset, "the record would contain the beginnings of others; its length is damaged"
     return end, None
 
 

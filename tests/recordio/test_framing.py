@@ -145,11 +145,15 @@ INTACT = file_of([b"first", b"abcd" + MAGIC_BYTES + b"efgh", b"last"]).copy()
     ("damage", "offset", "words"),
     [
         (lambda d: d[:60], 16, None),
-        (lambda d: d, 4, "byte 4: magic 0x00000005, expected 0xced7230a.*gpuio index x.rec"),
+        (
+            lambda d: d,
+            4,
+            "byte 4: magic 0x00000005, expected 0xced7230a; .*gpuio repair x.rec",
+        ),
         (lambda d: d, 28, "byte 28: this is a later part of a record"),
         (lambda d: d, 400, "byte 400: expected a record, but the file has 52 bytes"),
         (lambda d: d, -8, "byte -8: expected a record"),
-        (lambda d: d[:6], 0, "cut off .*gpuio repair x.rec.*gpuio index x.rec"),
+        (lambda d: d[:6], 0, "it is cut off; the file is damaged: .gpuio repair x.rec"),
         (lambda d: d[:12], 0, "the record needs 8 bytes, only 4 are left"),
         (lambda d: d[:28], 16, "cut off"),
         (

@@ -2,13 +2,14 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, ShortLabelError, ShortRecordError
 from gpuio.recordio import IRHeader, pack, pack_img, unpack, unpack_img
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
@@ -56,10 +57,21 @@ def test_errors() -> None:
     for number in (-1, 2**64, 1.5):
         with pytest.raises(struct.error):
             pack(IRHeader(0, 1, number, 0), b"")
-    with pytest.raises(struct.error):
-        unpack(b"short")
-    with pytest.raises(ValueError):
-        unpack(pack(IRHeader(0, [1, 2, 3], 0, 0), b"")[:-2])
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda s: np.frombuffer(s, "u1")])
+@pytest.mark.parametrize("function", [unpack, unpack_img])
+def test_records_that_are_too_short(function: Callable, kind: Callable) -> None:
+    """With the built-in exceptions that MXNet raises."""
+    for record in (b"", b"abc", pack(IRHeader(0, 1, 0, 0), b"")[:-1]):
+        with pytest.raises(struct.error) as caught:
+            function(kind(record))
+        assert isinstance(caught.value, ShortRecordError)
+        assert f"the record has {len(record)} bytes, too few" in str(caught.value)
+    with pytest.raises(ValueError) as short:
+        function(kind(pack(IRHeader(0, [1, 2, 3], 0, 0), b"")[:-2]))
+    assert isinstance(short.value, ShortLabelError)
+    assert "34 bytes, too few for an image record's header and label of 3" in str(short.value)
 
 
 GOLDEN = np.load(DATA / "packimg.npz")

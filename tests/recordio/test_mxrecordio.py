@@ -2,16 +2,24 @@
 
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gpuio.errors import Error, RecordError, RecordFileNotFoundError, UnsupportedError
+from gpuio.errors import (
+    Error,
+    RecordError,
+    RecordFileNotFoundError,
+    RecordKeyError,
+    UnsupportedError,
+)
 from gpuio.recordio import Index, MXIndexedRecordIO, MXRecordIO
 
 COUNT = 50
@@ -103,9 +111,73 @@ def test_reading_by_key(files: tuple[Path, Path]) -> None:
         assert reader.read() == payload(8)
         reader.seek(0)
         assert reader.read() == payload(0)
-        for key in (1, "3", None, 3.5):
-            with pytest.raises(KeyError):
-                reader.read_idx(key)
+        # A dict finds equal numbers.
+        assert reader.read_idx(np.int64(21)) == reader.read_idx(21.0) == payload(7)
+
+
+@pytest.mark.parametrize("key", [1, "3", None, 3.5, float("nan"), 2**70, [3], -3])
+@pytest.mark.parametrize("method", ["seek", "read_idx"])
+def test_a_missing_key_is_named(method: str, key: object, files: tuple[Path, Path]) -> None:
+    with MXIndexedRecordIO(*files, "r") as reader:
+        reader.read_idx(21)
+        with pytest.raises(KeyError) as caught:
+            getattr(reader, method)(key)
+        assert isinstance(caught.value, RecordKeyError)
+        assert str(caught.value) == (
+            f"{files[0]} has no record with the key {key!r} ({type(key).__name__}); the first of "
+            f"its {COUNT} keys is 0, the last 147 (int)"
+        )
+        assert reader.read() == payload(8)  # the position has not changed
+
+
+def test_an_empty_file_has_no_keys(tmp_path: Path) -> None:
+    paths = tmp_path / "x.idx", tmp_path / "x.rec"
+    MXIndexedRecordIO(*paths, "w").close()
+    with MXIndexedRecordIO(*paths, "r") as reader:
+        with pytest.raises(RecordKeyError, match="it has no records"):
+            reader.read_idx(0)
+        assert reader.keys == [] and reader.idx == {}
+
+
+def test_keys_are_a_list(files: tuple[Path, Path]) -> None:
+    """Which scripts shuffle and keep."""
+    with MXIndexedRecordIO(*files, "r") as reader:
+        keys = reader.keys
+        assert type(keys) is list and type(keys[0]) is int
+        random.Random(0).shuffle(reader.keys)
+        assert reader.keys is keys != sorted(keys)
+        assert [reader.read_idx(key) for key in keys] == [payload(key // 3) for key in keys]
+        reader.keys = keys[:2]
+        assert reader.keys == keys[:2] and len(reader) == COUNT
+        reader.reset()
+        assert reader.keys == list(range(0, 3 * COUNT, 3))
+    assert len(reader.keys) == COUNT
+
+
+def test_a_writers_keys_grow(tmp_path: Path) -> None:
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "w") as writer:
+        keys = writer.keys
+        assert keys == []
+        for key in (5, "7"):
+            writer.write_idx(key, b"some")
+        assert writer.keys is keys and keys == [5, 7] and writer.idx == {5: 0, 7: 12}
+        keys.clear()  # the caller's list
+        writer.write_idx(9, b"more")
+        assert writer.keys == [9]
+    assert (tmp_path / "x.idx").read_text() == "5\t0\n7\t12\n9\t24\n"
+
+
+def test_keys_cost_nothing_unless_asked_for(tmp_path: Path) -> None:
+    count = 200_000
+    (tmp_path / "x.idx").write_text("".join(f"{n}\t{n * 8}\n" for n in range(count)))
+    MXRecordIO(tmp_path / "x.rec", "w").close()
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "r") as reader:
+        tracemalloc.start()
+        assert reader.idx[77] == 77 * 8 and len(reader) == count
+        without = tracemalloc.get_traced_memory()[1]
+        assert len(reader.keys) == count
+        tracemalloc.stop()
+    assert without < 8 * count * 2.5  # a sorted index, no Python object per record
 
 
 def test_keys_still_work_after_the_end_of_the_file(files: tuple[Path, Path]) -> None:
@@ -247,12 +319,16 @@ def test_an_index_of_another_file(files: tuple[Path, Path], tmp_path: Path) -> N
     with MXRecordIO(tmp_path / "other.rec", "w") as writer:
         writer.write(b"x" * 400)
     with MXIndexedRecordIO(files[0], tmp_path / "other.rec", "r") as reader:
-        with pytest.raises(
-            RecordError, match=r"other\.rec at byte \d+: magic.*rebuild it with 'gpuio index"
-        ):
-            reader.read_idx(6)
-        with pytest.raises(RecordError, match="an index of another file"):
-            reader.read_idx(147)
+        for key in (6, 147):
+            with pytest.raises(
+                RecordError,
+                match=r"other\.rec at byte \d+: .*; the index belongs to another file: "
+                "'gpuio index --force",
+            ):
+                reader.read_idx(key)
+        reader.seek(6)
+        with pytest.raises(RecordError, match="the index belongs to another file"):
+            reader.read()
 
 
 # ---------------------------------------------------------------- processes and threads

@@ -56,7 +56,13 @@ class Copied(NamedTuple):
 
 
 def split(
-    rec: Path, prefix: Path, ratios: Sequence[float], *, shuffle: bool = False, seed: int = 0
+    rec: Path,
+    prefix: Path,
+    ratios: Sequence[float] | None = None,
+    *,
+    parts: int | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
 ) -> list[Copied]:
     """Split a record file into ``PREFIX_0.rec``, ``PREFIX_1.rec``, …
 
@@ -65,6 +71,7 @@ def split(
     rec : the record file; FILE.idx is used if it exists
     prefix : common prefix of the outputs' paths
     ratios : relative size of each output
+    parts : number of equal outputs, instead of ratios; their sizes differ by one record at most
     shuffle : assign records at random; False: each output is a contiguous range
     seed : of the random order
 
@@ -74,10 +81,16 @@ def split(
 
     Raises
     ------
-    ArgumentError : there are no ratios, one is not positive and finite, or an output would
-        overwrite the input.
+    ArgumentError : there are no ratios, one is not positive and finite, parts is less than 1 or
+        given as well, or an output would overwrite the input.
     RecordError : the file is damaged, or an output cannot be written.
     """
+    if (ratios is None) == (parts is None):
+        raise ArgumentError("give either the ratios of the outputs or the number of equal parts")
+    if parts is not None and parts < 1:
+        raise ArgumentError(f"parts must be at least 1, not {parts!r}")
+    ratios = ratios if parts is None else [1.0] * parts
+    assert ratios is not None
     total = sum(ratios)
     if not ratios or not all(ratio > 0 for ratio in ratios) or not math.isfinite(total):
         raise ArgumentError(f"ratios must be numbers above 0, not {list(ratios)}")
@@ -267,32 +280,53 @@ def add_commands(commands: Any) -> None:
             commands, name, run, summary=summary, description=description, example=example
         )
 
+    def add_seed(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--seed", type=int, default=0, metavar="N", help="of the random order; default: 0"
+        )
+
     parser = add(
         "split", "split a record file into several", "all.rec part --ratio 8 --ratio 2", _split
     )
-    parser.add_argument("rec", metavar="FILE.rec")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
     parser.add_argument("prefix", metavar="PREFIX", help="outputs are PREFIX_0.rec, PREFIX_1.rec …")
-    parser.add_argument("--ratio", type=float, action="append", required=True, metavar="R")
+    sizes = parser.add_mutually_exclusive_group(required=True)
+    sizes.add_argument("--parts", type=int, metavar="N", help="write N equal outputs")
+    sizes.add_argument(
+        "--ratio",
+        type=float,
+        action="append",
+        metavar="R",
+        help="relative size of an output; once for each",
+    )
     parser.add_argument("--shuffle", action="store_true", help="assign records at random")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_seed(parser)
     parser = add("merge", "concatenate record files", "all.rec a.rec b.rec", _merge)
-    parser.add_argument("out", metavar="OUT.rec")
-    parser.add_argument("recs", metavar="FILE.rec", nargs="+")
+    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    parser.add_argument("recs", metavar="FILE.rec", nargs="+", help="the record files, in order")
     parser.add_argument("--renumber", action="store_true", help="assign the keys 0, 1, 2, …")
     parser = add(
         "shuffle", "write the records of a file in a random order", "a.rec b.rec", _shuffle
     )
-    parser.add_argument("rec", metavar="FILE.rec")
-    parser.add_argument("out", metavar="OUT.rec")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    add_seed(parser)
     parser = add(
         "filter", "write the records of a file that meet all conditions",
         "a.rec cats.rec --label 3 --least 64", _filter,
     )  # fmt: skip
-    parser.add_argument("rec", metavar="FILE.rec")
-    parser.add_argument("out", metavar="OUT.rec")
-    parser.add_argument("--key", type=int, action="append", metavar="K")
-    parser.add_argument("--label", type=float, action="append", metavar="L")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    parser.add_argument(
+        "--key", type=int, action="append", metavar="K", help="this record; may be repeated"
+    )
+    parser.add_argument(
+        "--label",
+        type=float,
+        action="append",
+        metavar="L",
+        help="records whose first label is this; may be repeated",
+    )
     parser.add_argument(
         "--least", type=int, default=0, metavar="N", help="minimum shorter side, in pixels"
     )
@@ -300,7 +334,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _split(args: argparse.Namespace) -> int:
-    outputs = split(args.rec, args.prefix, args.ratio, shuffle=args.shuffle, seed=args.seed)
+    outputs = split(
+        args.rec, args.prefix, args.ratio, parts=args.parts, shuffle=args.shuffle, seed=args.seed
+    )
     for copied in outputs:
         print(f"{copied.rec}: {copied.records:,} records")
     return _report_omissions(outputs[0])

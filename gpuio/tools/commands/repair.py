@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import struct
 from array import array
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from gpuio.errors import RecordError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
+from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, create, local_path, map_file
@@ -55,12 +55,14 @@ def repair(
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
-    RecordError : a file cannot be written, or `idx` cannot be read.
+    RecordError : a file cannot be written, `idx` cannot be read, or the file is of another kind,
+        such as an image.
     ArgumentError : the copy would overwrite the original.
     """
     path = local_path(rec)
     target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
     data = map_file(path)
+    check_record_file(data, path)
     rest = [] if damaged is None else [damaged]
     check_outputs([target, index_of(target), *rest], [path, *([] if idx is None else [idx])])
     old = _old_keys(path, idx)
@@ -125,7 +127,7 @@ def _header_id(payload: NDArray[np.uint8]) -> int | None:
     """The id in an image record's header, if it is a valid key."""
     try:
         number = unpack(payload)[0].id
-    except (ValueError, struct.error):
+    except RecordError:
         return None
     return number if number < 2**63 else None
 
@@ -155,6 +157,6 @@ def _run(args: argparse.Namespace) -> int:
         print_json(result)
     else:
         for span in result.lost:
-            print(f"left out {span.end - span.begin:,} bytes: {span.reason}")
+            print(f"left out {span.end - span.begin:,} bytes at byte {span.begin}: {span.reason}")
         print(f"{result.rec}: {result.records:,} records")
     return 1 if result.lost else 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import struct
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -21,12 +20,14 @@ from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
+from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.record_set import is_face_header
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.commands.mismatches import Finding, merge_mismatches
 from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.parallel import map_ordered
 
@@ -34,25 +35,6 @@ LEVELS = ("framing", "headers", "deep")
 
 # Records per task, and tasks that may be queued or finished before their turn.
 CHUNK, AHEAD = 256, 64
-
-
-class Finding(NamedTuple):
-    """One problem.
-
-    Attributes
-    ----------
-    kind : "framing": bytes that belong to no record; "index": the index does not match the file;
-        "header": a record has no image header; "image": its image cannot be read; "partial": a
-        JPEG decodes only in part, or with warnings
-    offset : position in the record file, in bytes
-    key : the record's key, or without an index its number; None if unknown
-    reason : what is wrong
-    """
-
-    kind: str
-    offset: int
-    key: int | None
-    reason: str
 
 
 class Verification(NamedTuple):
@@ -89,6 +71,7 @@ def verify(
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
+    RecordError : the file is of another kind, such as an image.
     ArgumentError : the level is unknown, or threads is less than 1.
     """
     if level not in LEVELS:
@@ -97,6 +80,7 @@ def verify(
         raise ArgumentError(f"threads must be at least 1, not {threads!r}")
     path = local_path(rec)
     data = map_file(path)
+    check_record_file(data, path)
     index_path = find_index(path, idx)
     if idx is not None and not os.path.isfile(str(index_path)):
         raise RecordFileNotFoundError(f"the index {index_path} does not exist")
@@ -116,7 +100,9 @@ def verify(
     finally:
         pool.shutdown(cancel_futures=True)
     if keys is not None:
-        findings += _compare(keys, begins)
+        damage = [finding for finding in findings if finding.kind == "framing"]
+        others = [finding for finding in findings if finding.kind != "framing"]
+        findings = others + merge_mismatches(damage, keys, begins)
     elif index_path is None:
         findings = [_with_number(finding, begins) for finding in findings]
     findings.sort(key=lambda finding: finding.offset)
@@ -129,14 +115,19 @@ def quarantine(found: Verification, path: Path) -> int:
     """
     check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
     entries = [
-        Entry(os.path.basename(found.rec), finding.offset, finding.key or 0, finding.reason)
+        Entry(os.path.basename(found.rec), offset, key, finding.reason)
         for finding in found.findings
-        # Damaged framing where the index has a record is a bad record, too.
-        if finding.kind in ("header", "image")
-        or (finding.kind == "framing" and finding.key is not None)
+        for offset, key in _bad_records(finding)
     ]
     write_quarantine(path, entries)
     return len(entries)
+
+
+def _bad_records(finding: Finding) -> Sequence[tuple[int, int]]:
+    """Offset and key of each record that a finding makes unusable."""
+    if finding.kind in ("header", "image"):
+        return [(finding.offset, finding.key or 0)]
+    return finding.lost
 
 
 def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | None:
@@ -163,17 +154,6 @@ def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | N
     return keys
 
 
-def _compare(keys: dict[int, int], begins: array[int]) -> Iterator[Finding]:
-    """Compare the index, as a map of offsets to keys, with where records begin."""
-    present = set(begins)
-    for offset, key in keys.items():
-        if offset not in present:
-            yield Finding("index", offset, key, f"no intact record begins at byte {offset}")
-    for number, offset in enumerate(begins):
-        if offset not in keys:
-            yield Finding("index", offset, None, f"record {number} is not in the index")
-
-
 def _with_number(finding: Finding, begins: array[int]) -> Finding:
     """Set the key to the record's number, as in a file without an index."""
     number = bisect_left(begins, finding.offset)
@@ -186,7 +166,7 @@ def _is_face_file(data: NDArray[np.uint8], path: str) -> bool:
     """Whether the first record is the header of a face dataset."""
     try:
         return is_face_header(*unpack(parse(data, 0, path)[0]))
-    except (RecordError, ValueError, struct.error):
+    except RecordError:
         return False
 
 
@@ -226,8 +206,8 @@ def _check_payload(payload: NDArray[np.uint8], level: str, face: bool) -> Iterat
     """Find the problems of one record, as (kind, reason)."""
     try:
         header, image = unpack(payload)
-    except (ValueError, struct.error):
-        yield "header", f"{len(payload)} bytes are too few for a header and its label"
+    except RecordError as error:
+        yield "header", str(error)
         return
     if face and header.flag and not len(image):
         return  # a header or identity record of a face dataset
@@ -288,6 +268,10 @@ def _run(args: argparse.Namespace) -> int:
     kinds = Counter(finding.kind for finding in found.findings)
     summary = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {summary}")
+    if kinds["framing"]:
+        print(f"'gpuio repair {found.rec}' copies the intact records")
+    elif kinds["index"]:
+        print(f"'gpuio index --force {found.rec}' makes a new index")
     if args.quarantine:
         print(f"{args.quarantine}: {listed:,} records")
     return 1 if found.findings else 0

@@ -40,6 +40,17 @@ def test_split_and_merge(shuffle: bool, rec: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 7, 10, 13])
+def test_equal_parts(parts: int, rec: Path, tmp_path: Path) -> None:
+    made = mx.tools.split(rec, tmp_path / "part", parts=parts)
+    sizes = [copied.records for copied in made]
+    assert len(sizes) == parts and sum(sizes) == 10 and max(sizes) - min(sizes) <= 1
+    together: dict[int, bytes] = {}
+    for copied in made:
+        together |= records(copied.rec)
+    assert list(together.items()) == list(records(rec).items())
+
+
 def test_merge_refuses_duplicate_keys(rec: Path, tmp_path: Path) -> None:
     out = tmp_path / "two.rec"
     with pytest.raises(ArgumentError, match="renumber"):
@@ -93,6 +104,11 @@ def test_invalid_arguments(rec: Path, tmp_path: Path) -> None:
     for ratios in ([], [1, 0], [-1, 2], [float("inf"), 1], [float("nan")], [1e308, 1e308]):
         with pytest.raises(ArgumentError, match="above 0"):
             mx.tools.split(rec, tmp_path / "part", ratios)
+    for sizes in ({}, {"ratios": [1], "parts": 2}):
+        with pytest.raises(ArgumentError, match="either the ratios of the outputs or the number"):
+            mx.tools.split(rec, tmp_path / "part", **sizes)
+    with pytest.raises(ArgumentError, match="parts must be at least 1, not 0"):
+        mx.tools.split(rec, tmp_path / "part", parts=0)
     content = bytearray(rec.read_bytes())
     content[mx.recordio.Index.load(rec.with_suffix(".idx")).offsets[5]] ^= 1
     rec.write_bytes(content)
@@ -106,6 +122,7 @@ def test_the_commands(rec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     for arguments, count in (
         (["split", str(rec), str(tmp_path / "part"), "--ratio", "1", "--ratio", "1"], None),
         (["merge", out, str(tmp_path / "part_0.rec"), str(tmp_path / "part_1.rec")], 10),
+        (["split", str(rec), str(tmp_path / "part"), "--parts", "3"], None),
         (["shuffle", str(rec), out, "--seed", "3"], 10),
         (["filter", str(rec), out, "--label", "1", "--key", "10", "--key", "40"], 2),
     ):
@@ -114,6 +131,11 @@ def test_the_commands(rec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         if count is not None:
             assert printed == f"{out}: {count} records\n"
     assert main(["merge", out, str(rec), str(rec)]) == 2
+    capsys.readouterr()
+    for sizes in ([], ["--parts", "2", "--ratio", "1"]):
+        with pytest.raises(SystemExit):
+            main(["split", str(rec), str(tmp_path / "part"), *sizes])
+        assert "--parts" in capsys.readouterr().err
 
 
 @pytest.fixture

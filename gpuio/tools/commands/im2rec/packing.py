@@ -249,7 +249,7 @@ class _RunState:
             try:
                 payload, end = parse(data, offset, rec)
                 key = unpack(payload)[0].id
-            except (RecordError, ValueError, struct.error):
+            except RecordError:
                 break  # after the last intact record
             if isinstance(item, ListItem) and item.key == key:
                 path = os.path.join(root, item.path)
