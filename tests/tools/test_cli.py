@@ -74,9 +74,9 @@ def test_each_has_help_with_an_example_that_it_takes(
     arguments = [number for number, line in enumerate(lines) if re.match(r"  \S", line)]
     assert any(lines[number].startswith("  -h, --help") for number in arguments)
     for number in arguments:
-        assert re.search(r"\S  +\S", lines[number]) or lines[number + 1].startswith("     "), (
-            lines[number]
-        )
+        assert re.search(r"\S  +\S", lines[number]) or lines[number + 1].startswith("     "), lines[
+            number
+        ]
 
 
 def test_the_commands_import_nothing_heavy_before_they_run() -> None:

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
+import os
 from typing import Any
 
-from gpuio.recordio import Index
-from gpuio.storage.local import Path, local_path
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.progress import progress
+from gpuio.recordio import Index, unpack
+from gpuio.recordio.framing import parse
+from gpuio.recordio.lists import read_list
+from gpuio.recordio.record_set import is_face_header
+from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_parser
+from gpuio.tools.commands.im2rec.lists import count_items
 from gpuio.tools.files import check_outputs, index_of, replacing
 
+# Keys are int64, ids in headers uint64: they are compared modulo this.
+MODULUS = 1 << 64
 
-def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
-    """Write the index of a record file by walking through its records; the keys are 0, 1, 2, …
 
-    An existing index is replaced only when the new one is complete.
+def index(
+    rec: Path, idx: Path | None = None, *, lst: Path | None = None, force: bool = False
+) -> tuple[str, int]:
+    """Write the index of a record file by walking through its records.
 
     Parameters
     ----------
     rec : the record file
     idx : the index; None: next to the file, with the extension .idx
+    lst : the im2rec list from which the file was packed: the records get its keys, which are the
+        ids in their headers. If all of these are the same, records and lines are matched in order.
+        None: the keys are 0, 1, 2, …
+    force : replace an existing index that has other keys or offsets. A new index appears under its
+        name only when it is complete
 
     Returns
     -------
@@ -29,13 +48,97 @@ def index(rec: Path, idx: Path | None = None) -> tuple[str, int]:
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : it is damaged; the message says where.
+    ArgumentError : there is another index and `force` is False, or the list does not belong to the
+        file or cannot be read.
     """
     path = index_of(rec) if idx is None else local_path(idx)
     check_outputs([path], [rec], indexes=False)
     built = Index.build(rec)
+    if lst is not None:
+        built = Index(_keys_of_list(local_path(rec), built.offsets, local_path(lst)), built.offsets)
     with replacing(path) as name:
         built.save(name)
+        if not force and os.path.exists(path) and not filecmp.cmp(name, path, shallow=False):
+            raise ArgumentError(
+                f"{path} {_difference(path, built)}; --force replaces it"
+                + ("" if lst else ", --list FILE writes the keys of a list")
+                + ", --idx FILE writes another file"
+            )
     return path, len(built)
+
+
+def _difference(path: str, built: Index) -> str:
+    """How an existing index differs from the new one."""
+    try:
+        old = Index.load(path)
+    except RecordError:
+        return "exists, and is not an index that can be read"
+    if not np.array_equal(old.offsets, built.offsets):
+        return "is another index: records do not begin, or not all, where it says"
+    first = np.flatnonzero(old.keys != built.keys)[:1]
+    if not len(first):
+        return "is another index: its lines are written differently"
+    number = int(first[0])
+    return (
+        f"is another index: record {number} has the key {old.keys[number]}, not "
+        f"{built.keys[number]}"
+    )
+
+
+def _keys_of_list(rec: str, offsets: NDArray[np.int64], lst: str) -> NDArray[np.int64]:
+    """The key of each record, int64 (n,), from the list from which they were packed."""
+    lines = np.array([item.key % MODULUS for item in read_list(lst)], np.uint64)
+    ids, images = _ids(rec, offsets)
+    counts = f"{lst} has {len(lines):,} lines, {rec} has {len(ids):,} records"
+    same = len(ids) > 1 and len(np.unique(ids)) == 1
+    if same and len(ids) == len(lines):
+        return lines.view(np.int64)
+    if same:
+        raise ArgumentError(
+            f"all records have the id {ids[0]}, so that only their order could tell which line of "
+            f"the list each is of, but {counts}"
+        )
+    strange = np.flatnonzero(images & ~np.isin(ids, lines))
+    if len(strange):
+        number = int(strange[0])
+        raise ArgumentError(
+            f"{lst} is not the list of {rec}: it has no line for record {number}, which has the "
+            f"id {ids[number]} in its header ({counts})"
+        )
+    found, repeated = np.unique(ids[images], return_counts=True)
+    listed, lines_of = np.unique(lines, return_counts=True)
+    more = np.flatnonzero(repeated > lines_of[np.searchsorted(listed, found)])
+    if len(more):
+        raise ArgumentError(
+            f"{lst} is not the list of {rec}: {repeated[more[0]]} records have the id "
+            f"{found[more[0]]}, for which it has fewer lines ({counts})"
+        )
+    return ids.view(np.int64)
+
+
+def _ids(rec: str, offsets: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The id in each record's header, and whether a list should have it: not the header and
+    identity records of a face dataset.
+
+    Raises
+    ------
+    RecordError : a record has no header.
+    """
+    data = map_file(rec)
+    ids = np.empty(len(offsets), np.uint64)
+    listed = np.ones(len(offsets), bool)
+    face = False
+    with progress(f"reading the headers of {os.path.basename(rec)}", "records", len(ids)) as bar:
+        for number, offset in enumerate(offsets.tolist()):
+            try:
+                header, image = unpack(parse(data, offset, rec)[0])
+            except RecordError as error:
+                raise RecordError(f"{rec}, record {number} at byte {offset}: {error}") from error
+            face |= number == 0 and is_face_header(header, image)
+            ids[number] = header.id
+            listed[number] = not (face and header.flag and not len(image))
+            bar.update()
+    return ids, listed
 
 
 def add_command(commands: Any) -> None:
@@ -46,14 +149,20 @@ def add_command(commands: Any) -> None:
         _run,
         summary="rebuild the index of a record file",
         description="Walk through the records of FILE.rec and write FILE.idx. The keys are 0, 1, "
-        "2, …",
-        example="train.rec",
+        "2, …, or those of the list from which the file was packed. An index that has other keys "
+        "is not replaced unless --force is given.",
+        example="train.rec --list train.lst",
     )
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
-    parser.add_argument("--idx", metavar="FILE", help="the index; default: FILE.idx")
+    add = parser.add_argument
+    add("rec", metavar="FILE.rec", help="the record file")
+    add("--idx", metavar="FILE", help="the index; default: FILE.idx")
+    add("--list", dest="lst", metavar="FILE.lst", help="the list whose keys the records get")
+    add("--force", action="store_true", help="replace an existing index that is different")
 
 
 def _run(args: argparse.Namespace) -> int:
-    path, records = index(args.rec, args.idx)
+    path, records = index(args.rec, args.idx, lst=args.lst, force=args.force)
     print(f"{path}: {records:,} records")
+    if args.lst and (more := count_items(args.lst) - records) > 0:
+        print(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
     return 0
