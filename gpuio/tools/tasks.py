@@ -1,4 +1,4 @@
-"""Options of ImageRecordIter: for ImageNet, from the command line, and how they are applied."""
+"""Options of ImageRecordIter and ImageDetRecordIter: for tasks, and from the command line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.storage.local import Path
 from gpuio.tools.files import iterator_files
+from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
 
 if TYPE_CHECKING:
-    from gpuio.io import ImageRecordIter
+    from gpuio.io import ImageDetRecordIter, ImageRecordIter
 
 SHAPE = (3, 224, 224)
 
@@ -40,14 +41,34 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+# The same of ImageDetRecordIter, for files with boxes.
+DETECTION_TASKS: dict[str, dict[str, Any]] = {
+    "eval": NORMALIZE,
+    "train": {
+        "rand_mirror_prob": 0.5,
+        "rand_pad_prob": 0.5,
+        "max_pad_scale": 3.0,
+        "rand_crop_prob": 0.8,
+        "num_crop_sampler": 5,
+        "min_crop_scales": 0.3,
+        "min_crop_aspect_ratios": 0.5,
+        "max_crop_aspect_ratios": 2.0,
+        "min_crop_overlaps": (0.1, 0.3, 0.5, 0.7, 0.9),
+        "shuffle": True,
+        **NORMALIZE,
+    },
+}
+
+
 def add_options(parser: argparse.ArgumentParser, task: str | None) -> None:
     """Add ``--task`` and ``--with``, which configure an ImageRecordIter."""
     parser.add_argument(
         "--task",
         choices=list(TASKS),
         default=task,
-        help="options of ImageRecordIter as for ImageNet: eval (shorter side to 256, center crop "
-        f"224) or train (random resized crop to 224, mirror, shuffle); default: {task or 'none'}",
+        help="options as for ImageNet: eval (shorter side to 256, center crop 224) or train "
+        "(random resized crop to 224, mirror, shuffle). For files with boxes: eval (to 224 x 224) "
+        f"or train (SSD's crops and padding, mirror, shuffle); default: {task or 'none'}",
     )
     parser.add_argument(
         "--with",
@@ -55,18 +76,27 @@ def add_options(parser: argparse.ArgumentParser, task: str | None) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="options of ImageRecordIter, such as data_shape=3,160,160 rand_crop=True",
+        help="options of ImageRecordIter, or for files with boxes ImageDetRecordIter, such as "
+        "data_shape=3,160,160 rand_crop=True",
     )
 
 
-def options_of(task: str | None, arguments: list[str]) -> dict[str, Any]:
-    """Options of ImageRecordIter from ``--task`` and ``--with``; the latter take precedence.
+def task_options(task: str, layout: Layout) -> dict[str, Any]:
+    """Options for a task, of the iterator for a file's labels."""
+    return (DETECTION_TASKS if layout.name == DETECTION else TASKS)[task]
+
+
+def options_of(
+    task: str | None, arguments: list[str], rec: Path, idx: Path | None = None
+) -> dict[str, Any]:
+    """Options of an iterator from ``--task`` and ``--with``; the latter take precedence.
 
     Raises
     ------
     ArgumentError : an argument of ``--with`` is not NAME=VALUE.
+    RecordFileNotFoundError, RecordError : a file is missing or damaged.
     """
-    options = dict(TASKS[task]) if task else {}
+    options = dict(task_options(task, layout_of_file(rec, idx))) if task else {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name.isidentifier():
@@ -78,18 +108,27 @@ def options_of(task: str | None, arguments: list[str]) -> dict[str, Any]:
 
 
 def open_iterator(
-    rec: Path, idx: Path | None, ctx: Context | str | None, options: dict[str, Any]
-) -> ImageRecordIter:
-    """Make an ImageRecordIter with a user's options.
+    rec: Path,
+    idx: Path | None,
+    ctx: Context | str | None,
+    options: dict[str, Any],
+    layout: Layout | None = None,
+) -> ImageRecordIter | ImageDetRecordIter:
+    """Make the iterator for a file's labels, with a user's options: an ImageDetRecordIter if they
+    are boxes.
 
     Raises
     ------
     ArgumentError : there is no such option, or a value is invalid.
     """
-    from gpuio.io import ImageRecordIter
+    from gpuio.io import ImageDetRecordIter, ImageRecordIter
 
+    layout = layout or layout_of_file(rec, idx)
+    files = iterator_files(rec, idx)
     try:
-        return ImageRecordIter(**iterator_files(rec, idx), ctx=ctx, **options)
+        if layout.name == DETECTION:
+            return ImageDetRecordIter(**files, ctx=ctx, **options)
+        return ImageRecordIter(**files, ctx=ctx, **layout.iterator_options(options), **options)
     except TypeError as error:  # unknown, or given already
         raise ArgumentError(str(error)) from error
 

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+import gpuio as mx
 from gpuio.errors import ArgumentError
-from gpuio.tools.tasks import MEAN, add_options, open_iterator, options_of
+from gpuio.tools.tasks import MEAN, TASKS, add_options, open_iterator, options_of
 from tests.io.records import jpeg, write_records
+from tests.tools.record_layouts import LABELS, write_layout
 
 
 def test_values_are_parsed() -> None:
     arguments = ["data_shape=3,8,9", "rand_mirror=true", "mean_r=3.5", "data_name=x", "seed=None"]
-    assert options_of(None, arguments) == {
+    assert options_of(None, arguments, "none.rec") == {
         "data_shape": (3, 8, 9),
         "rand_mirror": True,
         "mean_r": 3.5,
@@ -21,16 +23,29 @@ def test_values_are_parsed() -> None:
     }
 
 
-def test_given_options_take_precedence_over_those_of_the_task() -> None:
-    options = options_of("eval", ["resize=64"])
+def test_given_options_take_precedence_over_those_of_the_task(tmp_path: Path) -> None:
+    rec = write_layout("plain", tmp_path / "x")
+    options = options_of("eval", ["resize=64"], rec)
     assert options["resize"] == 64 and options["mean_r"] == MEAN[0]
-    assert options_of("eval", [])["resize"] == 256
+    assert options_of("eval", [], rec)["resize"] == 256
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", LABELS)
+def test_tasks_of_every_layout(kind: str, task: str, tmp_path: Path) -> None:
+    rec = write_layout(kind, tmp_path / "x")
+    options = {"data_shape": (3, 24, 24), "batch_size": 2, "on_error": "skip"}
+    options |= options_of(task, [], rec)
+    with open_iterator(rec, None, None, options) as iterator:
+        boxes = isinstance(iterator, mx.io.ImageDetRecordIter)
+        assert boxes == (kind == "detection")
+        assert len(list(iterator)) >= 1
 
 
 @pytest.mark.parametrize("argument", ["resize", "=3", "a b=3"])
 def test_malformed_arguments(argument: str) -> None:
     with pytest.raises(ArgumentError, match="options are written NAME=VALUE"):
-        options_of(None, [argument])
+        options_of(None, [argument], "none.rec")
 
 
 def test_the_arguments() -> None:

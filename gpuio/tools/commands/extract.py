@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,8 +51,9 @@ def extract(
 ) -> Extraction:
     """Write the images of a record file to folders, unchanged, with a list for im2rec.
 
-    An image whose label is a single integer is written to a folder of that name, any other to
-    ``images``; the file name is the record's key. The list, ``FOLDER/records.lst``, holds keys,
+    An image whose label is a single integer is written to a folder of that name, and an image of a
+    face dataset to the folder of its identity, the first number of its label; any other is written
+    to ``images``. The file name is the record's key. The list, ``FOLDER/records.lst``, holds keys,
     labels and paths: ``gpuio im2rec FOLDER/records FOLDER --pass-through --pack-label`` packs the
     same records again, provided that im2rec can make them: keys are at least 0 and equal to the
     headers' ids, and single labels are not stored as arrays.
@@ -91,7 +92,7 @@ def extract(
                     continue
                 label = tuple(np.atleast_1d(np.asarray(header.label, np.float32)).tolist())
                 extension = EXTENSIONS.get(found.format, f".{found.format}")
-                subfolder = f"{label[0]:.0f}" if len(label) == 1 and label[0] % 1 == 0 else "images"
+                subfolder = _subfolder(label, records.has_faces)
                 name = _unique_name(f"{subfolder}/{records.keys[ordinal]}", extension, taken)
                 os.makedirs(os.path.join(root, subfolder), exist_ok=True)
                 with open(os.path.join(root, name), "wb") as file:
@@ -101,6 +102,12 @@ def extract(
     os.makedirs(root, exist_ok=True)
     write_list(list_path, items)
     return Extraction(root, list_path, len(items), bad)
+
+
+def _subfolder(label: Sequence[float], faces: bool) -> str:
+    """The folder for images with a label."""
+    is_class = (len(label) == 1 or faces) and label[0] % 1 == 0
+    return f"{label[0]:.0f}" if is_class else "images"
 
 
 def _unique_name(stem: str, extension: str, taken: set[str]) -> str:
@@ -133,7 +140,8 @@ def add_command(commands: Any) -> None:
         "extract",
         _run,
         summary="write the images of a record file to folders",
-        description="Write the images of FILE.rec to FOLDER/LABEL/KEY.jpg, unchanged, and "
+        description="Write the images of FILE.rec to FOLDER/LABEL/KEY.jpg, unchanged (faces: "
+        "FOLDER/IDENTITY/KEY.jpg; images with several labels or boxes: FOLDER/images), and "
         "FOLDER/records.lst, from which im2rec packs the same records. The exit status is 1 if "
         "a record has no recognisable image.",
         example="train.rec images --label 3",

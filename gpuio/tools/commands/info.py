@@ -16,10 +16,8 @@ from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path, local_path
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import find_index, open_records
-from gpuio.tools.labels import is_detection, label_string
-
-# Default number of records to examine, evenly spread over the file.
-SAMPLE = 1000
+from gpuio.tools.labels import label_string
+from gpuio.tools.layouts import DETECTION, SAMPLE, LabelTally, Layout, spread
 
 # Maximum number of labels to list, most frequent first.
 MAX_LABELS = 10
@@ -82,16 +80,14 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
     path, index = local_path(rec), find_index(rec, idx)
     with open_records(path, idx) as records:
-        images = np.asarray(records.image_ordinals(), np.int64)
-        count = len(images) if not sample else min(sample, len(images))
-        chosen = images[np.linspace(0, len(images) - 1, count).astype(np.int64)].tolist()
+        images = records.image_ordinals()
+        chosen = spread(images, sample)
         tally = _Tally()
-        with progress(f"examining {os.path.basename(path)}", "records", count) as bar:
+        with progress(f"examining {os.path.basename(path)}", "records", len(chosen)) as bar:
             for ordinal in chosen:
                 tally.add(records, ordinal)
                 bar.update()
-        face = len(images) < len(records)
-        return tally.summary(path, index, records, len(images), face)
+        return tally.summary(path, index, records, len(images))
 
 
 class _Tally:
@@ -99,8 +95,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.labels: Counter[str] = Counter()
-        self.widths: Counter[int] = Counter()
-        self.detections = 0
+        self.kinds = LabelTally()
         self.formats: Counter[str] = Counter()
         self.channels: Counter[int] = Counter()
         self.sizes: list[tuple[int, int]] = []
@@ -111,10 +106,8 @@ class _Tally:
         """Examine one record."""
         try:
             header, image = records.record(ordinal)
-            label = np.atleast_1d(np.asarray(header.label, np.float32))
-            self.labels[label_string(label[0])] += 1
-            self.widths[len(label) if header.flag else 1] += 1
-            self.detections += is_detection(label)
+            self.labels[label_string(np.ravel(header.label)[0])] += 1
+            self.kinds.add(header)
             found = read_header(image)
         except (RecordError, DecodeError):
             self.unreadable += 1
@@ -124,19 +117,10 @@ class _Tally:
         self.sizes.append((found.width, found.height))
         self.nbytes.append(len(image))
 
-    def summary(
-        self, path: str, index: str | None, records: RecordSet, images: int, face: bool
-    ) -> Info:
-        """Summarize the counts; `face` tells that the file has records without images."""
+    def summary(self, path: str, index: str | None, records: RecordSet, images: int) -> Info:
+        """Summarize the counts."""
         readable = len(self.sizes)
-        layout = "face identity" if face else "plain"
-        # A label of two numbers may be an image without boxes; but if none is longer, these are
-        # two labels.
-        if self.detections == sum(self.widths.values()) and max(self.widths, default=0) > 2:
-            layout = "detection"
-        elif max(self.widths, default=1) > 1:
-            layout = layout if face else "multi-label"
-        width = max(self.widths, default=1)
+        layout = self.kinds.layout(records.has_faces)
         sizes = np.array(self.sizes or [(0, 0)])
         ranges = [
             (int(values.min()), int(np.median(values)), int(values.max())) if readable else None
@@ -148,8 +132,8 @@ class _Tally:
             records.nbytes,
             len(records),
             images,
-            layout,
-            width,
+            layout.name,
+            layout.label_width,
             readable + self.unreadable,
             dict(self.labels.most_common(MAX_LABELS)),
             dict(self.formats.most_common()),
@@ -158,14 +142,14 @@ class _Tally:
             ranges[1],
             int(np.mean(self.nbytes)) if readable else 0,
             self.unreadable,
-            _call(path, index, layout, width, sizes) if readable else "",
+            _call(path, index, layout, sizes) if readable else "",
         )
 
 
-def _call(path: str, index: str | None, layout: str, label_width: int, sizes: Any) -> str:
+def _call(path: str, index: str | None, layout: Layout, sizes: Any) -> str:
     """A call that loads the file; sizes are (width, height) of each image."""
     shorter = int(min(np.median(sizes, axis=0)))
-    small, boxes = shorter < 256, layout == "detection"
+    small, boxes = shorter < 256, layout.name == DETECTION
     arguments = [f"path_imgrec={path!r}"]
     if index is not None:
         arguments.append(f"path_imgidx={index!r}")
@@ -173,8 +157,8 @@ def _call(path: str, index: str | None, layout: str, label_width: int, sizes: An
     arguments.append(f"data_shape=(3, {crop}, {crop})")
     if not small and not boxes:  # images with boxes are not cropped
         arguments.append("resize=256")
-    if layout == "multi-label" or (layout == "face identity" and label_width > 1):
-        arguments.append(f"label_width={label_width}")
+    for name, value in layout.iterator_options({}).items():
+        arguments.append(f"{name}={value}")
     arguments += ["batch_size=64", "shuffle=True"]
     iterator = "ImageDetRecordIter" if boxes else "ImageRecordIter"
     return f"gpuio.io.{iterator}({', '.join(arguments)})"

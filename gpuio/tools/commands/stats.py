@@ -82,8 +82,8 @@ def stats(
     """Compute each channel's mean and standard deviation, over the pixels that evaluation sees.
 
     Each image's shorter side is scaled to `resize` and its center cropped to `data_shape`, so that
-    all images weigh the same. The standard deviation is over all pixels, ``sqrt(E[x²] - E[x]²)``,
-    which is what MXNet and torchvision normalize with.
+    all images weigh the same; labels of any kind do not matter. The standard deviation is over all
+    pixels, ``sqrt(E[x²] - E[x]²)``, which is what MXNet and torchvision normalize with.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ def stats(
     ArgumentError : sample is negative, there are no images, or data_shape or resize is invalid.
     DecodeError : no image can be read.
     """
-    from gpuio.io import ImageRecordIter
+    from gpuio.tools.unlabelled import UnlabelledImageIter
 
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
     path = local_path(rec)
     means: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
-    with ImageRecordIter(
+    with UnlabelledImageIter(
         **iterator_files(path, idx),
         data_shape=data_shape,
         batch_size=BATCH_SIZE,

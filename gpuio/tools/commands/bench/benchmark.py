@@ -1,4 +1,4 @@
-"""Benchmark ImageRecordIter against its own parts and against DALI's reader."""
+"""Benchmark an iterator against its own parts and against DALI's reader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuio.context import Context, as_context
-from gpuio.errors import ArgumentError, Error
+from gpuio.errors import ArgumentError, Error, UnsupportedError
 from gpuio.progress import progress
 from gpuio.sampling.order import permute
 from gpuio.storage.local import Path, local_path
@@ -26,7 +26,8 @@ from gpuio.tools.commands.bench.contestants import (
 from gpuio.tools.commands.bench.measure import Figures, Round, measure
 from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import find_index, open_records
-from gpuio.tools.tasks import SHAPE, TASKS, open_iterator
+from gpuio.tools.layouts import DETECTION, layout_of
+from gpuio.tools.tasks import SHAPE, open_iterator, task_options
 
 ROUNDS = 5
 
@@ -37,12 +38,7 @@ ROUND_SECONDS = 0.4
 # this many times as fast as the loader.
 BUSY, SPARE = 0.75, 1.25
 
-ITERATOR, READING, DECODING, DALI = (
-    "ImageRecordIter",
-    "reading alone",
-    "decoding alone",
-    "DALI readers.mxnet",
-)
+READING, DECODING, DALI = "reading alone", "decoding alone", "DALI readers.mxnet"
 
 
 class Stage(NamedTuple):
@@ -50,10 +46,10 @@ class Stage(NamedTuple):
 
     Attributes
     ----------
-    name : "ImageRecordIter"; "reading alone": the records' bytes, in the order of loading;
-        "decoding alone": the host's decoder on full images, with the same number of threads; "DALI
-        readers.mxnet": DALI's own reader and operators for the same task, with antialiasing, its
-        default, unless the options say otherwise
+    name : "ImageRecordIter" or "ImageDetRecordIter"; "reading alone": the records' bytes, in the
+        order of loading; "decoding alone": the host's decoder on full images, with the same number
+        of threads; "DALI readers.mxnet": DALI's own reader and operators for the same task, with
+        antialiasing, its default, unless the options say otherwise
     images_per_second : by wall time, median over the rounds
     cpu_ms : CPU milliseconds per image, user and system, all threads; median over the rounds
     least_cpu_ms, most_cpu_ms : minimum and maximum over the rounds
@@ -76,7 +72,7 @@ class Bench(NamedTuple):
     device : where batches are made
     cpus, threads : number of available CPUs, and of decoding threads
     batch_size : images per batch
-    stages : results, ImageRecordIter first
+    stages : results, the iterator first
     left_out : names of contestants that were not measured, with the reason
     cached : whether reading alone found the file in the page cache; None: unknown
     limit : the bottleneck, in words
@@ -124,7 +120,8 @@ def bench(
     rounds: int = ROUNDS,
     options: dict[str, Any] | None = None,
 ) -> Bench:
-    """Measure how fast ImageRecordIter loads a file, and find the bottleneck.
+    """Measure how fast ImageRecordIter loads a file, and find the bottleneck; for files with boxes,
+    ImageDetRecordIter.
 
     Contestants take turns in short rounds. CPU time is that of the whole process, so it should not
     do anything else meanwhile.
@@ -138,13 +135,13 @@ def bench(
     threads : decoding threads; None: one per CPU
     step : duration of a training step in seconds; None: unknown
     rounds : number of measurements of each contestant
-    options : of ImageRecordIter; None: those of evaluation on ImageNet
+    options : of the iterator; None: those of evaluation, as for ImageNet
 
     Raises
     ------
     RecordFileNotFoundError, RecordError : the files are missing or damaged.
-    ArgumentError : a number is out of range, there are no images, or ImageRecordIter does not
-        accept the options.
+    ArgumentError : a number is out of range, there are no images, or the iterator does not accept
+        the options.
     ContextError : the device is not available.
     """
     threads = cpu_count() if threads is None else threads
@@ -155,18 +152,20 @@ def bench(
         raise ArgumentError(f"step must be more than 0 seconds, not {step!r}")
     path, index = local_path(rec), find_index(rec, idx)
     device = as_context(ctx)
-    arguments: dict[str, Any] = {
-        "data_shape": SHAPE,
-        "batch_size": batch_size,
-        "preprocess_threads": threads,
-        "on_error": "skip",
-        "verbose": False,
-        **(TASKS["eval"] if options is None else options),
-    }
-    batch_size, threads = arguments["batch_size"], arguments["preprocess_threads"]
     with ExitStack() as stack:
-        iterator = stack.enter_context(open_iterator(path, index, device, arguments))
         records = stack.enter_context(open_records(path, index))
+        layout = layout_of(records)
+        arguments: dict[str, Any] = {
+            "data_shape": SHAPE,
+            "batch_size": batch_size,
+            "preprocess_threads": threads,
+            "on_error": "skip",
+            "verbose": False,
+            **(task_options("eval", layout) if options is None else options),
+        }
+        batch_size, threads = arguments["batch_size"], arguments["preprocess_threads"]
+        iterator = open_iterator(path, index, device, arguments, layout)
+        stack.enter_context(iterator)
         images = np.asarray(records.image_ordinals(), np.int64)
         if not len(images):
             raise ArgumentError(f"{path} has no images")
@@ -174,12 +173,14 @@ def bench(
         if arguments.get("shuffle"):
             order = images[permute(np.arange(len(images)), len(images), 0, 0)]
         records_per_second, cpu_ms, cached = read_storage(path, records, order)
-        contestants = {ITERATOR: iterator_load(iterator)}
+        contestants = {type(iterator).__name__: iterator_load(iterator)}
         channels = arguments["data_shape"][0]
         pool = stack.enter_context(ThreadPoolExecutor(threads, "gpuio-bench"))
         contestants[DECODING] = decoder_load(records, order, channels, pool)
         left_out = {}
         try:
+            if layout.name == DETECTION:
+                raise UnsupportedError("it does not read boxes")
             contestants[DALI] = dali_load(path, index, device, arguments)
         except (Error, RuntimeError) as error:
             left_out[DALI] = dali_message(error)
@@ -238,8 +239,8 @@ def _stage(name: str, figures: Figures) -> Stage:
 
 def describe_limit(found: Bench) -> str:
     """Describe the loader's bottleneck."""
-    loader, reading, decoding = (found.stage(name) for name in (ITERATOR, READING, DECODING))
-    assert loader and reading and decoding
+    loader, reading, decoding = found.stages[0], found.stage(READING), found.stage(DECODING)
+    assert reading and decoding
     if reading.images_per_second < SPARE * loader.images_per_second:
         return (
             f"storage: reading alone reaches {reading.images_per_second:,.0f} images/s; a faster "

@@ -8,11 +8,11 @@ from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.bench.benchmark import ITERATOR, READING, ROUNDS, Bench, bench
+from gpuio.tools.commands.bench.benchmark import READING, ROUNDS, Bench, bench
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.tasks import add_options, options_of
 
-# Colors of ImageRecordIter, the other contestants, and the speed that training needs.
+# Colors of the iterator, the other contestants, and the speed that training needs.
 FIRST, OTHER, NEEDED = "#1f6f8b", "#b9b4a7", "#b3261e"
 
 
@@ -53,7 +53,7 @@ def plot(found: Bench, path: Path) -> None:
         ("images per CPU-second", [1e3 / max(stage.cpu_ms, 1e-6) for stage in stages]),
     )
     for axis, (name, values) in zip(axes, panels, strict=True):
-        colors = [FIRST if stage.name == ITERATOR else OTHER for stage in stages]
+        colors = [FIRST if stage is found.stages[0] else OTHER for stage in stages]
         bars = axis.barh([stage.name for stage in stages], values, color=colors, height=0.62)
         numbers = [f"{value:,.0f}" for value in values]
         annotations = axis.bar_label(bars, numbers, label_type="center")
@@ -88,9 +88,10 @@ def add_command(commands: Any) -> None:
         "bench",
         _run,
         summary="measure how fast a record file loads here, and find the bottleneck",
-        description="Measure ImageRecordIter on FILE.rec, in images per second and per CPU-second, "
-        "compared with reading alone, decoding alone and, if installed, DALI's own reader; report "
-        "the bottleneck, and whether training with a given step time would have to wait.",
+        description="Measure ImageRecordIter, or for files with boxes ImageDetRecordIter, on "
+        "FILE.rec, in images per second and per CPU-second, compared with reading alone, decoding "
+        "alone and, if installed, DALI's own reader; report the bottleneck, and whether training "
+        "with a given step time would have to wait.",
         example="train.rec --task train --batch-size 256 --step 0.28 --plot bench.png",
     )
     add_record_file(parser)
@@ -120,7 +121,7 @@ def _run(args: argparse.Namespace) -> int:
         threads=args.threads,
         step=args.step,
         rounds=args.rounds,
-        options=options_of(args.task, args.options),
+        options=options_of(args.task, args.options, args.rec, args.idx),
     )
     if args.plot:
         plot(found, args.plot)

@@ -14,16 +14,19 @@ from gpuio.context import Context
 from gpuio.decoding.header import read_header
 from gpuio.errors import DecodeError, Error, RecordError, UnsupportedError
 from gpuio.recordio import RecordSet
-from gpuio.tools.commands.bench.dali_reader import UNSUPPORTED_OPTIONS, reader_pipeline
+from gpuio.tools.commands.bench.dali_reader import SUPPORTED_OPTIONS, reader_pipeline
 
 if TYPE_CHECKING:
-    from gpuio.io import ImageRecordIter
+    from gpuio.io import ImageDetRecordIter, ImageRecordIter
 
 # Takes a minimum number of images; returns how many were processed.
 Load = Callable[[int], int]
 
 # Limits of the measurement of storage, in seconds and bytes.
 STORAGE_SECONDS, STORAGE_BYTES = 1.0, 1 << 30
+
+# Options that DALI has for random resized crops only.
+ASPECT_RATIOS = ("min_aspect_ratio", "max_aspect_ratio")
 
 # Images per decoding task.
 CHUNK = 16
@@ -33,8 +36,8 @@ class DaliError(Error):
     """DALI's pipeline failed while running, and cannot continue."""
 
 
-def iterator_load(iterator: ImageRecordIter) -> Load:
-    """Load batches of an ImageRecordIter, epoch after epoch."""
+def iterator_load(iterator: ImageRecordIter | ImageDetRecordIter) -> Load:
+    """Load batches of an iterator, epoch after epoch."""
 
     def batches() -> Iterator[Any]:
         while True:
@@ -86,7 +89,9 @@ def dali_load(path: str, index: str | None, device: Context, arguments: dict[str
 
     if index is None:
         raise UnsupportedError("it needs an index; make one with 'gpuio index'")
-    unsupported = [name for name in UNSUPPORTED_OPTIONS if name in arguments]
+    unsupported = sorted(set(arguments) - SUPPORTED_OPTIONS)
+    if not arguments.get("random_resized_crop"):
+        unsupported += [name for name in ASPECT_RATIOS if name in arguments]
     if unsupported:
         raise UnsupportedError(f"it has no counterpart of the option {unsupported[0]}")
     given = arguments.get

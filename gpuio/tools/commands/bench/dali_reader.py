@@ -10,16 +10,16 @@ from typing import Any
 
 from gpuio.errors import ContextError, UnsupportedError
 
-# Options of ImageRecordIter that change the work but have no counterpart here.
-UNSUPPORTED_OPTIONS = (
-    "dtype",
-    "inter_method",
-    "layout",
-    "num_parts",
-    "path_imglist",
-    "quarantine",
-    "scale",
-)
+# Options of ImageRecordIter that have a counterpart here, or do not change the work.
+SUPPORTED_OPTIONS = {
+    "antialias", "batch_size", "data_shape", "max_aspect_ratio", "max_random_area", "mean_b",
+    "mean_g", "mean_r", "min_aspect_ratio", "min_random_area", "mirror", "preprocess_threads",
+    "rand_crop", "rand_mirror", "random_resized_crop", "resize", "shuffle", "std_b", "std_g",
+    "std_r",
+    "data_name", "device_id", "executor", "hw_decoder_load", "label_name", "label_width",
+    "last_batch_handle", "on_error", "prefetch_buffer", "round_batch", "seed", "seed_aug",
+    "verbose",
+}  # fmt: skip
 
 
 def reader_pipeline(

@@ -24,6 +24,7 @@ from gpuio.tools.commands.show.images import (
 )
 from gpuio.tools.commands.show.page import render_page
 from gpuio.tools.files import check_outputs, find_index, open_records, write_file
+from gpuio.tools.layouts import layout_of
 from gpuio.tools.sheet import BACKGROUND, contact_sheet
 from gpuio.tools.tasks import add_options, options_of
 
@@ -78,8 +79,8 @@ def show(
     labels : only records whose first label is one of these
     bad : only records that cannot be decoded, or only in part; checks the whole file
     seed : draw records at random; None: evenly spread over the file, or with `labels` the first
-    options : show the batches of an ImageRecordIter with these options, in its order, instead of
-        the stored images
+    options : show the batches of an ImageRecordIter, or for files with boxes ImageDetRecordIter,
+        with these options, in its order, instead of the stored images
     ctx : the device of that iterator
 
     Raises
@@ -113,7 +114,7 @@ def show(
     index = find_index(path, idx)
     with open_records(path, idx) as records:
         if options is not None:
-            found = of_batches(path, index, count, size, options, ctx)
+            found = of_batches(path, index, count, size, options, ctx, layout_of(records))
         elif bad:
             found = of_bad_records(records, index, count, size)
         else:
@@ -186,7 +187,8 @@ def add_command(commands: Any) -> None:
         _run,
         summary="show records or augmented batches, with labels and keys",
         description="Draw images of FILE.rec, with labels and keys, on a contact sheet or an HTML "
-        "page: the stored images or, with --task or --with, the batches of an ImageRecordIter.",
+        "page: the stored images or, with --task or --with, the batches of an ImageRecordIter, or "
+        "for files with boxes of an ImageDetRecordIter.",
         example="train.rec --out train.html --label 3 --count 100",
     )
     add_record_file(parser)
@@ -220,7 +222,7 @@ def _run(args: argparse.Namespace) -> int:
         labels=args.label,
         bad=args.bad,
         seed=args.seed,
-        options=options_of(args.task, args.options) if batches else None,
+        options=options_of(args.task, args.options, args.rec, args.idx) if batches else None,
         ctx=args.ctx,
     )
     problems = f", {shown.bad} of them with problems" if shown.bad else ""

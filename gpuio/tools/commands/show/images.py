@@ -16,6 +16,7 @@ from gpuio.recordio import RecordSet
 from gpuio.sampling.order import permute
 from gpuio.tools.commands.verify import verify
 from gpuio.tools.labels import is_detection, label_string, label_strings, starts_with_label
+from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
 from gpuio.tools.sheet import denormalise
 from gpuio.tools.tasks import SHAPE, open_iterator
 
@@ -113,8 +114,14 @@ def of_batches(
     size: int,
     options: dict[str, Any],
     ctx: Context | str | None,
+    layout: Layout | None = None,
 ) -> Iterator[LabelledImage]:
-    """Images of the batches of an ImageRecordIter with the given options.
+    """Images of the batches of an ImageRecordIter with the given options; for files with boxes of
+    an ImageDetRecordIter, with the boxes.
+
+    Parameters
+    ----------
+    layout : of the file; None: it is looked at
 
     Raises
     ------
@@ -127,7 +134,10 @@ def of_batches(
         **options,
     }
     arguments.setdefault("batch_size", min(count, 64))
-    with open_iterator(rec, idx, ctx, arguments) as iterator:
+    if "round_batch" not in arguments:  # a file may have fewer images than a batch
+        arguments.setdefault("last_batch_handle", "pad")
+    layout = layout or layout_of_file(rec, idx)
+    with open_iterator(rec, idx, ctx, arguments, layout) as iterator:
         description = iterator.provide_data[0]
         # uint8 batches are not normalized at all, int8 batches only by the rounded mean.
         normalized = description.dtype not in (np.uint8, np.int8)
@@ -145,7 +155,11 @@ def of_batches(
             labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
             for image, label, key in zip(pixels, labels, batch.index[:rows], strict=True):
                 fitted = _fit(_to_rgb(image), size)
-                yield LabelledImage(int(key), _format_label(label), "", "", fitted)
+                if layout.name == DETECTION:
+                    caption = _draw_batch_boxes(fitted, label, image.shape[:2])
+                else:
+                    caption = _format_label(label)
+                yield LabelledImage(int(key), caption, "", "", fitted)
             left -= rows
             if not left:
                 break
@@ -171,6 +185,28 @@ def _of_record(records: RecordSet, ordinal: int, size: int) -> LabelledImage:
     return LabelledImage(key, label, details, "", pixels)
 
 
+def _draw_batch_boxes(
+    pixels: NDArray[np.uint8], label: NDArray[np.float32], size: tuple[int, int]
+) -> str:
+    """Draw the boxes of a label of ImageDetRecordIter; returns its caption.
+
+    Parameters
+    ----------
+    pixels : uint8 (height, width, 3), changed
+    label : channels, rows and columns that the image fills, how many numbers follow, and these
+    size : rows and columns of the batch's images
+    """
+    from gpuio.image.drawing import draw_boxes
+
+    rows, columns, count = label[1:4].astype(int)
+    numbers = label[4 : 4 + count].copy()
+    boxes = numbers[int(numbers[0]) :].reshape(-1, int(numbers[1]))
+    scale = columns / size[1], rows / size[0]  # a box's corners are fractions of the filled part
+    boxes[:, 1:5] *= [*scale, *scale]
+    draw_boxes(pixels, boxes)
+    return _format_boxes(len(boxes))
+
+
 def _label(records: RecordSet, ordinal: int) -> Any:
     try:
         return records.record(ordinal)[0].label
@@ -181,10 +217,13 @@ def _label(records: RecordSet, ordinal: int) -> Any:
 def _format_label(label: NDArray[np.float32]) -> str:
     """Format a label for a caption."""
     if is_detection(label) and len(label) > 2:
-        boxes = (len(label) - int(label[0])) // int(label[1])
-        return f"{boxes} box{'' if boxes == 1 else 'es'}"
+        return _format_boxes((len(label) - int(label[0])) // int(label[1]))
     more = ", …" if len(label) > MAX_NUMBERS else ""
     return ", ".join(map(label_string, label[:MAX_NUMBERS])) + more
+
+
+def _format_boxes(count: int) -> str:
+    return f"{count} box{'' if count == 1 else 'es'}"
 
 
 def _to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,7 +3,9 @@
 from typing import Any
 
 from gpuio.tools import Bench, Stage
-from gpuio.tools.commands.bench.benchmark import DECODING, ITERATOR, READING
+from gpuio.tools.commands.bench.benchmark import DECODING, READING
+
+ITERATOR = "ImageRecordIter"
 
 
 def result(**changes: Any) -> Bench:

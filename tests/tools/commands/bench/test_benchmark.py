@@ -9,10 +9,10 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.tools import bench
-from gpuio.tools.commands.bench.benchmark import DALI, DECODING, ITERATOR, READING, describe_limit
+from gpuio.tools.commands.bench.benchmark import DALI, DECODING, READING, describe_limit
 from gpuio.tools.commands.bench.command import table
 from tests.io.records import jpeg, write_records
-from tests.tools.commands.bench.results import result
+from tests.tools.commands.bench.results import ITERATOR, result
 
 SMALL: dict[str, Any] = {"data_shape": (3, 48, 48), "resize": 56}
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from gpuio.errors import ArgumentError
 from gpuio.tools.cli import main
-from gpuio.tools.commands.bench.benchmark import DALI, DECODING, ITERATOR, READING
+from gpuio.tools.commands.bench.benchmark import DALI, DECODING, READING
 from gpuio.tools.commands.bench.command import plot
-from tests.tools.commands.bench.results import result
+from tests.tools.commands.bench.results import ITERATOR, result
 
 
 def test_the_command(rec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

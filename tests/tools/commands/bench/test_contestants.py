@@ -40,5 +40,10 @@ def test_storage(rec: str) -> None:
 def test_dali_needs_an_index_and_known_options(rec: str) -> None:
     with pytest.raises(UnsupportedError, match="needs an index"):
         dali_load(rec, None, mx.cpu(), {})
-    with pytest.raises(UnsupportedError, match="no counterpart of the option scale"):
-        dali_load(rec, rec.replace(".rec", ".idx"), mx.cpu(), {"scale": 0.5})
+    for options, name in (
+        ({"scale": 0.5}, "scale"),
+        ({"brightness": 0.5, "resize": 30}, "brightness"),
+        ({"max_aspect_ratio": 0.5}, "max_aspect_ratio"),
+    ):
+        with pytest.raises(UnsupportedError, match=f"no counterpart of the option {name}"):
+            dali_load(rec, rec.replace(".rec", ".idx"), mx.cpu(), options)

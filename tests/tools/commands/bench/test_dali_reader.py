@@ -1,5 +1,6 @@
 """DALI's own pipeline: it does the same task as ImageRecordIter."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import UnsupportedError
-from gpuio.tools.commands.bench.dali_reader import UNSUPPORTED_OPTIONS, reader_pipeline
+from gpuio.tools.commands.bench.dali_reader import SUPPORTED_OPTIONS, reader_pipeline
 from gpuio.tools.tasks import MEAN, STD
 
 
@@ -62,4 +63,10 @@ def test_options(changes: dict[str, Any], rec: str) -> None:
 def test_four_channels_are_unsupported(rec: str) -> None:
     with pytest.raises(UnsupportedError, match="1 or 3 channels, not 4"):
         pipeline(rec, data_shape=(4, 48, 41))
-    assert "layout" in UNSUPPORTED_OPTIONS
+
+
+def test_supported_options_are_those_of_image_record_iter() -> None:
+    known = inspect.signature(mx.io.ImageRecordIter.__init__).parameters
+    assert known.keys() >= SUPPORTED_OPTIONS - {"device_id"}
+    for name in ("layout", "scale", "dtype"):
+        assert name in known and name not in SUPPORTED_OPTIONS

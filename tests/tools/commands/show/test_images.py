@@ -93,3 +93,23 @@ def test_batches_are_denormalised(options: dict[str, Any], rec: str) -> None:
         saturated = (image.pixels == 255) | (image.pixels == 0)
         assert (close | saturated if limited == 127 else close).all()
         assert close.mean() > 0.95
+
+
+@pytest.mark.parametrize("mode", ["force", "fit", "shrink"])
+def test_boxes_of_batches_are_drawn(mode: str, tmp_path: Path) -> None:
+    """Around the object, wherever the iterator has moved it to."""
+    image = np.full((100, 200, 3), 255, np.uint8)
+    image[20:60, 50:150] = 0
+    encoded = cv2.imencode(".png", image)[1].tobytes()
+    label = [3.0, 5.0, 7.0, 1.0, 0.25, 0.2, 0.75, 0.6]
+    rec = str(write_records(tmp_path / "x", [encoded], [label])["path_imgrec"])
+    options = {"data_shape": (3, 300, 400), "resize_mode": mode}
+    (shown,) = of_batches(rec, rec.replace(".rec", ".idx"), 1, 1000, options, None)
+    assert shown.label == "1 box" and shown.pixels.shape == (300, 400, 3)
+    scale = {"force": (3, 2), "fit": (2, 2), "shrink": (1, 1)}[mode]
+    rows, columns = np.nonzero((shown.pixels == COLORS[1]).all(2))
+    np.testing.assert_allclose(
+        [rows.min(), rows.max() + 1, columns.min(), columns.max() + 1],
+        [20 * scale[0], 60 * scale[0], 50 * scale[1], 150 * scale[1]],
+        atol=2,
+    )
