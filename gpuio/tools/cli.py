@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gpuio.errors import Error
 from gpuio.tools.commands.bench import add_command as add_bench
+from gpuio.tools.commands.common import CommandParser
 from gpuio.tools.commands.demo import add_command as add_demo
 from gpuio.tools.commands.doctor import add_command as add_doctor
 from gpuio.tools.commands.extract import add_command as add_extract
@@ -70,7 +71,9 @@ def make_parser() -> argparse.ArgumentParser:
         prog="gpuio", description="MXNet's data loading, for today's Python and GPUs."
     )
     parser.add_argument("--version", action="version", version=f"gpuio {VERSION}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
     add_demo(commands)
     add_im2rec(commands)
     add_index(commands)

@@ -170,6 +170,7 @@ class RecordOutput:
     ----------
     rec, idx : final names of the files
     keys, offsets : of the records so far
+    keep_part : the argument; it may be changed
 
     Raises
     ------
@@ -191,7 +192,7 @@ class RecordOutput:
         self.keys = existing.keys if existing else array("q")
         self.offsets = existing.offsets if existing else array("q")
         self._position = existing.end if existing else 0
-        self._keep_part = keep_part
+        self.keep_part = keep_part
         self._file = open_exclusive(self.rec + PART)
         self._file.truncate(self._position)  # opened for appending, so writing continues here
 
@@ -237,6 +238,6 @@ class RecordOutput:
         os.replace(self.idx + PART, self.idx)
 
     def _discard(self) -> None:
-        for path in [self.idx] if self._keep_part else [self.idx, self.rec]:
+        for path in [self.idx] if self.keep_part else [self.idx, self.rec]:
             with suppress(OSError):
                 os.remove(path + PART)

@@ -12,7 +12,8 @@ from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, count_items, list_image, make_list
-from gpuio.tools.commands.im2rec.packing import Packed, write_records
+from gpuio.tools.commands.im2rec.packing import ImagePacker, Packed
+from gpuio.tools.commands.im2rec.runs import pack_lists
 
 
 def im2rec(
@@ -22,7 +23,7 @@ def im2rec(
     recursive: bool = False,
     exts: Sequence[str] = EXTENSIONS,
     shuffle: bool = True,
-    train_ratio: float = 1.0,
+    train_ratio: float | None = None,
     test_ratio: float = 0.0,
     chunks: int = 1,
     pass_through: bool = False,
@@ -59,22 +60,8 @@ def im2rec(
         test_ratio=test_ratio,
         chunks=chunks,
     )
-    return [
-        write_records(
-            path,
-            root,
-            pass_through=pass_through,
-            resize=resize,
-            center_crop=center_crop,
-            quality=quality,
-            encoding=encoding,
-            color=color,
-            pack_label=pack_label,
-            num_thread=num_thread,
-            resume=resume,
-        )
-        for path in lists
-    ]
+    packer = ImagePacker(pass_through, resize, center_crop, quality, encoding, color, pack_label)
+    return list(pack_lists(lists, os.fspath(root), packer, num_thread=num_thread, resume=resume))
 
 
 def add_command(commands: Any) -> None:
@@ -85,18 +72,22 @@ def add_command(commands: Any) -> None:
         _run,
         summary="pack a folder of images into record files",
         description="Pack the images of ROOT into PREFIX.rec and PREFIX.idx, in the order of "
-        "PREFIX*.lst. If there is no such list, it is made first. An interrupted run resumes where "
-        "it stopped. The exit status is 1 if images had to be left out.",
+        "PREFIX.lst; if there are several lists PREFIX*.lst, such as PREFIX_train.lst and "
+        "PREFIX_test.lst, each into a record file of its name. If there is no such list, it is "
+        "made first. An interrupted run resumes where it stopped. The exit status is 1 if images "
+        "had to be left out. Options without a value may have one, as in MXNet: 1, 0, true, false, "
+        "yes or no.",
         example="photos ~/photos --recursive --pass-through",
     )
     add = parser.add_argument
     add("prefix", metavar="PREFIX", help="common prefix of the paths of lists and record files")
     add("root", metavar="ROOT", help="folder of the images")
-    add = parser.add_argument_group("lists").add_argument
-    add("--list", action="store_true", help="only make the list, replacing an existing one")
-    add(
+    lists = parser.add_argument_group("lists")
+    add = lists.add_argument
+    parser.add_flag(lists, "--list", help="only make the lists, replacing existing ones")
+    parser.add_flag(
+        lists,
         "--recursive",
-        action="store_true",
         help="also list subfolders, with one label per folder; default: only the images directly "
         "in ROOT, with label 0",
     )
@@ -107,14 +98,31 @@ def add_command(commands: Any) -> None:
         metavar="EXT",
         help=f"file name extensions; default: {' '.join(EXTENSIONS)}",
     )
-    add("--no-shuffle", dest="shuffle", action="store_false", help="keep the order of names")
-    add("--train-ratio", type=float, default=1.0, metavar="RATIO", help="of PREFIX_train.lst")
-    add("--test-ratio", type=float, default=0.0, metavar="RATIO", help="of PREFIX_test.lst")
-    add("--chunks", type=int, default=1, metavar="N", help="split into N lists")
-    add = parser.add_argument_group("records").add_argument
-    add("--pass-through", action="store_true", help="store the files unchanged")
+    order = lists.add_mutually_exclusive_group()
+    parser.add_flag(order, "--shuffle", help="shuffle the lines, always in the same way; default")
+    parser.add_flag(
+        order, "--no-shuffle", dest="shuffle", meaning=False, help="keep the order of names"
+    )
+    add(
+        "--train-ratio",
+        type=float,
+        metavar="RATIO",
+        help="fraction for PREFIX_train.lst; the rest is for PREFIX_val.lst; default: all that is "
+        "not for testing",
+    )
+    add(
+        "--test-ratio",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="fraction for PREFIX_test.lst; default: 0",
+    )
+    add("--chunks", type=int, default=1, metavar="N", help="split into N lists; default: 1")
+    records = parser.add_argument_group("records")
+    add = records.add_argument
+    parser.add_flag(records, "--pass-through", help="store the files unchanged")
     add("--resize", type=int, default=0, metavar="N", help="scale the shorter side to N pixels")
-    add("--center-crop", action="store_true", help="first crop images to squares")
+    parser.add_flag(records, "--center-crop", help="first crop images to squares")
     add(
         "--quality",
         type=int,
@@ -122,7 +130,12 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="of a JPEG, 1 to 100; or compression of a PNG, 0 to 9; default: 95",
     )
-    add("--encoding", choices=[".jpg", ".png"], default=".jpg", help="default: .jpg")
+    add(
+        "--encoding",
+        choices=[".jpg", ".png"],
+        default=".jpg",
+        help="format of the images; default: .jpg",
+    )
     add(
         "--color",
         type=int,
@@ -130,39 +143,58 @@ def add_command(commands: Any) -> None:
         default=1,
         help="1: color (default), 0: grayscale, -1: as in the file",
     )
-    add("--pack-label", action="store_true", help="store all labels of a line, not only the first")
+    parser.add_flag(records, "--pack-label", help="store all labels of a line, not only the first")
     add("--num-thread", type=int, metavar="N", help="threads; default: one per CPU")
-    add(
+    parser.add_flag(
+        records,
         "--no-resume",
         dest="resume",
-        action="store_false",
+        meaning=False,
         help="start over instead of resuming",
     )
 
 
 def _run(args: argparse.Namespace) -> int:
-    lists = [] if args.list else _find_lists(args.prefix)
+    # As in MXNet, where "photos/" is the same as "photos".
+    args.prefix = args.prefix.rstrip(os.sep) or os.sep
+    lists, others = _find_lists(args.prefix)
+    if (args.list or not lists) and os.path.basename(args.prefix) in ("", ".", ".."):
+        raise ArgumentError(
+            f"PREFIX must end with part of a file name, such as {args.prefix}/photos"
+        )
+    if args.list:
+        made = _make_lists(args)
+        if older := sorted(set(lists) - set(made)):
+            print(f"{', '.join(older)}: also packed by this prefix; remove what you do not need")
+        return 0
     if lists:
         print(f"using {', '.join(lists)} (--list makes new lists)")
+        if others:
+            print(f"not using {', '.join(others)}: of another prefix")
+    elif others:
+        raise ArgumentError(
+            f"there is no list {args.prefix}.lst, but {', '.join(others)}: give its whole name, or "
+            "--list to make new lists"
+        )
     else:
         lists = _make_lists(args)
-    if args.list:
-        return 0
+    packer = ImagePacker(
+        bool(args.pass_through),
+        args.resize,
+        bool(args.center_crop),
+        args.quality,
+        args.encoding,
+        args.color,
+        bool(args.pack_label),
+    )
     bad = 0
-    for path in lists:
-        packed = write_records(
-            path,
-            args.root,
-            pass_through=args.pass_through,
-            resize=args.resize,
-            center_crop=args.center_crop,
-            quality=args.quality,
-            encoding=args.encoding,
-            color=args.color,
-            pack_label=args.pack_label,
-            num_thread=args.num_thread,
-            resume=args.resume,
-        )
+    for packed in pack_lists(
+        lists,
+        args.root,
+        packer,
+        num_thread=args.num_thread,
+        resume=args.resume is not False,
+    ):
         for place, reason in packed.bad:
             print(f"left out: {place}: {reason}", file=sys.stderr)
         for place, reason in packed.doubtful:
@@ -176,41 +208,65 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _make_lists(args: argparse.Namespace) -> list[str]:
-    if next(list_image(args.root, args.recursive, args.exts), None) is None:
-        hint = "" if args.recursive else "; add --recursive to list its subfolders"
+    recursive = bool(args.recursive)
+    if next(list_image(args.root, recursive, args.exts), None) is None:
+        hint = "" if recursive else "; add --recursive to list its subfolders"
         raise ArgumentError(f"no images ({' '.join(args.exts)}) in {args.root}{hint}")
     lists, names = make_list(
         args.prefix,
         args.root,
-        recursive=args.recursive,
+        recursive=recursive,
         exts=args.exts,
-        shuffle=args.shuffle,
+        shuffle=args.shuffle is not False,
         train_ratio=args.train_ratio,
         test_ratio=args.test_ratio,
         chunks=args.chunks,
     )
-    if args.recursive:
+    if recursive:
         for label, name in names.items():
             print(name, label)
+    listed = 0
     for path in lists:
-        print(f"{path}: {count_items(path):,} images")
+        count = count_items(path)
+        print(f"{path}: {count:,} images")
+        listed += count
+    # Where no list takes the rest, MXNet leaves out what is lost by rounding.
+    if args.train_ratio is not None and args.train_ratio + args.test_ratio >= 1:
+        total = sum(1 for _ in list_image(args.root, recursive, args.exts))
+        if listed < total:
+            print(f"in none of the lists, since both ratios are rounded down: {total - listed}")
     return lists
 
 
-def _find_lists(prefix: str) -> list[str]:
-    """Find ``PREFIX*.lst``; if there are none, and the prefix is a folder, all lists in it."""
+def _find_lists(prefix: str) -> tuple[list[str], list[str]]:
+    """Find ``PREFIX*.lst``; if there are none, and the prefix is a folder, all lists in it.
+
+    Returns
+    -------
+    lists : those that belong to the prefix
+    others : those in which a word of the prefix goes on, such as ``photos2.lst`` for "photos".
+        MXNet packs them as well, although they probably are of another folder
+    """
     folder, start = os.path.split(prefix)
     if not os.path.isdir(folder or "."):
         raise RecordFileNotFoundError(f"the folder {folder} does not exist; create it first")
-    if not start:
-        raise ArgumentError(f"PREFIX must end with part of a file name, such as {prefix}photos")
     found = _lists_in(folder, start)
-    return found if found or not os.path.isdir(prefix) else _lists_in(prefix, "")
+    if not found and os.path.isdir(prefix):
+        return _lists_in(prefix, ""), []
+    others = [path for path in found if _goes_on(os.path.basename(path), start)]
+    return [path for path in found if path not in others], others
+
+
+def _goes_on(name: str, start: str) -> bool:
+    """Whether the word or number at the end of `start` continues in `name`."""
+    around = name[len(start) - 1 : len(start) + 1]
+    return len(around) == 2 and around.isalnum()
 
 
 def _lists_in(folder: str, start: str) -> list[str]:
-    return [
+    paths = [
         os.path.join(folder, name)
         for name in sorted(os.listdir(folder or "."))
         if name.startswith(start) and name.endswith(".lst")
     ]
+    return [path for path in paths if os.path.isfile(path)]

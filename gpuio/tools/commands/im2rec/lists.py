@@ -80,7 +80,7 @@ def make_list(
     recursive: bool = False,
     exts: Sequence[str] = EXTENSIONS,
     shuffle: bool = True,
-    train_ratio: float = 1.0,
+    train_ratio: float | None = None,
     test_ratio: float = 0.0,
     chunks: int = 1,
 ) -> tuple[list[str], dict[int, str]]:
@@ -94,7 +94,9 @@ def make_list(
     prefix : common prefix of the lists' paths
     root, recursive, exts : see `list_image`
     shuffle : shuffle the lines, always in the same order
-    train_ratio, test_ratio : fractions for training and testing; the rest is for validation
+    train_ratio, test_ratio : fractions for training and testing; the rest is for validation.
+        train_ratio None: all images that are not for testing are for training. (MXNet's im2rec
+        ignores a test ratio alone)
     chunks : number of equal parts
 
     Returns
@@ -108,12 +110,12 @@ def make_list(
     ArgumentError : a ratio is not from 0 to 1, or together they exceed 1; or chunks is less than 1.
     """
     for name, ratio in (("train_ratio", train_ratio), ("test_ratio", test_ratio)):
-        if not 0 <= ratio <= 1:
+        if ratio is not None and not 0 <= ratio <= 1:
             raise ArgumentError(f"{name} must be from 0 to 1, not {ratio!r}")
-    if train_ratio + test_ratio > 1 + 1e-9:
+    if train_ratio is not None and train_ratio + test_ratio > 1 + 1e-9:
         raise ArgumentError(
-            f"train_ratio {train_ratio} and test_ratio {test_ratio} together exceed 1; lower "
-            f"train_ratio, for example to {1 - test_ratio:g}"
+            f"train_ratio {train_ratio} and test_ratio {test_ratio} together exceed 1; leave out "
+            f"train_ratio, or lower it to {1 - test_ratio:g}"
         )
     if chunks < 1:
         raise ArgumentError(f"chunks must be at least 1, not {chunks!r}")
@@ -198,8 +200,25 @@ def _folders(root: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
         yield root, sorted(os.listdir(root))
         return
     for folder, subfolders, names in os.walk(root, onerror=_raise, followlinks=True):
-        subfolders.sort()  # os.walk then visits them in this order
+        subfolders[:] = sorted(name for name in subfolders if not _is_loop(root, folder, name))
         yield folder, sorted(names)
+
+
+def _is_loop(root: str, folder: str, name: str) -> bool:
+    """Whether an entry of a folder is a link to a folder that was entered on the way from the root,
+    or is around one of them. MXNet lists the images of such folders again and again.
+    """
+    path = os.path.join(folder, name)
+    if not os.path.islink(path):
+        return False
+    target = os.path.realpath(path)
+    while True:
+        entered = os.path.realpath(folder)
+        if os.path.commonpath([target, entered]) == target:
+            return True
+        if len(folder) <= len(root):
+            return False
+        folder = os.path.dirname(folder)
 
 
 def _raise(error: OSError) -> None:
@@ -217,15 +236,18 @@ def _check_name(path: str) -> str:
 
 
 def _split(
-    part: list[ListItem], size: int, train_ratio: float, test_ratio: float
+    part: list[ListItem], size: int, train_ratio: float | None, test_ratio: float
 ) -> dict[str, list[ListItem]]:
     """Split a chunk by ratio, as suffix of the list's name to items.
 
     Like in MXNet, ratios are relative to the size of a full chunk, also in the shorter last one.
     """
-    if train_ratio == 1.0:
+    test = int(size * test_ratio)
+    if train_ratio is None and test_ratio:
+        return {"_test": part[:test], "_train": part[test:]}
+    if train_ratio is None or train_ratio == 1.0:
         return {"": part}
-    test, train = int(size * test_ratio), int(size * train_ratio)
+    train = int(size * train_ratio)
     subsets = {}
     if test_ratio:
         subsets["_test"] = part[:test]

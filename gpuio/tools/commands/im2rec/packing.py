@@ -186,7 +186,8 @@ def write_records(
     ------
     ArgumentError : an option is out of range.
     RecordFileNotFoundError : the list or folder does not exist.
-    RecordError : a file cannot be written, or another run is writing it.
+    RecordError : a file cannot be written, or another run is writing it; or no image can be used,
+        and there is a record file already.
     """
     packer = ImagePacker(pass_through, resize, center_crop, quality, encoding, color, pack_label)
     threads = cpu_count() if num_thread is None else num_thread
@@ -197,7 +198,7 @@ def write_records(
         raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
     total = count_items(lst)
     rec = f"{os.path.splitext(lst)[0]}.rec"
-    with _job_file(rec, _identity(lst, root, packer)) as begun:
+    with _job_file(rec, job_identity(lst, root, packer)) as begun:
         state = _RunState()
         if begun is not None and resume:
             state.take_over(rec, lst, root, packer, begun)
@@ -213,7 +214,18 @@ def write_records(
                 if isinstance(made, Record):
                     output.append(made.key, made.framed)
                 bar.update()
+            if state.bad and not output.keys and os.path.exists(rec):
+                output.keep_part = False
+                raise _nothing_usable(rec, lst, state.bad)
     return Packed(output.rec, output.idx, len(output.keys), state.bad, state.doubtful, state.kept)
+
+
+def _nothing_usable(rec: str, lst: str, bad: list[BadImage]) -> RecordError:
+    """The error of a list that would replace a record file by an empty one."""
+    return RecordError(
+        f"none of the {len(bad):,} lines of {lst} can be used; {rec} stays as it is. The first is "
+        f"{bad[0].path}: {bad[0].reason}"
+    )
 
 
 @dataclass
@@ -253,7 +265,7 @@ class _RunState:
                 break  # after the last intact record
             if isinstance(item, ListItem) and item.key == key:
                 path = os.path.join(root, item.path)
-                if not _older(path, begun):
+                if not is_older(path, begun):
                     break
                 kept.keys.append(key)
                 kept.offsets.append(offset)
@@ -274,8 +286,8 @@ class _RunState:
             self.doubtful.append(BadImage(made.path, made.doubt))
 
 
-def _identity(lst: str, root: str, packer: ImagePacker) -> str:
-    """JSON of all that determines the records, except for the images themselves."""
+def job_identity(lst: str, root: str, packer: ImagePacker) -> str:
+    """JSON of all that determines a list's records, except for the images themselves."""
     with open(lst, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     identity = {"list": digest, "root": os.path.abspath(root), **asdict(packer)}
@@ -304,11 +316,14 @@ def _job_file(rec: str, identity: str) -> Iterator[float | None]:
             file.truncate(0)
             file.write(identity.encode())
             file.flush()
-        yield begun
-        os.remove(path)
+        try:
+            yield begun
+        finally:
+            if not os.path.exists(rec + PART):
+                os.remove(path)
 
 
-def _older(path: str, time: float) -> bool:
+def is_older(path: str, time: float) -> bool:
     """Whether a file was last modified, and last moved or created, before a time."""
     try:
         status = os.stat(path)

@@ -1,11 +1,17 @@
 """gpuio im2rec: what it prints, and its exit statuses."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import gpuio as mx
 from gpuio.tools.cli import main
+from tests.io.records import jpeg
+from tests.tools.process import ROOT as REPOSITORY
 from tests.tools.process import failure
 
 ROOT = Path(__file__).parents[3] / "golden" / "data" / "im2rec_root"
@@ -57,6 +63,226 @@ def test_im2rec_ends_with_1_where_images_are_left_out(
         f"left out: {images}/ant/broken.jpg: not an image that OpenCV can read"
     ]
     assert "5 records" in captured.out
+
+
+def lists(prefix: Path) -> dict[str, list[str]]:
+    """The lines of each list with a prefix."""
+    return {
+        path.name: path.read_text().splitlines()
+        for path in prefix.parent.glob(f"{prefix.name}*.lst")
+    }
+
+
+@pytest.mark.parametrize("program", [["gpuio", "im2rec"], ["gpuio.tools.im2rec"]])
+def test_the_commands_of_mxnets_tutorial(program: list[str], images: Path, tmp_path: Path) -> None:
+    """As they are printed there."""
+    (tmp_path / "data").mkdir()
+    images.rename(tmp_path / "data" / "101_ObjectCategories")
+
+    def run(arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", *program, *arguments.split()],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            check=True,
+            timeout=100,
+        )
+
+    run(
+        "--list=1 --recursive=1 --shuffle=1 --test-ratio=0.2 data/caltech data/101_ObjectCategories"
+    )
+    made = lists(tmp_path / "data" / "caltech")
+    assert {name: len(lines) for name, lines in made.items()} == {
+        "caltech_test.lst": 1,
+        "caltech_train.lst": 5,
+    }
+    run("--num-thread=4 --pass-through=1 data/caltech data/101_ObjectCategories")
+    for name, lines in made.items():
+        rec = tmp_path / "data" / name.replace(".lst", ".rec")
+        keys = [int(line.split("\t")[0]) for line in lines]
+        with mx.recordio.MXIndexedRecordIO(rec.with_suffix(".idx"), rec, "r") as reader:
+            assert reader.keys == keys
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "101_ObjectCategories",
+        *(f"caltech_{part}.{kind}" for part in ("test", "train") for kind in ("idx", "lst", "rec")),
+    ]
+
+
+@pytest.mark.parametrize("true", ["", "=1", " 1", "=True", " true", "=YES", " yes"])
+def test_flags_may_have_a_value(true: str, images: Path, tmp_path: Path) -> None:
+    """Before the paths and after them."""
+    before = f"--list{true} --recursive{true} --no-shuffle{true}".split()
+    assert main(["im2rec", *before, str(tmp_path / "a"), str(images)]) == 0
+    assert main(["im2rec", str(tmp_path / "b"), str(images), *before]) == 0
+    made = lists(tmp_path / "a")["a.lst"]
+    assert made == lists(tmp_path / "b")["b.lst"] == sorted(made) and len(made) == 6
+    packing = f"--pass-through{true} --pack-label{true} --center-crop{true}".split()
+    assert main(["im2rec", *packing, str(tmp_path / "a"), str(images)]) == 0
+    assert (tmp_path / "a.rec").exists()
+
+
+@pytest.mark.parametrize("false", ["=0", " 0", "=False", " false", "=NO", " no"])
+def test_flags_may_be_false(
+    false: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = images / "cat"
+    arguments = f"--list 1 --recursive{false} --no-shuffle{false}".split()
+    assert main(["im2rec", *arguments, str(tmp_path / "a"), str(flat)]) == 0
+    assert main(["im2rec", "--list", str(tmp_path / "b"), str(flat)]) == 0
+    assert lists(tmp_path / "a")["a.lst"] == lists(tmp_path / "b")["b.lst"]
+    assert (
+        main(["im2rec", "--list", *f"--shuffle{false}".split(), str(tmp_path / "c"), str(flat)])
+        == 0
+    )
+    assert lists(tmp_path / "c")["c.lst"] == sorted(lists(tmp_path / "b")["b.lst"])
+    # It packs, although an option is called --list.
+    arguments = f"--list{false} --pass-through{false} --no-resume{false}".split()
+    assert main(["im2rec", *arguments, str(tmp_path / "a"), str(flat)]) == 0
+    assert "a.rec: 2 records" in capsys.readouterr().out
+
+
+def test_paths_are_not_taken_for_values(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert main(["im2rec", "--recursive", "data/x", "images", "--list"]) == 0
+    assert len(lists(tmp_path / "data" / "x")["x.lst"]) == 6
+    assert main(["im2rec", "--list", "--rec", "--shuf", "--", "0", "images"]) == 0
+    assert len(lists(tmp_path / "0")["0.lst"]) == 6
+
+
+def test_flags_that_are_wrong(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, message in (
+        (
+            ["--list=maybe"],
+            "--list: expected no value, or 1, 0, true, false, yes or no, not 'maybe'",
+        ),
+        (["--list="], "expected no value, or 1, 0, true, false, yes or no, not ''"),
+        (["--shuffle", "--no-shuffle"], "--no-shuffle: not allowed with argument --shuffle"),
+        (["--no-shuffle", "1", "--shuffle=1"], "--shuffle: not allowed with argument --no-shuffle"),
+        (["--recursive", "perhaps"], "unrecognized arguments"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["im2rec", str(tmp_path / "x"), str(images), *arguments])
+        assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_lists_whose_names_go_on_are_of_another_prefix(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MXNet packs them too, from the wrong folder."""
+    line = "0\t0\tcat/i0.jpg\n"
+    for name in ("x2", "x_train", "x-val", "x.old", "xy"):
+        (tmp_path / f"{name}.lst").write_text(line)
+    (tmp_path / "x2.rec").write_bytes(b"precious")
+    (tmp_path / "x_.lst").mkdir()
+    arguments = ["im2rec", str(tmp_path / "x"), str(images)]
+    assert main(arguments) == 0
+    assert sorted(path.stem for path in tmp_path.glob("*.idx")) == ["x-val", "x.old", "x_train"]
+    assert (tmp_path / "x2.rec").read_bytes() == b"precious"
+    assert (
+        f"not using {tmp_path}/x2.lst, {tmp_path}/xy.lst: of another prefix"
+        in capsys.readouterr().out
+    )
+    for name in ("x_train", "x-val", "x.old"):
+        (tmp_path / f"{name}.lst").unlink()
+    error = failure(capsys, *arguments)
+    assert error.endswith(
+        f"there is no list {tmp_path}/x.lst, but {tmp_path}/x2.lst, {tmp_path}/xy.lst: give its "
+        "whole name, or --list to make new lists"
+    )
+    assert main(["im2rec", str(tmp_path / "x2.lst"), str(images)]) == 0
+    assert (tmp_path / "x2.rec").read_bytes() != b"precious"
+    assert main([*arguments, "--list", "--recursive"]) == 0
+    assert main(arguments) == 1 and (tmp_path / "x.rec").exists()
+
+
+def test_older_lists_of_the_prefix_are_mentioned(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["im2rec", str(tmp_path / "x"), str(images), "--list", "--recursive"]
+    assert main(arguments) == 0
+    assert "also packed" not in capsys.readouterr().out
+    assert main([*arguments, "--test-ratio", "0.5"]) == 0
+    assert f"{tmp_path}/x.lst: also packed by this prefix" in capsys.readouterr().out
+
+
+def test_images_that_rounding_leaves_out_are_counted(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["im2rec", str(tmp_path / "x"), str(images), "--list", "--recursive"]
+    assert main([*arguments, "--train-ratio", "0.75", "--test-ratio", "0.25"]) == 0
+    assert "in none of the lists, since both ratios are rounded down: 1" in capsys.readouterr().out
+    assert main([*arguments, "--train-ratio", "0.5", "--test-ratio", "0.5"]) == 0
+    assert "in none" not in capsys.readouterr().out
+
+
+def test_a_wrong_folder_does_not_empty_a_record_file(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["im2rec", str(tmp_path / "x"), str(images), "--recursive", "--pass-through"]
+    assert main(arguments) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("x*")}
+    (tmp_path / "empty").mkdir()
+    error = failure(capsys, "im2rec", tmp_path / "x", tmp_path / "empty")
+    assert f"none of the 6 lines of {tmp_path}/x.lst can be used" in error
+    assert f"{tmp_path}/x.rec stays as it is" in error and "No such file" in error
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("x*")} == before
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_as_prefix(
+    slash: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is the prefix, unless the lists are in it."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["im2rec", f"images{slash}", "images", "--recursive", "--pass-through"]) == 0
+    assert (tmp_path / "images.rec").exists()
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "images.lst").rename(tmp_path / "lists" / "some.lst")
+    assert main(["im2rec", f"lists{slash}", "images", "--pass-through"]) == 0
+    assert (tmp_path / "lists" / "some.rec").exists()
+
+
+@pytest.mark.parametrize("prefix", [".", "..", "/", "./", "lists/."])
+def test_a_prefix_without_a_name(
+    prefix: str,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    prefix = prefix.replace("lists", str(tmp_path / "lists"))
+    for options in (["--list"], []):
+        error = failure(capsys, "im2rec", prefix, images, "--recursive", *options)
+        assert "PREFIX must end with part of a file name" in error
+
+
+def test_names_of_every_kind(tmp_path: Path) -> None:
+    root = tmp_path / "my pictures"
+    for name in ("Bär & co/ä b.jpg", "日本/一.jpg", "plain/x.jpg"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(jpeg(0))
+    (root / "empty").mkdir()
+    (root / "linked").symlink_to(root / "plain")
+    prefix = tmp_path / "my lists" / "alle Bilder"
+    prefix.parent.mkdir()
+    assert main(["im2rec", str(prefix), str(root), "--recursive=1", "--no-shuffle"]) == 0
+    lines = lists(prefix)["alle Bilder.lst"]
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["0.000000", "Bär & co/ä b.jpg"],
+        ["1.000000", "linked/x.jpg"],
+        ["2.000000", "plain/x.jpg"],
+        ["3.000000", "日本/一.jpg"],
+    ]
+    assert len(mx.recordio.Index.load(f"{prefix}.idx")) == 4
 
 
 def test_im2rec_says_what_is_missing(

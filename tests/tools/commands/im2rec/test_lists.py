@@ -43,6 +43,23 @@ def test_lists_are_those_of_mxnet(name: str, tmp_path: Path) -> None:
         assert names == {0: "ant", 1: "cat", 2: "dog", 3: "dog/puppy"}
 
 
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_a_test_ratio_alone_leaves_the_rest_for_training(
+    ratio: float, chunks: int, tmp_path: Path
+) -> None:
+    """No image is lost by rounding."""
+    whole, _ = make_list(tmp_path / "whole", ROOT, recursive=True, chunks=chunks)
+    lists, _ = make_list(tmp_path / "x", ROOT, recursive=True, chunks=chunks, test_ratio=ratio)
+    assert len(lists) == 2 * chunks
+    size = -(-count_items(tmp_path / "whole.lst") // chunks) if chunks == 1 else 2
+    for number, path in enumerate(whole):
+        test, train = lists[2 * number : 2 * number + 2]
+        assert test.endswith("_test.lst") and train.endswith("_train.lst")
+        assert Path(test).read_text() + Path(train).read_text() == Path(path).read_text()
+        assert count_items(test) == min(int(size * ratio), count_items(path))
+
+
 def test_only_the_folder_itself_unless_recursive(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.jpeg", "c.txt", "below/d.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -62,6 +79,23 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "link").symlink_to(tmp_path / "far")
     assert [item.path for item in list_image(tmp_path / "root", True)] == ["link/a.jpg"]
+
+
+def test_links_to_folders_around_them_are_not(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+    (root / "a" / "up").symlink_to(root)
+    (root / "a" / "top").symlink_to(tmp_path)
+    (root / "a" / "self").symlink_to(".")
+    (root / "a" / "other").symlink_to(root / "b")
+    (root / "b" / "back").symlink_to(root / "a")
+    (root / "b" / "broken").symlink_to("nowhere")
+    paths = ["a/1.jpg", "a/other/2.jpg", "b/2.jpg", "b/back/1.jpg"]
+    assert [item.path for item in list_image(root, True)] == paths
+    (tmp_path / "link").symlink_to(root)
+    assert [item.path for item in list_image(tmp_path / "link", True)] == paths
 
 
 def test_lists_are_read_as_written(tmp_path: Path) -> None:
@@ -102,7 +136,7 @@ def test_names_that_do_not_fit_are_refused(name: str, tmp_path: Path) -> None:
         ({"train_ratio": 1.5}, "train_ratio must be from 0 to 1"),
         ({"test_ratio": -0.1}, "test_ratio must be from 0 to 1"),
         ({"train_ratio": 0.9, "test_ratio": 0.2}, "together exceed 1"),
-        ({"test_ratio": 0.2}, "lower train_ratio, for example to 0.8"),
+        ({"train_ratio": 1.0, "test_ratio": 0.2}, "leave out train_ratio, or lower it to 0.8"),
         ({"exts": ["jpg"]}, "with a dot"),
     ],
 )

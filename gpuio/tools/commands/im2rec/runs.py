@@ -1,0 +1,124 @@
+"""Packing of several lists in one run, which resumes at the list where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from gpuio.recordio.lists import ListItem
+from gpuio.storage.local import create
+from gpuio.tools.commands.im2rec.lists import BadImage, read_list
+from gpuio.tools.commands.im2rec.packing import (
+    ImagePacker,
+    Packed,
+    is_older,
+    job_identity,
+    write_records,
+)
+from gpuio.tools.files import PART, write_file
+
+
+def pack_lists(
+    lists: Sequence[str],
+    root: str,
+    packer: ImagePacker,
+    *,
+    num_thread: int | None = None,
+    resume: bool = True,
+) -> Iterator[Packed]:
+    """Write the record file and index of each list.
+
+    A list that an interrupted run of the same options has finished is not packed again, unless one
+    of its images, or its record file, has changed since. For that, a file next to each finished
+    record file remembers the run until it ends.
+
+    Parameters
+    ----------
+    lists, root, num_thread, resume : see `write_records`
+    packer : its other options
+    """
+    notes = [_Note(path, root, packer) for path in lists] if len(lists) > 1 else []
+    for number, path in enumerate(lists):
+        note = notes[number] if notes else None
+        packed = note.finished() if note is not None and resume else None
+        if packed is None:
+            if note is not None:
+                note.begin()
+            packed = write_records(
+                path, root, num_thread=num_thread, resume=resume, **asdict(packer)
+            )
+            if note is not None:
+                note.finish(packed)
+        yield packed
+    for note in notes:
+        note.remove()
+
+
+class _Note:
+    """A file that remembers which list was packed, until the whole run ends."""
+
+    def __init__(self, lst: str, root: str, packer: ImagePacker) -> None:
+        self._lst, self._root, self._packer = lst, root, packer
+        self._path = f"{os.path.splitext(lst)[0]}.rec{PART}.done"
+        self._begun = 0.0
+
+    def begin(self) -> None:
+        """Take the file system's time."""
+        with create(self._path, "w") as file:
+            self._begun = os.fstat(file.fileno()).st_mtime
+        self.remove()
+
+    def finish(self, packed: Packed) -> None:
+        """Remember a list that was packed completely."""
+        content = {
+            "identity": job_identity(self._lst, self._root, self._packer),
+            "begun": self._begun,
+            "files": _stamps(packed),
+            "packed": packed,
+        }
+        write_file(self._path, json.dumps(content).encode())
+
+    def finished(self) -> Packed | None:
+        """The result of an interrupted run that has packed this list, if it would be the same."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                content: dict[str, Any] = json.load(file)
+        except (OSError, ValueError):  # there is none
+            return None
+        rec, idx, records, bad, doubtful, _ = content["packed"]
+        packed = Packed(
+            rec,
+            idx,
+            records,
+            [BadImage(*each) for each in bad],
+            [BadImage(*each) for each in doubtful],
+            records,
+        )
+        same = (
+            content["identity"] == job_identity(self._lst, self._root, self._packer)
+            and content["files"] == _stamps(packed)
+            and all(
+                is_older(os.path.join(self._root, item.path), content["begun"])
+                for item in read_list(self._lst)
+                if isinstance(item, ListItem)
+            )
+        )
+        return packed if same else None
+
+    def remove(self) -> None:
+        """Forget it."""
+        with suppress(FileNotFoundError):
+            os.remove(self._path)
+
+
+def _stamps(packed: Packed) -> list[list[int]]:
+    """Sizes and times of a record file and its index; empty if one is missing."""
+    try:
+        found = [os.stat(path) for path in (packed.rec, packed.idx)]
+    except OSError:
+        return []
+    return [[each.st_size, each.st_mtime_ns] for each in found]
