@@ -20,6 +20,16 @@ def test_notebooks_are_found() -> None:
     assert NOTEBOOKS
 
 
+def test_the_tutorial_runs_the_commands_of_mxnets() -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "1-tutorial.ipynb", as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    for options in (
+        "--list=1 --recursive=1 --shuffle=1 --test-ratio=0.2",
+        "--num-thread=4 --pass-through=1",
+    ):
+        assert f'im2rec("{options} data/photos data/categories")' in code
+
+
 def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
     nbformat.validate(notebook)
     for cell in notebook.cells:

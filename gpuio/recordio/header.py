@@ -107,6 +107,16 @@ def unpack(s: Buffer) -> tuple[HEADER, Buffer]:
     return HEADER(flag, vector, number, second), s[_FORMAT.size + 4 * flag :]
 
 
+def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
+    """Whether a file's first record is the header of a face dataset: it has no image, and its
+    label is the key of the first identity record and the key after the last.
+    """
+    if header.flag != 2 or len(image):
+        return False
+    first, end = np.asarray(header.label, float).tolist()
+    return bool(first % 1 == 0 and end % 1 == 0 and 1 <= first <= end)
+
+
 def pack_img(
     header: Iterable[Any], img: NDArray[Any], quality: int = 95, img_fmt: str = ".jpg"
 ) -> bytes:

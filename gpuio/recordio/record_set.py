@@ -24,7 +24,7 @@ from gpuio.recordio.framing import (
     parse,
 )
 from gpuio.recordio.framing import HEADER as PART_HEADER
-from gpuio.recordio.header import HEADER, HEADER_BYTES, unpack
+from gpuio.recordio.header import HEADER, HEADER_BYTES, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.storage.local import Path, local_path, map_file
@@ -380,16 +380,6 @@ def _read_headers(
         & (starts + PART_HEADER.size + (length + 3) // 4 * 4 <= len(data))
     )
     return _Headers(words, ordinals, starts // 4, kind, flag, intact)
-
-
-def is_face_header(header: HEADER, image: NDArray[np.uint8]) -> bool:
-    """Whether a file's first record is the header of a face dataset: it has no image, and its
-    label is the key of the first identity record and the key after the last.
-    """
-    if header.flag != 2 or len(image):
-        return False
-    first, end = np.asarray(header.label, float).tolist()
-    return bool(first % 1 == 0 and end % 1 == 0 and 1 <= first <= end)
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -14,6 +14,9 @@ from gpuio.errors import RecordError, RecordFileNotFoundError, UnsupportedError
 
 Path = str | os.PathLike[str]
 
+# Files that an error suggests instead of a missing one.
+MAX_SIMILAR = 3
+
 
 def local_path(uri: Path) -> str:
     """Convert a path or a ``file://`` URI to a path.
@@ -57,11 +60,26 @@ def map_file(path: str) -> NDArray[np.uint8]:
                 return np.empty(0, np.uint8)
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except FileNotFoundError as error:
-        raise RecordFileNotFoundError(f"{path} does not exist") from error
+        raise RecordFileNotFoundError(f"{path} does not exist{_similar(path)}") from error
     except IsADirectoryError as error:
         raise RecordError(f"{path} is a directory, not a file") from error
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _similar(path: str) -> str:
+    """Files whose names begin like a missing one's, such as photos_train.rec for photos.rec."""
+    folder, name = os.path.split(path)
+    stem, extension = os.path.splitext(name)
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return ""
+    found = [each for each in names if each.startswith(stem) and each.endswith(extension)]
+    if not stem or not extension or not found:
+        return ""
+    more = ", …" if len(found) > MAX_SIMILAR else ""
+    return f"; its folder has {', '.join(found[:MAX_SIMILAR])}{more}"
 
 
 def create(path: str, mode: str) -> IO[Any]:

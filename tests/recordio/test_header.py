@@ -11,6 +11,7 @@ import pytest
 
 from gpuio.errors import ArgumentError, ShortLabelError, ShortRecordError
 from gpuio.recordio import IRHeader, pack, pack_img, unpack, unpack_img
+from gpuio.recordio.header import is_face_header
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
 CASES = json.loads((DATA / "pack.json").read_text())
@@ -57,6 +58,22 @@ def test_errors() -> None:
     for number in (-1, 2**64, 1.5):
         with pytest.raises(struct.error):
             pack(IRHeader(0, 1, number, 0), b"")
+
+
+def test_headers_of_face_datasets() -> None:
+    for label, image, expected in (
+        ([5, 7], b"", True),
+        ([5, 5], b"", True),
+        ([5, 7], b"image", False),
+        ([7, 5], b"", False),
+        ([0, 5], b"", False),
+        ([5, 7.5], b"", False),
+        ([5, float("nan")], b"", False),
+        ([5, 7, 9], b"", False),
+        (5, b"", False),
+    ):
+        record = np.frombuffer(pack(IRHeader(0, label, 0, 0), image), np.uint8)
+        assert is_face_header(*unpack(record)) is expected
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda s: np.frombuffer(s, "u1")])

@@ -46,6 +46,28 @@ def test_an_empty_file_is_mapped(tmp_path: Path) -> None:
     assert data.dtype == np.uint8 and data.shape == (0,)
 
 
+@pytest.mark.parametrize("folder", ["", "data"])
+def test_similar_names_are_suggested(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    names = ["x_test.rec", "x_train.rec", "x_train.idx", "y.rec"]
+    for name in names:
+        (tmp_path / folder / name).touch()
+    path = os.path.join(folder, "x.rec")
+    with pytest.raises(RecordFileNotFoundError) as caught:
+        map_file(path)
+    assert str(caught.value) == (f"{path} does not exist; its folder has x_test.rec, x_train.rec")
+    for number in range(4):
+        (tmp_path / folder / f"x{number}.rec").touch()
+    with pytest.raises(RecordFileNotFoundError, match=r"has x0\.rec, x1\.rec, x2\.rec, …$"):
+        map_file(path)
+    for missing in ("none.rec", "x.lst", os.path.join("nowhere", "x.rec"), ""):
+        with pytest.raises(RecordFileNotFoundError, match=r"does not exist$"):
+            map_file(missing)
+
+
 def test_files_that_cannot_be_mapped(tmp_path: Path) -> None:
     with pytest.raises(RecordFileNotFoundError, match=r"none\.rec does not exist"):
         map_file(str(tmp_path / "none.rec"))

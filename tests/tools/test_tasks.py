@@ -1,6 +1,7 @@
 """Options of ImageRecordIter from the command line."""
 
 import argparse
+import inspect
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_values_are_parsed() -> None:
         "data_name": "x",
         "seed": None,
     }
+
+
+@pytest.mark.parametrize("kind", [mx.io.ImageRecordIter, mx.io.ImageDetRecordIter])
+def test_every_option_can_be_given(kind: type) -> None:
+    parameters = inspect.signature(kind).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    arguments = [f"{name}={value}" for name, value in defaults.items()]
+    assert options_of(None, arguments, "none.rec") == defaults and len(defaults) > 40
 
 
 def test_given_options_take_precedence_over_those_of_the_task(tmp_path: Path) -> None:

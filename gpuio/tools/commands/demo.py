@@ -284,9 +284,19 @@ def add_command(commands: Any) -> None:
     data.add_argument("--rec", metavar="FILE", help="a record file")
     add("--idx", metavar="FILE", help="its index; default: FILE.idx, if it exists")
     add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: the first GPU, if any")
-    add("--batch-size", type=int, metavar="N", help="default: 32 on the CPU, 256 on a GPU")
+    add(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="images in a batch; default: 32 on the CPU, 256 on a GPU",
+    )
     add("--epochs", type=int, metavar="N", help="epochs to measure; default: three seconds")
-    add("--output", default=OUTPUT, metavar="DIR", help="for the results; default: %(default)s")
+    add(
+        "--output",
+        default=OUTPUT,
+        metavar="DIR",
+        help="folder for the results; default: %(default)s",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

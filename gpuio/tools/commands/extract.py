@@ -32,7 +32,7 @@ class Extraction(NamedTuple):
     folder : where the images are
     lst : their list, for im2rec
     images : number of images
-    bad : records without a recognisable image
+    bad : records without a recognizable image
     """
 
     folder: str
@@ -143,14 +143,20 @@ def add_command(commands: Any) -> None:
         description="Write the images of FILE.rec to FOLDER/LABEL/KEY.jpg, unchanged (faces: "
         "FOLDER/IDENTITY/KEY.jpg; images with several labels or boxes: FOLDER/images), and "
         "FOLDER/records.lst, from which im2rec packs the same records. The exit status is 1 if "
-        "a record has no recognisable image.",
+        "a record has no recognizable image.",
         example="train.rec images --label 3",
     )
     add_record_file(parser)
     parser.add_argument("folder", metavar="FOLDER", help="where to write the images")
-    parser.add_argument("--key", type=int, action="append", metavar="K", help="only this record")
     parser.add_argument(
-        "--label", type=float, action="append", metavar="L", help="only records with this label"
+        "--key", type=int, action="append", metavar="K", help="only this record; may be repeated"
+    )
+    parser.add_argument(
+        "--label",
+        type=float,
+        action="append",
+        metavar="L",
+        help="only records with this label; may be repeated",
     )
 
 

@@ -14,8 +14,8 @@ from gpuio.errors import ArgumentError, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.framing import parse
+from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
-from gpuio.recordio.record_set import is_face_header
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import count_items

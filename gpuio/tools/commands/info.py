@@ -170,7 +170,7 @@ def add_command(commands: Any) -> None:
         commands,
         "info",
         _run,
-        summary="summarise a record file, and how to load it",
+        summary="summarize a record file, and how to load it",
         description="Records, labels, image sizes and formats of FILE.rec, its layout, and a call "
         "that loads it.",
         example="train.rec --sample 0",

@@ -275,7 +275,8 @@ def add_commands(commands: Any) -> None:
     """Add ``split``, ``merge``, ``shuffle`` and ``filter`` to the command line."""
 
     def add(name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]) -> Any:
-        description = f"{summary[0].upper()}{summary[1:]}. Each output gets an index."
+        outputs = "Each output gets" if name == "split" else "The output gets"
+        description = f"{summary[0].upper()}{summary[1:]}. {outputs} an index."
         return add_parser(
             commands, name, run, summary=summary, description=description, example=example
         )

@@ -22,8 +22,8 @@ from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
+from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, write_quarantine
-from gpuio.recordio.record_set import is_face_header
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
@@ -238,7 +238,9 @@ def add_command(commands: Any) -> None:
     levels = parser.add_mutually_exclusive_group()
     levels.add_argument("--framing", action="store_true", help="check only framing and index")
     levels.add_argument("--deep", action="store_true", help="also decode each image")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per CPU")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="number of threads; default: one per CPU"
+    )
     parser.add_argument(
         "--quarantine", metavar="FILE", help="write a list of bad records, which iterators can skip"
     )

@@ -213,7 +213,7 @@ def _measure(contestants: dict[str, Load], rounds: int, batch_size: int) -> dict
     """Measure in rounds of at least `ROUND_SECONDS` seconds."""
     sizes = {}
     for name, load in contestants.items():
-        load(batch_size)  # one-time initialisation
+        load(batch_size)  # one-time initialization
         begun = time.perf_counter()
         sizes[name] = 0
         while time.perf_counter() < begun + ROUND_SECONDS:

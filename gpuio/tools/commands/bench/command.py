@@ -97,7 +97,7 @@ def add_command(commands: Any) -> None:
     add_record_file(parser)
     add = parser.add_argument
     add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: cpu")
-    add("--batch-size", type=int, default=64, metavar="N", help="default: 64")
+    add("--batch-size", type=int, default=64, metavar="N", help="images in a batch; default: 64")
     add("--threads", type=int, metavar="N", help="decoding threads; default: one per CPU")
     add("--step", type=float, metavar="S", help="duration of a training step, in seconds")
     add(
@@ -105,7 +105,7 @@ def add_command(commands: Any) -> None:
         type=int,
         default=ROUNDS,
         metavar="N",
-        help=f"per contestant; default: {ROUNDS}",
+        help=f"measurements of each contestant; default: {ROUNDS}",
     )
     add_options(parser, "eval")
     add("--plot", metavar="FILE", help="plot the results to a .png, .svg or .pdf file")

@@ -174,7 +174,7 @@ def write_records(
     pass_through : store the files unchanged, images or not; the options from `resize` to `color`
         then have no effect
     resize : length of the shorter side in pixels, bilinear; 0: no resizing
-    center_crop : first crop images to centred squares
+    center_crop : first crop images to centered squares
     quality : of a JPEG, 1 to 100; or compression of a PNG, 0 to 9 (more counts as 9)
     encoding : ".jpg" or ".png"
     color : 1: color, 0: grayscale, -1: as in the file

@@ -202,8 +202,14 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help=f"longer side; default: {SIZE} pixels",
     )
-    add("--key", type=int, action="append", metavar="K", help="this record")
-    add("--label", type=float, action="append", metavar="L", help="only records with this label")
+    add("--key", type=int, action="append", metavar="K", help="this record; may be repeated")
+    add(
+        "--label",
+        type=float,
+        action="append",
+        metavar="L",
+        help="only records with this label; may be repeated",
+    )
     add("--bad", action="store_true", help="only images that cannot be fully decoded")
     add("--seed", type=int, metavar="N", help="draw records at random; default: evenly spread")
     add_options(parser, None)

@@ -228,6 +228,7 @@ def test_a_wrong_folder_does_not_empty_a_record_file(
     assert main(arguments) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.glob("x*")}
     (tmp_path / "empty").mkdir()
+    capsys.readouterr()
     error = failure(capsys, "im2rec", tmp_path / "x", tmp_path / "empty")
     assert f"none of the 6 lines of {tmp_path}/x.lst can be used" in error
     assert f"{tmp_path}/x.rec stays as it is" in error and "No such file" in error
@@ -272,10 +273,10 @@ def test_names_of_every_kind(tmp_path: Path) -> None:
         (root / name).write_bytes(jpeg(0))
     (root / "empty").mkdir()
     (root / "linked").symlink_to(root / "plain")
-    prefix = tmp_path / "my lists" / "alle Bilder"
+    prefix = tmp_path / "my lists" / "meine Bilder"
     prefix.parent.mkdir()
     assert main(["im2rec", str(prefix), str(root), "--recursive=1", "--no-shuffle"]) == 0
-    lines = lists(prefix)["alle Bilder.lst"]
+    lines = lists(prefix)["meine Bilder.lst"]
     assert [line.split("\t")[1:] for line in lines] == [
         ["0.000000", "Bär & co/ä b.jpg"],
         ["1.000000", "linked/x.jpg"],
