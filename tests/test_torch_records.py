@@ -1,6 +1,9 @@
 """RecordDataset: record files in PyTorch's own DataLoader."""
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +66,44 @@ def test_transforms(files: dict[str, Path]) -> None:
     assert label == -3
 
 
-@pytest.mark.parametrize("method", [None, "fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # since Python 3.12
-def test_workers(files: dict[str, Path], method: str | None) -> None:
-    """In this process, and in two forked or spawned ones."""
-    dataset = gpuio.torch.RecordDataset(**files, transform=double)
+# In a process of its own: forking one with threads of other libraries warns, or may hang.
+WORKERS = """
+import sys
+import numpy as np
+import torch
+import gpuio.torch
+
+def double(image):
+    return image.float() * 2
+
+if __name__ == "__main__":
+    path, method = sys.argv[1:]
+    dataset = gpuio.torch.RecordDataset(path + ".rec", path + ".idx", transform=double)
+    expected = torch.stack([image for image, _ in dataset])
     loader = torch.utils.data.DataLoader(
-        dataset, 2, num_workers=2 if method else 0, multiprocessing_context=method
+        dataset, 2, num_workers=2, multiprocessing_context=method
     )
     for _ in range(2):
-        batches = list(loader)
-        images = torch.cat([images for images, _ in batches])
-        np.testing.assert_array_equal(images.permute(0, 2, 3, 1), np.stack(PIXELS) * 2.0)
-        labels = torch.cat([labels for _, labels in batches])
+        images, labels = map(torch.cat, zip(*loader, strict=True))
+        assert torch.equal(images, expected)
         assert labels.dtype == torch.int64 and labels.tolist() == list(range(6))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers(files: dict[str, Path], tmp_path: Path, method: str) -> None:
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS)
+    environment = {**os.environ, "PYTHONPATH": str(Path(mx.__file__).parents[1])}
+    command = [sys.executable, script, files["path_imgrec"].with_suffix(""), method]
+    subprocess.run(command, check=True, timeout=200, env=environment)
+
+
+def test_batches(files: dict[str, Path]) -> None:
+    dataset = gpuio.torch.RecordDataset(**files)
+    ((images, labels),) = torch.utils.data.DataLoader(dataset, 6)
+    np.testing.assert_array_equal(images.permute(0, 2, 3, 1), np.stack(PIXELS))
+    assert labels.dtype == torch.int64 and labels.tolist() == list(range(6))
 
 
 def test_pickled_by_path(files: dict[str, Path]) -> None:

@@ -14,7 +14,9 @@ from tests.tools.process import ROOT
 # ``python -m gpuio.tools.im2rec`` needs a module of that name; it refuses to be imported.
 RUNNER = "gpuio.tools.im2rec"
 
-PACKAGES = ["gpuio", "gpuio.image", "gpuio.io", "gpuio.nd", "gpuio.recordio", "gpuio.tools"]
+PACKAGES = [
+    "gpuio", "gpuio.gluon", "gpuio.image", "gpuio.io", "gpuio.nd", "gpuio.recordio", "gpuio.tools",
+]  # fmt: skip
 
 HIDDEN = {"gpuio.tools": [RUNNER]}
 

@@ -43,5 +43,5 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    hint = "neither has MXNet 1.9.1, or gpuio does not support it"
+    hint = "gpuio has the names of MXNet 1.9.1's gluon.data"
     raise missing_name(__name__, name, hint, __all__)
