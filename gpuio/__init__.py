@@ -48,7 +48,6 @@ _INSTEAD = {
     **dict.fromkeys(["optimizer", "profiler", "rtc", "runtime", "sym", "symbol"], _MODELS),
     **dict.fromkeys(["visualization", "viz"], _MODELS),
     **dict.fromkeys(["np", "npx", "numpy", "numpy_extension"], _ARRAYS),
-    "test_utils": "download data sets by other means, and read their files with mx.io",
 }
 
 

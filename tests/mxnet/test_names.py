@@ -44,7 +44,6 @@ def test_short_name_of_image() -> None:
         ("autograd", "train models with PyTorch or JAX"),
         ("metric", "train models with PyTorch or JAX"),
         ("np", "use NumPy or CuPy itself"),
-        ("test_utils", "read their files with mx.io"),
     ],
 )
 def test_what_is_not_data_loading(name: str, advice: str) -> None:

@@ -19,7 +19,6 @@ OPTIONS: list[dict[str, Any]] = [
     {"std_r": 58.4, "std_g": 57.1, "std_b": 57.4},
     {"scale": 1 / 255},
     {"fill_value": 127, "pad": 4, "rand_crop": True},
-    {"pad": 40},
     {"max_rotate_angle": 10},
     {"random_h": 36, "random_s": 50, "random_l": 50},
     {"min_random_scale": 0.533, "max_random_scale": 1.0, "rand_crop": True},
