@@ -177,8 +177,9 @@ def test_python_iterators_give_lists(tmp_path: Path) -> None:
 
 def test_ndarray_under_its_other_names() -> None:
     import gpuio.ndarray as imported
-    from gpuio import ndarray
     from gpuio.ndarray import NDArray
+
+    from gpuio import ndarray
 
     assert NDArray is mx.nd.NDArray
     for module in (imported, ndarray, mx.ndarray):
