@@ -8,7 +8,23 @@ from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordErr
 from gpuio.version import VERSION
 
 if TYPE_CHECKING:
-    from gpuio import context, gluon, image, io, jax, nd, recordio, rnn, tools, torch
+    from gpuio import (
+        base,
+        context,
+        gluon,
+        image,
+        io,
+        jax,
+        nd,
+        ndarray,
+        random,
+        recordio,
+        rnn,
+        test_utils,
+        tools,
+        torch,
+        util,
+    )
 
 __version__ = VERSION
 
@@ -20,6 +36,7 @@ __all__ = [
     "MXNetError",
     "RecordError",
     "__version__",
+    "base",
     "context",
     "cpu",
     "current_context",
@@ -30,11 +47,15 @@ __all__ = [
     "io",
     "jax",
     "nd",
+    "ndarray",
     "num_gpus",
+    "random",
     "recordio",
     "rnn",
+    "test_utils",
     "tools",
     "torch",
+    "util",
 ]
 
 # What else MXNet has, and what to use for it.
@@ -51,11 +72,19 @@ _INSTEAD = {
 }
 
 
+_SUBMODULES = {
+    *("base", "gluon", "image", "io", "jax", "nd", "ndarray", "random", "recordio", "rnn"),
+    *("test_utils", "tools", "torch", "util"),
+}
+
+
 def __getattr__(name: str) -> Any:
     # OpenCV and others are slow to import: a submodule is imported when it is first used.
     if name == "img":  # MXNet's short name
         name = "image"
-    if name in ("gluon", "image", "io", "jax", "nd", "recordio", "rnn", "tools", "torch"):
+    if name == "rnd":
+        name = "random"
+    if name in _SUBMODULES:
         return import_module(f"gpuio.{name}")
     if name in _INSTEAD:
         raise AttributeError(

@@ -14,8 +14,9 @@ MAP = PACKAGE / "README.md"
 LAYERS = [
     ["errors", "version", "progress"],
     ["context"],
-    ["nd"],
     ["storage"],
+    ["generators"],
+    ["nd"],
     ["recordio"],
     ["sampling"],
     ["decoding"],
@@ -24,6 +25,7 @@ LAYERS = [
     ["execution"],
     ["iterators"],
     ["io", "image"],
+    ["ndarray", "random", "base", "util", "test_utils"],
     ["rnn", "gluon", "tensor_loader", "torch_records"],
     ["torch", "jax"],
     ["tools"],

@@ -44,6 +44,24 @@ def as_ndarray(src: Values) -> NDArray:
     return nd.wrap(src if device_of(src).device_type == "gpu" else np.asarray(src))
 
 
+def write(out: NDArray, image: NDArray) -> NDArray:
+    """Write an image into an array that the caller gave, and return that.
+
+    Raises
+    ------
+    ArgumentError : it has not the image's shape, dtype and device.
+    """
+    wanted = f"{image.dtype} {image.shape} on {image.context}"
+    if not isinstance(out, NDArray):
+        raise ArgumentError(f"out must be an NDArray, {wanted}, not {type(out).__name__}")
+    if (out.shape, out.dtype, out.context) != (image.shape, image.dtype, image.context):
+        raise ArgumentError(
+            f"out must be {wanted}, as the image, not {out.dtype} {out.shape} on {out.context}"
+        )
+    out[...] = image
+    return out
+
+
 def on_device_of(image: NDArray, values: ArrayLike | NDArray) -> NDArray:
     """Numbers in the image's dtype, on its device."""
     dtype = image.dtype

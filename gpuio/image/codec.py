@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpuio import nd
-from gpuio.context import Context, as_context, on_device, require
+from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, DecodeError, RecordFileNotFoundError
-from gpuio.image.arrays import host
+from gpuio.image.arrays import host, write
 from gpuio.nd import NDArray
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ def imdecode(
     data = _as_uint8(buf)
     if out is None:
         return _decode(data, 3 if flag else 1, not to_rgb, as_context(ctx))
-    image = _decode(data, 3 if flag else 1, not to_rgb, out.context)
-    if out.shape != image.shape or out.dtype != np.uint8:
-        raise ArgumentError(
-            f"out must be uint8 {image.shape}, as the image, not {out.dtype} {out.shape}"
-        )
-    with on_device(out.context):
-        out[...] = image
-    return out
+    return write(out, _decode(data, 3 if flag else 1, not to_rgb, out.context))
 
 
 def _decode(data: npt.NDArray[np.uint8], channels: int, bgr: bool, ctx: Context) -> NDArray:

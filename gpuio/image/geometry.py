@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import get_array_module
+from gpuio.context import get_array_module, on_device
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import as_image, as_range
+from gpuio.image.arrays import as_image, as_range, write
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
+from gpuio.nd.ndarray import plain
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import Size
 from gpuio.planning.crop import CROP_TRIES
@@ -36,7 +37,9 @@ DTYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "fl
 BORDERS = {0: "constant", 1: "edge", 2: "symmetric", 3: "wrap", 4: "reflect"}
 
 
-def imresize(src: Values, w: int, h: int, interp: int = 1) -> NDArray:
+def imresize(
+    src: Values, w: int, h: int, interp: int = 1, *, out: NDArray | None = None
+) -> NDArray:
     """Resize an image to `w` x `h` pixels.
 
     Parameters
@@ -46,15 +49,16 @@ def imresize(src: Values, w: int, h: int, interp: int = 1) -> NDArray:
     interp : 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos over 8 x 8 pixels, as in OpenCV;
         9: bicubic if both dimensions grow, area if both shrink, else bilinear; 10: one of 0 to 4 at
         random
+    out : an array of this shape, dtype and device to write to
 
     Returns
     -------
-    (h, w, channels) of the same dtype, on the same device
+    (h, w, channels) of the same dtype, on the same device; `out` if given
 
     Raises
     ------
     ArgumentError : src is not an image, or of another dtype, a dimension is not an integer of at
-        least 1, or there is no such interpolation.
+        least 1, there is no such interpolation, or out has another shape, dtype or device.
     """
     image = as_image(src)
     if image.dtype not in DTYPES:
@@ -62,7 +66,8 @@ def imresize(src: Values, w: int, h: int, interp: int = 1) -> NDArray:
         raise ArgumentError(f"imresize takes images of {names}, not {image.dtype}")
     width, height = as_pixels("w", w), as_pixels("h", h)
     sizes = (*image.shape[:2], height, width)
-    return nd.wrap(resize(image, width, height, get_interp_method(interp, sizes)))
+    made = nd.wrap(resize(image, width, height, get_interp_method(interp, sizes)))
+    return made if out is None else write(out, made)
 
 
 def get_interp_method(interp: int, sizes: Sequence[int]) -> int:
@@ -287,6 +292,8 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
     type: int = 0,
     value: float = 0,
     values: Sequence[float] = (),
+    *,
+    out: NDArray | None = None,
 ) -> NDArray:
     """Add a border to an image.
 
@@ -299,10 +306,12 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
         are OpenCV's numbers, as MXNet behaves; its documentation has others
     value : the border's pixel value for type 0
     values : the same for each channel; missing channels get 0
+    out : an array of the result's shape, dtype and device to write to, which is returned
 
     Raises
     ------
-    ArgumentError : src is not an image, a margin is negative, or there is no such type.
+    ArgumentError : src is not an image, a margin is negative, there is no such type, or out has
+        another shape, dtype or device.
     """
     image = as_image(src)
     margins = {"top": top, "bot": bot, "left": left, "right": right}
@@ -311,10 +320,24 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
             raise ArgumentError(f"{name} must be at least 0 pixels, not {pixels!r}")
     if type not in BORDERS:
         raise ArgumentError(f"type must be 0 to {max(BORDERS)}, not {type!r}")
+    with on_device(image.context):
+        made = nd.wrap(_bordered(plain(image), top, bot, left, right, type, value, values))
+    return made if out is None else write(out, made)
+
+
+def _bordered(
+    image: Values,
+    top: int,
+    bot: int,
+    left: int,
+    right: int,
+    type: int,
+    value: float,
+    values: Sequence[float],
+) -> Values:
     xp = get_array_module(image)
-    around = ((top, bot), (left, right), (0, 0))
     if type:
-        return nd.wrap(xp.pad(image, around, mode=BORDERS[type]))
+        return xp.pad(image, ((top, bot), (left, right), (0, 0)), mode=BORDERS[type])
     height, width, channels = image.shape
     color = np.full(channels, value, float)
     if values:
@@ -325,4 +348,4 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
     padded = xp.empty((height + top + bot, width + left + right, channels), image.dtype)
     padded[...] = xp.asarray(color.astype(image.dtype))
     padded[top : top + height, left : left + width] = image
-    return nd.wrap(padded)
+    return padded

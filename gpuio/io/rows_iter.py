@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from gpuio.generators import numpy_generator
 from gpuio.iterators.arguments import as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
@@ -130,9 +129,9 @@ class OrderedRowsIter(RowsIter):
 
 
 def seed_or_draw(seed: int | None, needed: bool = True) -> int:
-    """The given seed, or one from NumPy's global generator, so that ``np.random.seed`` decides as
-    in MXNet.
+    """The given seed, or one from `gpuio.generators`: unless `gpuio.random.seed` was called,
+    ``np.random.seed`` decides as in MXNet.
     """
     if seed is None:
-        return int(np.random.randint(2**31)) if needed else 0
+        return int(numpy_generator().randint(2**31)) if needed else 0
     return as_int("seed", seed)

@@ -9,13 +9,31 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from gpuio.context import Context, as_context, get_array_module, num_gpus, on_device, require
+from gpuio.context import Context, as_context, num_gpus, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.nd.ndarray import NDArray, as_dtype, convert, place, wrap
 from gpuio.nd.shapes import as_shape
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import array as sparse_array
-from gpuio.nd.types import Array, SupportsToCSR, Values
+from gpuio.nd.sparse import zeros as sparse_zeros
+from gpuio.nd.types import Array, HostArray, SupportsToCSR, Untyped, Values
+
+__all__ = [
+    "arange",
+    "array",
+    "empty",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "linspace",
+    "ones",
+    "to_dlpack_for_read",
+    "to_dlpack_for_write",
+    "waitall",
+    "zeros",
+]
+
 
 # DLPack's device types (dlpack.h, DLDeviceType).
 _DLPACK_CPU, _DLPACK_CUDA, _DLPACK_PINNED = 1, 2, 3
@@ -97,6 +115,7 @@ def full(
     val: ArrayLike | Array,
     ctx: Context | str | None = None,
     dtype: DTypeLike | None = np.float32,
+    out: NDArray | None = None,
 ) -> NDArray:
     """Create an array filled with a value.
 
@@ -104,12 +123,13 @@ def full(
     ----------
     shape, ctx, dtype : see `empty`
     val : a number, or an array that broadcasts to the shape
+    out : an array to fill in its place, which is returned
 
     Raises
     ------
     ContextError, ArgumentError : see `empty`.
     """
-    made = empty(shape, ctx, dtype)
+    made = empty(shape, ctx, dtype) if out is None else out
     if np.isscalar(val):
         value = convert(val, made.dtype)[()]
     else:
@@ -122,13 +142,31 @@ def full(
     return made
 
 
+@overload
+def zeros(
+    shape: int | Sequence[int],
+    ctx: Context | str | None = ...,
+    dtype: DTypeLike | None = ...,
+    stype: None = ...,
+) -> NDArray: ...
+@overload
+def zeros(
+    shape: int | Sequence[int],
+    ctx: Context | str | None = ...,
+    dtype: DTypeLike | None = ...,
+    *,
+    stype: str,
+) -> NDArray | CSRNDArray: ...
 def zeros(
     shape: int | Sequence[int],
     ctx: Context | str | None = None,
     dtype: DTypeLike | None = np.float32,
-) -> NDArray:
-    """Create an array of zeros; see `empty`."""
-    return full(shape, 0, ctx, dtype)
+    stype: str | None = None,
+) -> NDArray | CSRNDArray:
+    """Create an array of zeros; see `empty`. With ``stype="csr"`` a CSRNDArray."""
+    if stype in (None, "default"):
+        return full(shape, 0, ctx, dtype)
+    return sparse_zeros(stype, shape, ctx, dtype)  # type: ignore[arg-type]
 
 
 def ones(
@@ -140,52 +178,84 @@ def ones(
     return full(shape, 1, ctx, dtype)
 
 
-def concat(*arrays: NDArray, dim: int = 1) -> NDArray:
-    """Concatenate arrays along an existing axis.
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1.0,
+    repeat: int = 1,
+    infer_range: bool | None = None,
+    ctx: Context | str | None = None,
+    dtype: DTypeLike | None = np.float32,
+) -> NDArray:
+    """Evenly spaced values from `start` up to and without `stop`; with one number from 0 up to it.
 
     Parameters
     ----------
-    arrays : on one device and of one dtype; their shapes may differ in `dim` only
-    dim : the axis
-
-    Raises
-    ------
-    ArgumentError : there are none, or they do not fit together.
+    step : the distance
+    repeat : each value stands so many times
+    infer_range : MXNet's; has no effect
+    ctx, dtype : see `empty`
     """
-    return _join("concat", "concatenate", arrays, dim)
+    first, end = (0, start) if stop is None else (start, stop)
+    if step == 0 or repeat < 1:
+        raise ArgumentError(f"arange: step must not be 0, nor repeat less than 1: {step}, {repeat}")
+    values = np.arange(first, end, step).repeat(repeat)
+    return array(values, ctx, np.float32 if dtype is None else dtype)
 
 
-def stack(*arrays: NDArray, axis: int = 0) -> NDArray:
-    """Stack arrays along a new axis.
+def linspace(
+    start: float,
+    stop: float,
+    num: int,
+    endpoint: bool = True,
+    ctx: Context | str | None = None,
+    dtype: DTypeLike | None = np.float32,
+) -> NDArray:
+    """`num` evenly spaced values from `start` to `stop`, which is included if `endpoint`."""
+    values = np.linspace(start, stop, num, endpoint)
+    return array(values, ctx, np.float32 if dtype is None else dtype)
+
+
+def eye(
+    N: int,  # noqa: N803  # MXNet's names
+    M: int = 0,  # noqa: N803
+    k: int = 0,
+    ctx: Context | str | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray:
+    """Ones on the k-th diagonal of N rows and M columns (0: N), zeros elsewhere."""
+    return array(np.eye(N, M or N, k), ctx, np.float32 if dtype is None else dtype)
+
+
+def from_numpy(ndarray: HostArray, zero_copy: bool = True) -> NDArray:
+    """Import a NumPy array in its dtype.
 
     Parameters
     ----------
-    arrays : on one device, of one dtype and one shape
-    axis : position of the new axis
+    ndarray : C-contiguous
+    zero_copy : share its memory; `ndarray` becomes read-only, as in MXNet. False: copy it
 
     Raises
     ------
-    ArgumentError : there are none, or they do not fit together.
+    ArgumentError : it is not a NumPy array, or not C-contiguous and not to be copied.
     """
-    return _join("stack", "stack", arrays, axis)
+    if not isinstance(ndarray, np.ndarray):
+        raise ArgumentError(f"from_numpy takes a NumPy array, not {type(ndarray).__name__}")
+    if not zero_copy:
+        return wrap(np.array(ndarray, order="C"))
+    if not ndarray.flags.c_contiguous:
+        raise ArgumentError("from_numpy shares C-contiguous arrays only; use zero_copy=False")
+    shared = wrap(ndarray.view())
+    ndarray.flags.writeable = False
+    return shared
 
 
-def _join(name: str, function: str, arrays: tuple[NDArray, ...], axis: int) -> NDArray:
-    wrong = [each for each in arrays if not isinstance(each, NDArray)]
-    if wrong or not arrays:
-        got = type(wrong[0]).__name__ if wrong else "none"
-        raise ArgumentError(f"{name} takes NDArrays, one by one, and got {got}; unpack a list: *")
-    kinds = {(each.context, each.dtype) for each in arrays}
-    if len(kinds) > 1:
-        got = ", ".join(sorted(f"{dtype} on {ctx}" for ctx, dtype in kinds))
-        raise ArgumentError(f"{name} takes NDArrays on one device and of one dtype, not {got}")
-    join = getattr(get_array_module(arrays[0]), function)
-    try:
-        with on_device(arrays[0].context):
-            return wrap(join(arrays, axis=axis))
-    except ValueError as error:  # NumPy's and CuPy's AxisError is one
-        shapes = ", ".join(str(each.shape) for each in arrays)
-        raise ArgumentError(f"{name} of {shapes} along axis {axis}: {error}") from error
+def to_dlpack_for_read(data: NDArray) -> Untyped:
+    """A DLPack capsule of an array's memory."""
+    return data.to_dlpack_for_read()
+
+
+to_dlpack_for_write = to_dlpack_for_read
 
 
 def from_dlpack(values: Values) -> NDArray:

@@ -7,6 +7,7 @@ those accepts it, and it offers DLPack. The GPU class is created when CuPy is fi
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,10 @@ from gpuio.nd.types import (
     DType,
     HostArray,
     Index,
+    Operand,
     Option,
     Scalar,
+    Untyped,
     Values,
 )
 
@@ -39,7 +42,11 @@ class NDArray(_Base):
     """An array on a device, with MXNet's methods.
 
     Created by `array`, `zeros`, `ones`, `wrap` and the iterators; every instance is also a
-    numpy.ndarray or a cupy.ndarray. Indexing a single value gives an NDArray of shape ().
+    numpy.ndarray or a cupy.ndarray. As in MXNet, indexing a single value gives an NDArray of shape
+    (1,) on the same memory, indices may be floating-point, and comparisons have the array's dtype,
+    1 for true and 0 for false. NumPy's functions, such as ``np.greater``, mean what they mean for
+    NumPy's arrays. The methods that are MXNet's functions, such as ``x.sum()``, are added by
+    `gpuio.nd.methods`, the operators by `gpuio.nd.arithmetic`.
     """
 
     __slots__ = ()
@@ -52,8 +59,10 @@ class NDArray(_Base):
     ctx = context
 
     def asnumpy(self) -> HostArray:
-        """The values as a plain numpy.ndarray: on the CPU the same memory, from a GPU a copy."""
-        raise NotImplementedError
+        """A copy of the values as a plain numpy.ndarray, C-contiguous; ``np.asarray`` of an array
+        on the CPU shares its memory instead.
+        """
+        return np.array(host_array(self), order="C")
 
     def asscalar(self) -> Scalar:
         """The only value, as a NumPy scalar.
@@ -64,7 +73,7 @@ class NDArray(_Base):
         """
         if self.size != 1:
             raise ValueError(f"The current array is not a scalar: its shape is {self.shape}")
-        return self.asnumpy().reshape(())[()]
+        return self.asnumpy()[(0,) * self.ndim]
 
     def as_in_context(self, ctx: Context | str) -> NDArray:
         """The array on `ctx`: itself if it is there already, else a copy.
@@ -100,15 +109,26 @@ class NDArray(_Base):
         other[...] = place(self, other.context)
         return other
 
+    def astype(self, dtype: DTypeLike, copy: bool = True, **options: Option) -> NDArray:
+        """The values in another dtype.
+
+        Parameters
+        ----------
+        copy : False: the array itself if it has this dtype already
+        options : NumPy's or CuPy's own, such as ``order="F"``
+        """
+        return super().astype(as_dtype(dtype), copy=copy, **options)  # type: ignore[safe-super]
+
     def reshape(self, *shape: Option, **options: Option) -> NDArray:
-        """The same values in another shape.
+        """The same memory in another shape.
 
         Parameters
         ----------
         shape : the dimensions, as one tuple or as separate integers. Besides NumPy's -1 (inferred),
             MXNet's codes: 0 keeps this dimension, -2 keeps all remaining ones, -3 merges two, -4
             splits one into the two that follow
-        options : NumPy's or CuPy's own, such as ``order="F"``, and MXNet's ``shape=``
+        options : MXNet's ``shape=`` and ``reverse=True``, which applies the codes from right to
+            left; and NumPy's or CuPy's own, such as ``order="F"``
 
         Raises
         ------
@@ -116,10 +136,36 @@ class NDArray(_Base):
         """
         given = options.pop("shape") if "shape" in options and not shape else shape
         wanted = as_shape(given[0] if len(shape) == 1 else given)
+        old, reverse = self.shape, options.pop("reverse", False)
+        if reverse:
+            old, wanted = old[::-1], wanted[::-1]
         # As in NumPy, an empty array may get another shape with a 0.
-        if any(length < -1 or (length == 0 and self.size) for length in wanted):
-            wanted = infer_shape(self.shape, wanted)
-        return super().reshape(wanted, **options)  # type: ignore[safe-super]
+        if reverse or any(length < -1 or (length == 0 and self.size) for length in wanted):
+            wanted = infer_shape(old, wanted)
+        return super().reshape(wanted[::-1] if reverse else wanted, **options)  # type: ignore[safe-super]
+
+    def as_nd_ndarray(self) -> NDArray:
+        """The array itself."""
+        return self
+
+    def detach(self) -> NDArray:
+        """The array itself: gpuio records no gradients."""
+        return self
+
+    def attach_grad(self, *args: Option, **options: Option) -> None:
+        """Raise an error: gpuio has no gradients."""
+        raise UnsupportedError(
+            "gpuio has MXNet's data part, without autograd; train with PyTorch or JAX: "
+            "torch.from_dlpack(x) shares the array's memory"
+        )
+
+    backward = attach_grad
+
+    def to_dlpack_for_read(self) -> Untyped:
+        """A DLPack capsule of the array's memory."""
+        return self.__dlpack__()  # type: ignore[attr-defined]
+
+    to_dlpack_for_write = to_dlpack_for_read
 
     @property
     def stype(self) -> str:
@@ -145,9 +191,30 @@ class NDArray(_Base):
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        return f"\n{np.array_str(self.asnumpy())}\n<NDArray {shape} @{self.context}>"
+        return f"\n{np.array_str(host_array(self))}\n<NDArray {shape} @{self.context}>"
 
     __str__ = __repr__
+
+    # NumPy has these for arrays of shape () only.
+
+    def __float__(self) -> float:
+        return float(self._value("a float"))
+
+    def __int__(self) -> int:
+        return int(self._value("an int"))
+
+    def __index__(self) -> int:
+        return operator.index(self._value("an index"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value("a formatted number") if spec else str(self), spec)
+
+    def _value(self, what: str) -> Scalar:
+        if self.size != 1:
+            raise TypeError(
+                f"only an array of size 1 becomes {what}, not one of shape {self.shape}"
+            )
+        return self.item()
 
 
 # Conversions of an NDArray by storage type. `gpuio.nd.sparse`, which builds on this module, adds
@@ -159,14 +226,27 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
     """An NDArray on the CPU."""
 
     def __getitem__(self, key: Index, /) -> NDArray:  # type: ignore[override]
+        key = _as_index(key)
         found = np.ndarray.__getitem__(self, key)
-        if isinstance(found, np.generic):  # like CuPy: a single value is an array of shape ()
-            key = (*key, ...) if isinstance(key, tuple) else (key, ...)
-            found = np.ndarray.__getitem__(self, key)
-        return found  # type: ignore[return-value]
+        if isinstance(found, np.generic):  # not a view
+            found = np.ndarray.__getitem__(
+                self, (*key, ...) if isinstance(key, tuple) else (key, ...)
+            )
+        return _legacy(self, found)
 
-    def asnumpy(self) -> HostArray:
-        return self.view(np.ndarray)
+    def __setitem__(self, key: Index, value: Operand, /) -> None:
+        value = host_array(value)
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(())  # also fits where NumPy expects a number
+        np.ndarray.__setitem__(self, _as_index(key), value)
+
+    def __array_function__(  # type: ignore[no-untyped-def]
+        self, func, types, args, kwargs
+    ):
+        """NumPy's functions work on the plain arrays: the methods that they call are MXNet's."""
+        if not all(issubclass(each, np.ndarray) for each in types):
+            return NotImplemented
+        return _each_array(wrap, func(*_each_array(plain, args), **_each_array(plain, kwargs)))
 
     def __reduce__(self) -> tuple[Callable[[HostArray], NDArray], tuple[HostArray]]:
         return wrap, (self.view(np.ndarray),)
@@ -183,8 +263,18 @@ def _device_class() -> type[NDArray]:
     class DeviceNDArray(NDArray, cupy.ndarray):  # type: ignore[misc]
         """An NDArray on a GPU."""
 
-        def asnumpy(self) -> HostArray:
-            return cupy.asnumpy(self)  # type: ignore[no-any-return]
+        def __getitem__(self, key: Index, /) -> NDArray:
+            with on_device(self.context):
+                return _legacy(self, cupy.ndarray.__getitem__(self, _as_device_index(key)))
+
+        def __setitem__(self, key: Index, value: Operand, /) -> None:
+            with on_device(self.context):
+                if isinstance(value, (np.ndarray, np.generic, list, tuple)):
+                    # CuPy takes nothing from the host.
+                    value = cupy.asarray(convert(value, self.dtype))
+                if isinstance(value, cupy.ndarray) and value.size == 1:
+                    value = plain(value).reshape(())
+                cupy.ndarray.__setitem__(self, _as_device_index(key), value)
 
         def __deepcopy__(self, memo: object) -> NDArray:
             with on_device(self.context):
@@ -197,6 +287,43 @@ def _device_class() -> type[NDArray]:
         __str__ = NDArray.__repr__
 
     return DeviceNDArray
+
+
+def _as_index(key: Index) -> Index:
+    """An index as NumPy and CuPy take it: MXNet's may be floating-point NDArrays."""
+    if isinstance(key, tuple):
+        return tuple(map(_as_index, key))
+    if isinstance(key, (NDArray, np.ndarray)):
+        return plain(key).astype(np.int64) if key.dtype.kind == "f" else plain(key)
+    return key
+
+
+def _as_device_index(key: Index) -> Index:
+    """An index as CuPy takes it, with arrays on the current GPU."""
+    if isinstance(key, tuple):
+        return tuple(map(_as_device_index, key))
+    key = _as_index(np.asarray(key) if isinstance(key, list) else key)
+    if not isinstance(key, np.ndarray):
+        return key
+    import cupy
+
+    return cupy.asarray(key)
+
+
+def _legacy(array: NDArray, found: Values) -> NDArray:
+    """What an index found; MXNet has no arrays of shape (), except as `array` makes them."""
+    return found.reshape(1) if array.ndim and not found.ndim else found  # type: ignore[no-any-return]
+
+
+def _each_array(function: Callable[[Values], Values], values: Values) -> Values:
+    """Apply a function to each host array in nested tuples, lists and dicts."""
+    if isinstance(values, np.ndarray):
+        return function(values)
+    if type(values) in (tuple, list):
+        return type(values)(_each_array(function, each) for each in values)
+    if type(values) is dict:
+        return {key: _each_array(function, each) for key, each in values.items()}
+    return values
 
 
 def _unpickle_on_device(values: HostArray, ctx: str) -> NDArray:
@@ -221,6 +348,17 @@ def wrap(values: Array) -> NDArray:
     )
 
 
+def plain(values: Values) -> Values:
+    """View an NDArray as an array of NumPy or CuPy, which has their methods; all else as it is."""
+    if not isinstance(values, NDArray):
+        return values
+    if isinstance(values, np.ndarray):
+        return values.view(np.ndarray)
+    import cupy
+
+    return values.view(type=cupy.ndarray)  # type: ignore[attr-defined]
+
+
 def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
     """The array on `ctx`; the same memory if it is there already, unless `copy`.
 
@@ -241,11 +379,9 @@ def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
 
 def host_array(values: Values) -> Values:
     """Copy a GPU array to the host; everything else as it is, except that NDArrays become plain
-    NumPy arrays.
+    NumPy arrays, which share their memory.
     """
-    if isinstance(values, NDArray):
-        return values.asnumpy()
-    return values.get() if device_of(values).device_type == "gpu" else values
+    return values.get() if device_of(values).device_type == "gpu" else plain(values)
 
 
 def as_dtype(dtype: DTypeLike) -> DType:
@@ -274,7 +410,7 @@ def convert(source: Values, dtype: DType) -> Array:
             return source.astype(dtype, order="C")  # type: ignore[no-any-return]
     if isinstance(source, (list, tuple)) and source and isinstance(source[0], NDArray):
         # NumPy takes nothing from a GPU.
-        source = [each.asnumpy() if isinstance(each, NDArray) else each for each in source]
+        source = [host_array(each) for each in source]
     try:
         values = np.asarray(source)
         if values.dtype.kind == "c" and dtype.kind != "c":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextvars
 import math
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -18,6 +17,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.generators import numpy_generator, python_generator
 from gpuio.sampling import philox
 
 T = TypeVar("T")
@@ -139,35 +139,37 @@ def sample_rngs(seed: int, epoch: NDArray[np.int64], record: NDArray[np.int64]) 
 
 
 class GlobalRng:
-    """Python's and NumPy's global generators, from which MXNet's augmenters draw."""
+    """`gpuio.generators`: until they are seeded Python's and NumPy's global ones,
+    from which MXNet's augmenters draw.
+    """
 
     def random(self) -> float:
-        """A number in [0, 1), from Python's generator."""
-        return random.random()
+        """A number in [0, 1)."""
+        return python_generator().random()  # type: ignore[no-any-return]
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between two, from Python's generator."""
-        return random.uniform(low, high)
+        """A number between two."""
+        return python_generator().uniform(low, high)  # type: ignore[no-any-return]
 
     def randint(self, low: int, high: int) -> int:
-        """An integer from low to high, both included, from Python's generator."""
-        return random.randint(low, high)
+        """An integer from low to high, both included."""
+        return python_generator().randint(low, high)  # type: ignore[no-any-return]
 
     def choice(self, values: Sequence[T]) -> T:
-        """One of several values, from Python's generator."""
-        return random.choice(values)
+        """One of several values."""
+        return python_generator().choice(values)  # type: ignore[no-any-return]
 
     def shuffled(self, values: Sequence[T]) -> list[T]:
-        """All of several values, in random order, from Python's generator."""
-        return random.sample(values, len(values))
+        """All of several values, in random order."""
+        return python_generator().sample(values, len(values))  # type: ignore[no-any-return]
 
     def normal(self, deviation: float, count: int) -> NDArray[np.float64]:
-        """Normally distributed numbers with mean 0: float64 (count,), from NumPy's generator."""
-        return np.random.normal(0, deviation, count)
+        """Normally distributed numbers with mean 0: float64 (count,)."""
+        return numpy_generator().normal(0, deviation, count)  # type: ignore[no-any-return]
 
     def uniforms(self, low: float, high: float, count: int) -> NDArray[np.float64]:
-        """Numbers between two: float64 (count,), from NumPy's generator."""
-        return np.random.uniform(low, high, count)
+        """Numbers between two: float64 (count,)."""
+        return numpy_generator().uniform(low, high, count)  # type: ignore[no-any-return]
 
 
 _global_rng = GlobalRng()
@@ -175,8 +177,8 @@ _current: contextvars.ContextVar[Rng | None] = contextvars.ContextVar("gpuio_rng
 
 
 def current_rng() -> Rng:
-    """The generator of the sample that this thread is making; outside of iterators, Python's and
-    NumPy's own.
+    """The generator of the sample that this thread is making; outside of iterators, those of
+    `gpuio.generators`.
     """
     return _current.get() or _global_rng
 

@@ -30,7 +30,7 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -43,8 +43,11 @@ from gpuio.errors import (
     RecordFileNotFoundError,
     UnsupportedError,
 )
-from gpuio.nd.types import DType, HostArray
 from gpuio.storage.local import Path, create, local_path, map_file
+
+# Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
+HostArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+DType: TypeAlias = np.dtype[Any]
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA

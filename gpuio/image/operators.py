@@ -1,0 +1,292 @@
+"""MXNet's ``mx.nd.image``: operations on images and batches, on the device of the array.
+
+An image is (height, width, channels), a batch (N, height, width, channels). All have the argument
+``out``; see `gpuio.nd.operator`. Integers are computed in float32, cut off and limited to their
+range, as in MXNet. The random functions draw as MXNet's augmenters; `gpuio.random.seed` decides.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from gpuio.context import get_array_module
+from gpuio.errors import ArgumentError
+from gpuio.image.create_augmenter import EIGENVALUES, EIGENVECTORS
+from gpuio.image.geometry import imresize, resize_short
+from gpuio.nd.ndarray import plain
+from gpuio.nd.operator import operator
+from gpuio.nd.types import Values
+from gpuio.planning.tracer import LUMA
+from gpuio.sampling.sample_rng import current_rng
+
+__all__ = [
+    "adjust_lighting",
+    "crop",
+    "flip_left_right",
+    "flip_top_bottom",
+    "normalize",
+    "random_brightness",
+    "random_color_jitter",
+    "random_contrast",
+    "random_flip_left_right",
+    "random_flip_top_bottom",
+    "random_hue",
+    "random_lighting",
+    "random_saturation",
+    "resize",
+    "to_tensor",
+]
+
+
+def _check(data: Values, dimensions: tuple[int, ...] = (3, 4)) -> None:
+    if data.ndim not in dimensions:
+        batch = " or (N, height, width, channels)" if 4 in dimensions else ""
+        raise ArgumentError(
+            f"expected an image (height, width, channels){batch}, not an array of shape "
+            f"{data.shape}"
+        )
+
+
+@operator
+def to_tensor(data: Values) -> Values:
+    """Pixel values 0 to 255 as float32 0 to 1, with the channels first: (channels, height, width),
+    or (N, channels, height, width).
+    """
+    _check(data)
+    scaled = data.astype(np.float32) / np.float32(255)
+    return get_array_module(data).ascontiguousarray(
+        scaled.transpose(2, 0, 1) if data.ndim == 3 else scaled.transpose(0, 3, 1, 2)
+    )
+
+
+@operator
+def normalize(
+    data: Values, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0
+) -> Values:
+    """Subtract the mean and divide by the standard deviation.
+
+    Parameters
+    ----------
+    data : floating-point (channels, height, width) or (N, channels, height, width) with 1 or 3
+        channels, as of `to_tensor`
+    mean, std : a number for each channel, or one for all
+    """
+    if data.ndim not in (3, 4) or data.shape[-3] not in (1, 3):
+        raise ArgumentError(
+            "normalize takes (channels, height, width) or (N, channels, height, width) with 1 or 3 "
+            f"channels, not {data.shape}; to_tensor makes it"
+        )
+    if data.dtype.kind != "f":
+        raise ArgumentError(f"normalize takes floating-point values, not {data.dtype}")
+    xp = get_array_module(data)
+    numbers = []
+    for name, given in (("mean", mean), ("std", std)):
+        values = np.asarray(given, np.float64).reshape(-1)
+        if values.size not in (1, data.shape[-3]):
+            raise ArgumentError(f"normalize: {name} has 1 or {data.shape[-3]} numbers, not {given}")
+        numbers.append(xp.asarray(values.astype(data.dtype)[:, None, None]))
+    return (data - numbers[0]) / numbers[1]
+
+
+@operator
+def resize(
+    data: Values, size: int | Sequence[int], keep_ratio: bool = False, interp: int = 1
+) -> Values:
+    """Resize an image or a batch.
+
+    Parameters
+    ----------
+    size : (width, height); or the length of both sides, or of the shorter one if `keep_ratio`
+    interp : as in `gpuio.image.imresize`
+    """
+    _check(data)
+    sides = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
+    if len(sides) not in (1, 2):
+        raise ArgumentError(f"resize: size is one integer or (width, height), not {size!r}")
+    if len(sides) == 1 and keep_ratio:
+        scale = functools.partial(resize_short, size=sides[0], interp=interp)
+    else:
+        scale = functools.partial(imresize, w=sides[0], h=sides[-1], interp=interp)
+    if data.ndim == 3:
+        return plain(scale(data))
+    return get_array_module(data).stack([plain(scale(image)) for image in data])
+
+
+@operator
+def crop(data: Values, x: int, y: int, width: int, height: int) -> Values:
+    """Crop a rectangle, which must lie inside the image."""
+    _check(data)
+    rows, columns = data.shape[-3:-1]
+    if not (0 <= x < x + width <= columns and 0 <= y < y + height <= rows):
+        raise ArgumentError(
+            f"a crop of {width} x {height} pixels at ({x}, {y}) is empty, or not inside an image "
+            f"of {columns} x {rows}"
+        )
+    return data[..., y : y + height, x : x + width, :]
+
+
+@operator
+def flip_left_right(data: Values) -> Values:
+    """Mirror left and right."""
+    _check(data)
+    return data[..., ::-1, :]
+
+
+@operator
+def flip_top_bottom(data: Values) -> Values:
+    """Mirror top and bottom."""
+    _check(data)
+    return data[..., ::-1, :, :]
+
+
+@operator
+def random_flip_left_right(data: Values, p: float = 0.5) -> Values:
+    """Mirror an image left and right with a probability."""
+    _check(data, (3,))
+    return data[:, ::-1] if current_rng().random() < p else data
+
+
+@operator
+def random_flip_top_bottom(data: Values, p: float = 0.5) -> Values:
+    """Mirror an image top and bottom with a probability."""
+    _check(data, (3,))
+    return data[::-1] if current_rng().random() < p else data
+
+
+@operator
+def random_brightness(data: Values, min_factor: float, max_factor: float) -> Values:
+    """Multiply the pixel values by a random factor."""
+    return _as_given(_brightness(_floats(data), _factor(min_factor, max_factor)), data)
+
+
+@operator
+def random_contrast(data: Values, min_factor: float, max_factor: float) -> Values:
+    """Scale the distance of pixel values from their mean luma by a random factor."""
+    return _as_given(_contrast(_floats(data), _factor(min_factor, max_factor)), data)
+
+
+@operator
+def random_saturation(data: Values, min_factor: float, max_factor: float) -> Values:
+    """Scale the distance of each pixel from its luma by a random factor."""
+    return _as_given(_saturation(_floats(data), _factor(min_factor, max_factor)), data)
+
+
+@operator
+def random_hue(data: Values, min_factor: float, max_factor: float) -> Values:
+    """Turn the hue (of HLS) by a random part of a full turn."""
+    return _as_given(_hue(_floats(data), _factor(min_factor, max_factor)), data)
+
+
+@operator
+def random_color_jitter(
+    data: Values,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+) -> Values:
+    """Change brightness, contrast, saturation and hue in random order: the first three by factors
+    1 - x to 1 + x, the hue by -x to x of a full turn.
+    """
+    values, rng = _floats(data), current_rng()
+    steps = [
+        (_brightness, brightness, 1),
+        (_contrast, contrast, 1),
+        (_saturation, saturation, 1),
+        (_hue, hue, 0),
+    ]
+    for change, most, center in rng.shuffled([step for step in steps if step[1] > 0]):
+        values = change(values, center + rng.uniform(-most, most))
+    return _as_given(values, data)
+
+
+@operator
+def adjust_lighting(data: Values, alpha: Sequence[float]) -> Values:
+    """Add the principal components of ImageNet's colors, times three numbers."""
+    if len(alpha) != 3:
+        raise ArgumentError(f"adjust_lighting: alpha has three numbers, not {alpha!r}")
+    return _lighting(data, alpha)
+
+
+@operator
+def random_lighting(data: Values, alpha_std: float = 0.05) -> Values:
+    """Add the principal components of ImageNet's colors, times normally distributed numbers."""
+    return _lighting(data, current_rng().normal(alpha_std, 3))
+
+
+def _lighting(data: Values, alpha: Values) -> Values:
+    values = _floats(data)
+    if data.shape[2] == 1:
+        return data
+    shift = (np.array(EIGENVECTORS) * np.asarray(alpha)) @ np.array(EIGENVALUES)
+    return _as_given(values + get_array_module(data).asarray(shift.astype(values.dtype)), data)
+
+
+def _factor(least: float, most: float) -> float:
+    if not least <= most:
+        raise ArgumentError(f"min_factor must not be above max_factor: {least}, {most}")
+    return current_rng().uniform(least, most)
+
+
+def _floats(data: Values) -> Values:
+    _check(data, (3,))
+    if data.shape[2] not in (1, 3):
+        raise ArgumentError(f"expected 1 or 3 channels, not an image of shape {data.shape}")
+    return data if data.dtype.kind == "f" else data.astype(np.float32)
+
+
+def _as_given(values: Values, data: Values) -> Values:
+    """The values in the dtype of the image."""
+    if data.dtype.kind in "iu":
+        limits = np.iinfo(data.dtype)
+        values = values.clip(limits.min, limits.max)
+    return values.astype(data.dtype, copy=False)
+
+
+def _luma(values: Values) -> Values:
+    """(height, width, 1)."""
+    if values.shape[2] == 1:
+        return values
+    xp = get_array_module(values)
+    return xp.matmul(values, xp.asarray(np.asarray(LUMA, values.dtype)))[..., None]
+
+
+def _brightness(values: Values, factor: float) -> Values:
+    return values * factor
+
+
+def _contrast(values: Values, factor: float) -> Values:
+    return values * factor + _luma(values).mean() * (1 - factor)
+
+
+def _saturation(values: Values, factor: float) -> Values:
+    return values * factor + _luma(values) * (1 - factor)
+
+
+def _hue(values: Values, turn: float) -> Values:
+    """Turn the hue of HLS; lightness and chroma stay."""
+    if values.shape[2] == 1:
+        return values
+    xp = get_array_module(values)
+    high, low = values.max(2), values.min(2)
+    red, green, blue = (values[:, :, channel] for channel in range(3))
+    chroma = high - low
+    divisor = xp.where(chroma == 0, 1, chroma)
+    hue = xp.where(
+        high == red,
+        (green - blue) / divisor,
+        xp.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    # https://en.wikipedia.org/wiki/HSL_and_HSV#HSL_to_RGB_alternative
+    made = []
+    for offset in (0, 8, 4):
+        k = (offset + 2 * (hue + 6 * turn)) % 12
+        made.append((high + low - chroma * xp.minimum(k - 3, 9 - k).clip(-1, 1)) / 2)
+    return xp.stack(made, axis=2).astype(values.dtype)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,88 @@
+"""The operators of NDArrays, such as ``x + y`` and ``x == y``, on the arrays' own device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gpuio.context import on_device
+from gpuio.nd.ndarray import NDArray
+from gpuio.nd.types import Operand, Values
+
+_ARITHMETIC = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+)
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_UNARY = ("neg", "pos", "abs", "invert")
+
+
+def _binary(name: str) -> Callable[[NDArray, Operand], Values]:
+    def operate(self: NDArray, other: Operand) -> Values:
+        with on_device(self.context):
+            result = getattr(super(NDArray, self), name)(_operand(self, other))
+        return _as_ndarray(self, result)
+
+    return operate
+
+
+def _comparison(name: str) -> Callable[[NDArray, Operand], Values]:
+    compare = _binary(name)
+
+    def operate(self: NDArray, other: Operand) -> Values:
+        result = compare(self, other)
+        if not isinstance(result, NDArray) or self.dtype == np.bool_:
+            return result
+        # MXNet compares with NDArrays and numbers only; what NumPy's arrays are compared for is a
+        # boolean mask.
+        given = isinstance(other, NDArray) or not hasattr(other, "__array_interface__")
+        return result.astype(self.dtype) if given or np.isscalar(other) else result
+
+    return operate
+
+
+def _unary(name: str) -> Callable[[NDArray], Values]:
+    def operate(self: NDArray) -> Values:
+        with on_device(self.context):
+            return _as_ndarray(self, getattr(super(NDArray, self), name)())
+
+    return operate
+
+
+def _operand(array: NDArray, other: Operand) -> Operand:
+    """The other operand as NumPy or CuPy takes it."""
+    if isinstance(other, np.generic):  # a NumPy scalar leaves the array's dtype, as a number does
+        return other.item()
+    if isinstance(other, np.ndarray) and array.context.device_type == "gpu":
+        import cupy
+
+        return cupy.asarray(other)
+    return other
+
+
+def _as_ndarray(array: NDArray, result: Values) -> Values:
+    """The result; NumPy's scalars, which it makes of arrays of shape (), as NDArrays."""
+    return np.asarray(result).view(type(array)) if isinstance(result, np.generic) else result
+
+
+def _add_operators() -> None:
+    for name in _ARITHMETIC:
+        for form in (f"__{name}__", f"__r{name}__", f"__i{name}__"):
+            setattr(NDArray, form, _binary(form))
+    for name in _COMPARISONS:
+        setattr(NDArray, f"__{name}__", _comparison(f"__{name}__"))
+    for name in _UNARY:
+        setattr(NDArray, f"__{name}__", _unary(f"__{name}__"))
+
+
+_add_operators()

@@ -1,0 +1,116 @@
+"""Functions of MXNet's ``mx.nd`` from functions of NumPy's or CuPy's arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import ParamSpec
+
+import numpy as np
+
+from gpuio.context import Context, device_of, on_device
+from gpuio.errors import ArgumentError, Error
+from gpuio.nd.ndarray import NDArray, plain, wrap
+from gpuio.nd.types import Array, Values
+
+P = ParamSpec("P")
+
+
+def operator(function: Callable[P, Values]) -> Callable[..., Values]:
+    """Make a function of MXNet from one that takes and returns plain arrays.
+
+    The made function takes NDArrays (and NumPy's and CuPy's arrays) in their place, runs on their
+    device, and returns NDArrays, which never share memory with an argument: MXNet's functions copy.
+    It has two more arguments: ``out``, an array that the result is written into and that is
+    returned, and MXNet's ``name``, which has no effect.
+
+    Parameters
+    ----------
+    function : its positional arguments are arrays, or lists of them, and options; it returns an
+        array, or a list of them
+    """
+    title = function.__name__
+
+    @functools.wraps(function)
+    def call(
+        *args: Values, out: Values = None, name: str | None = None, **options: Values
+    ) -> Values:
+        given = [*args, *options.values()]
+        arrays = list(_arrays(given))
+        ctx = _device(title, arrays)
+        if not arrays and given and isinstance(given[0], (list, tuple)):
+            raise ArgumentError(
+                f"{title} takes NDArrays, not a {type(given[0]).__name__}; nd.array makes one"
+            )
+        plain_args = [_prepare(each, ctx) for each in args]
+        plain_options = {key: _prepare(each, ctx) for key, each in options.items()}
+        with on_device(ctx):
+            try:
+                result = function(*plain_args, **plain_options)
+            except Error:
+                raise
+            except (ValueError, IndexError) as error:  # NumPy's AxisError is both
+                shapes = ", ".join(str(each.shape) for each in arrays)
+                raise ArgumentError(f"{title} of {shapes}: {error}") from error
+            return _finish(title, result, arrays, out)
+
+    return call
+
+
+def _arrays(values: Iterable[Values]) -> Iterable[Array]:
+    """The arrays among values, and in lists of them."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _arrays(value)
+        elif isinstance(value, np.ndarray) or device_of(value).device_type == "gpu":
+            yield value
+
+
+def _device(title: str, arrays: list[Array]) -> Context:
+    """The device of the NDArrays, or if there are none of the other arrays."""
+    contexts = {device_of(each) for each in arrays if isinstance(each, NDArray)}
+    contexts = contexts or {device_of(each) for each in arrays}
+    if len(contexts) > 1:
+        names = " and ".join(sorted(map(str, contexts)))
+        raise ArgumentError(
+            f"{title} takes arrays on one device, not on {names}; as_in_context moves one"
+        )
+    return contexts.pop() if contexts else Context("cpu")
+
+
+def _prepare(value: Values, ctx: Context) -> Values:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_prepare(each, ctx) for each in value)
+    if isinstance(value, np.ndarray) and ctx.device_type == "gpu":
+        import cupy
+
+        with on_device(ctx):
+            return cupy.asarray(value)
+    return plain(value)
+
+
+def _finish(title: str, result: Values, arrays: list[Array], out: Values) -> Values:
+    if isinstance(result, (list, tuple)):
+        outs = [None] * len(result) if out is None else out
+        if len(outs) != len(result):
+            raise ArgumentError(
+                f"{title} has {len(result)} results, but out has {len(outs)} arrays"
+            )
+        pairs = zip(result, outs, strict=True)
+        return [_finish(title, each, arrays, target) for each, target in pairs]
+    if out is not None:
+        if not isinstance(out, NDArray) or out.shape != result.shape:
+            what = f"of shape {out.shape}" if isinstance(out, NDArray) else type(out).__name__
+            raise ArgumentError(
+                f"{title}: out must be an NDArray of shape {result.shape}, not {what}"
+            )
+        out[...] = result
+        return out
+    if any(_owner(result) is _owner(plain(each)) for each in arrays):
+        result = result.copy()  # C-contiguous
+    return wrap(result)
+
+
+def _owner(array: Values) -> Values:
+    """The array that owns the memory."""
+    return array if array.base is None else array.base
