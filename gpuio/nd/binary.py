@@ -70,6 +70,8 @@ def _binary(
         lhs: Operand, rhs: Operand, out: NDArray | None = None, name: str | None = None
     ) -> Values:
         result = function(_as_operand(lhs), _as_operand(rhs))
+        if isinstance(result, (bool, np.generic)):  # of two numbers
+            return int(result) if isinstance(result, (bool, np.bool_)) else result.item()
         return result if out is None else write(out, result)
 
     call.__name__ = call.__qualname__ = name
