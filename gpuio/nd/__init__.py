@@ -4,7 +4,7 @@ Sparse matrices are in `sparse`, random arrays in `random`, operations on images
 operators of neural networks are not here: gpuio is MXNet's data part.
 """
 
-# ruff: noqa: F403, F405  # Each module lists its names.
+# ruff: noqa: F403  # Each module lists its names.
 
 from importlib import import_module
 from typing import Any
@@ -50,8 +50,6 @@ __all__ = [  # noqa: PLE0604  # all are strings
     *binary.__all__,
     *creation.__all__,
     *files.__all__,
-    "image",
-    "imdecode",
     *indexing.__all__,
     *joining.__all__,
     "normal",
@@ -103,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, "image", "imdecode"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpuio.context import on_device
-from gpuio.nd.ndarray import NDArray
+from gpuio.nd.ndarray import NDArray, kept
 from gpuio.nd.types import Operand, Values
 
 _ARITHMETIC = (
@@ -30,7 +30,8 @@ _UNARY = ("neg", "pos", "abs", "invert")
 def _binary(name: str) -> Callable[[NDArray, Operand], Values]:
     def operate(self: NDArray, other: Operand) -> Values:
         with on_device(self.context):
-            result = getattr(super(NDArray, self), name)(_operand(self, other))
+            method = getattr(super(NDArray, self), name, None)  # CuPy has no __imatmul__
+            result = NotImplemented if method is None else method(_operand(self, other))
         return _as_ndarray(self, result)
 
     return operate
@@ -72,7 +73,9 @@ def _operand(array: NDArray, other: Operand) -> Operand:
 
 def _as_ndarray(array: NDArray, result: Values) -> Values:
     """The result; NumPy's scalars, which it makes of arrays of shape (), as NDArrays."""
-    return np.asarray(result).view(type(array)) if isinstance(result, np.generic) else result
+    if isinstance(result, np.generic):
+        return np.asarray(result).view(type(array))
+    return kept(array, result)
 
 
 def _add_operators() -> None:

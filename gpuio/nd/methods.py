@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from gpuio.context import on_device
 from gpuio.nd import indexing, joining, reductions, shaping, sorting, unary
-from gpuio.nd.ndarray import NDArray
+from gpuio.nd.ndarray import NDArray, kept
 from gpuio.nd.types import Option, Values
 
 _FUNCTIONS = {
@@ -40,7 +40,7 @@ def _method(function: Callable[..., Values]) -> Callable[..., Values]:
         of_library = of_library or (name == "take" and args[2:] == (None,))
         if of_library and hasattr(super(NDArray, self), name):
             with on_device(self.context):
-                return getattr(super(NDArray, self), name)(*args, **options)
+                return kept(self, getattr(super(NDArray, self), name)(*args, **options))
         return function(self, *args, **options)
 
     return method

@@ -51,6 +51,10 @@ class NDArray(_Base):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Untyped: ...  # MXNet's functions, as methods
+
     @property
     def context(self) -> Context:
         """The device that holds the array."""
@@ -117,7 +121,13 @@ class NDArray(_Base):
         copy : False: the array itself if it has this dtype already
         options : NumPy's or CuPy's own, such as ``order="F"``
         """
-        return super().astype(as_dtype(dtype), copy=copy, **options)  # type: ignore[safe-super]
+        with on_device(self.context):
+            return wrap(super().astype(as_dtype(dtype), copy=copy, **options))  # type: ignore[safe-super]
+
+    def copy(self, order: str = "C") -> NDArray:
+        """The values in new memory on the same device."""
+        with on_device(self.context):
+            return wrap(super().copy(order))  # type: ignore[safe-super, call-arg]
 
     def reshape(self, *shape: Option, **options: Option) -> NDArray:
         """The same memory in another shape.
@@ -142,7 +152,9 @@ class NDArray(_Base):
         # As in NumPy, an empty array may get another shape with a 0.
         if reverse or any(length < -1 or (length == 0 and self.size) for length in wanted):
             wanted = infer_shape(old, wanted)
-        return super().reshape(wanted[::-1] if reverse else wanted, **options)  # type: ignore[safe-super]
+        wanted = wanted[::-1] if reverse else wanted
+        with on_device(self.context):
+            return wrap(super().reshape(wanted, **options))  # type: ignore[safe-super]
 
     def as_nd_ndarray(self) -> NDArray:
         """The array itself."""
@@ -240,6 +252,16 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
             value = value.reshape(())  # also fits where NumPy expects a number
         np.ndarray.__setitem__(self, _as_index(key), value)
 
+    def __array_ufunc__(  # type: ignore[no-untyped-def]
+        self, ufunc, method, *inputs, **options
+    ):
+        """NumPy's ufuncs work on the plain arrays, too."""
+        inputs = _without_scalars(method, _each_array(plain, inputs))
+        result = getattr(ufunc, method)(*inputs, **_each_array(plain, options))
+        if any(out is not None for out in options.get("out", ())):
+            return options["out"] if isinstance(result, tuple) else options["out"][0]
+        return _each_array(wrap, result)
+
     def __array_function__(  # type: ignore[no-untyped-def]
         self, func, types, args, kwargs
     ):
@@ -276,6 +298,13 @@ def _device_class() -> type[NDArray]:
                     value = plain(value).reshape(())
                 cupy.ndarray.__setitem__(self, _as_device_index(key), value)
 
+        def __array_ufunc__(  # type: ignore[no-untyped-def]
+            self, ufunc, method, *inputs, **options
+        ):
+            inputs = _without_scalars(method, inputs)
+            with on_device(self.context):
+                return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
         def __deepcopy__(self, memo: object) -> NDArray:
             with on_device(self.context):
                 return wrap(self.copy())
@@ -286,7 +315,29 @@ def _device_class() -> type[NDArray]:
         __repr__ = NDArray.__repr__
         __str__ = NDArray.__repr__
 
+    for name in ("all", "any", "cumprod", "cumsum", "dot", "nonzero", "ravel", "std", "var"):
+        setattr(DeviceNDArray, name, _kept(getattr(cupy.ndarray, name)))
     return DeviceNDArray
+
+
+def _kept(method: Callable[..., Values]) -> Callable[..., Values]:
+    """A method of CuPy's arrays on the array's own device, which gives NDArrays: CuPy keeps a
+    subclass for views and ufuncs only.
+    """
+
+    @functools.wraps(method)
+    def call(self: NDArray, *args: Option, **options: Option) -> Values:
+        with on_device(self.context):
+            return kept(self, method(self, *args, **options))
+
+    return call
+
+
+def kept(array: NDArray, result: Values) -> Values:
+    """The result of a method of an NDArray's library, arrays as NDArrays."""
+    if isinstance(result, tuple):
+        return tuple(kept(array, each) for each in result)
+    return wrap(result) if isinstance(result, type(plain(array))) else result
 
 
 def _as_index(key: Index) -> Index:
@@ -312,7 +363,14 @@ def _as_device_index(key: Index) -> Index:
 
 def _legacy(array: NDArray, found: Values) -> NDArray:
     """What an index found; MXNet has no arrays of shape (), except as `array` makes them."""
-    return found.reshape(1) if array.ndim and not found.ndim else found  # type: ignore[no-any-return]
+    return wrap(found.reshape(1) if array.ndim and not found.ndim else found)
+
+
+def _without_scalars(method: str, inputs: tuple[Values, ...]) -> tuple[Values, ...]:
+    """Arguments of a ufunc: a NumPy scalar leaves the array's dtype, as a number does."""
+    if method != "__call__":
+        return inputs
+    return tuple(x.item() if isinstance(x, np.generic) else x for x in inputs)
 
 
 def _each_array(function: Callable[[Values], Values], values: Values) -> Values:

@@ -113,4 +113,6 @@ def _finish(title: str, result: Values, arrays: list[Array], out: Values) -> Val
 
 def _owner(array: Values) -> Values:
     """The array that owns the memory."""
-    return array if array.base is None else array.base
+    while hasattr(array.base, "dtype"):
+        array = array.base
+    return array

@@ -55,7 +55,7 @@ def test_numbers_for_each_channel_meet_their_channel(view: str, values: Any) -> 
         "whole": whole,
         "flipped": whole[:, ::-1],
         "cut": whole[1:4, 2:5],
-        "transposed": whole.transpose(1, 0, 2),
+        "transposed": mx.nd.wrap(np.asarray(whole).transpose(1, 0, 2)),
     }[view]
     expected = (np.array(picture) - np.float32(values)) / np.float32(values)
     made = I.ColorNormalizeAug(values, values)(picture)

@@ -122,7 +122,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "side": (lambda: I.copyMakeBorder(X, 1, -1, 1, 1), ArgumentError, "bot must be at least 0"),
     "width nan": (lambda: I.imresize(X, np.nan, 4), ArgumentError, "w must be an integer"),
     "width text": (lambda: I.imresize(X, "a", 4), ArgumentError, "w must be an integer"),
-    "bool": (lambda: I.imresize(X > 3, 2, 2), ArgumentError, "uint8, .*float64, not bool"),
+    "bool": (lambda: I.imresize(X.astype(bool), 2, 2), ArgumentError, "uint8, .*float64, not bool"),
     "one size": (lambda: I.random_crop(X, 20), ArgumentError, r"a size is \(width, height\)"),
 }  # fmt: skip
 
@@ -132,3 +132,27 @@ def test_mistakes_are_named(name: str) -> None:
     call, kind, said = MISTAKES[name]
     with pytest.raises(kind, match=said):
         call()
+
+
+@pytest.mark.parametrize("name", ["imresize", "copyMakeBorder"])
+def test_results_are_written_to_out(ctx: mx.Context, name: str) -> None:
+    image = mx.nd.array(np.arange(60).reshape(4, 5, 3), ctx, "uint8")
+    numbers = (7, 6) if name == "imresize" else (1, 1, 1, 1)
+    function = getattr(I, name)
+    out = mx.nd.zeros((6, 7, 3), ctx, "uint8")
+    assert function(image, *numbers, out=out) is out
+    np.testing.assert_array_equal(out.asnumpy(), function(image, *numbers).asnumpy())
+    for wrong in (
+        mx.nd.zeros((7, 6, 3), ctx, "uint8"),
+        mx.nd.zeros((6, 7, 3), ctx),
+        np.zeros((6, 7, 3), np.uint8),
+    ):
+        with pytest.raises(ArgumentError, match=r"out must be .*uint8 \(6, 7, 3\) on"):
+            function(image, *numbers, out=wrong)
+
+
+@pytest.mark.gpu
+def test_out_is_on_the_images_device() -> None:
+    image = mx.nd.ones((4, 4, 3), mx.gpu(), "uint8")
+    with pytest.raises(ArgumentError, match=r"on gpu\(0\), as the image, not .* on cpu\(0\)"):
+        I.imresize(image, 2, 2, out=mx.nd.zeros((2, 2, 3), dtype="uint8"))

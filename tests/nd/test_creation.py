@@ -132,42 +132,6 @@ def test_empty(ctx: mx.Context) -> None:
     assert made.shape == (2, 3) and made.dtype == np.uint8 and made.context == ctx
 
 
-def test_concat_and_stack(ctx: mx.Context) -> None:
-    one, two = mx.nd.array([[1, 2], [3, 4]], ctx), mx.nd.array([[5, 6]], ctx)
-    for made, wanted in (
-        (mx.nd.concat(one, two, dim=0), [[1, 2], [3, 4], [5, 6]]),
-        (mx.nd.concat(one, two, dim=-2), [[1, 2], [3, 4], [5, 6]]),
-        (mx.nd.concat(one, one), [[1, 2, 1, 2], [3, 4, 3, 4]]),
-        (mx.nd.concat(one), [[1, 2], [3, 4]]),
-        (mx.nd.stack(one, one), [[[1, 2], [3, 4]], [[1, 2], [3, 4]]]),
-        (mx.nd.stack(two, two, axis=-1), [[[5, 5], [6, 6]]]),
-    ):
-        assert isinstance(made, mx.nd.NDArray) and made.context == ctx and made.dtype == np.float32
-        np.testing.assert_array_equal(made.asnumpy(), wanted)
-
-
-@pytest.mark.parametrize("join", [mx.nd.concat, mx.nd.stack])
-def test_what_does_not_fit_is_not_joined(join: Callable[..., mx.nd.NDArray]) -> None:
-    one = mx.nd.array([[1, 2], [3, 4]])
-    for arrays, text in (
-        ((), "none"),
-        (([one, one],), "list"),
-        ((one, np.ones((2, 2))), "ndarray"),
-        ((one, one.astype("int32")), "float32 on cpu.*int32 on cpu"),
-        ((one, mx.nd.ones((3, 4))), r"\(2, 2\), \(3, 4\)"),
-    ):
-        with pytest.raises(ArgumentError, match=text):
-            join(*arrays)
-    with pytest.raises(ArgumentError, match="axis 5"):
-        join(one, one, **{"dim" if join is mx.nd.concat else "axis": 5})
-
-
-@pytest.mark.gpu
-def test_arrays_on_two_devices_are_not_joined() -> None:
-    with pytest.raises(ArgumentError, match=r"on cpu.*on gpu"):
-        mx.nd.stack(mx.nd.ones(2), mx.nd.ones(2, mx.gpu(0)))
-
-
 @pytest.mark.parametrize(
     "source", [["a", "b"], [[1], [1, 2]], {}, (x for x in [1]), [1j], object()], ids=repr
 )
@@ -205,3 +169,33 @@ def test_array_of_odd_sources(ctx: mx.Context) -> None:
     check(tuple(rows), [[1, 2], [3, 4]], "int32")
     with pytest.raises(ArgumentError, match="no such"):
         mx.nd.array([1], ctx, "no such")
+
+
+def test_from_numpy_shares_and_protects() -> None:
+    values = np.arange(3, dtype=np.int16)
+    shared = mx.nd.from_numpy(values)
+    assert shared.dtype == np.int16 and not values.flags.writeable
+    shared[0] = 7
+    assert values[0] == 7
+    copied = mx.nd.from_numpy(values, zero_copy=False)
+    copied[0] = 1
+    assert values[0] == 7
+    with pytest.raises(ArgumentError, match="C-contiguous"):
+        mx.nd.from_numpy(np.ones((2, 3)).T)
+    with pytest.raises(ArgumentError, match="not list"):
+        mx.nd.from_numpy([1])  # type: ignore[arg-type]
+
+
+def test_full_and_zeros_take_mxnets_other_arguments(ctx: mx.Context) -> None:
+    out = mx.nd.empty((2, 2), ctx, "int32")
+    assert mx.nd.full((2, 2), 3, out=out) is out and out.asnumpy().tolist() == [[3, 3], [3, 3]]
+    assert mx.nd.zeros((2, 3), stype="csr").stype == "csr"
+    assert mx.nd.zeros((2, 3), stype="default").stype == "default"
+    with pytest.raises(ArgumentError, match="step must not be 0"):
+        mx.nd.arange(1, 2, 0)
+
+
+def test_dlpack_capsules() -> None:
+    made = mx.nd.ones(3)
+    for capsule in (mx.nd.to_dlpack_for_read(made), mx.nd.to_dlpack_for_write(made)):
+        assert type(capsule).__name__ == "PyCapsule"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, ContextError
+from gpuio.errors import ArgumentError, ContextError, UnsupportedError
+from gpuio.nd.ndarray import plain
 
 
 def test_printing_is_mxnets() -> None:
@@ -94,15 +95,17 @@ def test_the_package_names_what_it_has() -> None:
         mx.nd.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_one_value_is_an_ndarray(ctx: mx.Context) -> None:
+def test_one_value_is_an_ndarray_of_shape_1(ctx: mx.Context) -> None:
+    """As in MXNet, so that labels can be written one by one: ``label[i][:] = x``."""
     made = mx.nd.array([[1, 2], [3, 4]], ctx)
-    for one in (made[1, 0], made[1][0], made[-1, -2], made[[1, 0]][0, 0]):
-        assert isinstance(one, mx.nd.NDArray) and one.shape == () and one.context == ctx
+    for one in (made[1, 0], made[1][0], made[-1, -2], made[[1, 0]][0, 0], made[1][0][0]):
+        assert isinstance(one, mx.nd.NDArray) and one.shape == (1,) and one.context == ctx
         assert one.asscalar() == 3 and float(one) == 3 and type(one.asscalar()) is np.float32
-    one = made[0, 0]
-    one[...] = 9
-    assert made.asnumpy()[0, 0] == 9
-    assert [value.asscalar() for value in made[1]] == [3, 4]
+        assert one.asnumpy()[0] == 3
+    made[0, 0][:] = 9
+    made[1][1][0] = 7
+    assert made.asnumpy().tolist() == [[9, 2], [3, 7]]
+    assert [value.asscalar() for value in made[1]] == [3, 7]
     assert mx.nd.array(5, ctx).asscalar() == mx.nd.array([[5]], ctx).asscalar() == 5
     with pytest.raises(IndexError):
         made[2]
@@ -110,10 +113,82 @@ def test_one_value_is_an_ndarray(ctx: mx.Context) -> None:
         mx.nd.zeros(0, ctx).asscalar()
 
 
-def test_one_value_formats_and_indexes_as_a_number() -> None:
-    made = mx.nd.array([1, 2], dtype="int32")
+def test_one_value_formats_and_indexes_as_a_number(ctx: mx.Context) -> None:
+    made = mx.nd.array([1, 2], ctx, dtype="int32")
     assert made.sum().asscalar() == 3 and (made[1] + 1).asscalar() == 3
     assert f"{made[1]:.2f}" == "2.00" and "abc"[made[1]] == "c" and made[1] == 2
+    assert "%d %.1f" % (made[1], made[0]) == "2 1.0" and int(made[1]) == 2  # noqa: UP031
+    assert f"{made}" == str(made)
+    for convert in (float, int, lambda x: "abc"[x], lambda x: f"{x:.2f}"):
+        with pytest.raises(TypeError, match=r"only an array of size 1 becomes an? .*\(2,\)"):
+            convert(made)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(made)
+
+
+def test_asnumpy_is_a_copy(ctx: mx.Context) -> None:
+    made = mx.nd.array([[1, 2], [3, 4]], ctx)
+    for array in (made, made.T, made[:, :1]):
+        values = array.asnumpy()
+        assert type(values) is np.ndarray and values.flags.writeable and values.flags.c_contiguous
+        values /= 255
+    assert made.asnumpy().tolist() == [[1, 2], [3, 4]]
+
+
+def test_numpy_arrays_are_assigned(ctx: mx.Context) -> None:
+    made = mx.nd.zeros((2, 2), ctx)
+    made[:] = np.array([[1, 2], [3, 4]])
+    assert made.asnumpy().tolist() == [[1, 2], [3, 4]]
+    made[0] = [5, 6]
+    made[1, 0] = np.float64(7)
+    made[1, 1] = made[0].sum()  # of shape (1,)
+    assert made.asnumpy().tolist() == [[5, 6], [7, 11]]
+    made[np.array([1, 0])] = mx.nd.array([[1, 1], [2, 2]], ctx)
+    assert made.asnumpy().tolist() == [[2, 2], [1, 1]]
+    made[:] = mx.nd.zeros((2, 2))  # from the host
+    assert not made.asnumpy().any()
+
+
+def test_indices_may_be_arrays_of_floats(ctx: mx.Context) -> None:
+    made = mx.nd.array([[1, 2], [3, 4]], ctx)
+    assert made[mx.nd.array([1, 0], ctx)].asnumpy().tolist() == [[3, 4], [1, 2]]
+    assert made[mx.nd.array([1, 0], ctx), mx.nd.array([1, 1], ctx)].asnumpy().tolist() == [4, 2]
+    assert made[np.array([True, False])].asnumpy().tolist() == [[1, 2]]  # a mask of NumPy
+    made[mx.nd.array([1], ctx)] = 0
+    assert made.asnumpy().tolist() == [[1, 2], [0, 0]]
+
+
+def test_gradients_are_refused() -> None:
+    made = mx.nd.ones(3)
+    for call in (made.attach_grad, made.backward):
+        with pytest.raises(UnsupportedError, match=r"without autograd.*torch\.from_dlpack"):
+            call()
+    assert made.detach() is made and made.as_nd_ndarray() is made
+
+
+def test_numpys_functions_mean_what_they_mean_for_numpys_arrays() -> None:
+    made = mx.nd.array([[3, 1, 2], [6, 5, 4]])
+    plain = np.asarray(made)
+    assert np.sum(made) == 21 and np.sum(made).ndim == 0
+    assert isinstance(np.concatenate([made, made]), mx.nd.NDArray)
+    np.testing.assert_array_equal(np.sort(made), np.sort(plain))
+    order = np.argsort(made, axis=1)
+    assert order.dtype == np.int64 and isinstance(order, mx.nd.NDArray)
+    assert np.take(made, 2) == 2 and np.clip(made, 2, None).min().asscalar() == 2
+    assert np.greater(made, 3).dtype == np.bool_
+    assert made[np.greater(made, 3)].asnumpy().tolist() == [6, 5, 4]
+    out = mx.nd.zeros(3)
+    np.sum(made, axis=0, out=out)
+    assert out.asnumpy().tolist() == [9, 6, 6]
+    assert np.shares_memory(np.asarray(made), made)
+
+
+def test_plain_and_wrap(ctx: mx.Context) -> None:
+    made = mx.nd.ones(3, ctx)
+    bare = plain(made)
+    assert not isinstance(bare, mx.nd.NDArray) and plain(bare) is bare and plain(5) == 5
+    bare[0] = 9
+    assert made.asnumpy()[0] == 9
 
 
 def test_reshape_shares_memory_and_takes_numpys_options() -> None:
@@ -123,6 +198,8 @@ def test_reshape_shares_memory_and_takes_numpys_options() -> None:
     assert made.asnumpy().tolist() == [[8, 9, 9], [9, 9, 9]]
     assert made.reshape((3, 2), order="F").asnumpy().tolist() == [[8, 9], [9, 9], [9, 9]]
     assert np.reshape(made, (3, 2)).shape == (3, 2)
+    assert made.reshape((-1, 0), reverse=True).shape == (2, 3)
+    assert made.reshape(shape=(0, 0)).shape == (2, 3)
 
 
 def test_every_cpu_is_the_same() -> None:
@@ -142,4 +219,4 @@ def test_astype_and_copy_are_new_memory() -> None:
     made = mx.nd.array([1, 2])
     for again in (made.copy(), made.astype("float32"), made.copyto("cpu")):
         assert isinstance(again, mx.nd.NDArray) and not np.shares_memory(again, made)
-    assert made.astype("float32", copy=False) is made
+    assert made.astype("float32", copy=False) is made and made.astype("float32", False) is made
