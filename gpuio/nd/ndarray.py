@@ -16,14 +16,15 @@ from numpy.typing import DTypeLike
 
 from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.nd.arguments import as_device_index, as_index, each_array, without_scalars
 from gpuio.nd.shapes import as_shape, infer_shape
 from gpuio.nd.types import (
     Array,
-    ArrayMethods,
     CSRMatrix,
     DType,
     HostArray,
     Index,
+    NDArrayMethods,
     Operand,
     Option,
     Scalar,
@@ -33,7 +34,7 @@ from gpuio.nd.types import (
 
 if TYPE_CHECKING:
     # Neither library's class: what one of them lacks must not pass the type checker.
-    _Base = ArrayMethods["NDArray", "NDArray"]
+    _Base = NDArrayMethods["NDArray"]
 else:
     _Base = object
 
@@ -50,10 +51,6 @@ class NDArray(_Base):
     """
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Untyped: ...  # MXNet's functions, as methods
 
     @property
     def context(self) -> Context:
@@ -175,7 +172,7 @@ class NDArray(_Base):
 
     def to_dlpack_for_read(self) -> Untyped:
         """A DLPack capsule of the array's memory."""
-        return self.__dlpack__()  # type: ignore[attr-defined]
+        return self.__dlpack__()
 
     to_dlpack_for_write = to_dlpack_for_read
 
@@ -238,7 +235,7 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
     """An NDArray on the CPU."""
 
     def __getitem__(self, key: Index, /) -> NDArray:  # type: ignore[override]
-        key = _as_index(key)
+        key = as_index(key)
         found = np.ndarray.__getitem__(self, key)
         if isinstance(found, np.generic):  # not a view
             found = np.ndarray.__getitem__(
@@ -250,17 +247,17 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
         value = host_array(value)
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(())  # also fits where NumPy expects a number
-        np.ndarray.__setitem__(self, _as_index(key), value)
+        np.ndarray.__setitem__(self, as_index(key), value)
 
     def __array_ufunc__(  # type: ignore[no-untyped-def]
         self, ufunc, method, *inputs, **options
     ):
         """NumPy's ufuncs work on the plain arrays, too."""
-        inputs = _without_scalars(method, _each_array(plain, inputs))
-        result = getattr(ufunc, method)(*inputs, **_each_array(plain, options))
+        inputs = without_scalars(method, each_array(plain, inputs))
+        result = getattr(ufunc, method)(*inputs, **each_array(plain, options))
         if any(out is not None for out in options.get("out", ())):
             return options["out"] if isinstance(result, tuple) else options["out"][0]
-        return _each_array(wrap, result)
+        return each_array(wrap, result)
 
     def __array_function__(  # type: ignore[no-untyped-def]
         self, func, types, args, kwargs
@@ -268,7 +265,7 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
         """NumPy's functions work on the plain arrays: the methods that they call are MXNet's."""
         if not all(issubclass(each, np.ndarray) for each in types):
             return NotImplemented
-        return _each_array(wrap, func(*_each_array(plain, args), **_each_array(plain, kwargs)))
+        return each_array(wrap, func(*each_array(plain, args), **each_array(plain, kwargs)))
 
     def __reduce__(self) -> tuple[Callable[[HostArray], NDArray], tuple[HostArray]]:
         return wrap, (self.view(np.ndarray),)
@@ -287,7 +284,7 @@ def _device_class() -> type[NDArray]:
 
         def __getitem__(self, key: Index, /) -> NDArray:
             with on_device(self.context):
-                return _legacy(self, cupy.ndarray.__getitem__(self, _as_device_index(key)))
+                return _legacy(self, cupy.ndarray.__getitem__(self, as_device_index(key)))
 
         def __setitem__(self, key: Index, value: Operand, /) -> None:
             with on_device(self.context):
@@ -296,12 +293,12 @@ def _device_class() -> type[NDArray]:
                     value = cupy.asarray(convert(value, self.dtype))
                 if isinstance(value, cupy.ndarray) and value.size == 1:
                     value = plain(value).reshape(())
-                cupy.ndarray.__setitem__(self, _as_device_index(key), value)
+                cupy.ndarray.__setitem__(self, as_device_index(key), value)
 
         def __array_ufunc__(  # type: ignore[no-untyped-def]
             self, ufunc, method, *inputs, **options
         ):
-            inputs = _without_scalars(method, inputs)
+            inputs = without_scalars(method, inputs)
             with on_device(self.context):
                 return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
@@ -340,48 +337,9 @@ def kept(array: NDArray, result: Values) -> Values:
     return wrap(result) if isinstance(result, type(plain(array))) else result
 
 
-def _as_index(key: Index) -> Index:
-    """An index as NumPy and CuPy take it: MXNet's may be floating-point NDArrays."""
-    if isinstance(key, tuple):
-        return tuple(map(_as_index, key))
-    if isinstance(key, (NDArray, np.ndarray)):
-        return plain(key).astype(np.int64) if key.dtype.kind == "f" else plain(key)
-    return key
-
-
-def _as_device_index(key: Index) -> Index:
-    """An index as CuPy takes it, with arrays on the current GPU."""
-    if isinstance(key, tuple):
-        return tuple(map(_as_device_index, key))
-    key = _as_index(np.asarray(key) if isinstance(key, list) else key)
-    if not isinstance(key, np.ndarray):
-        return key
-    import cupy
-
-    return cupy.asarray(key)
-
-
 def _legacy(array: NDArray, found: Values) -> NDArray:
     """What an index found; MXNet has no arrays of shape (), except as `array` makes them."""
     return wrap(found.reshape(1) if array.ndim and not found.ndim else found)
-
-
-def _without_scalars(method: str, inputs: tuple[Values, ...]) -> tuple[Values, ...]:
-    """Arguments of a ufunc: a NumPy scalar leaves the array's dtype, as a number does."""
-    if method != "__call__":
-        return inputs
-    return tuple(x.item() if isinstance(x, np.generic) else x for x in inputs)
-
-
-def _each_array(function: Callable[[Values], Values], values: Values) -> Values:
-    """Apply a function to each host array in nested tuples, lists and dicts."""
-    if isinstance(values, np.ndarray):
-        return function(values)
-    if type(values) in (tuple, list):
-        return type(values)(_each_array(function, each) for each in values)
-    if type(values) is dict:
-        return {key: _each_array(function, each) for key, each in values.items()}
-    return values
 
 
 def _unpickle_on_device(values: HostArray, ctx: str) -> NDArray:
@@ -414,7 +372,7 @@ def plain(values: Values) -> Values:
         return values.view(np.ndarray)
     import cupy
 
-    return values.view(type=cupy.ndarray)  # type: ignore[attr-defined]
+    return values.view(type=cupy.ndarray)
 
 
 def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
