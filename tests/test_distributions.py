@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.distributions import distance, largest_distance
+from tests.distributions import distance, largest_distance, moment_errors
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,13 @@ def test_samples_of_one_distribution_are_seldom_further_apart() -> None:
     limit = largest_distance(200, 200, 0.1)
     assert 20 <= sum(distance(*pair) > limit for pair in draws) <= 60
     assert distance(draws[0, 0], np.sort(generator.normal(0.5, 1, 200))) > limit
+
+
+def test_moments_of_one_distribution_differ_by_a_standard_error() -> None:
+    generator = np.random.default_rng(0)
+    draws = generator.normal(size=(400, 2, 300))
+    errors = np.array([moment_errors(*pair, 300, 300) for pair in draws])
+    # The means of the absolute values of a normal distribution.
+    np.testing.assert_allclose(errors.mean(0), (2 / np.pi) ** 0.5, rtol=0.1)
+    mean, deviation = moment_errors(draws[0, 0] + 0.1, 1.2 * draws[0, 0], 300, 300, slack=0.1)
+    assert mean < 1 < deviation

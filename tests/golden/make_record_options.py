@@ -136,10 +136,7 @@ CASES = {
         MEAN, mean_img="smooth_mean.nd", dtype="int8", mean_r=9.0, mirror=True
     ),
     "mean_img absent": call(MEAN, mean_img=NEW),
-    "mean_img absent, rotate, pad": call((3, 24, 20), mean_img=NEW, rotate=30, resize=30, pad=2),
-    "mean_img absent, part": call(
-        MEAN, mean_img=NEW, num_parts=2, part_index=1, path_imgidx="smooth3.idx"
-    ),
+    "mean_img absent, resize": call((3, 24, 20), mean_img=NEW, resize=30),
     "mean_img absent, gray": call((1, 20, 22), records="smooth1", mean_img=NEW),
     "mean_img absent, RGBA": call((4, 20, 22), records="smooth4", mean_img=NEW),
     "detection": detection(),

@@ -83,6 +83,7 @@ COLOR_CASES = {
     "random_h, much": {"random_h": 90},
     "random_h, random_s and random_l": HLS,
     "pca_noise": {"pca_noise": 0.3},
+    "pca_noise, little": {"pca_noise": 0.01},
     "pca_noise, much": {"pca_noise": 1.0},
     "max_random_contrast": {"max_random_contrast": 0.3},
     "max_random_illumination": {"max_random_illumination": 20.0},

@@ -71,14 +71,42 @@ class Draws:
         return cls(max(values["rotate"], 0), 0.0, scale, ratio, values["max_crop_size"])
 
 
+@dataclass
+class Steps:
+    """What `reference` did to an image's geometry.
+
+    Attributes
+    ----------
+    resampled : how often it was resampled
+    affine : the affine step was one of these
+    enlarged : it was enlarged to contain the crop
+    magnification : pixels of the result for one of the image, along the side where they are most
+    """
+
+    resampled: int = 0
+    affine: bool = False
+    enlarged: bool = False
+    magnification: float = 1.0
+
+    def add(self, factor: float) -> None:
+        """Count a resampling that scales by this."""
+        self.resampled += 1
+        self.magnification *= factor
+
+
 def reference(
-    image: np.ndarray, data_shape: Sequence[int], options: dict[str, Any], draws: Draws
+    image: np.ndarray,
+    data_shape: Sequence[int],
+    options: dict[str, Any],
+    draws: Draws,
+    steps: Steps | None = None,
 ) -> np.ndarray:
     """The pixels that ImageRecordIter makes of an image, cropped in the center.
 
     Parameters
     ----------
     image : uint8 (height, width) gray, (height, width, 3) RGB or (height, width, 4) RGBA
+    steps : is told what is done
 
     Returns
     -------
@@ -86,18 +114,22 @@ def reference(
     """
     values = {**DEFAULTS, **options}
     _, height, width = data_shape
+    method = values["inter_method"]
+    steps = Steps() if steps is None else steps
     if values["resize"] != -1:
-        image = _resize_short(image, values["resize"], values["inter_method"])
+        image = _resize_short(image, values["resize"], method, steps)
     if _is_affine(values):
         image = _affine(image, values, draws)
+        steps.affine = True
+        steps.add(2 * draws.scale * max(1, draws.ratio) / (1 + draws.ratio))
     if values["pad"] > 0:
         image = _pad(image, values["pad"], values["fill_value"])
     if draws.size != -1:
         y, x = ((side - draws.size) // 2 for side in image.shape[:2])
         image = image[y : y + draws.size, x : x + draws.size]
-        image = _resize(image, width, height, values["inter_method"])
+        image = _resize(image, width, height, method, steps)
     else:
-        image = _enlarge(image, width, height, values["inter_method"])
+        image = _enlarge(image, width, height, method, steps)
         y, x = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         image = image[y : y + height, x : x + width]
     if draws.order:
@@ -110,19 +142,25 @@ def reference(
 
 
 def coverage(
-    size: tuple[int, int], data_shape: Sequence[int], options: dict[str, Any], draws: Draws
+    size: tuple[int, int],
+    data_shape: Sequence[int],
+    options: dict[str, Any],
+    draws: Draws,
+    frame: int = 0,
 ) -> np.ndarray:
     """How much of each output pixel comes from the image rather than from `fill_value`.
 
     Parameters
     ----------
     size : height and width of the image
+    frame : so many of its outermost pixels do not count
 
     Returns
     -------
     float64 (height, width), 0 to 1
     """
-    white = np.full(size, 255, np.uint8)
+    white = np.zeros(size, np.uint8)
+    white[frame : size[0] - frame, frame : size[1] - frame] = 255
     smooth = {**options, "fill_value": 0, "inter_method": 1}
     return reference(white, data_shape, smooth, draws)[0] / 255
 
@@ -241,27 +279,32 @@ def _pad(image: np.ndarray, pixels: int, fill: int) -> np.ndarray:
     )
 
 
-def _resize_short(image: np.ndarray, side: int, method: int) -> np.ndarray:
+def _resize_short(image: np.ndarray, side: int, method: int, steps: Steps) -> np.ndarray:
     height, width = image.shape[:2]
     if height > width:
-        return _resize(image, side, side * height // width, method)
-    return _resize(image, side * width // height, side, method)
+        return _resize(image, side, side * height // width, method, steps)
+    return _resize(image, side * width // height, side, method, steps)
 
 
-def _enlarge(image: np.ndarray, width: int, height: int, method: int) -> np.ndarray:
+def _enlarge(image: np.ndarray, width: int, height: int, method: int, steps: Steps) -> np.ndarray:
     """Enlarge the image to at least this size, one side after the other."""
     method = _method(method, (image.shape[1], image.shape[0]), (width, height))
+    steps.enlarged = image.shape[0] < height or image.shape[1] < width
     if image.shape[0] < height:
         factor = np.float32(height) / np.float32(image.shape[0])
-        image = _resize(image, int(factor * np.float32(image.shape[1])), height, method)
+        image = _resize(image, int(factor * np.float32(image.shape[1])), height, method, steps)
     if image.shape[1] < width:
         factor = np.float32(width) / np.float32(image.shape[1])
-        image = _resize(image, width, int(factor * np.float32(image.shape[0])), method)
+        image = _resize(image, width, int(factor * np.float32(image.shape[0])), method, steps)
     return image
 
 
-def _resize(image: np.ndarray, width: int, height: int, method: int) -> np.ndarray:
-    method = _method(method, (image.shape[1], image.shape[0]), (width, height))
+def _resize(image: np.ndarray, width: int, height: int, method: int, steps: Steps) -> np.ndarray:
+    old_height, old_width = image.shape[:2]
+    if (old_height, old_width) == (height, width):
+        return image
+    steps.add(max(height / old_height, width / old_width))
+    method = _method(method, (old_width, old_height), (width, height))
     return cv2.resize(image, (width, height), interpolation=method)
 
 

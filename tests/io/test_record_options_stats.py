@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from tests.distributions import distance, largest_distance
+from tests.distributions import distance, largest_distance, moment_errors
 from tests.golden import make_record_stats as stats
 from tests.io.records import EXECUTORS, RUNS
 
@@ -19,8 +19,9 @@ MEASURED = json.loads((Path(stats.__file__).parent / "record_stats.json").read_t
 # does. Keeping every eighth value of MXNet's sample can add the second term.
 COUNT = 1500
 DISTANCE = largest_distance(COUNT, stats.COUNT, 1e-4) + stats.EVERY / stats.COUNT
-# Four standard deviations of the difference of two correlations of independent columns.
-CORRELATION = 4 * (1 / COUNT + 1 / stats.COUNT) ** 0.5
+# What mean and standard deviation may differ by, and correlations, in standard errors.
+ERRORS = 4.0
+CORRELATION = ERRORS * (1 / COUNT + 1 / stats.COUNT) ** 0.5
 
 # By which measured values may differ without their distributions being different. The maps are
 # fitted to pixels of 8 bits, and MXNet's own have 1/32 of a pixel.
@@ -30,58 +31,50 @@ AFFINE_SLACK = {
     "shear": 0.01,
     "scale": 0.01,
     "aspect ratio": 0.025,
-    "column": 0.2,
-    "row": 0.2,
+    "column": 0.15,
+    "row": 0.15,
 }
-# MXNet rounds after each step of the jitter, and truncates what PCA noise adds.
-COLOR_SLACK = 1.0
+# MXNet rounds gray, and after each step of the jitter.
+COLOR_SLACK = {"saturation": 1.0, "jitter": 1.0, "colors": 2.0}
 
 
-def drawn(case: str, folder: Path, count: int, **options: Any) -> list[list[float]]:
-    """What is measured of so many samples."""
-    path = stats.write(str(folder), case, mx.recordio, count)
+def samples(case: str, folder: Path, count: int, **options: Any) -> np.ndarray:
+    """(count, 3, height, width)."""
     with mx.io.ImageRecordIter(
-        path_imgrec=path,
+        path_imgrec=stats.write(str(folder), case, mx.recordio, count),
         data_shape=stats.shape(case),
         batch_size=100,
-        round_batch=False,
+        last_batch_handle="pad",
         verbose=False,
         **stats.CASES[case],
         **options,
     ) as iterator:
-        rows = [
-            stats.measure(case, pixels)
-            for batch in iterator
-            for pixels in batch.data[0].asnumpy()[: iterator.batch_size - batch.pad]
-        ]
-    assert len(rows) == count
-    return rows
+        made = [batch.data[0].asnumpy()[: 100 - batch.pad] for batch in iterator]
+    return np.concatenate(made)
 
 
 @pytest.mark.parametrize("case", stats.CASES)
 def test_draws_are_distributed_as_mxnets(case: str, tmp_path: Path) -> None:
-    rows = drawn(case, tmp_path, COUNT, seed=1)
+    rows = [stats.measure(case, pixels) for pixels in samples(case, tmp_path, COUNT, seed=1)]
     columns = np.sort(np.array(rows), axis=0).T
-    theirs = [np.array(each) for each in MEASURED[case]["columns"]]
-    if case in stats.AFFINE_CASES:
-        slacks = AFFINE_SLACK
-    else:
-        slacks = {f"value {place}": COLOR_SLACK for place in range(len(theirs))}
-    found = {
-        name: distance(*each, slack)
-        for (name, slack), *each in zip(slacks.items(), columns, theirs, strict=True)
-    }
-    assert {name: each for name, each in found.items() if each > DISTANCE} == {}
+    theirs = np.array(MEASURED[case]["columns"])
+    slacks = AFFINE_SLACK
+    if case not in stats.AFFINE_CASES:
+        slacks = dict.fromkeys(map(str, range(len(theirs))), COLOR_SLACK.get(case, 0.01))
+    # Noise of the measurement is not drawn.
+    drawn = np.ptp(theirs, axis=1) > 0.1
+    for name, slack, changes, *pair in zip(
+        slacks, slacks.values(), drawn, columns, theirs, strict=True
+    ):
+        assert distance(*pair, slack) < DISTANCE, name
+        if changes:
+            errors = moment_errors(*pair, COUNT, stats.COUNT, slack)
+            assert max(errors) < ERRORS, name
 
-
-@pytest.mark.parametrize("case", stats.CASES)
-def test_draws_depend_on_each_other_as_mxnets_do(case: str, tmp_path: Path) -> None:
-    rows = drawn(case, tmp_path, COUNT, seed=2)
-    theirs = np.array(MEASURED[case]["correlations"])
-    # Fitting noise is no draw.
-    changing = np.ptp([each for each in MEASURED[case]["columns"]], axis=1) > 0.1
-    both = np.outer(changing, changing)
-    np.testing.assert_allclose(stats.correlations(rows)[both], theirs[both], atol=CORRELATION)
+    # What is drawn independently, and what is not.
+    both = np.outer(drawn, drawn)
+    correlations = np.array(MEASURED[case]["correlations"])
+    np.testing.assert_allclose(stats.correlations(rows)[both], correlations[both], atol=CORRELATION)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -89,11 +82,12 @@ def test_draws_depend_on_each_other_as_mxnets_do(case: str, tmp_path: Path) -> N
     "case", ["affine, cropped at random", "resized crop, affine", "resized crop, pad", "colors"]
 )
 def test_executors_draw_the_same(case: str, executor: str, tmp_path: Path) -> None:
-    host = drawn(case, tmp_path, 40, seed=3, **RUNS["host"])
-    found = drawn(case, tmp_path, 40, seed=3, **RUNS[executor])
-    # Interpolation of 8 bits; a rounding before the shift of hues, which multiplies it.
-    slack = [*AFFINE_SLACK.values()] if case in stats.AFFINE_CASES else [4.0] * len(host[0])
-    assert (np.abs(np.array(found) - host) <= slack).all()
+    host, other = (samples(case, tmp_path, 40, seed=3, **RUNS[name]) for name in ("host", executor))
+    difference = np.abs(host - other)
+    # Borders are blended in other shares. Hue is an integer: rounding changes it by 2 degrees.
+    allowed = 4 if case == "colors" else 2
+    assert (difference > allowed).mean() < 0.01
+    assert difference.mean() < 1
 
 
 @pytest.mark.parametrize("case", ["affine, cropped at random", "colors"])
