@@ -3,7 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gpuio.context import Context, cpu, current_context, gpu, num_gpus
+from gpuio.context import (
+    Context,
+    cpu,
+    cpu_pinned,
+    cpu_shared,
+    current_context,
+    gpu,
+    gpu_memory_info,
+    num_gpus,
+)
 from gpuio.errors import ContextError, DecodeError, Error, MXNetError, RecordError
 from gpuio.version import VERSION
 
@@ -39,9 +48,12 @@ __all__ = [
     "base",
     "context",
     "cpu",
+    "cpu_pinned",
+    "cpu_shared",
     "current_context",
     "gluon",
     "gpu",
+    "gpu_memory_info",
     "image",
     "img",
     "io",

@@ -3,6 +3,9 @@
 A Context only names a device and can be created anywhere. `require` checks that the device is
 available when something is about to be put on it, and raises an error that says what is missing;
 there is no fall-back to another device.
+
+MXNet also names kinds of host memory, cpu_pinned() and cpu_shared(). Here they are names of the
+host: `as_context` resolves them to ``cpu(0)``, where arrays and batches then are.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from gpuio.errors import ArgumentError, ContextError
 
@@ -23,7 +26,10 @@ GPU_INSTALL_HINT = (
 # A module without type information, such as cupy.
 Module: TypeAlias = Any
 
-KINDS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
+# MXNet's numbers of the device types.
+TYPE_IDS = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
+
+KINDS = {**{kind: kind for kind in TYPE_IDS}, "cuda": "gpu"}
 _SPELLING = re.compile(r"(\w+?)(?:[:(](\d+)\)?)?")
 
 # The contexts that this thread or task has entered, outermost first.
@@ -32,15 +38,39 @@ _entered: contextvars.ContextVar[tuple[Context, ...]] = contextvars.ContextVar(
 )
 
 
-class Context:
+class _ContextType(type):
+    """Class of `Context`, whose attribute `default_ctx` can be set."""
+
+    @property
+    def default_ctx(cls) -> Context:
+        """The current context, under MXNet's old name. Setting it replaces the innermost one of
+        this thread or task; outside of any ``with``, for good.
+        """
+        return current_context()
+
+    @default_ctx.setter
+    def default_ctx(cls, ctx: Context) -> None:
+        if not isinstance(ctx, Context):
+            raise ArgumentError(f"default_ctx must be a Context, not {ctx!r}")
+        _entered.set((*_entered.get()[:-1], ctx))
+
+
+class Context(metaclass=_ContextType):
     """A device.
 
     ``with gpu(0):`` makes it the current context inside the block, in this thread or task.
 
     Parameters
     ----------
-    device_type : "cpu" or "gpu"; or another Context, which is copied
-    device_id : number of the device; ignored for the CPU
+    device_type : "cpu" or "gpu"; or "cpu_pinned" or "cpu_shared", which are the host too; or
+        another Context, which is copied
+    device_id : number of the device; ignored for the host
+
+    Attributes
+    ----------
+    device_type, device_id : as given
+    device_typeid : MXNet's number of the device type
+    devtype2str, devstr2type : the device types by MXNet's numbers, and the numbers by device type
 
     Raises
     ------
@@ -57,16 +87,27 @@ class Context:
     device_type: str
     device_id: int
 
+    devtype2str: ClassVar[dict[int, str]] = {number: kind for kind, number in TYPE_IDS.items()}
+    devstr2type: ClassVar[dict[str, int]] = TYPE_IDS
+
     def __init__(self, device_type: str | Context, device_id: int = 0) -> None:
         if isinstance(device_type, Context):
             device_id = device_type.device_id
             device_type = device_type.device_type
-        if device_type not in ("cpu", "gpu"):
-            raise ArgumentError(f"a context is 'cpu' or 'gpu', not {device_type!r}")
+        if not isinstance(device_type, str) or device_type not in TYPE_IDS:
+            kinds = ", ".join(map(repr, TYPE_IDS))
+            raise ArgumentError(
+                f"the type of a context must be one of {kinds}, not {device_type!r}"
+            )
         if isinstance(device_id, bool) or not isinstance(device_id, int) or device_id < 0:
             raise ArgumentError(f"device_id must be an integer of at least 0, not {device_id!r}")
         self.device_type = device_type
         self.device_id = device_id
+
+    @property
+    def device_typeid(self) -> int:
+        """MXNet's number of the device type."""
+        return TYPE_IDS[self.device_type]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Context):
@@ -74,7 +115,7 @@ class Context:
         return (self.device_type, self.device_id) == (other.device_type, other.device_id)
 
     def __hash__(self) -> int:
-        return hash((self.device_type, self.device_id))
+        return hash((self.device_typeid, self.device_id))
 
     def __repr__(self) -> str:
         return f"{self.device_type}({self.device_id})"
@@ -89,10 +130,32 @@ class Context:
     def __exit__(self, *raised: object) -> None:
         _entered.set(_entered.get()[:-1])
 
+    def empty_cache(self) -> None:
+        """Return the GPU memory that CuPy keeps for later arrays; does nothing on the host.
+
+        Raises
+        ------
+        ContextError : the device is not available.
+        """
+        require(self)
+        if self.device_type == "gpu":
+            with on_device(self):
+                require_cupy().get_default_memory_pool().free_all_blocks()
+
 
 def cpu(device_id: int = 0) -> Context:
     """The host."""
     return Context("cpu", device_id)
+
+
+def cpu_pinned(device_id: int = 0) -> Context:
+    """The host, in MXNet its pinned memory. Batches for a GPU go through pinned memory anyway."""
+    return Context("cpu_pinned", device_id)
+
+
+def cpu_shared(device_id: int = 0) -> Context:
+    """The host, in MXNet memory that processes share."""
+    return Context("cpu_shared", device_id)
 
 
 def gpu(device_id: int = 0) -> Context:
@@ -107,26 +170,27 @@ def current_context() -> Context:
 
 
 def as_context(ctx: Context | str | None) -> Context:
-    """Resolve a `ctx` argument.
+    """Resolve a `ctx` argument to a device: ``cpu(i)`` or ``gpu(i)``.
 
     Parameters
     ----------
-    ctx : a Context; "cpu", "gpu", "gpu:1", "cuda:1" or "gpu(1)"; None: the current context
+    ctx : a Context; "cpu", "gpu", "gpu:1", "cuda:1" or "gpu(1)"; None: the current context.
+        cpu_pinned() and cpu_shared() are ``cpu(0)``
 
     Raises
     ------
     ArgumentError : it does not name a device.
     """
     if ctx is None:
-        return current_context()
+        ctx = current_context()
     if isinstance(ctx, Context):
-        return ctx
+        return ctx if ctx.device_type in ("cpu", "gpu") else cpu()
     match = _SPELLING.fullmatch(ctx) if isinstance(ctx, str) else None
     if match is None or match[1] not in KINDS:
         raise ArgumentError(
             f"ctx must be a Context, or a string such as 'cpu' or 'gpu:0', not {ctx!r}"
         )
-    return Context(KINDS[match[1]], int(match[2] or 0))
+    return as_context(Context(KINDS[match[1]], int(match[2] or 0)))
 
 
 def num_gpus() -> int:
@@ -139,6 +203,24 @@ def num_gpus() -> int:
         return 0
 
 
+def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
+    """Memory of a GPU.
+
+    Returns
+    -------
+    (free, total), in bytes. Memory that CuPy keeps for later arrays is not free
+
+    Raises
+    ------
+    ContextError : the GPU is not available.
+    """
+    ctx = gpu(device_id)
+    require(ctx)
+    with on_device(ctx):
+        free, total = require_cupy().cuda.runtime.memGetInfo()
+    return int(free), int(total)
+
+
 def require(ctx: Context) -> None:
     """Check that a device is available.
 
@@ -146,7 +228,7 @@ def require(ctx: Context) -> None:
     ------
     ContextError : it is not; the message says what is missing and how to get it.
     """
-    if ctx.device_type == "cpu":
+    if ctx.device_type != "gpu":
         return
     try:
         import cupy
@@ -196,8 +278,8 @@ def get_array_module(array: object) -> Module:
 
 
 def on_device(ctx: Context) -> AbstractContextManager[object]:
-    """A new context manager in which CuPy works on the GPU `ctx`; a no-op for the CPU."""
-    if ctx.device_type == "cpu":
+    """A new context manager in which CuPy works on the GPU `ctx`; a no-op for the host."""
+    if ctx.device_type != "gpu":
         return nullcontext()
     device: AbstractContextManager[object] = require_cupy().cuda.Device(ctx.device_id)
     return device

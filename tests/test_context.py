@@ -4,12 +4,13 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.context import as_context, device_of, get_array_module, on_device, require
+from gpuio.context import Context, as_context, device_of, get_array_module, on_device, require
 from gpuio.errors import ArgumentError, ContextError
 
 
@@ -37,13 +38,83 @@ def test_what_names_a_context(text: str, expected: mx.Context) -> None:
     assert as_context(text) == expected
 
 
+HOST_KINDS = (mx.cpu_pinned, mx.cpu_shared)
+
+
+def test_contexts_print_and_hash_as_mxnets() -> None:
+    # The numbers and strings are those that MXNet 1.9.1 gives.
+    kinds = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
+    assert Context.devstr2type == kinds
+    assert Context.devtype2str == {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
+    for kind, number in kinds.items():
+        context = Context(kind, 2)
+        assert str(context) == repr(context) == f"{kind}(2)"
+        assert (context.device_type, context.device_id) == (kind, 2)
+        assert context.device_typeid == number and hash(context) == hash((number, 2))
+        assert Context(context) == context and pickle.loads(pickle.dumps(context)) == context
+    assert len({Context(kind, n) for kind in kinds for n in (0, 1, 0)}) == 8
+    assert mx.cpu_pinned() != mx.cpu() and mx.cpu_pinned(1) == Context("cpu_pinned", 1)
+
+
+@pytest.mark.parametrize("kind", HOST_KINDS)
+def test_pinned_and_shared_memory_are_the_host(kind: Any) -> None:
+    for ctx in (kind(), kind(3), str(kind()), kind().device_type):
+        assert as_context(ctx) == mx.cpu()
+        assert mx.nd.zeros(2, ctx).context == mx.cpu()
+    require(kind())
+    kind().empty_cache()
+    with on_device(kind()), kind() as entered:
+        assert mx.current_context() == entered == kind()
+        assert mx.nd.zeros(2).context == as_context(None) == mx.cpu()
+        (batch,) = mx.io.NDArrayIter(np.zeros((2, 2)), batch_size=2)
+        assert batch.data[0].context == mx.cpu()
+    (batch,) = mx.io.NDArrayIter(np.zeros((2, 2)), batch_size=2, ctx=kind())
+    assert batch.data[0].context == mx.cpu()
+
+
+def test_the_default_context_under_its_old_name() -> None:
+    assert Context.default_ctx == mx.cpu()
+    with mx.gpu(1):
+        assert Context.default_ctx == mx.gpu(1)
+        Context.default_ctx = mx.gpu(2)
+        assert mx.current_context() == mx.gpu(2)
+    assert mx.current_context() == mx.cpu()
+    found = []
+
+    def in_a_thread() -> None:
+        Context.default_ctx = mx.cpu(3)
+        with mx.gpu(1):
+            found.append(mx.current_context())
+        found.append(mx.current_context())
+
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join()
+    assert found == [mx.gpu(1), mx.cpu(3)] and mx.current_context() == mx.cpu()
+    with pytest.raises(ArgumentError, match="must be a Context, not 'gpu'"):
+        Context.default_ctx = "gpu"  # type: ignore[assignment]
+
+
+def test_the_memory_of_a_gpu() -> None:
+    if not mx.num_gpus():
+        for call in (mx.gpu_memory_info, mx.gpu().empty_cache):
+            with pytest.raises(mx.MXNetError, match=r"gpu\(0\) needs"):
+                call()
+        return
+    free, total = mx.context.gpu_memory_info(0)
+    assert 0 < free <= total
+    mx.gpu().empty_cache()
+
+
 @pytest.mark.parametrize("wrong", ["tpu", "gpu:", "gpu:x", "", 0, "gpu:-1", ("gpu", 0)])
 def test_what_names_none(wrong: object) -> None:
     with pytest.raises(ArgumentError, match="ctx must be"):
         as_context(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("arguments", [("tpu",), ("gpu", -1), ("gpu", "0"), ("cpu", True), (None,)])
+@pytest.mark.parametrize(
+    "arguments", [("tpu",), ([],), ("gpu", -1), ("gpu", "0"), ("cpu", True), (None,)]
+)
 def test_contexts_that_cannot_be(arguments: tuple) -> None:
     with pytest.raises(ArgumentError):
         mx.Context(*arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gpuio.context import Context, as_context, cpu, on_device, require
+from gpuio.context import Context, as_context, cpu, gpu_memory_info, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import (
     AUTO,
@@ -200,5 +200,5 @@ def _free_memory(ctx: Context) -> int:
     import cupy
 
     with on_device(ctx):
-        free, _ = cupy.cuda.runtime.memGetInfo()
-        return int(free) + int(cupy.get_default_memory_pool().free_bytes())
+        free, _ = gpu_memory_info(ctx.device_id)
+        return free + int(cupy.get_default_memory_pool().free_bytes())
