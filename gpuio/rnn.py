@@ -16,7 +16,7 @@ from gpuio.context import Context, as_context, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import ArraySource, fingerprint
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.iterators.arguments import as_choice, as_int
+from gpuio.iterators.arguments import as_choice, as_int, check_call
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.batch import LoadedBatch
 from gpuio.nd.types import DType, HostArray
@@ -112,6 +112,7 @@ class BucketSentenceIter(OrderedRowsIter):
     ContextError : the device is not available.
     """
 
+    @check_call
     def __init__(
         self,
         sentences: Sequence[Sequence[int]],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,8 +17,14 @@ from gpuio.io.array_sources import Rows
 from gpuio.io.text.csv import CsvParser
 from gpuio.io.text.files import TextFiles
 from gpuio.io.text.rows import Columns, RowReader
-from gpuio.io.text_iter import TextIter
-from gpuio.iterators.arguments import as_int, as_row_shape
+from gpuio.io.text_iter import WITHOUT_EFFECT, TextIter
+from gpuio.iterators.arguments import (
+    NoEffect,
+    accept_without_effect,
+    as_int,
+    as_row_shape,
+    check_call,
+)
 from gpuio.iterators.desc import DataDesc
 from gpuio.nd.types import DType
 from gpuio.storage.local import Path
@@ -26,6 +33,13 @@ if TYPE_CHECKING:
     from gpuio.context import Context
 
 DTYPES = ("float32", "int32", "int64")
+
+# MXNet's options that have no effect here.
+NO_EFFECT = {
+    **WITHOUT_EFFECT,
+    "num_parts": NoEffect("because each process reads the files that data_csv names", (1, None)),
+    "part_index": NoEffect("because each process reads the files that data_csv names", (0, None)),
+}
 
 DELIMITER = re.compile(r'[^\w.+\-"\r\n\x80-\U0010ffff]', re.ASCII)
 
@@ -61,6 +75,7 @@ class CSVIter(TextIter):
         block of lines); 0: none, and no thread
     ctx : the device; None: the current context. Batches reach a GPU through pinned memory
     data_name, label_name : the arrays' names
+    options : options of MXNet's iterators that have no effect here, which is logged
 
     Attributes
     ----------
@@ -70,6 +85,7 @@ class CSVIter(TextIter):
     Raises
     ------
     ArgumentError : a value is out of range.
+    TypeError : there is no such argument.
     DataFileError, DataFileNotFoundError : a file is missing, has no rows, or cannot be parsed;
         `next` raises what is found later, at the batch where it is found.
     ContextError : the device is not available.
@@ -81,6 +97,7 @@ class CSVIter(TextIter):
     ... )
     """
 
+    @check_call
     def __init__(
         self,
         *,
@@ -98,7 +115,10 @@ class CSVIter(TextIter):
         ctx: Context | str | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        **options: Any,
     ) -> None:
+        known = inspect.signature(CSVIter.__init__).parameters
+        accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
         shape = as_row_shape("data_shape", data_shape)
         labels = as_row_shape("label_shape", label_shape)

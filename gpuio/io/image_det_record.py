@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +19,8 @@ from gpuio.iterators.arguments import (
     as_float,
     as_image_shape,
     as_int,
+    check_call,
     last_batch_mode,
-    reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
@@ -126,6 +125,7 @@ class ImageDetRecordIter(RecordFilesIter):
     ... )
     """
 
+    @check_call
     def __init__(
         self,
         *,
@@ -199,10 +199,7 @@ class ImageDetRecordIter(RecordFilesIter):
         label_name: str = "softmax_label",
         verbose: bool = True,
         aug_seq: str = "det_aug_default",
-        **unknown: Any,
     ) -> None:
-        known = inspect.signature(ImageDetRecordIter.__init__).parameters
-        reject_unknown(unknown, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
         as_choice("aug_seq", aug_seq, ("det_aug_default",))
         channels, height, width = as_image_shape(data_shape)

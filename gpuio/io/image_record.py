@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,9 +24,9 @@ from gpuio.iterators.arguments import (
     as_int,
     as_integers,
     as_range,
+    check_call,
     crop_ranges,
     last_batch_mode,
-    reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
@@ -170,6 +169,7 @@ class ImageRecordIter(RecordFilesIter):
 
     _dtype: ClassVar[str | None] = None  # of subclasses that have a fixed one
 
+    @check_call
     def __init__(
         self,
         *,
@@ -246,10 +246,7 @@ class ImageRecordIter(RecordFilesIter):
         verbose: bool = True,
         device_id: int = 0,
         aug_seq: str = "aug_default",
-        **unknown: Any,
     ) -> None:
-        known = inspect.signature(ImageRecordIter.__init__).parameters
-        reject_unknown(unknown, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
         as_choice("aug_seq", aug_seq, ("aug_default",))
         as_int("device_id", device_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +14,14 @@ from gpuio.io.array_sources import Rows
 from gpuio.io.text.files import TextFiles
 from gpuio.io.text.libsvm import parse_libsvm
 from gpuio.io.text.rows import Columns, RowReader
-from gpuio.io.text_iter import TextIter
-from gpuio.iterators.arguments import as_int, as_row_shape
+from gpuio.io.text_iter import WITHOUT_EFFECT, TextIter
+from gpuio.iterators.arguments import (
+    NoEffect,
+    accept_without_effect,
+    as_int,
+    as_row_shape,
+    check_call,
+)
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.stream import State
 from gpuio.nd.sparse import wrap as wrap_csr
@@ -23,6 +30,13 @@ from gpuio.storage.local import Path
 
 if TYPE_CHECKING:
     from gpuio.context import Context
+
+
+# MXNet's options that have no effect here.
+NO_EFFECT = {
+    **WITHOUT_EFFECT,
+    "dtype": NoEffect("because values and labels are float32", (None, "float32", np.float32)),
+}
 
 
 class LibSVMIter(TextIter):
@@ -48,6 +62,7 @@ class LibSVMIter(TextIter):
     prefetch_buffer : batches whose rows are parsed ahead of the caller, see `CSVIter`
     ctx : the device; None: the current context
     data_name, label_name : the arrays' names
+    options : options of MXNet's iterators that have no effect here, which is logged
 
     Attributes
     ----------
@@ -57,12 +72,14 @@ class LibSVMIter(TextIter):
     Raises
     ------
     ArgumentError : a value is out of range.
+    TypeError : there is no such argument.
     DataFileError, DataFileNotFoundError : a file is missing, has no rows, or has a malformed line
         or an index that is out of range; `next` raises what is found later.
     UnsupportedError : compressed files cannot be divided into parts.
     ContextError : the device is not available.
     """
 
+    @check_call
     def __init__(
         self,
         *,
@@ -79,7 +96,10 @@ class LibSVMIter(TextIter):
         ctx: Context | str | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        **options: Any,
     ) -> None:
+        known = inspect.signature(LibSVMIter.__init__).parameters
+        accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
         columns = _columns("data_shape", data_shape)
         label_columns = _columns("label_shape", label_shape)

@@ -9,15 +9,28 @@ from gpuio.io.array_sources import Rows
 from gpuio.io.rows_iter import RowsIter
 from gpuio.io.text.rows import Columns, RowReader
 from gpuio.io.text.stream import TextStream
-from gpuio.iterators.arguments import as_bool, as_int, last_batch_mode
+from gpuio.iterators.arguments import NoEffect, as_bool, as_int, last_batch_mode
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.stream import State
+
+# MXNet's options that have no effect here.
+WITHOUT_EFFECT = {
+    "silent": NoEffect("because nothing is printed"),
+    "verbose": NoEffect("because nothing is printed"),
+    "preprocess_threads": NoEffect("because one thread parses the file"),
+    "shuffle": NoEffect(
+        "because the files are read in their order (NDArrayIter shuffles)", (False, 0, None)
+    ),
+    "seed": NoEffect("because the files are read in their order"),
+}
 
 
 class TextIter(RowsIter):
     """Base class of the iterators over text files. A subclass calls `_check_arguments`, then
     `_read_text`.
     """
+
+    _gives_single_arrays = True
 
     _last_batch: str
     _prefetch_rows: int

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
+import inspect
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.iterators.suggestions import suggestion
+
+# The ``__init__`` of an iterator.
+Init = TypeVar("Init", bound=Callable[..., None])
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
@@ -29,12 +34,105 @@ def reject_unknown(unknown: Iterable[str], known: Iterable[str], kind: str) -> N
 
     Raises
     ------
-    TypeError : always, if there is one; the message suggests the closest name.
+    TypeError : always, if there is one; the message says what to write instead.
     """
     for name in unknown:
-        close = difflib.get_close_matches(name, sorted({*known} - {"self", "unknown"}), 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise TypeError(f"{kind} has no argument {name!r}{hint}")
+        hint = suggestion(name, {*known} - {"self", "unknown", "options"})
+        raise TypeError(f"{kind} has no argument {name!r}{hint and '; ' + hint}")
+
+
+def check_call(init: Init) -> Init:
+    """Decorate an iterator's ``__init__``, so that arguments that it does not take get a message
+    that says what to do.
+
+    Raises
+    ------
+    TypeError : (when called) there are positional arguments, or too many; or there is no argument
+        of that name. If ``__init__`` takes all names, only those are rejected here that look like
+        a required one that is missing.
+    """
+    parameters = inspect.signature(init).parameters
+    kinds = [parameter.kind for parameter in parameters.values()]
+    positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1  # without self
+    takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+    required = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY
+    ]
+
+    @functools.wraps(init)
+    def checked(self: object, /, *arguments: Any, **named: Any) -> None:
+        kind = type(self).__name__
+        if len(arguments) > positional:
+            if not positional:
+                raise TypeError(
+                    f"{kind} can only accept keyword arguments, such as "
+                    f"{list(parameters)[1]}={arguments[0]!r}"
+                )
+            raise TypeError(
+                f"{kind} takes {positional} positional arguments, "
+                f"{', '.join(list(parameters)[1 : positional + 1])}, not {len(arguments)}; name "
+                "the others"
+            )
+        unknown = {name: value for name, value in named.items() if name not in parameters}
+        known: Iterable[str] = parameters
+        if takes_all:
+            known = [name for name in required if name not in named]
+            # Those for which one of the missing names is suggested.
+            unknown = {
+                name: value
+                for name, value in unknown.items()
+                if suggestion(name, known) != suggestion(name, ())
+            }
+        reject_unknown(unknown, known, kind)
+        init(self, *arguments, **named)
+
+    return cast("Init", checked)
+
+
+class NoEffect(NamedTuple):
+    """An option of MXNet that an iterator accepts, although it has no effect there.
+
+    Attributes
+    ----------
+    reason : see `log_without_effect`
+    values : the values that are accepted, because they ask for nothing; empty: all
+    """
+
+    reason: str
+    values: tuple[Any, ...] = ()
+
+
+def accept_without_effect(
+    options: Mapping[str, Any],
+    without_effect: Mapping[str, NoEffect],
+    known: Iterable[str],
+    kind: str,
+) -> None:
+    """Accept the options that have no effect, log them, and reject all others.
+
+    Parameters
+    ----------
+    options : the arguments that the iterator does not name
+    without_effect : those that it accepts nevertheless
+    known : names of the arguments that it has
+
+    Raises
+    ------
+    TypeError : there is no such option.
+    UnsupportedError : the value of one asks for what the iterator does not do.
+    """
+    unknown = {name: value for name, value in options.items() if name not in without_effect}
+    reject_unknown(unknown, known, kind)
+    for name, value in options.items():
+        accepted = without_effect[name].values
+        if accepted and (isinstance(value, np.ndarray) or value not in accepted):
+            raise UnsupportedError(
+                f"{kind} cannot do {name}={value!r}: {name} has no effect "
+                f"{without_effect[name].reason}; leave it out"
+            )
+    log_without_effect(kind, {name: without_effect[name].reason for name in options})
 
 
 def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, ContextError, DataFileError, DataFileNotFoundError
+from gpuio.errors import (
+    ArgumentError,
+    ContextError,
+    DataFileError,
+    DataFileNotFoundError,
+    UnsupportedError,
+)
 from tests.io.conformance import trace
 from tests.io.golden import CASES, DATA, arrays, assert_described, assert_epoch
 
@@ -255,9 +261,9 @@ def test_options_that_cannot_be(options: dict[str, Any], text: str) -> None:
 
 
 def test_calls_that_cannot_be() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"CSVIter can only accept keyword arguments.*data_csv="):
         mx.io.CSVIter(DATA_CSV, (6,), 2)  # type: ignore[misc]
-    with pytest.raises(TypeError, match="data_cvs"):
+    with pytest.raises(TypeError, match="no argument 'data_cvs'; did you mean data_csv"):
         mx.io.CSVIter(data_cvs=DATA_CSV, data_shape=(6,), batch_size=2)  # type: ignore[call-arg]
     if not mx.num_gpus():
         with pytest.raises(ContextError):
@@ -330,3 +336,23 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         path.unlink()
     # kilobytes; the larger file has 108 MB more of text and 36 MB more of numbers
     assert grown[240_000] - grown[60_000] < 30_000, grown
+
+
+def test_options_without_effect(caplog: pytest.LogCaptureFixture) -> None:
+    call = dict(data_csv=DATA_CSV, data_shape=(6,), batch_size=2)
+    with caplog.at_level("INFO", "gpuio"):
+        mx.io.CSVIter(**call).close()
+        assert not caplog.records
+        mx.io.CSVIter(
+            **call, silent=True, verbose=0, preprocess_threads=4, shuffle=False, seed=3,
+            num_parts=1, part_index=0,
+        ).close()  # fmt: skip
+    (record,) = caplog.records
+    assert record.getMessage().count("has no effect because") == 7
+    for options, text in (
+        ({"shuffle": True}, "NDArrayIter shuffles"),
+        ({"num_parts": 2}, "each process reads the files"),
+        ({"part_index": 1}, "each process reads the files"),
+    ):
+        with pytest.raises(UnsupportedError, match=text):
+            mx.io.CSVIter(**call, **options)

@@ -1,20 +1,25 @@
 """How the iterators read MXNet's arguments."""
 
+import inspect
 import logging
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.iterators.arguments import (
     LAST_BATCH_HANDLES,
+    NoEffect,
+    accept_without_effect,
     as_bool,
     as_choice,
     as_float,
     as_image_shape,
     as_int,
     as_row_shape,
+    check_call,
     crop_ranges,
     last_batch_mode,
     log_without_effect,
@@ -29,6 +34,8 @@ def test_an_unknown_argument_gets_the_nearest_name() -> None:
         reject_unknown({"rand_miror": 1}, KNOWN, "Iter")
     with pytest.raises(TypeError, match=r"Iter has no argument 'zzz'$"):
         reject_unknown({"zzz": 1}, KNOWN, "Iter")
+    with pytest.raises(TypeError, match=r"Iter has no argument 'device'; use ctx, such as"):
+        reject_unknown({"device": 1}, [*KNOWN, "ctx"], "Iter")
 
 
 def test_options_without_effect_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -41,6 +48,69 @@ def test_options_without_effect_are_one_line_of_the_log(caplog: pytest.LogCaptur
     assert record.getMessage() == (
         "Iter: fill_value has no effect without padding; silent has no effect because 1 = 1"
     )
+
+
+NONE = NoEffect("because it rains")
+FALSE = NoEffect("beside the sun", (False, None))
+
+
+def test_accepting_options_without_effect(caplog: pytest.LogCaptureFixture) -> None:
+    table = {"verbose": NONE, "shuffle": FALSE}
+    with caplog.at_level(logging.INFO, "gpuio"):
+        accept_without_effect({}, table, KNOWN, "Iter")
+        assert not caplog.records
+        accept_without_effect({"verbose": 3, "shuffle": False}, table, KNOWN, "Iter")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "Iter: verbose has no effect because it rains; shuffle has no effect beside the sun"
+    )
+    for wrong in (True, "False", np.array([0, 1]), [False]):
+        with pytest.raises(UnsupportedError, match=r"Iter cannot do shuffle=.* beside the sun; le"):
+            accept_without_effect({"shuffle": wrong}, table, KNOWN, "Iter")
+    with pytest.raises(TypeError, match="Iter has no argument 'rand_miror'; did you mean rand_mi"):
+        accept_without_effect({"verbose": 1, "rand_miror": 1}, table, KNOWN, "Iter")
+
+
+class Checked:
+    @check_call
+    def __init__(self, data: Any, batch_size: int = 1, *, seed: int = 0) -> None:
+        """Say something."""
+        self.given = data, batch_size, seed
+
+
+class Named:
+    @check_call
+    def __init__(self, *, path: str, seed: int = 0, **options: Any) -> None:
+        self.given = path, seed, options
+
+
+def test_calls_that_fit() -> None:
+    assert Checked(1).given == (1, 1, 0) and Checked(1, 2, seed=3).given == (1, 2, 3)
+    assert Checked(data=1, batch_size=2).given == (1, 2, 0)
+    assert Named(path="x", other=5).given == ("x", 0, {"other": 5})
+    assert Checked.__init__.__doc__ == "Say something."
+    assert list(inspect.signature(Checked.__init__).parameters) == [
+        "self", "data", "batch_size", "seed",
+    ]  # fmt: skip
+
+
+def test_calls_that_do_not_fit() -> None:
+    class Derived(Checked):
+        pass
+
+    for call, said in (
+        (lambda: Checked(1, 2, 3), "Checked takes 2 positional arguments, data, batch_size, not 3"),
+        (lambda: Checked(1, drop_last=True), r"Checked has no argument 'drop_last'; leave it out"),
+        (lambda: Checked(1, bach_size=True), r"'bach_size'; did you mean batch_size\?"),
+        (lambda: Derived(1, random_state=4), r"Derived has no argument 'random_state'; use seed$"),
+        (Checked, "missing 1 required positional argument: 'data'"),
+        (lambda: Checked(1, data=2), "multiple values for argument 'data'"),
+        (lambda: Named("x"), r"Named can only accept keyword arguments, such as path='x'"),
+        (lambda: Named(pth="x"), r"Named has no argument 'pth'; did you mean path\?"),
+        (lambda: Named(zzz="x"), "missing 1 required keyword-only argument: 'path'"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            call()
 
 
 def test_integers() -> None:

@@ -177,9 +177,8 @@ def test_python_iterators_give_lists(tmp_path: Path) -> None:
 
 def test_ndarray_under_its_other_names() -> None:
     import gpuio.ndarray as imported
-    from gpuio.ndarray import NDArray
-
     from gpuio import ndarray
+    from gpuio.ndarray import NDArray
 
     assert NDArray is mx.nd.NDArray
     for module in (imported, ndarray, mx.ndarray):
@@ -265,9 +264,8 @@ def test_pinned_memory_is_the_host() -> None:
 
 
 def test_gluon_data(tmp_path: Path) -> None:
-    from gpuio.gluon.data.vision import transforms
-
     from gpuio import gluon
+    from gpuio.gluon.data.vision import transforms
 
     augment = transforms.Compose(
         [
