@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import logging
 import math
 import os
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +19,17 @@ from gpuio.context import Context, as_context, on_device, require
 from gpuio.errors import DataFileError, DataFileNotFoundError
 from gpuio.io.array_sources import ArraySource, fingerprint, gather
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.iterators.arguments import as_bool, as_int
+from gpuio.iterators.arguments import (
+    NoEffect,
+    accept_without_effect,
+    as_bool,
+    as_int,
+    check_call,
+)
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import State
-from gpuio.sampling.order import BatchIndices, Order
+from gpuio.sampling.order import BatchIndices, Order, permute
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
@@ -30,6 +38,17 @@ IMAGES, LABELS = 2051, 2049
 
 GZIP_MAGIC = b"\x1f\x8b"
 
+# MXNet's options that have no effect here.
+NO_EFFECT = {
+    "data_shape": NoEffect("because the file has the shape of the images"),
+    "input_shape": NoEffect("because the file has the shape of the images"),
+    "prefetch_buffer": NoEffect("because all images are in memory"),
+    "preprocess_threads": NoEffect("because all images are in memory"),
+    "round_batch": NoEffect("because an incomplete last batch is dropped"),
+    "dtype": NoEffect("because images and labels are float32", (None, "float32", np.float32)),
+    "verbose": NoEffect("beside silent"),
+}
+
 log = logging.getLogger("gpuio")
 
 
@@ -37,14 +56,13 @@ class MNISTIter(OrderedRowsIter):
     """Batches of images in MNIST's file format, plain or compressed with gzip.
 
     All images are kept as bytes on the device; those of a batch are divided by 256, as in MXNet. An
-    incomplete last batch is dropped. Names, defaults and meanings are MXNet's, but with `shuffle`
-    each epoch has its own order.
+    incomplete last batch is dropped. Names, defaults and meanings are MXNet's.
 
     Parameters
     ----------
     image, label : the files (idx3-ubyte, idx1-ubyte)
     batch_size : images in a batch
-    shuffle : a new order of all images each epoch
+    shuffle : shuffle the images once, so that all epochs have the same order
     flat : flatten images
     seed : determines the order
     silent : do not log what was opened
@@ -52,7 +70,10 @@ class MNISTIter(OrderedRowsIter):
         takes both from the launcher's environment variables, and gives each rank its slice of every
         global batch
     ctx : the device; None: the current context
+    reshuffle : with `shuffle`, a new order of all images each epoch
     data_name, label_name : the arrays' names
+    options : data_shape, input_shape and other options of MXNet's iterators that have no effect
+        here, which is logged
 
     Attributes
     ----------
@@ -64,10 +85,14 @@ class MNISTIter(OrderedRowsIter):
     ------
     DataFileError, DataFileNotFoundError : a file is missing, has another format, is truncated, or
         the numbers of images and labels differ.
+    TypeError : there is no such argument.
     ArgumentError : a value is out of range, or there are fewer images than one batch holds.
     ContextError : the device is not available.
     """
 
+    _gives_single_arrays = True
+
+    @check_call
     def __init__(
         self,
         *,
@@ -81,12 +106,16 @@ class MNISTIter(OrderedRowsIter):
         num_parts: int | str = 1,
         part_index: int = 0,
         ctx: Context | str | None = None,
+        reshuffle: bool = False,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        **options: Any,
     ) -> None:
+        known = inspect.signature(MNISTIter.__init__).parameters
+        accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
-        shard = resolve_shard(num_parts, part_index, None)
-        shuffle = as_bool("shuffle", shuffle)
+        self._shard = shard = resolve_shard(num_parts, part_index, None)
+        shuffle, reshuffle = as_bool("shuffle", shuffle), as_bool("reshuffle", reshuffle)
         seed = as_int("seed", seed)
         ctx = as_context(ctx)
         require(ctx)
@@ -97,14 +126,25 @@ class MNISTIter(OrderedRowsIter):
             )
         count, height, width = images.shape
         shape = (height * width,) if as_bool("flat", flat) else (1, height, width)
-        rank, world = shard.index, shard.count
         if shard.mode == "contiguous":
-            first, last = (int(count / world * number) for number in (rank, rank + 1))
-            images, labels, rank, world = images[first:last], labels[first:last], 0, 1
-        order = Order(len(images), self.batch_size, shuffle, seed, "discard", rank, world)
+            first, last = (
+                int(count / shard.count * number) for number in (shard.index, shard.index + 1)
+            )
+            images, labels = images[first:last], labels[first:last]
+        order = Order(
+            len(images),
+            self.batch_size,
+            shuffle and reshuffle,
+            seed,
+            "discard",
+            *shard.rank_and_size,
+        )
+        if shuffle and not reshuffle:
+            rows = permute(np.arange(len(images)), len(images), seed, 0)
+            images, labels = images[rows], labels[rows]
+        self._shuffled = {"shuffle": shuffle, "reshuffle": reshuffle}
         pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(ctx)
         numbers = ArraySource(label_name, nd.array(labels, ctx), 0)
-        self._shard = shard
         self._set_ordered_stream(
             order,
             _load_scaled(pixels, numbers),
@@ -115,10 +155,17 @@ class MNISTIter(OrderedRowsIter):
             on_device=True,
         )
         if not as_bool("silent", silent):
-            log.info("%s: %d images, %d in this part, on %s", image, count, len(images), ctx)
+            log.info(
+                "%s: %d images of shape %s, %d in this part, on %s",
+                image,
+                count,
+                shape,
+                len(images),
+                ctx,
+            )
 
     def _identity(self) -> State:
-        return {**super()._identity(), "part": self._shard.identity}
+        return {**super()._identity(), **self._shuffled, "part": self._shard.identity}
 
 
 def _load_scaled(pixels: ArraySource, labels: ArraySource) -> Callable[[BatchIndices], LoadedBatch]:

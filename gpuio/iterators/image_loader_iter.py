@@ -131,8 +131,6 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         self._loader = None
         self._bad: dict[str, BadRecord] = {}
         self._any_good = False  # whether a record of this epoch could be used
-        shard = options.shard
-        rank, world_size = (shard.index, shard.count) if shard.mode == "global" else (0, 1)
         try:
             self._order = Order(
                 len(subset),
@@ -140,8 +138,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 options.shuffle,
                 options.seed,
                 options.last_batch,
-                rank,
-                world_size,
+                *options.shard.rank_and_size,
                 subset,
                 chunks,
             )
@@ -266,6 +263,10 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         super().close()
         self._source.close()
 
+    def _reported_pad(self, loaded: LoadedBatch) -> int:
+        """`DataBatch.pad`, where MXNet's number is not that of the rows that fill the batch."""
+        return loaded.pad
+
     def _to_batch(self, loaded: LoadedBatch) -> DataBatch | None:
         for bad in loaded.bad:
             self._bad.setdefault(bad.place, bad)
@@ -273,7 +274,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         if loaded.data:
             data = nd.wrap(loaded.data[0]).as_in_context(self._ctx)
             label = nd.array(loaded.label[0].reshape(self._label_shape), ctx=self._ctx)
-            return DataBatch([data], [label], loaded.pad, loaded.keys)
+            pad = self._reported_pad(loaded)
+            return DataBatch([data], [label], pad, loaded.keys, padding=loaded.pad)
         if self.ended and not self._any_good:
             first = loaded.bad[0]
             raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")

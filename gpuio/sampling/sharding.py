@@ -46,6 +46,13 @@ class Shard:
         """
         return "global" if self.mode == "global" else f"{self.index} of {self.count}"
 
+    @property
+    def rank_and_size(self) -> tuple[int, int]:
+        """Rank and world size of the `Order` of this shard's records: with "contiguous" it is the
+        only one that reads them.
+        """
+        return (self.index, self.count) if self.mode == "global" else (0, 1)
+
 
 def resolve_shard(
     num_parts: int | str,

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
+from gpuio.errors import (
+    ArgumentError,
+    DataFileError,
+    DataFileNotFoundError,
+    StateError,
+    UnsupportedError,
+)
 from tests.io.golden import CASES, DATA, arrays, assert_described, assert_epoch
 
 FILES = {"image": DATA / "mnist-images", "label": DATA / "mnist-labels"}
@@ -42,13 +48,16 @@ def test_every_golden_case_is_looked_at() -> None:
     }
 
 
-def test_shuffling_pairs_images_with_labels(ctx: mx.Context) -> None:
+@pytest.mark.parametrize("reshuffle", [False, True])
+def test_shuffling_pairs_images_with_labels(reshuffle: bool, ctx: mx.Context) -> None:
     with mx.io.MNISTIter(**FILES, batch_size=10, shuffle=False, ctx=ctx) as ordered:
         (everything,) = list(ordered)
     pixels = everything.data[0].asnumpy()
     orders = []
     for seed in (0, 1):
-        with mx.io.MNISTIter(**FILES, batch_size=10, seed=seed, ctx=ctx) as shuffled:
+        with mx.io.MNISTIter(
+            **FILES, batch_size=10, seed=seed, reshuffle=reshuffle, ctx=ctx
+        ) as shuffled:
             for _ in range(2):
                 (batch,) = list(shuffled)
                 found = batch.data[0].asnumpy()
@@ -59,7 +68,72 @@ def test_shuffling_pairs_images_with_labels(ctx: mx.Context) -> None:
                 )
                 orders.append(order)
                 shuffled.reset()
-    assert len(set(map(str, orders))) == 4  # by seed, and by epoch
+    assert len(set(map(str, orders))) == (4 if reshuffle else 2)  # by seed, and by epoch
+
+
+def test_one_order_for_all_epochs(caplog: pytest.LogCaptureFixture) -> None:
+    """What MXNet's own test of MNISTIter asks for."""
+    with (
+        caplog.at_level("INFO", "gpuio"),
+        mx.io.MNISTIter(
+            **FILES, data_shape=(784,), batch_size=5, shuffle=1, flat=1, silent=0, seed=10
+        ) as iterator,
+    ):
+        assert sum(1 for _ in iterator) == 2
+        iterator.reset()
+        assert iterator.iter_next()
+        first = iterator.getlabel().asnumpy().flatten()
+        for _ in range(3):
+            iterator.iter_next()
+        iterator.reset()
+        assert iterator.iter_next()
+        np.testing.assert_array_equal(iterator.getlabel().asnumpy().flatten(), first)
+    said = [record.getMessage() for record in caplog.records]
+    assert (
+        said[0]
+        == "MNISTIter: data_shape has no effect because the file has the shape of the images"
+    )
+    assert "10 images of shape (20,), 10 in this part, on cpu(0)" in said[1]
+
+
+@pytest.mark.parametrize("mode", ["reshuffle", "in one order"])
+def test_states_know_the_order(mode: str) -> None:
+    options = {**FILES, "batch_size": 4, "reshuffle": mode == "reshuffle"}
+    with mx.io.MNISTIter(**options, seed=1) as iterator:
+        iterator.next()
+        state = iterator.state_dict()
+        expected = iterator.next().label[0].tolist()
+    with mx.io.MNISTIter(**options, seed=1) as same:
+        same.load_state_dict(state)
+        assert same.next().label[0].tolist() == expected
+    for other in ({"seed": 2}, {"shuffle": False}, {"reshuffle": mode != "reshuffle"}):
+        with (
+            mx.io.MNISTIter(**{**options, "seed": 1, **other}) as wrong,
+            pytest.raises(StateError),
+        ):
+            wrong.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data_shape": (1, 28, 28)},
+        {"input_shape": (784,)},
+        {"data_shape": 5, "input_shape": None},
+        {"prefetch_buffer": 1, "preprocess_threads": 4, "dtype": "float32", "verbose": True},
+        {"round_batch": False},
+    ],
+    ids=str,
+)
+def test_options_without_effect(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "gpuio"):
+        plain = mx.io.MNISTIter(**FILES, batch_size=4, silent=True)
+        assert not caplog.records
+        iterator = mx.io.MNISTIter(**FILES, batch_size=4, silent=True, **options)
+    (record,) = caplog.records
+    assert record.levelname == "INFO" and all(name in record.getMessage() for name in options)
+    assert iterator.provide_data == plain.provide_data
+    np.testing.assert_array_equal(iterator.next().data[0], plain.next().data[0])
 
 
 def test_ranks_share_global_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +200,12 @@ def test_broken_files(tmp_path: Path) -> None:
 def test_options_that_cannot_be(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ArgumentError, match=text):
         mx.io.MNISTIter(**{**FILES, "batch_size": 2, **options})
+
+
+def test_other_arguments() -> None:
+    with pytest.raises(UnsupportedError, match=r"cannot do dtype='uint8'.* are float32; leave it"):
+        mx.io.MNISTIter(**FILES, batch_size=2, dtype="uint8")
+    with pytest.raises(TypeError, match="MNISTIter has no argument 'batchsize'; did you mean batc"):
+        mx.io.MNISTIter(**FILES, batchsize=2)
+    with pytest.raises(TypeError, match=r"MNISTIter can only accept keyword arguments.* image='x'"):
+        mx.io.MNISTIter("x")  # type: ignore[misc]

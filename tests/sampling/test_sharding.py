@@ -131,3 +131,8 @@ def test_equal_shares_are_rounded_down(images: int, count: int) -> None:
 def test_a_global_shard_has_all_images() -> None:
     images = np.array([3, 5, 8])
     assert equal_shard(images, Shard(1, 9, "global")) is images
+
+
+def test_only_global_shards_share_an_order() -> None:
+    assert Shard(1, 3, "global").rank_and_size == (1, 3)
+    assert Shard(1, 3, "contiguous").rank_and_size == (0, 1)
