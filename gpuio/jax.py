@@ -28,8 +28,8 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
 
     Parameters
     ----------
-    iterator : any DataIter. JAX sees later writes to memory that it shares, so do not change the
-        arrays of an unshuffled NDArrayIter
+    iterator : any DataIter. JAX sees later writes to memory that it shares: do not write into the
+        batches of an iterator of your own after they have been handed over
     drop_pad : drop the rows that only fill a batch, which is then shorter
 
     Returns

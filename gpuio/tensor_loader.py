@@ -6,11 +6,14 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
 from gpuio.io.combined import as_descriptions
 from gpuio.iterators.arguments import as_bool
+from gpuio.iterators.desc import as_batch
 from gpuio.loading.stream import State
 from gpuio.nd.types import Array, HostArray, Untyped
 
@@ -107,7 +110,8 @@ class TensorLoader:
             # The iterator orders its work by CuPy's current stream: let that be the library's.
             stream = self._on_stream(self._gpu)
         with stream:
-            return next(self.iterator, None)
+            batch = next(self.iterator, None)
+            return None if batch is None else as_batch(batch)
 
     def _convert_batch(self, batch: DataBatch) -> Batch:
         if self._names is None:
@@ -115,7 +119,7 @@ class TensorLoader:
                 [desc.name for desc in as_descriptions(self.iterator.provide_data)],
                 [desc.name for desc in as_descriptions(self.iterator.provide_label)],
             )
-        pad = batch.pad or 0
+        pad = batch.padding
         converted = []
         for arrays, names in zip((batch.data, batch.label), self._names, strict=True):
             if len(arrays or ()) != len(names):
@@ -145,10 +149,12 @@ def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor]
 
 
 def exportable(array: Array) -> Array:
-    """The array, or a copy if some library cannot import its memory by DLPack.
+    """The array, or a copy if some library cannot share its memory by DLPack.
 
-    DLPack allows negative strides, but some libraries abort on them.
+    DLPack allows negative strides, but some libraries abort on them. Memory that is read-only would
+    become writable: PyTorch has no read-only tensors.
     """
-    if any(stride < 0 for stride in array.strides):
+    read_only = isinstance(array, np.ndarray) and not array.flags.writeable
+    if read_only or any(stride < 0 for stride in array.strides):
         return array.copy()
     return array

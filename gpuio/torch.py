@@ -31,14 +31,15 @@ def __getattr__(name: str) -> Any:
 
 
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
-    """Loop over an iterator in torch tensors, on the iterator's device, without copying.
+    """Loop over an iterator in torch tensors that share the memory of its batches.
 
     Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
     the next epoch. On a GPU the tensors are ready for PyTorch's current stream.
 
     Parameters
     ----------
-    iterator : any DataIter. On the CPU an unshuffled NDArrayIter's tensors are views of its arrays
+    iterator : any DataIter. Read-only batches, such as those of ``NDArrayIter(copy=False)``, are
+        copied: PyTorch has no read-only tensors
     drop_pad : drop the rows that only fill a batch, which is then shorter
 
     Returns
@@ -74,7 +75,9 @@ def _convert_with(torch: Module) -> Callable[[BatchArray], Tensor]:
         parts = (array.indptr, array.indices, array.data)
         # The iterators' matrices are valid; checking them costs a pass over the indices.
         return torch.sparse_csr_tensor(
-            *map(torch.from_dlpack, parts), size=array.shape, check_invariants=False
+            *(torch.from_dlpack(exportable(part)) for part in parts),
+            size=array.shape,
+            check_invariants=False,
         )
 
     return convert

@@ -7,6 +7,7 @@ import pytest
 
 import gpuio as mx
 import gpuio.jax
+from tests.one_batch import OneBatch
 
 
 def test_jax_takes_aligned_memory_over(tmp_path: Any) -> None:
@@ -23,8 +24,11 @@ def test_jax_takes_aligned_memory_over(tmp_path: Any) -> None:
     np.testing.assert_array_equal(np.asarray(seen[0]), pixels)
     aligned = np.frombuffer(bytearray(4 * 64 + 64), np.uint8)
     aligned = aligned[-aligned.ctypes.data % 64 :][: 4 * 64].view(np.float32).reshape(4, 16)
-    (batch,) = gpuio.jax.loader(mx.io.NDArrayIter(aligned, batch_size=4))
+    (batch,) = gpuio.jax.loader(OneBatch(aligned))
     assert batch.data.unsafe_buffer_pointer() == aligned.ctypes.data
+    aligned.flags.writeable = False
+    (batch,) = gpuio.jax.loader(OneBatch(aligned))
+    np.testing.assert_array_equal(batch.data, aligned)
 
 
 def test_a_sparse_batch_becomes_bcsr() -> None:

@@ -3,6 +3,7 @@
 import builtins
 import importlib
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,69 @@ def test_a_state_goes_on_in_the_middle(get_array_module: Any) -> None:
     other = get_array_module.loader(iterator(shuffle=True, seed=1))
     other.load_state_dict(ended)
     assert [to_numpy(label).tolist() for _, label in other] == rest
+
+
+def test_the_users_arrays_never_change(get_array_module: Any, ctx: mx.Context) -> None:
+    torch = get_array_module is gpuio.torch
+    for copy in (True, False) if ctx == mx.cpu() else (True,):
+        table = mx.nd.array(TABLE, ctx)
+        train = mx.io.NDArrayIter(table, NUMBERS, 5, copy=copy)
+        held = []
+        for _ in range(2):
+            for data, label in get_array_module.loader(train):
+                held.append((np.array(to_numpy(data)), data))
+                if torch:
+                    data.div_(255)
+                    label.fill_(-1)
+        np.testing.assert_array_equal(table.asnumpy(), TABLE)
+        np.testing.assert_array_equal(np.stack([before for before, _ in held]).reshape(20, 3),
+                                      np.concatenate([TABLE, TABLE]))  # fmt: skip
+
+
+def test_only_rows_that_fill_a_batch_are_dropped(get_array_module: Any) -> None:
+    train = iterator(last_batch_handle="roll_over")
+    loader = get_array_module.loader(train, drop_pad=True)
+    seen = [[to_numpy(label).tolist() for _, label in loader] for _ in range(2)]
+    assert seen == [[[0, 1, 2, 3], [4, 5, 6, 7]], [[8, 9, 0, 1], [2, 3, 4, 5], [6, 7, 8, 9]]]
+    for wrap in (
+        mx.io.PrefetchingIter,
+        lambda inner: mx.io.ResizeIter(inner, 3),
+        lambda inner: pickle.loads(pickle.dumps(inner)),
+    ):
+        with wrap(iterator(last_batch_handle="roll_over")) as wrapped:
+            next_epoch = [to_numpy(label).tolist() for _, label in
+                          (*get_array_module.loader(wrapped, drop_pad=True),
+                           *get_array_module.loader(wrapped, drop_pad=True))]  # fmt: skip
+        assert [8, 9, 0, 1] in next_epoch
+        assert all(len(rows) == 4 for rows in next_epoch)
+
+
+def test_a_users_batches_may_have_a_pad_alone(get_array_module: Any) -> None:
+    class Own(mx.io.DataIter):
+        def __init__(self, make: Any) -> None:
+            self.provide_data, self.provide_label = [("x", (4, 3))], []
+            self.left, self.make = 2, make
+
+        def next(self) -> Any:
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            return self.make(mx.nd.array(TABLE[:4]))
+
+    class Bare:
+        def __init__(self, array: Any) -> None:
+            self.data, self.pad = [array], 3
+
+    class NoInit(mx.io.DataBatch):
+        def __init__(self, array: Any) -> None:
+            self.data, self.label, self.pad = [array], [], 3
+            self.index = self.bucket_key = None
+
+    for make in (lambda array: mx.io.DataBatch([array], pad=3), Bare, NoInit):
+        for source in (Own(make), mx.io.PrefetchingIter(Own(make))):
+            found = list(get_array_module.loader(source, drop_pad=True))
+            assert [tuple(batch.data.shape) for batch in found] == [(1, 3), (1, 3)]
+            assert [batch.pad for batch in found] == [0, 0]
 
 
 def test_odd_memory(get_array_module: Any) -> None:

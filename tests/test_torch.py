@@ -7,6 +7,7 @@ import pytest
 
 import gpuio as mx
 import gpuio.torch
+from tests.one_batch import OneBatch
 
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 NUMBERS = np.arange(10, dtype=np.float32)
@@ -15,11 +16,19 @@ NUMBERS = np.arange(10, dtype=np.float32)
 def test_torch_copies_nothing(ctx: mx.Context) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     source = mx.nd.array(TABLE, ctx)
-    train = mx.io.NDArrayIter(source, NUMBERS, 4)
-    (data, _) = next(iter(gpuio.torch.loader(train)))
+    ((data, _),) = gpuio.torch.loader(OneBatch(source))
     pointer = source.ctypes.data if ctx == mx.cpu() else source.data.ptr
     assert data.data_ptr() == pointer and data.is_cuda == (ctx != mx.cpu())
     assert data.dtype == torch.float32
+
+
+def test_tensors_of_read_only_batches_are_copies() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    table = TABLE.copy()
+    for _ in range(2):
+        for data, _ in gpuio.torch.loader(mx.io.NDArrayIter(table, None, 5, copy=False)):
+            data.div_(255)
+    np.testing.assert_array_equal(table, TABLE)
 
 
 @pytest.mark.gpu
@@ -50,7 +59,7 @@ def test_a_sparse_batch_shares_memory_with_its_tensor() -> None:
         def load(self, rows: np.ndarray) -> mx.nd.sparse.CSRNDArray:
             return matrix
 
-    ((tensor, label),) = gpuio.torch.loader(Sparse(10, 10))
+    ((tensor, label),) = gpuio.torch.loader(Sparse(10, 10, copy=False))
     assert tensor.layout == torch.sparse_csr and label is None
     assert tensor.values().data_ptr() == matrix.data.ctypes.data
     assert tensor.col_indices().data_ptr() == matrix.indices.ctypes.data

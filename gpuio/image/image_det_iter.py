@@ -15,7 +15,7 @@ from gpuio.image.augmenter import Augmenter
 from gpuio.image.create_det_augmenter import CreateDetAugmenter, DetAugmenterOptions
 from gpuio.image.det_augmenter import apply_det_augmenters
 from gpuio.image.image_iter import ImageIter, replaced_hooks
-from gpuio.iterators.arguments import as_image_shape, as_int
+from gpuio.iterators.arguments import as_image_shape, as_int, check_call
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.source import ImageSource
 from gpuio.planning.boxes import Boxes, is_degenerate, split_label
@@ -60,6 +60,9 @@ class ImageDetIter(ImageIter):
     ArgumentError, TypeError, RecordFileNotFoundError, ContextError : as in `ImageIter`.
     """
 
+    _augmenter_options = DetAugmenterOptions
+
+    @check_call
     def __init__(
         self,
         batch_size: int,
@@ -280,7 +283,7 @@ class ImageDetIter(ImageIter):
 
         means, stds = channel_numbers("mean", mean), channel_numbers("std", std)
         for batch in self:
-            rows = self.batch_size - (batch.pad or 0)
+            rows = self.batch_size - batch.padding
             pixels = batch.data[0].asnumpy()[:rows].transpose(0, 2, 3, 1)
             for image, label in zip(pixels, batch.label[0].asnumpy(), strict=False):
                 values = image * (1.0 if stds is None else stds) + (0.0 if means is None else means)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,9 +28,12 @@ from gpuio.iterators.arguments import (
     as_choice,
     as_image_shape,
     as_int,
+    check_call,
+    reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.iterators.weak_method import weak_method
+from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.labels import read_label_table
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
 from gpuio.loading.stream import CLOSED, drop_carried
@@ -143,6 +147,10 @@ class ImageIter(ImageLoaderIter):
     ...     images, labels = batch.data[0], batch.label[0]
     """
 
+    # The further arguments.
+    _augmenter_options: ClassVar[type] = AugmenterOptions
+
+    @check_call
     def __init__(
         self,
         batch_size: int,
@@ -170,12 +178,15 @@ class ImageIter(ImageLoaderIter):
         executor: str | None = None,
         **kwargs: Unpack[AugmenterOptions],
     ) -> None:
+        of_augmenters = self._augmenter_options.__annotations__
+        unknown = {name: value for name, value in kwargs.items() if name not in of_augmenters}
+        known = inspect.signature(type(self).__init__).parameters
+        reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__, {})
         super().__init__(as_int("batch_size", batch_size, 1))
         self.check_data_shape(data_shape)
         self.data_shape = as_image_shape(data_shape)
         self.label_width = as_int("label_width", label_width, 1)
-        if np.dtype(dtype).name not in LABEL_DTYPES:
-            raise ArgumentError(f"dtype must be one of {', '.join(LABEL_DTYPES)}, not {dtype!r}")
+        _check_label_dtype(dtype)
         self.last_batch_handle = as_choice(
             "last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES
         )
@@ -201,7 +212,7 @@ class ImageIter(ImageLoaderIter):
         self._changes: dict[str, Any] = {}  # attributes set later, for copies
         self._given = 0  # samples that next_sample has given in this epoch
         self._sample_stream: NextSampleStream | None = None  # if next_sample is replaced
-        self.path_root = "" if path_root is None else os.fspath(path_root)
+        self.path_root = _as_folder("path_root", path_root)
         source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
         try:
             self._measure_labels(source)
@@ -234,6 +245,11 @@ class ImageIter(ImageLoaderIter):
             table = None if path_imglist is None else read_label_table(path_imglist)
             source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), table)
         elif path_imglist is not None or imglist is not None:
+            if imglist is not None and not isinstance(imglist, (list, tuple)):
+                raise ArgumentError(
+                    "imglist must be a list of lists, a label (or several) and the path of an "
+                    f"image, such as [[0, 'a.jpg']], not {imglist!r}"
+                )
             listed = items_of(imglist or ()) if path_imglist is None else read_list(path_imglist)
             own_reader = type(self).read_image is not ImageIter.read_image
             read_file = weak_method(self.read_image) if own_reader else None
@@ -404,8 +420,11 @@ class ImageIter(ImageLoaderIter):
         ------
         ValueError : it is not (3, height, width).
         """
-        if len(data_shape) != 3:
-            raise ArgumentError("data_shape should have length 3, with dimensions CxHxW")
+        if not isinstance(data_shape, (Sequence, np.ndarray)) or len(data_shape) != 3:
+            raise ArgumentError(
+                "data_shape should have length 3, with dimensions CxHxW, such as (3, 224, 224), "
+                f"not {data_shape!r}"
+            )
         if data_shape[0] != 3:
             raise ArgumentError("This iterator expects inputs to have 3 channels.")
 
@@ -485,8 +504,29 @@ class ImageIter(ImageLoaderIter):
         assert self._loader is not None, "samples come from a loader, or from next_sample"
         drop_carried(self._loader, self._order)
 
+    def _reported_pad(self, loaded: LoadedBatch) -> int:
+        # As MXNet, count the rows that follow those that rolled over, although they are valid.
+        following = self.batch_size - loaded.carried if loaded.carried else 0
+        return max(loaded.pad, following)
+
     def _changed(self) -> dict[str, Any]:
         return self._changes
+
+
+def _check_label_dtype(dtype: DTypeLike) -> None:
+    try:
+        name = np.dtype(dtype).name
+    except (TypeError, ValueError):
+        name = ""
+    if name not in LABEL_DTYPES:
+        raise ArgumentError(f"dtype must be one of {', '.join(LABEL_DTYPES)}, not {dtype!r}")
+
+
+def _as_folder(name: str, path: Path | None) -> str:
+    """Check the path of a folder; None is the current one."""
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"{name} must be the path of a folder, not {path!r}")
+    return "" if path is None else os.fspath(path)
 
 
 def replaced_hooks(kind: type, base: type) -> list[str]:

@@ -94,9 +94,9 @@ class NextSampleStream:
             np.full((size, *self._label_shape), self._label_fill, np.float32),
             np.zeros(size, np.uint64),
         )
-        count = 0
+        count = carried = 0
         if self._carried is not None:
-            count = len(self._carried.numbers)
+            count = carried = len(self._carried.numbers)
             rows.images[:count] = self._carried.images
             rows.labels[:count] = self._carried.labels
             rows.numbers[:count] = self._carried.numbers
@@ -119,7 +119,7 @@ class NextSampleStream:
                 continue
             rows.numbers[count] = number
             count += 1
-        return self._finish(rows, count, tuple(bad))
+        return self._finish(rows, count, carried, tuple(bad))
 
     def _rng(self, number: int) -> SampleRng:
         """The random numbers of the next sample of the epoch."""
@@ -135,7 +135,9 @@ class NextSampleStream:
             raise type(error)(f"{place}: {error}") from error
         return BadRecord(number, place, str(error), "", 0)
 
-    def _finish(self, rows: _Rows, count: int, bad: tuple[BadRecord, ...]) -> LoadedBatch | None:
+    def _finish(
+        self, rows: _Rows, count: int, carried: int, bad: tuple[BadRecord, ...]
+    ) -> LoadedBatch | None:
         size = self._batch_size
         if count < size and self._last_batch == "roll_over":
             self._carried = rows.take(np.arange(count))
@@ -145,7 +147,9 @@ class NextSampleStream:
             return LoadedBatch([], [rows.labels], size, rows.numbers, bad, any_good=count > 0)
         if count < size:
             rows = rows.take(np.resize(np.arange(count), size))
-        return LoadedBatch([rows.images], [rows.labels], size - count, rows.numbers, bad)
+        return LoadedBatch(
+            [rows.images], [rows.labels], size - count, rows.numbers, bad, carried=carried
+        )
 
     def reset(self) -> None:
         """Begin the next epoch."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gpuio import nd
-from gpuio.context import Context, cpu, device_of, on_device
+from gpuio.context import Context, cpu, device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.nd.sparse import CSRNDArray
@@ -57,7 +57,12 @@ class Source(Protocol):
         """All rows: what `named_sources` makes an equal source of."""
 
     def __getitem__(self, rows: Selection) -> Rows:
-        """A batch: a slice as a view, selected rows as a copy."""
+        """A batch of its own memory."""
+
+    def view(self, rows: slice) -> Rows:
+        """A batch that shares the source's memory, read-only on the host; of its own memory if the
+        source is not an array.
+        """
 
     def to(self, ctx: Context) -> Source:
         """Copy all rows to a device."""
@@ -84,10 +89,20 @@ class ArraySource:
         self._before = (slice(None),) * axis
 
     def __getitem__(self, rows: Selection) -> nd.NDArray:
-        if isinstance(rows, slice):
-            return self.values[(*self._before, rows)] if self.axis else self.values[rows]
         with on_device(self.context):
+            if isinstance(rows, slice):
+                return self._cut(rows).copy()
             return nd.wrap(self.values.take(_indices_on(self.context, rows), self.axis))
+
+    def view(self, rows: slice) -> nd.NDArray:
+        """A batch that shares the source's memory, read-only on the host."""
+        cut = self._cut(rows)
+        if isinstance(cut, np.ndarray):
+            cut.flags.writeable = False
+        return cut
+
+    def _cut(self, rows: slice) -> nd.NDArray:
+        return self.values[(*self._before, rows)] if self.axis else self.values[rows]
 
     def to(self, ctx: Context) -> ArraySource:
         """Copy all rows to a device."""
@@ -117,7 +132,16 @@ class CsrSource:
 
     def __getitem__(self, rows: Selection) -> CSRNDArray:
         with on_device(self.context):
-            return self.values[rows if isinstance(rows, slice) else _indices_on(self.context, rows)]
+            if not isinstance(rows, slice):
+                return self.values[_indices_on(self.context, rows)]
+            batch = self.values[rows]
+            # Whether a slice is a copy depends on the library and its version.
+            shared = get_array_module(batch.data).may_share_memory(batch.data, self.values.data)
+            return batch.copy() if shared else batch
+
+    def view(self, rows: slice) -> CSRNDArray:
+        """A batch of its own memory: a sparse matrix has no cheaper slices."""
+        return self[rows]
 
     def to(self, ctx: Context) -> CsrSource:
         """Copy all rows to a device."""
@@ -174,6 +198,10 @@ class StoredSource:
         read = np.asarray(self.values[(*self._before, ascending)], self.dtype)
         return nd.wrap(read.take(inverse, self.axis))
 
+    def view(self, rows: slice) -> nd.NDArray:
+        """A batch as it is read: nothing is in memory that it could share."""
+        return self[rows]
+
     def to(self, ctx: Context) -> ArraySource:
         """Copy all rows to a device, reading them chunk by chunk."""
         values = nd.zeros(self.shape, ctx, self.dtype)
@@ -196,15 +224,27 @@ def _indices_on(ctx: Context, rows: NDArray[np.int64]) -> Array:
 
 
 def gather(
-    data: Sequence[Source], label: Sequence[Source]
+    data: Sequence[Source], label: Sequence[Source], copy: bool = True
 ) -> Callable[[BatchIndices], LoadedBatch]:
-    """A function that makes batches of the sources' rows, on the sources' devices."""
+    """A function that makes batches of the sources' rows, on the sources' devices.
+
+    Parameters
+    ----------
+    copy : batches have their own memory; if False, consecutive rows are views of the sources
+    """
 
     def load(indices: BatchIndices) -> LoadedBatch:
         run = indices.as_slice
         rows = indices.record if run is None else run
+
+        def select(source: Source) -> Rows:
+            return source[rows] if copy or run is None else source.view(run)
+
         return LoadedBatch(
-            [source[rows] for source in data], [source[rows] for source in label], indices.pad
+            list(map(select, data)),
+            list(map(select, label)),
+            indices.pad,
+            carried=indices.carried,
         )
 
     return load

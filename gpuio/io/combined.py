@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeAlias
 
 from gpuio.context import device_of
 from gpuio.errors import ArgumentError, Error
-from gpuio.iterators.arguments import as_bool, as_int
+from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
-from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.loading.prefetch import Prefetcher
@@ -59,6 +59,7 @@ class PrefetchingIter(StreamIter[DataBatch]):
     ... )
     """
 
+    @check_call
     def __init__(
         self,
         iters: DataIter | Sequence[DataIter],
@@ -110,6 +111,7 @@ class ResizeIter(StreamIter[DataBatch]):
     ArgumentError : size is below 1.
     """
 
+    @check_call
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
         self.data_iter = data_iter
         self.size = as_int("size", size, 1)
@@ -178,9 +180,10 @@ class _Prefetched(NamedTuple):
 
 def _next_batch(iterator: DataIter) -> _Prefetched | None:
     """The iterator's next batch, complete on its device; called in a thread."""
-    batch = next(iterator, None)
-    if batch is None:
+    found = next(iterator, None)
+    if found is None:
         return None
+    batch = as_batch(found)
     for array in (*(batch.data or ()), *(batch.label or ())):
         ctx = device_of(array)
         if ctx.device_type == "gpu":
@@ -241,6 +244,7 @@ class _JoinedStream:
             first.pad,
             first.index,
             bucket_key=first.bucket_key,
+            padding=first.padding,
         )
 
     def reset(self) -> None:

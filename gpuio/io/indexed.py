@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
-from gpuio.context import Context, as_context, require
+from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import Rows, as_array, is_csr
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
+from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int, check_call
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.batch import LoadedBatch
@@ -38,6 +40,8 @@ class IndexedIter(OrderedRowsIter):
     prefetch_buffer : batches to prefetch in a thread, which then calls `load`; 0: none, and no
         thread. Batches for a GPU are always prefetched
     ctx : the device to which batches are copied; None: the current context
+    copy : copy what `load` returns, so that each batch belongs to the caller whatever it was; False
+        saves that if `load` always returns new arrays
     data_name, label_name : the names of single arrays
 
     Attributes
@@ -59,6 +63,7 @@ class IndexedIter(OrderedRowsIter):
 
     fingerprint = ""
 
+    @check_call
     def __init__(
         self,
         size: int,
@@ -69,6 +74,7 @@ class IndexedIter(OrderedRowsIter):
         seed: int = 0,
         prefetch_buffer: int = 0,
         ctx: Context | str | None = None,
+        copy: bool = True,
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
@@ -83,13 +89,14 @@ class IndexedIter(OrderedRowsIter):
         ctx = as_context(ctx)
         require(ctx)
         self._names = data_name, label_name
-        self._described: tuple[list[DataDesc], list[DataDesc]] | None = None
+        # What is copied to another device need not be copied here.
+        self._copied_on = ctx if as_bool("copy", copy) else None
         self._set_ordered_stream(
             order,
             weak_method(self._load_batch),
             ctx,
-            [],
-            [],
+            None,
+            None,
             fingerprint=self.fingerprint,
             prefetch=as_int("prefetch_buffer", prefetch_buffer, 0),
         )
@@ -109,29 +116,36 @@ class IndexedIter(OrderedRowsIter):
         """
         raise NotImplementedError(f"{type(self).__name__} has no load")
 
-    @property
-    def provide_data(self) -> list[DataDesc]:
+    @cached_property
+    def provide_data(self) -> list[DataDesc]:  # type: ignore[override]  # it can be assigned
         """Descriptions of a batch's data; the first access loads the first rows."""
-        return self._descriptions()[0]
+        return self._describe_first_rows()[0]
 
-    @property
-    def provide_label(self) -> list[DataDesc]:
+    @cached_property
+    def provide_label(self) -> list[DataDesc]:  # type: ignore[override]  # it can be assigned
         """Descriptions of a batch's labels; the first access loads the first rows."""
-        return self._descriptions()[1]
+        return self._describe_first_rows()[1]
 
     def _load_batch(self, indices: BatchIndices) -> LoadedBatch:
         rows = indices.record
-        data, label = self._load_named(rows)
-        return LoadedBatch(
-            list(data.values()), list(label.values()), indices.pad, rows.astype(np.uint64)
+        data, label = (
+            [self._own(array) for array in named.values()] for named in self._load_named(rows)
         )
+        return LoadedBatch(data, label, indices.pad, rows.astype(np.uint64))
 
-    def _descriptions(self) -> tuple[list[DataDesc], list[DataDesc]]:
-        if self._described is None:
-            rows = np.arange(self.batch_size, dtype=np.int64) % self._ordered.order.size
-            data, label = self._load_named(rows)
-            self._described = _describe(data), _describe(label)
-        return self._described
+    def _own(self, array: Rows) -> Rows:
+        """The array, or a copy if it could be memory that `load` keeps."""
+        if device_of(array) != self._copied_on:
+            return array
+        with on_device(self._copied_on):
+            return array.copy()
+
+    def _describe_first_rows(self) -> tuple[list[DataDesc], list[DataDesc]]:
+        rows = np.arange(self.batch_size, dtype=np.int64) % self._ordered.order.size
+        data, label = self._load_named(rows)
+        described = _describe(data), _describe(label)
+        vars(self).update(zip(("provide_data", "provide_label"), described, strict=True))
+        return described
 
     def _load_named(self, rows: NDArray[np.int64]) -> tuple[dict[str, Rows], dict[str, Rows]]:
         """Call `load` and check its result: data and labels by name."""

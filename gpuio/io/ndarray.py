@@ -17,8 +17,9 @@ from gpuio.io.array_sources import (
     named_sources,
 )
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int
-from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int, check_call
+from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import drop_carried
 from gpuio.nd.types import Values
 from gpuio.sampling.order import Order, permute
@@ -30,8 +31,7 @@ MEMORY_FRACTION = 0.5
 class NDArrayIter(OrderedRowsIter):
     """Batches of rows of arrays.
 
-    On the CPU an unshuffled batch is a view of the arrays: writing into it changes them. All other
-    batches are copies that belong to the caller.
+    Batches belong to the caller: writing into one changes neither the arrays nor another batch.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ class NDArrayIter(OrderedRowsIter):
         arrays by name, which are sorted by name. Arrays of NumPy or CuPy, NDArrays, sparse matrices
         of SciPy or CuPy (their batches are CSR), h5py datasets and memory maps (which stay on
         disk: each batch is read on demand), and arrays of libraries with DLPack, such as torch
-        tensors. Arrays that had to be converted are not kept
+        tensors. Arrays that had to be converted are not kept; of the others nothing is copied, so
+        that changing them changes the batches that follow
     label : the same; None or an empty list: no labels
     batch_size : rows in a batch
     shuffle : a new order of all rows each epoch
@@ -57,6 +58,10 @@ class NDArrayIter(OrderedRowsIter):
     device_memory : bytes that the data may use on a GPU. Data that fit are copied there once, and
         batches are cut there; otherwise each batch is copied through pinned memory while the caller
         works on the one before. None: half of the free memory
+    copy : False: the batches of an unshuffled iterator are views of its arrays, without a copy,
+        for consumers that only read. On the CPU they are read-only; a GPU's arrays cannot be, so
+        do not write into them. Batches that must be put together (shuffled or sparse rows, rows on
+        disk, and the batch in which the rows begin again) are copies as always
 
     Attributes
     ----------
@@ -78,6 +83,7 @@ class NDArrayIter(OrderedRowsIter):
     ...     image, length = batch.data
     """
 
+    @check_call
     def __init__(
         self,
         data: Values,
@@ -93,6 +99,7 @@ class NDArrayIter(OrderedRowsIter):
         dtype: DTypeLike | None = AUTO,
         seed: int | None = None,
         device_memory: int | None = None,
+        copy: bool = True,
     ) -> None:
         super().__init__(as_int("batch_size", batch_size, 1))
         self.shuffle = as_bool("shuffle", shuffle)
@@ -124,7 +131,8 @@ class NDArrayIter(OrderedRowsIter):
         descriptions = [self._description(source) for source in sources]
         self._set_ordered_stream(
             order,
-            gather(placed[:count], placed[count:]),
+            # What is copied to another device need not be copied here.
+            gather(placed[:count], placed[count:], as_bool("copy", copy) and on_target),
             device,
             descriptions[:count],
             descriptions[count:],
@@ -153,6 +161,13 @@ class NDArrayIter(OrderedRowsIter):
         """Begin the next epoch with its first row; rows that would have rolled over are dropped."""
         self.reset()
         drop_carried(self._stream, self._ordered.order)
+
+    def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
+        batch = super()._to_batch(loaded)
+        if loaded.carried:
+            # As MXNet, count the rows that rolled over, although they are valid.
+            return DataBatch(batch.data, batch.label, loaded.carried, padding=loaded.pad)
+        return batch
 
     def _description(self, source: Source) -> DataDesc:
         shape = list(source.shape)

@@ -34,6 +34,7 @@ log = logging.getLogger("gpuio")
 class RecordFilesIter(ImageLoaderIter):
     """Base class of ImageRecordIter and ImageDetRecordIter."""
 
+    _gives_single_arrays = True
     _source: RecordSource
 
     def _log_without_effect(self, **options: tuple[bool, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.stream import State
@@ -11,18 +11,57 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+class _Descriptions:
+    """An attribute that subclasses assign, or define as a property of their own.
+
+    It is looked up here only where an object has no such attribute, to say what is missing.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, iterator: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, iterator: object, owner: type) -> list[DataDesc]: ...
+
+    def __get__(self, iterator: object | None, owner: type) -> Self | list[DataDesc]:
+        if iterator is None:
+            return self
+        try:  # through super(), from a property of the same name
+            found: list[DataDesc] = vars(iterator)[self._name]
+        except KeyError:
+            raise AttributeError(
+                f"{type(iterator).__name__} has no {self._name}: assign it in __init__, or define "
+                "it as a property; a list of DataDesc, or of pairs of name and shape"
+            ) from None
+        return found
+
+
 class DataIter:
     """Base class of all iterators, also of your own.
 
     A subclass defines `next` (or ``__next__``), or `iter_next` with `getdata`, `getlabel`, `getpad`
-    and `getindex`; and `provide_data`, `provide_label` (DataDesc, or pairs of name and shape) and
-    `reset`. It can then be used wherever an iterator is accepted. Iterating does not reset: call
-    `reset` between epochs. If the rows can be indexed, `IndexedIter` takes less and offers more.
+    and `getindex`; and `reset`. It assigns `provide_data` and `provide_label`, or defines them as
+    properties. Calling this class's ``__init__`` is optional. It can then be used wherever an
+    iterator is accepted. Iterating does not reset: call `reset` between epochs. If the rows can be
+    indexed, `IndexedIter` takes less and offers more.
 
     Parameters
     ----------
     batch_size : rows of a batch
+
+    Attributes
+    ----------
+    provide_data, provide_label : descriptions of a batch's data and labels, DataDesc or pairs of
+        name and shape
+    batch_size : rows of a batch; 0 if a subclass does not assign it
     """
+
+    provide_data = _Descriptions()
+    provide_label = _Descriptions()
+    batch_size: int = 0
 
     def __init__(self, batch_size: int = 0) -> None:
         self.batch_size = batch_size
@@ -38,16 +77,6 @@ class DataIter:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
-
-    @property
-    def provide_data(self) -> list[DataDesc]:
-        """Descriptions of a batch's data."""
-        raise NotImplementedError(f"{type(self).__name__} has no provide_data")
-
-    @property
-    def provide_label(self) -> list[DataDesc]:
-        """Descriptions of a batch's labels."""
-        raise NotImplementedError(f"{type(self).__name__} has no provide_label")
 
     def next(self) -> DataBatch:
         """The next batch.

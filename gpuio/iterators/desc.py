@@ -81,15 +81,29 @@ class DataDesc(_NameAndShape):
 class DataBatch:
     """One batch.
 
+    Parameters
+    ----------
+    data, label, pad, index, bucket_key, provide_data, provide_label : as the attributes
+    padding : as the attribute; None: `pad`
+
     Attributes
     ----------
     data : list of arrays, on the iterator's device
     label : list of arrays, or None
-    pad : number of rows at the end that only fill the batch, and should not be counted
+    pad : MXNet's number: of the rows at the end that only fill the batch. But in the batch that
+        begins with rows that rolled over, NDArrayIter counts these, and ImageIter those that
+        follow, as MXNet does, although all rows are valid
+    padding : number of rows at the end that only fill the batch, and should not be counted
     index : uint64 (N,) on the host, the records' keys; None if the iterator has none
     bucket_key : the bucket of the batch, for iterators with buckets
     provide_data, provide_label : descriptions, for batches that differ from their iterator's
+
+    Raises
+    ------
+    AssertionError : data or label is neither a list nor a tuple.
     """
+
+    _padding: int | None = None  # where it differs from `pad`
 
     def __init__(
         self,
@@ -100,6 +114,8 @@ class DataBatch:
         bucket_key: Any = None,
         provide_data: list[DataDesc] | None = None,
         provide_label: list[DataDesc] | None = None,
+        *,
+        padding: int | None = None,
     ) -> None:
         if data is not None and not isinstance(data, (list, tuple)):
             raise AssertionError(f"Data must be list of NDArrays, not {type(data).__name__}")
@@ -112,8 +128,25 @@ class DataBatch:
         self.bucket_key = bucket_key
         self.provide_data = provide_data
         self.provide_label = provide_label
+        if padding is not None and padding != (pad or 0):
+            self._padding = padding
+
+    @property
+    def padding(self) -> int:
+        """Number of rows at the end that only fill the batch."""
+        return (self.pad or 0) if self._padding is None else self._padding
 
     def __str__(self) -> str:
         data = [tuple(array.shape) for array in self.data or ()]
         label = [tuple(array.shape) for array in self.label] if self.label else None
         return f"DataBatch: data shapes: {data} label shapes: {label}"
+
+
+def as_batch(batch: Any) -> DataBatch:
+    """A batch of any iterator as a DataBatch; users' own may give objects with some of its
+    attributes.
+    """
+    if isinstance(batch, DataBatch):
+        return batch
+    names = ("data", "label", "pad", "index", "bucket_key", "provide_data", "provide_label")
+    return DataBatch(*(getattr(batch, name, None) for name in names))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gpuio.errors import Error, StateError
 from gpuio.iterators.data_iter import DataIter
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STATE_VERSION = 1
+
+# The methods that give the parts of the current batch.
+GETTERS = ("getdata", "getlabel", "getpad", "getindex")
 
 T = TypeVar("T")
 
@@ -31,6 +35,18 @@ class StreamIter(DataIter, Generic[T]):
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _stream: Stream[T]
     _batch: DataBatch | None = None  # the current one
+
+    # Whether getdata and getlabel give one array instead of a list, as those iterators do that are
+    # C++ in MXNet.
+    _gives_single_arrays: ClassVar[bool] = False
+    # Whether a subclass replaces a method that gives a part of the batch; `next` then calls them.
+    _in_pieces: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._in_pieces = any(
+            getattr(cls, name) is not getattr(StreamIter, name) for name in GETTERS
+        )
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Record the arguments, for copies."""
@@ -52,11 +68,23 @@ class StreamIter(DataIter, Generic[T]):
         return _recreate, (type(self), *self._arguments, self.state_dict(), self._changed())
 
     def _set_stream(
-        self, stream: Stream[T], provide_data: list[DataDesc], provide_label: list[DataDesc]
+        self,
+        stream: Stream[T],
+        provide_data: list[DataDesc] | None,
+        provide_label: list[DataDesc] | None,
     ) -> None:
+        """Take batches from `stream`.
+
+        Parameters
+        ----------
+        provide_data, provide_label : descriptions; None: the subclass has them
+        """
         self._stream = stream
-        self._provide_data = provide_data
-        self._provide_label = provide_label
+        # Not by assignment: a subclass may have properties of these names.
+        if provide_data is not None:
+            vars(self)["provide_data"] = provide_data
+        if provide_label is not None:
+            vars(self)["provide_label"] = provide_label
 
     def _to_batch(self, drawn: T) -> DataBatch | None:
         """Convert a batch of the stream to what the caller gets; None: skip it."""
@@ -69,16 +97,6 @@ class StreamIter(DataIter, Generic[T]):
     def _identity(self) -> State:
         """What a state must have in common with the iterator that loads it, besides the class."""
         raise NotImplementedError
-
-    @property
-    def provide_data(self) -> list[DataDesc]:
-        """Descriptions of a batch's data."""
-        return self._provide_data
-
-    @property
-    def provide_label(self) -> list[DataDesc]:
-        """Descriptions of a batch's labels."""
-        return self._provide_label
 
     @property
     def epoch(self) -> int:
@@ -99,41 +117,41 @@ class StreamIter(DataIter, Generic[T]):
         -------
         DataBatch : `data` and `label`, lists of arrays on the iterator's device as `provide_data`
             and `provide_label` say; `pad`, the number of rows at the end that only fill the batch;
-            `index`,
-            uint64 (batch_size,) on the host, the records' keys, if the iterator has them
+            `index`, uint64 (batch_size,) on the host, the records' keys, if the iterator has them
 
         Raises
         ------
         StopIteration : the epoch has ended; `reset` begins the next.
         Error : the batch could not be made, or the iterator is closed; the message says why.
         """
-        while (drawn := self._stream.next()) is not None:
-            self._batch = self._to_batch(drawn)
-            if self._batch is not None:
-                return self._batch
-        self._batch = None
-        raise StopIteration
+        if not self.iter_next():
+            raise StopIteration
+        batch = self._current()
+        return self._from_pieces(batch) if self._in_pieces else batch
 
     def iter_next(self) -> bool:
         """Move to the next batch, whose content `getdata` and its like then give; False at the end
         of the epoch.
         """
-        try:
-            self.next()
-        except StopIteration:
-            return False
-        return True
+        self._batch = None
+        while (drawn := self._stream.next()) is not None:
+            self._batch = self._to_batch(drawn)
+            if self._batch is not None:
+                return True
+        return False
 
-    def getdata(self) -> list[Any]:
-        """The current batch's data."""
-        return list(self._current().data or ())
+    def getdata(self) -> Any:
+        """The current batch's data: a list of arrays; of the iterators that are C++ in MXNet, the
+        one array.
+        """
+        return self._as_getters_return(self._current().data)
 
-    def getlabel(self) -> list[Any]:
-        """The current batch's labels."""
-        return list(self._current().label or ())
+    def getlabel(self) -> Any:
+        """The current batch's labels, as `getdata`."""
+        return self._as_getters_return(self._current().label)
 
     def getpad(self) -> int:
-        """Number of rows at the end of the current batch that only fill it."""
+        """The current batch's `pad`."""
         return self._current().pad or 0
 
     def getindex(self) -> Any:
@@ -197,6 +215,32 @@ class StreamIter(DataIter, Generic[T]):
         it.
         """
         self._stream.close()
+
+    def _from_pieces(self, batch: DataBatch) -> DataBatch:
+        """A batch of what `getdata` and its like return for the current one."""
+        data, label = self.getdata(), self.getlabel()
+        if self._gives_single_arrays:
+            data, label = (
+                each if each is None or isinstance(each, (list, tuple)) else [each]
+                for each in (data, label)
+            )
+        pad = self.getpad()
+        return DataBatch(
+            data,
+            label,
+            pad,
+            self.getindex(),
+            batch.bucket_key,
+            batch.provide_data,
+            batch.provide_label,
+            padding=batch.padding if pad == (batch.pad or 0) else None,
+        )
+
+    def _as_getters_return(self, arrays: Sequence[Any] | None) -> Any:
+        if self._gives_single_arrays:
+            (array,) = arrays or ()
+            return array
+        return list(arrays or ())
 
     def _current(self) -> DataBatch:
         if self._batch is None:

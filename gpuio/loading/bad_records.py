@@ -93,4 +93,5 @@ def finish_batch(
         keys=source.keys[record].astype(np.uint64),
         bad=tuple(bad),
         any_good=not resolution.all_bad,
+        carried=batch.indices.carried,
     )

@@ -77,6 +77,7 @@ class LoadedBatch(NamedTuple):
         none
     bad : the records that were left out or replaced
     any_good : whether a record of the batch could be used
+    carried : number of rows at the beginning that roll over from the epoch before
     copied : a CUDA event: the arrays are complete when it is done; None: they are complete
     """
 
@@ -86,4 +87,5 @@ class LoadedBatch(NamedTuple):
     keys: NDArray[np.uint64] | None = None
     bad: tuple[BadRecord, ...] = ()
     any_good: bool = True
+    carried: int = 0
     copied: Any = None

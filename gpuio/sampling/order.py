@@ -153,6 +153,14 @@ class BatchIndices(NamedTuple):
         assert order.chunks is None, "chunks are not consecutive"
         return None if order.shuffle or last > order.size else slice(first, last)
 
+    @property
+    def carried(self) -> int:
+        """Number of rows at the beginning that roll over from the epoch before."""
+        if self.order.last_batch != "roll_over":
+            return 0
+        epoch_start = self.end - self.order.size
+        return min(max(epoch_start - self.begin, 0), self.order.batch_size)
+
     def _places(self) -> NDArray[np.int64]:
         place = np.arange(self.begin, self.begin + self.order.batch_size, dtype=np.int64)
         if self.order.last_batch == "pad":

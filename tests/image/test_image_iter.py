@@ -64,8 +64,9 @@ def test_batches_are_those_of_mxnet(name: str) -> None:
                 assert batch.data[0].dtype == np.float32
                 assert_images_close(batch.data[0].asnumpy(), pixels, tolerance)
                 np.testing.assert_array_equal(batch.label[0], expected[f"l{epoch}_{number}"])
-            if "roll_over" not in name:  # where MXNet counts rows that are good
-                assert [batch.pad for batch in batches] == expected[f"pad{epoch}"].tolist()
+            assert [batch.pad for batch in batches] == expected[f"pad{epoch}"].tolist()
+            if "roll_over" in name:  # where MXNet counts rows that are valid
+                assert [batch.padding for batch in batches] == [0] * len(batches)
             iterator.reset()
 
 
@@ -316,6 +317,13 @@ def test_batches_come_on_each_device(folder: Path, ctx: mx.Context) -> None:
     ("changes", "kind", "said"),
     [
         ({"path_imglist": None}, ArgumentError, "name a source"),
+        ({"data_shape": 5}, ArgumentError, r"length 3.* such as \(3, 224, 224\), not 5"),
+        ({"data_shape": None}, ArgumentError, "length 3.*not None"),
+        ({"dtype": "zz"}, ArgumentError, "dtype must be one of int32, .* not 'zz'"),
+        ({"dtype": 5}, ArgumentError, "dtype must be one of int32, .* not 5"),
+        ({"path_imglist": None, "imglist": 5}, ArgumentError, r"imglist must be a list.*not 5"),
+        ({"path_imglist": None, "imglist": "x"}, ArgumentError, "imglist must be a list.*'x'"),
+        ({"path_root": 5}, ArgumentError, "path_root must be the path of a folder, not 5"),
         ({"imglist": [[1, "0.jpg"]]}, ArgumentError, "two lists"),
         ({"path_imgrec": "x.rec", "imglist": []}, ArgumentError, "two sources"),
         ({"path_imglist": "none.lst"}, ArgumentError, "none.lst cannot be read"),

@@ -75,6 +75,7 @@ class TestNDArrayIterOfSparse(TestNDArrayIter):
 
 
 class TestCSVIter(Conformance):
+    single_arrays = True
     variants = {**ROUND, "wrap here": {"prefetch_buffer": 0}, "pad 2": {"round_batch": False}}
 
     def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
@@ -88,6 +89,7 @@ class TestCSVIter(Conformance):
 
 
 class TestLibSVMIter(Conformance):
+    single_arrays = True
     variants = {**ROUND, "wrap here": {"prefetch_buffer": 0}}
 
     def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
@@ -104,7 +106,12 @@ class TestLibSVMIter(Conformance):
 
 
 class TestMNISTIter(Conformance):
-    variants = {"discard": {"shuffle": False}, "discard shuffled": {"seed": 3, "flat": True}}
+    single_arrays = True
+    variants = {
+        "discard": {"shuffle": False},
+        "discard in one order": {"seed": 3},
+        "discard shuffled": {"seed": 3, "reshuffle": True, "flat": True},
+    }
 
     def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
         image, label = folder / "images.gz", folder / "labels"
@@ -141,6 +148,7 @@ class DaliConformance(ImageConformance):
 
 
 class TestImageRecordIter(ImageConformance):
+    single_arrays = True
     kind = "ImageRecordIter"
     variants = {
         **ROUND,
@@ -150,6 +158,7 @@ class TestImageRecordIter(ImageConformance):
 
 
 class TestImageRecordIterOnDali(DaliConformance):
+    single_arrays = True
     kind = "ImageRecordIter"
     variants = {
         "wrap": DALI,
@@ -159,11 +168,13 @@ class TestImageRecordIterOnDali(DaliConformance):
 
 
 class TestImageRecordUInt8Iter(ImageConformance):
+    single_arrays = True
     kind = "ImageRecordUInt8Iter"
     variants = {"wrap shuffled": {"shuffle": True, "seed": 5, "rand_mirror": True}}
 
 
 class TestImageRecordInt8Iter(ImageConformance):
+    single_arrays = True
     kind = "ImageRecordInt8Iter"
     variants = {"pad": HANDLES["pad"]}
 
@@ -243,6 +254,7 @@ class TestImageDetIterOnDali(DaliConformance, BoxConformance):
 
 
 class DetRecordConformance(ImageConformance):
+    single_arrays = True
     kind = "ImageDetRecordIter"
 
     def rows_of(self, batch: mx.io.DataBatch) -> list[int]:

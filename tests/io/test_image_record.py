@@ -87,7 +87,7 @@ def test_mxnets_protocol() -> None:
         with pytest.raises(Error, match="no current batch"):
             iterator.getdata()
         assert iterator.iter_next()
-        (data,), (label,) = iterator.getdata(), iterator.getlabel()
+        data, label = iterator.getdata(), iterator.getlabel()  # as MXNet's C++ iterators, no lists
         assert data.shape == (5, 3, 24, 28) and label.shape == (5,)
         assert iterator.getpad() == 0 and iterator.getindex().tolist() == [0, 10, 20, 30, 40]
         assert iterator.iter_next() and iterator.iter_next() and iterator.getpad() == 3

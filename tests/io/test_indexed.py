@@ -122,3 +122,53 @@ def test_a_fingerprint_tells_data_apart() -> None:
     Loads(lambda rows: rows, fingerprint="one").load_state_dict(state)
     with pytest.raises(StateError, match="data='one'"):
         Loads(lambda rows: rows, fingerprint="two").load_state_dict(state)
+
+
+def test_batches_are_the_callers_whatever_load_returns(ctx: mx.Context) -> None:
+    table, buffer = mx.nd.array(TABLE, ctx), mx.nd.zeros((4, 3), ctx)
+    matrix = mx.nd.sparse.csr_matrix(TABLE[:4], ctx=ctx)
+
+    def load(rows: np.ndarray) -> Any:
+        buffer[:] = float(rows[0])
+        return {"view": table[:4], "buffer": buffer, "matrix": matrix}
+
+    for ahead in (0, 2):
+        held = list(Loads(load, ctx=ctx, prefetch_buffer=ahead, last_batch_handle="discard"))
+        assert [float(batch.data[1].asnumpy()[0, 0]) for batch in held] == [0, 4]
+        for batch in held:
+            batch.data[2].data[...] = -1
+            for array in batch.data[:2]:
+                array[:] = -1
+        np.testing.assert_array_equal(table.asnumpy(), TABLE)
+        np.testing.assert_array_equal(matrix.asnumpy(), TABLE[:4])
+
+
+def test_copying_can_be_left_out() -> None:
+    kept = mx.nd.array(TABLE[:4])
+    (batch, *_) = Loads(lambda rows: kept, copy=False)
+    assert np.shares_memory(batch.data[0], kept)
+    (batch, *_) = Loads(lambda rows: kept)
+    assert not np.shares_memory(batch.data[0], kept)
+
+
+def test_descriptions_are_made_once_and_can_be_assigned() -> None:
+    calls = []
+
+    def load(rows: np.ndarray) -> Any:
+        calls.append(rows)
+        return TABLE[rows], rows
+
+    iterator = Loads(load)
+    assert not calls
+    assert iterator.provide_data == [("data", (4, 3))]
+    assert iterator.provide_label == [("softmax_label", (4,))] and len(calls) == 1
+
+    class Assigns(mx.io.IndexedIter):
+        def __init__(self) -> None:
+            self.provide_data = [mx.io.DataDesc("x", (4,))]
+            super().__init__(10, 4)
+            self.provide_label = []
+
+        load = Loads.load
+
+    assert Assigns().provide_data == [("x", (4,))] and Assigns().provide_label == []

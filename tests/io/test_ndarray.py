@@ -31,9 +31,11 @@ def test_golden_endings(handle: str, batch_size: int, ctx: mx.Context) -> None:
             count = len(iterator)
             batches = list(iterator)
             assert len(batches) == count
-            # MXNet counts the rows that were carried over as filling; they are proper rows.
-            pads = [0] * count if handle == "roll_over" else None
-            assert_epoch(batches, expected, epoch, pads)
+            assert_epoch(batches, expected, epoch)
+            if handle == "roll_over":  # MXNet counts the rows that rolled over, which are valid
+                assert [batch.padding for batch in batches] == [0] * count
+            else:
+                assert all(batch.padding == batch.pad for batch in batches)
             assert all(batch.index is None for batch in batches)
             iterator.reset()
 
@@ -98,23 +100,114 @@ def test_every_golden_case_is_looked_at() -> None:
     assert {name for name in CASES if name.startswith("NDArrayIter")} == looked_at
 
 
-def test_unshuffled_batches_are_views() -> None:
+def sources_of_one_memory(ctx: mx.Context) -> dict[str, Any]:
+    """Arrays of every kind whose memory an iterator uses as it is, by name."""
     table = TABLE.astype(np.float32)
-    with mx.io.NDArrayIter(table, NUMBERS, 4) as iterator:
+    found: dict[str, Any] = {
+        "array": mx.nd.array(table, ctx),
+        "axis": mx.nd.array(np.ascontiguousarray(table.T), ctx),
+        "sparse": mx.nd.sparse.csr_matrix(table, ctx=ctx),
+    }
+    if ctx == mx.cpu():
+        found["numpy"] = table
+        found["fortran"] = np.asfortranarray(table)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "options"),
+    [
+        (4, {}),
+        (10, {}),
+        (15, {}),
+        (4, {"shuffle": True}),
+        (4, {"last_batch_handle": "roll_over"}),
+        (10, {"last_batch_handle": "discard"}),
+    ],
+)
+def test_the_users_arrays_never_change(
+    batch_size: int, options: dict[str, Any], ctx: mx.Context
+) -> None:
+    for kind, source in sources_of_one_memory(ctx).items():
+        layout = "CN" if kind == "axis" else "NC"
+        label = mx.nd.array(NUMBERS, ctx)
+        before = host(source)
+        with mx.io.NDArrayIter(source, label, batch_size, layout=layout, **options) as iterator:
+            for _ in range(3):
+                for batch in iterator:
+                    for array in (*batch.data, *batch.label):
+                        values = array.data if hasattr(array, "indptr") else array
+                        values += 1
+                        values[...] = -1
+                iterator.reset()
+        np.testing.assert_array_equal(host(source), before, err_msg=kind)
+        np.testing.assert_array_equal(label.asnumpy(), NUMBERS)
+
+
+def host(array: Any) -> np.ndarray:
+    """A copy on the host."""
+    return np.array(array.asnumpy() if hasattr(array, "asnumpy") else array)
+
+
+def test_normalizing_a_batch_does_so_once(ctx: mx.Context) -> None:
+    table = mx.nd.array(TABLE + 255.0, ctx)
+    with mx.io.NDArrayIter(table, None, 5) as iterator:
+        found = []
+        for _ in range(2):
+            for batch in iterator:
+                pixels = batch.data[0]
+                pixels /= 255
+                found.append(pixels.asnumpy())
+            iterator.reset()
+    np.testing.assert_array_equal(found[:2], found[2:])
+
+
+def test_without_a_copy_batches_are_read_only_views() -> None:
+    table = TABLE.astype(np.float32)
+    with mx.io.NDArrayIter(table, NUMBERS, 4, copy=False) as iterator:
         first = iterator.next()
         assert np.shares_memory(first.data[0], table)
-        assert not np.shares_memory(first.label[0], NUMBERS)  # another type
-        first.data[0][0] = -1
-        assert table[0].tolist() == [-1, -1, -1]
+        with pytest.raises(ValueError, match="read-only"):
+            first.data[0][0] = -1
+        with pytest.raises(ValueError, match="read-only"):
+            first.data[0] /= 255
+        assert table.flags.writeable
         iterator.next()
-        assert not np.shares_memory(iterator.next().data[0], table)  # rows from both ends
-    with mx.io.NDArrayIter(table, None, 4, shuffle=True) as iterator:
-        assert not np.shares_memory(iterator.next().data[0], table)
+        last = iterator.next().data[0]  # rows from both ends
+        assert not np.shares_memory(last, table)
+        last[:] = -1
+    np.testing.assert_array_equal(table, TABLE)
+    for options in ({"shuffle": True}, {"copy": True}):
+        with mx.io.NDArrayIter(table, None, 4, **{"copy": False, **options}) as iterator:
+            batch = iterator.next()
+            assert not np.shares_memory(batch.data[0], table) and batch.data[0].flags.writeable
+    with pytest.raises(ArgumentError, match="copy must be True or False, not 2"):
+        mx.io.NDArrayIter(table, copy=2)  # type: ignore[arg-type]
+
+
+def test_without_a_copy_it_gives_the_same() -> None:
+    for data in (TABLE.astype(np.float32), mx.nd.sparse.csr_matrix(TABLE)):
+        with (
+            mx.io.NDArrayIter(data, NUMBERS, 4) as copies,
+            mx.io.NDArrayIter(data, NUMBERS, 4, copy=False) as views,
+        ):
+            assert trace(copies, 9) == trace(views, 9)
+        with pickle.loads(pickle.dumps(views)) as again:
+            assert trace(again, 1)[0] != "end"
+
+
+def test_changes_of_the_users_arrays_show_in_later_batches() -> None:
+    table = TABLE.astype(np.float32)
+    with mx.io.NDArrayIter(table, None, 4) as iterator:
+        first = iterator.next().data[0]
+        table[:] = -1
+        assert (iterator.next().data[0] == -1).all()
+        np.testing.assert_array_equal(first, TABLE[:4])
 
 
 @pytest.mark.gpu
 def test_data_goes_to_the_gpu_once() -> None:
-    with mx.io.NDArrayIter(TABLE, None, 4, ctx="gpu") as iterator:
+    with mx.io.NDArrayIter(TABLE, None, 4, ctx="gpu", copy=False) as iterator:
         first, second = iterator.next().data[0], iterator.next().data[0]
         assert second.data.ptr - first.data.ptr == first.nbytes  # views of one array
     with mx.io.NDArrayIter(
@@ -422,8 +515,8 @@ def test_torch_sources(ctx: mx.Context) -> None:
         batch = iterator.next()
         assert batch.label[0].dtype == np.int64
         np.testing.assert_array_equal(batch.data[0].asnumpy(), tensor[:4].numpy())
-    if ctx == mx.cpu():
-        assert np.shares_memory(batch.data[0], tensor.numpy())
+    with mx.io.NDArrayIter(tensor, None, 4, copy=False) as iterator:
+        assert np.shares_memory(iterator.next().data[0], tensor.numpy())
     with pytest.raises(ArgumentError, match="grad"):
         mx.io.NDArrayIter(tensor.requires_grad_())
 

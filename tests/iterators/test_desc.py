@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gpuio as mx
+from gpuio.iterators.desc import as_batch
 
 
 def test_a_description_is_a_pair_with_attributes() -> None:
@@ -43,3 +45,36 @@ def test_batches() -> None:
         mx.io.DataBatch(np.zeros(2))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="Label must be list of NDArrays"):
         mx.io.DataBatch([], np.zeros(2))  # type: ignore[arg-type]
+
+
+def test_padding_is_what_only_fills_the_batch() -> None:
+    array = np.zeros((4, 2))
+    for pad, padding, expected in (
+        (None, None, 0), (3, None, 3), (0, 0, 0), (2, 0, 0), (None, 2, 2), (1, 1, 1),
+    ):  # fmt: skip
+        batch = mx.io.DataBatch([array], pad=pad, padding=padding)
+        again = pickle.loads(pickle.dumps(batch))
+        assert batch.pad == again.pad == pad and batch.padding == again.padding == expected
+    batch = mx.io.DataBatch([array], pad=3)
+    batch.pad = 1
+    assert batch.padding == 1
+
+
+def test_a_subclass_without_the_bases_constructor() -> None:
+    class Own(mx.io.DataBatch):
+        def __init__(self, data: Any) -> None:
+            self.data, self.label, self.pad = data, [], 2
+
+    batch = Own([np.zeros(3)])
+    assert batch.padding == 2 and as_batch(batch) is batch
+
+
+def test_what_users_iterators_give_becomes_a_batch() -> None:
+    class Own:
+        def __init__(self) -> None:
+            self.data, self.pad, self.index = [np.zeros(3)], 1, np.arange(3)
+
+    own = Own()
+    batch = as_batch(own)
+    assert batch.data is own.data and batch.index is own.index and batch.label is None
+    assert (batch.pad, batch.padding, batch.bucket_key, batch.provide_data) == (1, 1, None, None)

@@ -73,6 +73,61 @@ def test_the_current_batch_in_pieces() -> None:
         iterator.getdata()
 
 
+def test_single_arrays() -> None:
+    class Single(Places):
+        _gives_single_arrays = True
+
+        def _to_batch(self, drawn: Any) -> mx.io.DataBatch | None:
+            batch = super()._to_batch(drawn)
+            assert batch is not None
+            batch.label = [batch.data[0] + 100]
+            return batch
+
+    iterator = Single(10)
+    assert iterator.iter_next()
+    assert iterator.getdata().tolist() == [0, 1, 2, 3]
+    assert iterator.getlabel().tolist() == [100, 101, 102, 103]
+    batch = iterator.next()
+    assert isinstance(batch.data, list) and isinstance(batch.label, list)
+
+    class Halved(Single):
+        def getlabel(self) -> Any:
+            return super().getlabel() / 2
+
+    batch = Halved(10).next()
+    assert batch.data[0].tolist() == [0, 1, 2, 3] and batch.label[0].tolist() == [
+        50,
+        50.5,
+        51,
+        51.5,
+    ]
+
+
+def test_methods_that_a_subclass_replaces_are_called() -> None:
+    class Doubled(Places):
+        def getdata(self) -> Any:
+            return [2 * array for array in super().getdata()]
+
+        def getpad(self) -> int:
+            return super().getpad() + 1
+
+    found = list(Doubled(10))
+    assert [batch.data[0].tolist() for batch in found] == [
+        [0, 2, 4, 6], [8, 10, 12, 14], [16, 18, 0, 2],
+    ]  # fmt: skip
+    assert [batch.pad for batch in found] == [batch.padding for batch in found] == [1, 1, 3]
+    assert found[2].index.tolist() == [8, 9, 0, 1]
+
+    class Stops(Places):
+        def iter_next(self) -> bool:
+            return self.epoch < 1 and super().iter_next()
+
+    iterator = Stops(10)
+    assert len(list(iterator)) == 3
+    iterator.reset()
+    assert list(iterator) == []
+
+
 def test_states() -> None:
     iterator = Places(10)
     iterator.next()

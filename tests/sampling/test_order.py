@@ -195,3 +195,18 @@ def test_restart_is_the_next_epochs_first_record() -> None:
 def test_what_cannot_be_ordered_is_refused(arguments: dict[str, int], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         Order(**arguments)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("size", [12, 13, 17, 24])
+def test_rows_that_roll_over_are_counted(size: int, world_size: int) -> None:
+    for last_batch in LAST_BATCH_MODES:
+        for rank in range(world_size):
+            order = Order(size, 4, False, 0, last_batch, rank, world_size)
+            position = 0
+            for _ in range(40):
+                indices = order.batch_at(position)
+                epochs = indices.epoch
+                before = int((epochs < indices.order.epoch(position)).sum())
+                assert indices.carried == (before if last_batch == "roll_over" else 0)
+                position = indices.next_position

@@ -242,7 +242,7 @@ def _stream(iterator: ImageRecordIter) -> Iterator[DataBatch]:
 
 
 def _draw(batch: DataBatch, names: dict[int, str], path: str) -> None:
-    rows = len(batch.data[0]) - (batch.pad or 0)
+    rows = len(batch.data[0]) - batch.padding
     rows = min(rows or len(batch.data[0]), MAX_ON_SHEET)
     pixels = denormalise(batch.data[0][:rows], MEAN, STD)
     labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)

@@ -128,7 +128,7 @@ def stats(
         wanted = min(sample or images, images)
         with progress(f"reading {path}", "images", wanted) as bar:
             for batch in iterator:
-                rows = BATCH_SIZE - (batch.pad or 0)
+                rows = BATCH_SIZE - batch.padding
                 for image in batch.data[0].asnumpy()[: min(rows, wanted - len(means))]:
                     mean, std = _moments(image)
                     means.append(mean)

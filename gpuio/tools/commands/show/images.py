@@ -150,7 +150,7 @@ def of_batches(
             mean = [0.0] * 4
         left = count
         for batch in iterator:
-            rows = min(len(batch.data[0]) - (batch.pad or 0), left)
+            rows = min(len(batch.data[0]) - batch.padding, left)
             pixels = denormalise(batch.data[0][:rows], mean, std, scale, str(description.layout))
             labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
             for image, label, key in zip(pixels, labels, batch.index[:rows], strict=True):
