@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 
 import numpy as np
 
@@ -41,30 +40,32 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     ------
     ImportError : JAX is not installed.
     """
+    _import_jax()
+    return TensorLoader(iterator, _convert, drop_pad)
+
+
+def _import_jax() -> Module:
     try:
-        jax = importlib.import_module("jax")
+        return importlib.import_module("jax")
     except ImportError as error:
         raise ImportError(
             "gpuio.jax needs JAX; run: pip install jax (or 'jax[cuda13]' for a GPU)"
         ) from error
-    return TensorLoader(iterator, _convert_with(jax), drop_pad)
 
 
-def _convert_with(jax: Module) -> Callable[[BatchArray], Tensor]:
-    """A function that makes JAX arrays, which share an array's memory if JAX can."""
+def _convert(array: BatchArray) -> Tensor:
+    """A JAX array, which shares an array's memory if JAX can."""
+    if not is_csr(array):
+        return _convert_dense(array)
+    sparse = importlib.import_module("jax.experimental.sparse")
+    parts = (array.data, array.indices, array.indptr)
+    return sparse.BCSR(tuple(map(_convert_dense, parts)), shape=array.shape)
 
-    def dense(array: BatchArray) -> Tensor:
-        if isinstance(array, np.ndarray) and not array.flags.writeable:
-            return jax.numpy.asarray(array)  # NumPy does not export read-only memory
-        if not array.flags.c_contiguous:
-            array = array.copy()  # JAX imports contiguous arrays only
-        return jax.dlpack.from_dlpack(array)
 
-    def convert(array: BatchArray) -> Tensor:
-        if not is_csr(array):
-            return dense(array)
-        sparse = importlib.import_module("jax.experimental.sparse")
-        parts = (array.data, array.indices, array.indptr)
-        return sparse.BCSR(tuple(map(dense, parts)), shape=array.shape)
-
-    return convert
+def _convert_dense(array: BatchArray) -> Tensor:
+    jax = _import_jax()
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        return jax.numpy.asarray(array)  # NumPy does not export read-only memory
+    if not array.flags.c_contiguous:
+        array = array.copy()  # JAX imports contiguous arrays only
+    return jax.dlpack.from_dlpack(array)

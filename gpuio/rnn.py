@@ -171,6 +171,9 @@ class BucketSentenceIter(OrderedRowsIter):
             on_device=True,
         )
 
+    def _source_name(self) -> str:
+        return f"buckets {self.buckets}"
+
     def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
         batch = super()._to_batch(loaded)
         (data,) = batch.data

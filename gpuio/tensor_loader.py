@@ -52,13 +52,16 @@ class TensorLoader:
     Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
     the next epoch.
 
+    It can be pickled if the iterator can, and so sent to a process that is spawned; the first loop
+    of the copy continues where the iterator was.
+
     Parameters
     ----------
     iterator : any DataIter
-    convert : converts one of its arrays to the library's
+    convert : converts one of its arrays to the library's; a function of a module
     drop_pad : drop the rows that only fill a batch
     on_stream : given a GPU's number, a context manager that makes the library's current stream
-        there CuPy's
+        there CuPy's; a function of a module
     """
 
     def __init__(
@@ -77,6 +80,13 @@ class TensorLoader:
         self._begun = False
         self._gpu: int | None = None
         self._names: tuple[list[str], list[str]] | None = None
+
+    def __repr__(self) -> str:
+        options = ", drop_pad=True" if self._drop_pad else ""
+        return f"<{self._convert.__module__}.loader over {self.iterator!r}{options}>"
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "_begun": False}
 
     def __iter__(self) -> Iterator[Batch]:
         if self._begun or getattr(self.iterator, "ended", False):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gpuio.context import Module
@@ -52,8 +51,8 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     ------
     ImportError : PyTorch is not installed.
     """
-    torch = _import_torch()
-    return TensorLoader(iterator, _convert_with(torch), drop_pad, _on_stream_of(torch))
+    _import_torch()
+    return TensorLoader(iterator, _convert, drop_pad, _on_stream)
 
 
 def _import_torch() -> Module:
@@ -66,33 +65,26 @@ def _import_torch() -> Module:
         ) from error
 
 
-def _convert_with(torch: Module) -> Callable[[BatchArray], Tensor]:
-    """A function that makes tensors that share an array's memory."""
-
-    def convert(array: BatchArray) -> Tensor:
-        if not is_csr(array):
-            return torch.from_dlpack(exportable(array))
-        parts = (array.indptr, array.indices, array.data)
-        # The iterators' matrices are valid; checking them costs a pass over the indices.
-        return torch.sparse_csr_tensor(
-            *(torch.from_dlpack(exportable(part)) for part in parts),
-            size=array.shape,
-            check_invariants=False,
-        )
-
-    return convert
+def _convert(array: BatchArray) -> Tensor:
+    """A tensor that shares an array's memory."""
+    torch = _import_torch()
+    if not is_csr(array):
+        return torch.from_dlpack(exportable(array))
+    parts = (array.indptr, array.indices, array.data)
+    # The iterators' matrices are valid; checking them costs a pass over the indices.
+    return torch.sparse_csr_tensor(
+        *(torch.from_dlpack(exportable(part)) for part in parts),
+        size=array.shape,
+        check_invariants=False,
+    )
 
 
-def _on_stream_of(torch: Module) -> Callable[[int], contextlib.AbstractContextManager[object]]:
-    """A function that makes PyTorch's current stream on a GPU CuPy's, as a context manager."""
+def _on_stream(device_id: int) -> contextlib.ExitStack:
+    """A context manager that makes PyTorch's current stream on a GPU CuPy's."""
+    import cupy
 
-    def on_stream(device_id: int) -> contextlib.ExitStack:
-        import cupy
-
-        stream = torch.cuda.current_stream(device_id).cuda_stream
-        stack = contextlib.ExitStack()
-        stack.enter_context(cupy.cuda.Device(device_id))
-        stack.enter_context(cupy.cuda.ExternalStream(stream, device_id))
-        return stack
-
-    return on_stream
+    stream = _import_torch().cuda.current_stream(device_id).cuda_stream
+    stack = contextlib.ExitStack()
+    stack.enter_context(cupy.cuda.Device(device_id))
+    stack.enter_context(cupy.cuda.ExternalStream(stream, device_id))
+    return stack

@@ -3,7 +3,9 @@
 import builtins
 import importlib
 import json
+import multiprocessing
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -175,6 +177,45 @@ def test_a_users_batches_may_have_a_pad_alone(get_array_module: Any) -> None:
             found = list(get_array_module.loader(source, drop_pad=True))
             assert [tuple(batch.data.shape) for batch in found] == [(1, 3), (1, 3)]
             assert [batch.pad for batch in found] == [0, 0]
+
+
+def labels_of(loader: Any) -> list[list[float]]:
+    """What a worker does: loop over the loader that it was sent."""
+    return [to_numpy(label).tolist() for _, label in loader]
+
+
+def test_a_loader_sent_to_a_spawned_worker(get_array_module: Any, tmp_path: Path) -> None:
+    csv = tmp_path / "x.csv"
+    np.savetxt(csv, NUMBERS[:, None], "%d")
+    loader = get_array_module.loader(iterator(shuffle=True, seed=3), drop_pad=True)
+    of_files = get_array_module.loader(
+        mx.io.PrefetchingIter(
+            mx.io.CSVIter(data_csv=csv, data_shape=(1,), label_csv=csv, batch_size=5)
+        )
+    )
+    next(iter(loader))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found, found_of_files = pool.map(labels_of, [loader, of_files])
+    # The copy continues; the original's next loop is a new epoch.
+    assert found == labels_of(pickle.loads(pickle.dumps(loader))) and len(found) == 2
+    assert [len(label) for label in found] == [4, 2]
+    assert found_of_files == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_a_copy_after_the_end_begins_the_next_epoch(get_array_module: Any) -> None:
+    loader = get_array_module.loader(iterator(shuffle=True, seed=3))
+    first = labels_of(loader)
+    copy = pickle.loads(pickle.dumps(loader))
+    second = labels_of(copy)
+    assert sorted(np.concatenate(second)[:10]) == list(range(10)) and second != first
+    assert labels_of(loader) == second
+
+
+def test_what_a_loader_is(get_array_module: Any) -> None:
+    train = iterator()
+    assert repr(get_array_module.loader(train, drop_pad=True)) == (
+        f"<{get_array_module.__name__}.loader over {train!r}, drop_pad=True>"
+    )
 
 
 def test_odd_memory(get_array_module: Any) -> None:

@@ -94,6 +94,9 @@ class PrefetchingIter(StreamIter[DataBatch]):
     def _identity(self) -> State:
         return {}
 
+    def _source_name(self) -> str:
+        return "over " + " and ".join(type(inner).__name__ for inner in self.iters)
+
 
 class ResizeIter(StreamIter[DataBatch]):
     """Epochs of exactly `size` batches, however many the iterator has.
@@ -135,6 +138,9 @@ class ResizeIter(StreamIter[DataBatch]):
 
     def _identity(self) -> State:
         return {"size": self.size}
+
+    def _source_name(self) -> str:
+        return f"over {type(self.data_iter).__name__}, size={self.size}"
 
 
 def as_descriptions(descriptions: Iterable[Description] | None) -> list[DataDesc]:

@@ -142,6 +142,7 @@ class MNISTIter(OrderedRowsIter):
         if shuffle and not reshuffle:
             rows = permute(np.arange(len(images)), len(images), seed, 0)
             images, labels = images[rows], labels[rows]
+        self._path = os.fspath(image)
         self._shuffled = {"shuffle": shuffle, "reshuffle": reshuffle}
         pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(ctx)
         numbers = ArraySource(label_name, nd.array(labels, ctx), 0)
@@ -163,6 +164,9 @@ class MNISTIter(OrderedRowsIter):
                 len(images),
                 ctx,
             )
+
+    def _source_name(self) -> str:
+        return f"{self._path}, {super()._source_name()}"
 
     def _identity(self) -> State:
         return {**super()._identity(), **self._shuffled, "part": self._shard.identity}

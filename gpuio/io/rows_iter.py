@@ -12,7 +12,7 @@ from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.prefetch import PrefetchedStream
-from gpuio.loading.stream import DirectStream, State, Stream
+from gpuio.loading.stream import DirectStream, State, Stream, progress
 from gpuio.loading.transfer import DeviceTransfer
 from gpuio.sampling.order import BatchIndices, Order
 
@@ -26,6 +26,7 @@ PREFETCHED_COPIES = 2
 class RowsIter(StreamIter[LoadedBatch]):
     """Base class of the iterators over rows. A subclass calls `_set_row_stream`."""
 
+    _ctx: Context
     _transfer: DeviceTransfer | None  # None: batches are on the device already
 
     def _set_row_stream(
@@ -47,6 +48,7 @@ class RowsIter(StreamIter[LoadedBatch]):
         prefetch : batches to make ahead of the caller in a thread; those that have to be copied to
             a GPU are always prefetched
         """
+        self._ctx = ctx
         self._transfer = None
         transform: Callable[[LoadedBatch], LoadedBatch] = _unchanged
         if ctx.device_type == "gpu" and not on_device:
@@ -56,6 +58,9 @@ class RowsIter(StreamIter[LoadedBatch]):
         if prefetch:
             stream = PrefetchedStream(stream, transform, prefetch, "gpuio-rows")
         self._set_stream(stream, provide_data, provide_label)
+
+    def _progress(self) -> list[str]:
+        return [*super()._progress(), f"on {self._ctx}"]
 
     def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
         batch = loaded if self._transfer is None else self._transfer.wait(loaded)
@@ -106,6 +111,12 @@ class OrderedRowsIter(RowsIter):
             on_device=on_device,
             prefetch=prefetch,
         )
+
+    def _source_name(self) -> str:
+        return f"{self._ordered.order.size} rows"
+
+    def _progress(self) -> list[str]:
+        return [progress(self._stream, self._ordered.order), f"on {self._ctx}"]
 
     def __len__(self) -> int:
         """Batches in the current epoch. With "roll_over" epochs can differ by one."""

@@ -12,6 +12,7 @@ from gpuio.io.text.stream import TextStream
 from gpuio.iterators.arguments import NoEffect, as_bool, as_int, last_batch_mode
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.stream import State
+from gpuio.storage.local import listed
 
 # MXNet's options that have no effect here.
 WITHOUT_EFFECT = {
@@ -34,7 +35,7 @@ class TextIter(RowsIter):
 
     _last_batch: str
     _prefetch_rows: int
-    _ctx: Context
+    _paths: tuple[str, ...]  # of the data
     _fingerprints: list[str]
 
     def _check_arguments(
@@ -67,8 +68,15 @@ class TextIter(RowsIter):
         whole : the readers read whole files, and must end together
         """
         stream = TextStream(readers, assemble, self.batch_size, self._last_batch, whole)
+        self._paths = next(iter(readers.values())).files.paths
         self._fingerprints = [reader.files.fingerprint() for reader in readers.values()]
         self._set_row_stream(stream, self._ctx, [provide_data], [provide_label])
+
+    def _source_name(self) -> str:
+        return listed(self._paths)
+
+    def _progress(self) -> list[str]:
+        return [f"epoch {self.epoch}, row {self._stream.state()['row']}", f"on {self._ctx}"]
 
     def _identity(self) -> State:
         return {"data": self._fingerprints, "last_batch_handle": self._last_batch}

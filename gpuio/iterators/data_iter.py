@@ -69,6 +69,30 @@ class DataIter:
     def __iter__(self) -> Self:
         return self
 
+    def __repr__(self) -> str:
+        # Also of an object whose construction has failed: a debugger or a traceback may show it.
+        try:
+            parts = self._summary()
+        except AttributeError:
+            parts = ["not constructed"]
+        kind = type(self).__name__
+        return f"<{kind}: {', '.join(parts)}>" if parts else f"<{kind}>"
+
+    def _summary(self) -> list[str]:
+        """What `repr` says, in parts; without reading files, and without calling what a subclass
+        may define.
+        """
+        assigned = vars(self)
+        arrays = [
+            f"{each[0]} {each[1]}"
+            for name in ("provide_data", "provide_label")
+            if isinstance(assigned.get(name), (list, tuple))
+            for each in assigned[name]
+            if isinstance(each, tuple) and len(each) >= 2
+        ]
+        size = [f"batch_size={assigned['batch_size']}"] if "batch_size" in assigned else []
+        return [*size, *arrays]
+
     def __next__(self) -> DataBatch:
         return self.next()
 

@@ -23,13 +23,14 @@ from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.loader import Executor, Loader
 from gpuio.loading.reader import BatchReader
-from gpuio.loading.source import ImageSource
-from gpuio.loading.stream import State, Stream
+from gpuio.loading.source import ImageSource, RecordSource
+from gpuio.loading.stream import State, Stream, progress
 from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
 from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
+from gpuio.storage.local import listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +281,21 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             first = loaded.bad[0]
             raise Error(f"not one record of the epoch could be used; {first.place}: {first.reason}")
         return None
+
+    def _source_name(self) -> str:
+        images = f"{self._order.size} images"
+        if isinstance(self._source, RecordSource):
+            return f"{listed(self._source.records.paths)}, {images}"
+        return images
+
+    def _progress(self) -> list[str]:
+        if self._loader is None:  # only next_sample knows the position
+            parts = super()._progress()
+        else:
+            parts = [progress(self._loader, self._order)]
+        if self._bad:
+            parts.append(f"{len(self._bad)} bad records")
+        return [*parts, f"on {self._ctx}"]
 
     def _identity(self) -> State:
         identity = {

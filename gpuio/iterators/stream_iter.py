@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -24,17 +25,20 @@ T = TypeVar("T")
 class StreamIter(DataIter, Generic[T]):
     """Base class of the iterators that take batches from a stream.
 
-    A subclass calls `_set_stream`, and defines `_to_batch` and `_identity`.
+    A subclass calls `_set_stream`, and defines `_to_batch` and `_identity`; `_source_name` and
+    `_progress` for its `repr`.
 
     One thread at a time may use an iterator; `close` may be called by any.
 
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
-    the original's position.
+    the original's position. If that cannot be saved, it can be pickled before its first batch.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _stream: Stream[T]
     _batch: DataBatch | None = None  # the current one
+    _used = False  # whether a batch has been asked for
+    _closed = False
 
     # Whether getdata and getlabel give one array instead of a list, as those iterators do that are
     # C++ in MXNet.
@@ -65,7 +69,31 @@ class StreamIter(DataIter, Generic[T]):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _recreate, (type(self), *self._arguments, self.state_dict(), self._changed())
+        try:
+            state = self.state_dict()
+        except NotImplementedError as error:
+            if self._used:
+                raise pickle.PicklingError(
+                    f"{type(self).__name__} cannot be pickled once it has given batches, because "
+                    f"its position cannot be saved ({error}); send it to another process before "
+                    "that, or create it there"
+                ) from error
+            state = None
+        return _recreate, (type(self), *self._arguments, state, self._changed())
+
+    def _summary(self) -> list[str]:
+        parts = [self._source_name(), *super()._summary(), *self._progress()]
+        if self._closed:
+            parts.append("closed")
+        return [part for part in parts if part]
+
+    def _source_name(self) -> str:
+        """Where the batches come from, for `repr`."""
+        return ""
+
+    def _progress(self) -> list[str]:
+        """The position, for `repr`."""
+        return [f"epoch {self.epoch}, ended" if self.ended else f"epoch {self.epoch}"]
 
     def _set_stream(
         self,
@@ -110,6 +138,13 @@ class StreamIter(DataIter, Generic[T]):
         """Whether the current epoch is known to have ended; `reset` begins the next."""
         return self._stream.ended
 
+    @property
+    def current_batch(self) -> DataBatch | None:
+        """The batch to which `next` or `iter_next` has moved; None before the first and after the
+        last.
+        """
+        return self._batch
+
     def next(self) -> DataBatch:
         """The next batch.
 
@@ -133,7 +168,7 @@ class StreamIter(DataIter, Generic[T]):
         """Move to the next batch, whose content `getdata` and its like then give; False at the end
         of the epoch.
         """
-        self._batch = None
+        self._used, self._batch = True, None
         while (drawn := self._stream.next()) is not None:
             self._batch = self._to_batch(drawn)
             if self._batch is not None:
@@ -214,6 +249,7 @@ class StreamIter(DataIter, Generic[T]):
         """Release files, threads and memory. May be called twice; nothing else may be called after
         it.
         """
+        self._closed = True
         self._stream.close()
 
     def _from_pieces(self, batch: DataBatch) -> DataBatch:
@@ -252,12 +288,13 @@ def _recreate(
     kind: type[StreamIter[Any]],
     arguments: tuple[Any, ...],
     named: dict[str, Any],
-    state: State,
+    state: State | None,
     changes: dict[str, Any],
 ) -> StreamIter[Any]:
-    """Create a copy of an iterator at the same position."""
+    """Create a copy of an iterator at the same position; at the beginning if `state` is None."""
     copy = kind(*arguments, **named)
     for name, value in changes.items():
         setattr(copy, name, value)
-    copy.load_state_dict(state)
+    if state is not None:
+        copy.load_state_dict(state)
     return copy

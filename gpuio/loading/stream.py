@@ -136,6 +136,14 @@ class DirectStream(OrderedStream, Generic[T]):
         self._closed = True
 
 
+def progress(stream: Stream[Any], order: Order) -> str:
+    """The caller's position in a stream that follows an order, for people."""
+    state = stream.state()
+    given = -(-(state["position"] - state["start"]) // order.global_batch_size)
+    count = order.num_batches(state["start"])
+    return f"epoch {stream.epoch}, {min(given, count)} of {count} batches"
+
+
 def drop_carried(stream: Stream[Any], order: Order) -> None:
     """At the beginning of an epoch, leave out the samples that roll over from the one before."""
     position = stream.state()["position"]

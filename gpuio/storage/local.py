@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -16,6 +17,11 @@ Path = str | os.PathLike[str]
 
 # Files that an error suggests instead of a missing one.
 MAX_SIMILAR = 3
+
+
+def listed(paths: Sequence[str]) -> str:
+    """The first of several paths, and how many more there are."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
 def local_path(uri: Path) -> str:

@@ -12,6 +12,7 @@ import json
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -310,6 +311,26 @@ class Conformance:
             mixed[1].extend(trace(second, 1))
         assert mixed == (alone, alone)
 
+    def test_its_repr_tells_what_it_is(self, opened: Any, ctx: mx.Context) -> None:
+        iterator = opened()
+        threads = threading.active_count()
+        fresh = repr(iterator)
+        assert threading.active_count() == threads
+        kind = type(iterator).__name__
+        assert fresh.startswith(f"<{kind}: ") and fresh.endswith(">") and "\n" not in fresh
+        assert f"batch_size={BATCH}" in fresh and "epoch 0" in fresh
+        state = iterator.state_dict()
+        for desc in (*iterator.provide_data, *iterator.provide_label):
+            assert f"{desc.name} {desc.shape}" in repr(iterator)
+        assert iterator.state_dict() == state
+        list(iterator)
+        iterator.reset()
+        assert "epoch 1" in repr(iterator)
+        iterator.close()
+        assert repr(iterator).endswith("closed>")
+        unmade = kind_of_no_arguments(type(iterator))
+        assert repr(unmade) == f"<{kind}: not constructed>"
+
     def test_close_ends_it(self, opened: Any) -> None:
         iterator = opened()
         iterator.next()
@@ -363,6 +384,11 @@ class Conformance:
                     assert tensor.is_cuda == (array.context.device_type == "gpu")
                     dense = tensor.to_dense() if tensor.layout != torch_strided() else tensor
                     np.testing.assert_array_equal(dense.cpu().numpy(), array.asnumpy())
+
+
+def kind_of_no_arguments(kind: type) -> Any:
+    """An object whose ``__init__`` has not run."""
+    return kind.__new__(kind)
 
 
 def torch_strided() -> Any:

@@ -1,5 +1,7 @@
 """PrefetchingIter, ResizeIter and people's own iterators."""
 
+import copy
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -111,6 +113,43 @@ class Bare(mx.io.DataIter):
 
     def close(self) -> None:
         self.closed = True
+
+
+class Counts(mx.io.DataIter):
+    """It cannot save its state."""
+
+    def __init__(self) -> None:
+        self.provide_data, self.provide_label = [("data", (2,))], []
+        self.at = 0
+
+    def reset(self) -> None:
+        self.at = 0
+
+    def next(self) -> mx.io.DataBatch:
+        self.at += 1
+        if self.at > 3:
+            raise StopIteration
+        return mx.io.DataBatch([mx.nd.array([self.at] * 2)])
+
+
+@pytest.mark.parametrize(
+    "wrap", [mx.io.PrefetchingIter, lambda inner: mx.io.ResizeIter(inner, 3)], ids=["p", "r"]
+)
+def test_without_states_it_can_be_pickled_before_the_first_batch(wrap: Any) -> None:
+    with wrap(Counts()) as outer:
+        with pickle.loads(pickle.dumps(outer)) as again, copy.deepcopy(outer) as another:
+            assert firsts(again) == firsts(another) == firsts(outer) == [1, 2, 3]
+        with pytest.raises(pickle.PicklingError, match=r"once it has given.*Counts cannot save"):
+            pickle.dumps(outer)
+
+
+@pytest.mark.parametrize("wrap", [mx.io.PrefetchingIter, lambda inner: mx.io.ResizeIter(inner, 3)])
+def test_the_current_batch(wrap: Any) -> None:
+    with wrap(Counts()) as outer:
+        assert outer.current_batch is None
+        assert outer.iter_next() and outer.current_batch.data[0].tolist() == [1, 1]
+        assert outer.getdata()[0] is outer.current_batch.data[0]
+        assert len(firsts(outer)) == 2 and outer.current_batch is None
 
 
 def firsts(iterator: mx.io.DataIter) -> list[int]:

@@ -165,6 +165,18 @@ def test_gpuios_own_descriptions_can_be_replaced() -> None:
     assert Renamed(table, None, 2).provide_label == []
 
 
+def test_the_repr_of_users_iterators() -> None:
+    assert repr(Assigns("last", True)) == "<Assigns: batch_size=2, data (2,)>"
+    assert repr(Assigns("never", False)) == "<Assigns: data (2,)>"
+    assert repr(Properties("never", True)) == "<Properties>"
+    assert repr(Squares.__new__(Squares)) == "<Squares>"
+    assert repr(Squares()) == "<Squares: batch_size=2>"
+    odd = Assigns("never", False)
+    for described in (None, 5, ["x"], [()], zip("a", "b", strict=True), {"data": (2,)}):
+        odd.provide_data = described
+        assert repr(odd) == "<Assigns>"
+
+
 def test_a_wrapper_may_forward_what_it_lacks() -> None:
     class Forwards(mx.io.DataIter):
         def __init__(self, inner: Any) -> None:
