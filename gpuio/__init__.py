@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gpuio import (
         base,
         context,
+        contrib,
         gluon,
         image,
         io,
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "base",
     "context",
+    "contrib",
     "cpu",
     "cpu_pinned",
     "cpu_shared",
@@ -74,7 +76,7 @@ __all__ = [
 _MODELS = "build and train models with PyTorch or JAX, whose arrays gpuio.torch and gpuio.jax give"
 _ARRAYS = "use NumPy or CuPy itself, as an mx.nd.NDArray is an array of theirs"
 _INSTEAD = {
-    **dict.fromkeys(["AttrScope", "attribute", "autograd", "callback", "contrib"], _MODELS),
+    **dict.fromkeys(["AttrScope", "attribute", "autograd", "callback"], _MODELS),
     **dict.fromkeys(["engine", "executor", "executor_manager", "init", "initializer"], _MODELS),
     **dict.fromkeys(["kv", "kvstore", "lr_scheduler", "metric", "mod", "model"], _MODELS),
     **dict.fromkeys(["module", "mon", "monitor", "name", "onnx", "operator"], _MODELS),
@@ -85,7 +87,19 @@ _INSTEAD = {
 
 
 _SUBMODULES = {
-    *("base", "gluon", "image", "io", "jax", "nd", "ndarray", "random", "recordio", "rnn"),
+    *(
+        "base",
+        "contrib",
+        "gluon",
+        "image",
+        "io",
+        "jax",
+        "nd",
+        "ndarray",
+        "random",
+        "recordio",
+        "rnn",
+    ),
     *("test_utils", "tools", "torch", "util"),
 }
 

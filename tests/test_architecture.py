@@ -26,7 +26,7 @@ LAYERS = [
     ["iterators"],
     ["io", "image"],
     ["ndarray", "random", "base", "util", "test_utils"],
-    ["rnn", "gluon", "tensor_loader", "torch_records"],
+    ["contrib", "rnn", "gluon", "tensor_loader", "torch_records"],
     ["torch", "jax"],
     ["tools"],
     ["__main__"],

@@ -181,7 +181,7 @@ class ImageIter(ImageLoaderIter):
         of_augmenters = self._augmenter_options.__annotations__
         unknown = {name: value for name, value in kwargs.items() if name not in of_augmenters}
         known = inspect.signature(type(self).__init__).parameters
-        reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__, {})
+        reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__)
         super().__init__(as_int("batch_size", batch_size, 1))
         self.check_data_shape(data_shape)
         self.data_shape = as_image_shape(data_shape)

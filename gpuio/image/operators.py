@@ -14,12 +14,11 @@ import numpy as np
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
-from gpuio.image.create_augmenter import EIGENVALUES, EIGENVECTORS
 from gpuio.image.geometry import imresize, resize_short
 from gpuio.nd.ndarray import plain
 from gpuio.nd.operator import operator
 from gpuio.nd.types import Values
-from gpuio.planning.tracer import LUMA
+from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS, LUMA
 from gpuio.sampling.sample_rng import current_rng
 
 __all__ = [

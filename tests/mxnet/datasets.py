@@ -3,6 +3,7 @@
 import io
 import struct
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -31,25 +32,26 @@ def jpeg(rng: np.random.Generator, width: int, height: int) -> bytes:
     return cv2.imencode(".jpg", photograph(rng, width, height))[1].tobytes()
 
 
-def test_images(folder: Path) -> list[Path]:
-    """Write 16 JPEG files to ``folder/test_images``."""
+def _test_images() -> Iterator[tuple[str, bytes]]:
+    """16 JPEG files by their path."""
     rng = np.random.default_rng(0)
-    paths = []
     for number, (width, height) in enumerate(IMAGE_SIZES):
-        path = folder / "test_images" / f"{number:02d}.jpg"
+        yield f"test_images/{number:02d}.jpg", jpeg(rng, width, height)
+
+
+def test_images(folder: Path) -> None:
+    """Write 16 JPEG files to ``folder/test_images``."""
+    for name, content in _test_images():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg(rng, width, height))
-        paths.append(path)
-    return paths
+        path.write_bytes(content)
 
 
 def test_images_archive(path: Path) -> None:
     """Write ``test_images.tar.gz``."""
-    rng = np.random.default_rng(0)
     with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-        for number, (width, height) in enumerate(IMAGE_SIZES):
-            content = jpeg(rng, width, height)
-            member = tarfile.TarInfo(f"test_images/{number:02d}.jpg")
+        for name, content in _test_images():
+            member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
 
@@ -92,3 +94,26 @@ def news20(path: Path, rows: int = 3993, columns: int = 62061) -> None:
             indices = np.unique(rng.integers(0, columns, 80))
             pairs = " ".join(f"{index}:{rng.random():.4f}" for index in indices)
             file.write(f"{row % 20 + 1} {pairs}\n")
+
+
+def _zeros(path: Path, count: int, header: bytes = b"") -> None:
+    """A file of zeros, which takes no space on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(len(header) + count)
+
+
+def gluon(folder: Path) -> None:
+    """Write what the tests of gluon.data would download: images, and data sets of zeros."""
+    test_images(folder / "test_images")
+    for name in ("mnist", "fashion-mnist"):
+        for part, count in (("train", 60000), ("t10k", 10000)):
+            header = struct.pack(">4I", 0x0803, count, 28, 28)
+            _zeros(folder / name / f"{part}-images-idx3-ubyte", count * 28 * 28, header)
+            header = struct.pack(">2I", 0x0801, count)
+            _zeros(folder / name / f"{part}-labels-idx1-ubyte", count, header)
+    for part in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        _zeros(folder / "cifar10" / f"{part}.bin", 10000 * 3073)
+    for part, count in (("train", 50000), ("test", 10000)):
+        _zeros(folder / "cifar100" / f"{part}.bin", count * 3074)

@@ -23,9 +23,9 @@ from gpuio.image.augment_color import (
     LightingAug,
     SaturationJitterAug,
 )
-from gpuio.image.create_augmenter import EIGENVALUES, EIGENVECTORS
 from gpuio.iterators.arguments import as_float
 from gpuio.nd import NDArray
+from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 from gpuio.sampling.sample_rng import Rng, current_rng
 
 _BRIGHTNESS, _CONTRAST = BrightnessJitterAug(0), ContrastJitterAug(0)

@@ -1,0 +1,91 @@
+"""MXNet's ``mx.contrib.io``: a DataIter over the batches of a gluon DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gpuio import nd
+from gpuio.errors import ArgumentError
+from gpuio.iterators.data_iter import DataIter
+from gpuio.iterators.desc import DataDesc
+
+__all__ = ["DataLoaderIter"]
+
+
+class DataLoaderIter(DataIter):
+    """The batches of a loader, as those of an iterator.
+
+    Parameters
+    ----------
+    loader : ``mx.gluon.data.DataLoader``, or whatever else gives pairs of NDArrays, data and label,
+        anew in each loop; the first pair is the largest. The constructor takes one, to see its shape
+    data_name, label_name : names of its data and its label
+    dtype : of data and labels
+
+    Notes
+    -----
+    Where a batch is smaller than the first, as the last may be, rows of zeros fill it; its `pad` is
+    their number.
+
+    Raises
+    ------
+    ArgumentError : the loader has no batches.
+
+    Examples
+    --------
+    >>> train = DataLoaderIter(mx.gluon.data.DataLoader(dataset, batch_size=32, shuffle=True))
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[tuple[nd.NDArray, nd.NDArray]],
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__()
+        self._loader = loader
+        first = next(iter(loader), None)
+        if first is None:
+            raise ArgumentError("the loader gives no batches; DataLoaderIter needs at least one")
+        data, label = first
+        self.batch_size = len(data)
+        self.dtype = dtype
+        self.provide_data = [DataDesc(data_name, data.shape, dtype)]
+        self.provide_label = [DataDesc(label_name, label.shape, dtype)]
+        self._current: Any = None
+        self._batches: Iterator[tuple[nd.NDArray, nd.NDArray]] = iter(())
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._batches = iter(self._loader)
+        self._current = None
+
+    def iter_next(self) -> bool:
+        """Go on to the next batch, if there is one."""
+        self._current = next(self._batches, None)
+        return self._current is not None
+
+    def getdata(self) -> list[nd.NDArray]:
+        """The data of the current batch."""
+        return [self._filled(self._current[0])]
+
+    def getlabel(self) -> list[nd.NDArray]:
+        """The labels of the current batch."""
+        return [self._filled(self._current[1])]
+
+    def getpad(self) -> int:
+        """Number of rows that fill the current batch."""
+        return self.batch_size - len(self._current[0])
+
+    def getindex(self) -> None:
+        """A loader does not say which samples it gives."""
+
+    def _filled(self, rows: nd.NDArray) -> nd.NDArray:
+        if len(rows) == self.batch_size:
+            return rows.astype(self.dtype)
+        whole = nd.zeros((self.batch_size, *rows.shape[1:]), dtype=self.dtype, ctx=rows.context)
+        whole[: len(rows)] = rows
+        return whole
