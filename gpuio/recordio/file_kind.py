@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from gpuio.recordio.framing import MAGIC_BYTES
 
-# Bytes of text that are examined, and bytes in which records are looked for: a record file whose
+# Bytes of text that are examined.
+TEXT_BYTES = 4096
+
+# Bytes in which records are looked for, and bytes that are searched at a time: a record file whose
 # beginning is damaged has another record within them.
-TEXT_BYTES, SEARCH_BYTES = 4096, 1 << 24
+SEARCH_BYTES, PIECE = 1 << 24, 1 << 16
 
 
 class FileKind(NamedTuple):
@@ -79,7 +82,7 @@ def foreign_kind(data: NDArray[np.uint8]) -> FileKind | None:
     if begin.startswith(MAGIC_BYTES) or MAGIC_BYTES.startswith(begin):
         return None
     archive = _by_signature(begin, ARCHIVES)
-    if archive is not None or MAGIC_BYTES in bytes(data[:SEARCH_BYTES]):
+    if archive is not None or _has_magic(data):
         return archive
     return _by_signature(begin, OTHERS) or _text_kind(begin, len(begin) == len(data))
 
@@ -91,6 +94,14 @@ def name_of_non_index(data: NDArray[np.uint8]) -> str | None:
         return RECORDS
     kind = foreign_kind(data)
     return None if kind in (None, INDEX, TEXT) else kind.name
+
+
+def _has_magic(data: NDArray[np.uint8]) -> bool:
+    """Whether a record may begin not far from the beginning of a file."""
+    return any(
+        MAGIC_BYTES in bytes(data[first : first + PIECE + len(MAGIC_BYTES) - 1])
+        for first in range(0, min(len(data), SEARCH_BYTES), PIECE)
+    )
 
 
 def _by_signature(begin: bytes, known: tuple[tuple[int, bytes, FileKind], ...]) -> FileKind | None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import gpuio as mx
 from gpuio.errors import IndexFormatError, RecordError
 from gpuio.recordio import Index, MXIndexedRecordIO, MXRecordIO, RecordSet
-from gpuio.recordio.file_kind import INDEX, LIST, foreign_kind, name_of_non_index
+from gpuio.recordio.file_kind import INDEX, LIST, PIECE, foreign_kind, name_of_non_index
 from gpuio.recordio.framing import frame
 from gpuio.tools.cli import main
 
@@ -125,6 +125,14 @@ def test_tools_name_it(
 )
 def test_a_record_file_is_not_foreign_however_damaged(data: bytes) -> None:
     assert foreign_kind(np.frombuffer(data, np.uint8)) is None
+
+
+@pytest.mark.parametrize("place", [4, PIECE - 2, PIECE, 3 * PIECE + 5])
+def test_records_are_found_behind_damage(place: int) -> None:
+    data = b"\xff\xd8\xff" + bytes(place - 3) + RECORDS
+    assert foreign_kind(np.frombuffer(data, np.uint8)) is None
+    kind = foreign_kind(np.frombuffer(data[:place], np.uint8))
+    assert kind is not None and kind.name == "a JPEG image"
 
 
 @pytest.mark.parametrize(

@@ -150,4 +150,8 @@ def test_a_prefix_that_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "photos.lst").write_text("".join(lines[:3]))
     assert main(["im2rec", "photos", "photos", "--pass-through"]) == 0
     assert T.info("photos.rec").records == 3
-    assert main(["im2rec", "./", "photos"]) == 2
+    # A folder stands for the lists in it, but is no name of a new one.
+    (tmp_path / "photos.rec").unlink()
+    assert main(["im2rec", "./", "photos"]) == 0
+    assert T.info("photos.rec").records == 3
+    assert main(["im2rec", "./", "photos", "--list"]) == 2

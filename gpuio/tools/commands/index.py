@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
+from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
@@ -51,6 +52,7 @@ def index(
     ArgumentError : there is another index and `force` is False, or the list does not belong to the
         file or cannot be read.
     """
+    check_record_file(map_file(local_path(rec)), local_path(rec))
     path = index_of(rec) if idx is None else local_path(idx)
     check_outputs([path], [rec], indexes=False)
     built = Index.build(rec)

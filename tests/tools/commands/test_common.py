@@ -1,4 +1,4 @@
-"""What the commands share: JSON."""
+"""What the commands share: flags with values, and JSON."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,53 @@ from pathlib import Path
 import pytest
 
 from gpuio.tools.cli import main
+from gpuio.tools.commands.common import CommandParser
 from tests.io.records import jpeg, write_records
+
+
+@pytest.fixture
+def parser() -> CommandParser:
+    """Two flags of opposite meaning, another option, and a path."""
+    parser = CommandParser()
+    parser.add_flag(parser, "--deep-copy", help="copy")
+    parser.add_flag(parser, "--no-order", dest="order", meaning=False, help="no order")
+    parser.add_argument("--depth", nargs="+")
+    parser.add_argument("path")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("line", "deep_copy", "order"),
+    [
+        ("x", None, None),
+        ("x --deep-copy", True, None),
+        ("--deep-copy x", True, None),
+        ("--deep-copy 0 x", False, None),
+        ("--deep-copy=TRUE x --no-order", True, False),
+        ("--no-order no x", None, True),
+        ("--no-order=1 --deep-copy=No x", False, False),
+        ("--deep x", True, None),
+        ("--no 0 --deep- yes x", True, True),
+        ("x --deep-copy 1 --deep-copy 0", False, None),
+        ("--depth 1 2 --deep-copy -- x", True, None),
+    ],
+)
+def test_flags_have_a_value_or_none(
+    line: str, deep_copy: bool | None, order: bool | None, parser: CommandParser
+) -> None:
+    args = parser.parse_args(line.split())
+    assert (args.deep_copy, args.order, args.path) == (deep_copy, order, "x")
+
+
+@pytest.mark.parametrize("line", ["--deep-copy=x y", "--de x", "--deep-copy 1", "--deep-copy= x"])
+def test_flags_that_cannot_be_parsed(line: str, parser: CommandParser) -> None:
+    with pytest.raises(SystemExit):
+        parser.parse_args(line.split())
+
+
+def test_arguments_of_the_process(parser: CommandParser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["program", "--deep-copy", "0", "x"])
+    assert parser.parse_args().deep_copy is False
 
 
 @pytest.fixture

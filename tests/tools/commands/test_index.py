@@ -32,6 +32,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "none.rec does not exist" in capsys.readouterr().err
 
 
+def test_an_index_given_as_record_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idx = write_records(tmp_path / "x", [jpeg(0), jpeg(1)])["path_imgidx"]
+    assert failure(capsys, "index", idx).startswith(f"gpuio: {idx} is an index, not a record file")
+    for command in (["info"], ["verify"], ["stats"], ["repair"], ["show", "--out", "y.png"]):
+        line = failure(capsys, *command, idx)
+        assert line.startswith(f"gpuio: {idx} is an index, not a record file")
+
+
 def test_a_damaged_file_leaves_the_old_index(tmp_path: Path) -> None:
     rec, idx = tmp_path / "x.rec", tmp_path / "x.idx"
     rec.write_bytes((DATA / "img.rec").read_bytes()[:-8])
