@@ -11,9 +11,12 @@ from gpuio.nd.types import Index, Values
 
 
 def as_index(key: Index) -> Index:
-    """An index as NumPy and CuPy take it: MXNet's may be floating-point NDArrays."""
+    """An index as NumPy and CuPy take it: MXNet's may be floating-point NDArrays, and the result of
+    a comparison is a mask.
+    """
     if isinstance(key, tuple):
         return tuple(map(as_index, key))
+    mask = getattr(key, "is_mask", False)
     if isinstance(key, np.ndarray):
         key = key.view(np.ndarray)
     elif device_of(key).device_type == "gpu":
@@ -22,6 +25,8 @@ def as_index(key: Index) -> Index:
         key = key.view(type=cupy.ndarray)
     else:
         return key
+    if mask:
+        return key != 0
     return key.astype(np.int64) if key.dtype.kind == "f" else key
 
 

@@ -8,23 +8,12 @@ import numpy as np
 
 from gpuio.context import on_device
 from gpuio.nd.ndarray import NDArray, kept
-from gpuio.nd.types import Operand, Values
+from gpuio.nd.types import DType, Operand, Values
 
-_ARITHMETIC = (
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "matmul",
-    "and",
-    "or",
-    "xor",
-)
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+_LOGICAL = ("and", "or", "xor")
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-_UNARY = ("neg", "pos", "abs", "invert")
+_UNARY = ("neg", "pos", "abs")
 
 
 def _binary(name: str) -> Callable[[NDArray, Operand], Values]:
@@ -32,7 +21,10 @@ def _binary(name: str) -> Callable[[NDArray, Operand], Values]:
         with on_device(self.context):
             method = getattr(super(NDArray, self), name, None)  # CuPy has no __imatmul__
             result = NotImplemented if method is None else method(_operand(self, other))
-        return _as_ndarray(self, result)
+        made = _as_ndarray(self, result)
+        if isinstance(made, NDArray):
+            made.is_mask = False  # CuPy's ufuncs and in-place operators keep it
+        return made
 
     return operate
 
@@ -44,12 +36,42 @@ def _comparison(name: str) -> Callable[[NDArray, Operand], Values]:
         result = compare(self, other)
         if not isinstance(result, NDArray) or self.dtype == np.bool_:
             return result
-        # MXNet compares with NDArrays and numbers only; what NumPy's arrays are compared for is a
+        # MXNet compares with NDArrays and numbers only; with an array of NumPy or CuPy it is their
         # boolean mask.
-        given = isinstance(other, NDArray) or not hasattr(other, "__array_interface__")
-        return result.astype(self.dtype) if given or np.isscalar(other) else result
+        ours = isinstance(other, NDArray) or np.isscalar(other) or not hasattr(other, "dtype")
+        return _as_mask(result, self.dtype) if ours else result
 
     return operate
+
+
+def _logical(name: str) -> Callable[[NDArray, Operand], Values]:
+    """An operator of integers, and of masks."""
+    operate_on_integers = _binary(name)
+
+    def operate(self: NDArray, other: Operand) -> Values:
+        if not self.is_mask:
+            return operate_on_integers(self, other)
+        result = getattr(self.astype(np.bool_), name)(_as_bool(other))
+        return _as_mask(result, self.dtype) if isinstance(result, NDArray) else result
+
+    return operate
+
+
+def _invert(self: NDArray) -> NDArray:
+    if not self.is_mask:
+        return _unary("__invert__")(self)  # type: ignore[no-any-return]
+    return _as_mask(self == 0, self.dtype)
+
+
+def _as_mask(result: NDArray, dtype: DType) -> NDArray:
+    """The result of a comparison in MXNet's dtype."""
+    mask = result.astype(dtype)
+    mask.is_mask = True
+    return mask
+
+
+def _as_bool(other: Operand) -> Operand:
+    return other.astype(np.bool_) if getattr(other, "is_mask", False) else other
 
 
 def _unary(name: str) -> Callable[[NDArray], Values]:
@@ -82,10 +104,14 @@ def _add_operators() -> None:
     for name in _ARITHMETIC:
         for form in (f"__{name}__", f"__r{name}__", f"__i{name}__"):
             setattr(NDArray, form, _binary(form))
+    for name in _LOGICAL:
+        for form in (f"__{name}__", f"__r{name}__", f"__i{name}__"):
+            setattr(NDArray, form, _logical(form))
     for name in _COMPARISONS:
         setattr(NDArray, f"__{name}__", _comparison(f"__{name}__"))
     for name in _UNARY:
         setattr(NDArray, f"__{name}__", _unary(f"__{name}__"))
+    setattr(NDArray, "__invert__", _invert)  # noqa: B010  # not assigned: it has a type already
 
 
 _add_operators()

@@ -45,12 +45,21 @@ class NDArray(_Base):
     Created by `array`, `zeros`, `ones`, `wrap` and the iterators; every instance is also a
     numpy.ndarray or a cupy.ndarray. As in MXNet, indexing a single value gives an NDArray of shape
     (1,) on the same memory, indices may be floating-point, and comparisons have the array's dtype,
-    1 for true and 0 for false. NumPy's functions, such as ``np.greater``, mean what they mean for
-    NumPy's arrays. The methods that are MXNet's functions, such as ``x.sum()``, are added by
-    `gpuio.nd.methods`, the operators by `gpuio.nd.arithmetic`.
+    1 for true and 0 for false; as an index such a result is a mask all the same. NumPy's functions
+    take an NDArray as an array of NumPy, and give arrays of NumPy; its ufuncs give NDArrays. The
+    methods that are MXNet's functions, such as ``x.sum()``, are added by `gpuio.nd.methods`, the
+    operators by `gpuio.nd.arithmetic`.
     """
 
     __slots__ = ()
+
+    # Whether the array came of a comparison, or is a part of such a one.
+    is_mask = False
+
+    def __array_finalize__(self, source: Untyped) -> None:
+        """Copy to a view or a copy what an array is."""
+        if getattr(source, "is_mask", False) and self.dtype == source.dtype:
+            self.is_mask = True
 
     @property
     def context(self) -> Context:
@@ -265,7 +274,7 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
         """NumPy's functions work on the plain arrays: the methods that they call are MXNet's."""
         if not all(issubclass(each, np.ndarray) for each in types):
             return NotImplemented
-        return each_array(wrap, func(*each_array(plain, args), **each_array(plain, kwargs)))
+        return func(*each_array(plain, args), **each_array(plain, kwargs))
 
     def __reduce__(self) -> tuple[Callable[[HostArray], NDArray], tuple[HostArray]]:
         return wrap, (self.view(np.ndarray),)

@@ -47,6 +47,29 @@ def test_comparisons_with_numpys_arrays_are_numpys_masks() -> None:
     assert mask.dtype == np.bool_ and made[mask].asnumpy().tolist() == [1, 3]
 
 
+def test_a_comparison_is_a_mask_all_the_same(ctx: mx.Context) -> None:
+    """In MXNet an index of 0 and 1, which nobody means."""
+    made = mx.nd.array([[1, 2, 3], [4, 5, 6]], ctx)
+    assert made[made > 3].asnumpy().tolist() == [4, 5, 6]
+    assert made[(made > 1) & (made < 5)].asnumpy().tolist() == [2, 3, 4]
+    assert made[~(made > 1) | (made == 6)].asnumpy().tolist() == [1, 6]
+    assert made[(made > 1) ^ (made > 3)].asnumpy().tolist() == [2, 3]
+    assert made[0][(made > 1)[0]].asnumpy().tolist() == [2, 3]  # a part of a mask
+    made[made == 2] = 9
+    assert made.asnumpy().tolist() == [[1, 9, 3], [4, 5, 6]]
+    assert ((made > 1) & (made > 3)).dtype == np.float32
+    counted = (made > 1) + (made > 3)  # numbers
+    assert made[0][counted[0][:2]].asnumpy().tolist() == [1, 3]
+    mask = made[0] > 1
+    mask += 0
+    assert made[0][mask].asnumpy().tolist() == [1, 9, 9]
+    assert made[0][(made[0] > 1).astype("int32")].asnumpy().tolist() == [1, 9, 9]
+    flags = mx.nd.array([6, 3], ctx, "int32")
+    assert (flags & 2).asnumpy().tolist() == [2, 2] and (~flags).asnumpy().tolist() == [-7, -4]
+    with pytest.raises(TypeError):
+        made & made
+
+
 def test_arrays_of_no_dimensions_stay_arrays(ctx: mx.Context) -> None:
     made = mx.nd.array(5, ctx)
     for result in (made + 1, -made, abs(made), made == 5, 2 * made):
