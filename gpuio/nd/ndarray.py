@@ -56,11 +56,6 @@ class NDArray(_Base):
     # Whether the array came of a comparison, or is a part of such a one.
     is_mask = False
 
-    def __array_finalize__(self, source: Untyped) -> None:
-        """Copy to a view or a copy what an array is."""
-        if getattr(source, "is_mask", False) and self.dtype == source.dtype:
-            self.is_mask = True
-
     @property
     def context(self) -> Context:
         """The device that holds the array."""
@@ -160,7 +155,9 @@ class NDArray(_Base):
             wanted = infer_shape(old, wanted)
         wanted = wanted[::-1] if reverse else wanted
         with on_device(self.context):
-            return wrap(super().reshape(wanted, **options))  # type: ignore[safe-super]
+            made = wrap(super().reshape(wanted, **options))  # type: ignore[safe-super]
+        made.is_mask = self.is_mask
+        return made
 
     def as_nd_ndarray(self) -> NDArray:
         """The array itself."""
@@ -348,7 +345,9 @@ def kept(array: NDArray, result: Values) -> Values:
 
 def _legacy(array: NDArray, found: Values) -> NDArray:
     """What an index found; MXNet has no arrays of shape (), except as `array` makes them."""
-    return wrap(found.reshape(1) if array.ndim and not found.ndim else found)
+    made = wrap(found.reshape(1) if array.ndim and not found.ndim else found)
+    made.is_mask = array.is_mask
+    return made
 
 
 def _unpickle_on_device(values: HostArray, ctx: str) -> NDArray:
