@@ -58,7 +58,8 @@ class Chunks:
 def cut_chunks(
     images: range | NDArray[np.int64], records: RecordSet, parts: int, megabytes: int, seed: int
 ) -> Chunks | None:
-    """Cut a part into chunks of about equal numbers of bytes, as MXNet does.
+    """Cut a part where MXNet does: all files are cut into ranges of bytes, and a record belongs to
+    that in which it begins.
 
     Parameters
     ----------
@@ -72,8 +73,11 @@ def cut_chunks(
     The chunks; None if there would be no more than one
     """
     count = math.ceil(records.nbytes * SURPLUS / (parts * (megabytes << 20)))
+    if count == 1:
+        return None
+    step = -(-records.nbytes // (parts * count))
+    step = -(-step // 4) * 4  # as records are aligned
     offsets = records.starts[np.asarray(images)]
-    edges = np.linspace(offsets[0], offsets[-1] + 1, count + 1)[1:-1]
-    inner = np.searchsorted(offsets, edges)
+    inner = np.searchsorted(offsets, np.arange(1, parts * count) * step)
     starts = np.unique(np.concatenate([[0], inner, [len(offsets)]])).astype(np.int64)
     return Chunks(starts, seed) if len(starts) > 2 else None

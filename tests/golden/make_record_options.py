@@ -3,9 +3,11 @@ data/record_options.npz, beside the record files and mean images that they read 
 
 Run it beside make_golden.py, with the same Python. The images are smooth, so that one resampling
 can be compared with MXNet's two or three. `CASES` are the calls; paths are below data/. The array
-"<case>, written" is the mean image that MXNet wrote.
+"<case>, written" is the mean image that MXNet wrote. data/record_chunks.json says where MXNet cuts
+a file into chunks, for `CHUNK_CASES`.
 """
 
+import json
 import os
 import tempfile
 
@@ -158,6 +160,16 @@ CASES = {
     "detection, mean_img absent": detection(mean_img=NEW),
 }
 
+# Of a file of so many records of about 100,000 bytes, 23.1 MiB.
+CHUNK_RECORDS, CHUNK_EPOCHS = 240, 12
+CHUNK_CASES = {
+    "4": {"shuffle_chunk_size": 4},
+    "5": {"shuffle_chunk_size": 5},
+    "8": {"shuffle_chunk_size": 8},
+    "30": {"shuffle_chunk_size": 30},
+    "4, part": {"shuffle_chunk_size": 4, "num_parts": 2, "part_index": 1},
+}
+
 
 def arguments(case, folder):
     """All arguments of a case; a new mean image is in `folder`."""
@@ -216,6 +228,36 @@ def write_inputs(mx):
     mx.nd.save(os.path.join(DATA, "smooth_mean_list.nd"), [mean])
 
 
+def write_large(folder, recordio):
+    """A record file that is large enough for chunks; labels are the records' numbers."""
+    import cv2
+    import numpy as np
+
+    path = os.path.join(folder, "large.rec")
+    encoded = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    writer = recordio.MXRecordIO(path, "w")
+    for number in range(CHUNK_RECORDS):
+        header = recordio.IRHeader(0, float(number), number, 0)
+        # Decoders do not read what follows an image's end.
+        writer.write(recordio.pack(header, encoded + b"\0" * 100000))
+    writer.close()
+    return path
+
+
+def chunk_starts(iterator):
+    """The first records of all runs of consecutive records, over some epochs."""
+    starts = set()
+    for _ in range(CHUNK_EPOCHS):
+        last = None
+        for batch in iterator:
+            for label in batch.label[0].asnumpy().astype(int).tolist():
+                if last is None or label != last + 1:
+                    starts.add(label)
+                last = label
+        iterator.reset()
+    return sorted(starts)
+
+
 def shrink(array):
     """The same array, as uint8 where that loses nothing."""
     import numpy as np
@@ -242,6 +284,18 @@ def main():
                 (written,) = mx.nd.load(named["mean_img"]).values()
                 found[case + ", written"] = written.asnumpy()
     np.savez_compressed(os.path.join(DATA, "record_options.npz"), **found)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_large(folder, mx.recordio)
+        starts = {
+            case: chunk_starts(
+                mx.io.ImageRecordIter(
+                    path_imgrec=path, data_shape=(3, 8, 8), batch_size=10, verbose=False, **options
+                )
+            )
+            for case, options in CHUNK_CASES.items()
+        }
+    with open(os.path.join(DATA, "record_chunks.json"), "w") as file:
+        json.dump(starts, file)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ map, the crop. The images are smooth, so that this makes little difference but w
 `fill_value`; there only the mean of the differences is bounded.
 """
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,3 +298,15 @@ def test_mirror_is_that_of_the_sample(executor: str, tmp_path: Path) -> None:
         with mx.io.ImageRecordIter(**files, **options, mirror=mirror, **RUNS[executor]) as iterator:
             made.append(iterator.next().data[0].asnumpy())
     np.testing.assert_array_equal(made[0], made[1][..., ::-1])
+
+
+CHUNKS = json.loads((Path(golden.DATA) / "record_chunks.json").read_text())
+
+
+@pytest.mark.parametrize("case", golden.CHUNK_CASES)
+def test_chunks_are_those_of_mxnet(case: str, tmp_path: Path) -> None:
+    path = golden.write_large(str(tmp_path), mx.recordio)
+    with mx.io.ImageRecordIter(
+        path_imgrec=path, data_shape=(3, 8, 8), batch_size=10, **golden.CHUNK_CASES[case]
+    ) as iterator:
+        assert golden.chunk_starts(iterator) == CHUNKS[case]
