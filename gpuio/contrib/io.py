@@ -19,7 +19,7 @@ class DataLoaderIter(DataIter):
     Parameters
     ----------
     loader : ``mx.gluon.data.DataLoader``, or whatever else gives pairs of NDArrays, data and label,
-        anew in each loop; the first pair is the largest. The constructor takes one, for its shape
+        anew in each loop; the first pair is the largest. The constructor takes one for its shapes
     data_name, label_name : names of its data and its label
     dtype : of data and labels
 

@@ -145,6 +145,8 @@ def load(path: Path) -> list[unittest.TestCase]:
 def run(folder: Path, files: list[str], only: str = "", verbose: bool = False) -> list[Outcome]:
     """Run the tests of `files` whose name contains `only`, in the current folder."""
     datasets.gluon(Path("data"))
+    os.symlink("data", "datasets")
+    os.environ["MXNET_HOME"] = os.getcwd()
     outcomes = []
     for name in files:
         recorder = Recorder(Path(name).stem, verbose)
