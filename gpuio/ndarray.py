@@ -11,6 +11,8 @@ __all__ = nd.__all__
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # of the module itself
+        raise AttributeError(f"module 'gpuio.ndarray' has no attribute {name!r}")
     return getattr(nd, name)
 
 
