@@ -112,7 +112,8 @@ class ImageIter(ImageLoaderIter):
     dtype : accepted for MXNet's sake; labels are float32
     last_batch_handle : "pad": an incomplete last batch is filled with the epoch's first images, and
         `pad` counts them; "discard"; or "roll_over": it becomes the beginning of the next epoch's
-        first batch
+        first batch, whose `pad` counts the rows that follow, as in MXNet, although they are valid
+        (`DataBatch.padding` does not)
     ctx : the device of the batches; None: the current context
     seed : determines order and augmentation
     preprocess_threads : threads that make samples

@@ -46,7 +46,8 @@ class NDArrayIter(OrderedRowsIter):
     shuffle : a new order of all rows each epoch
     last_batch_handle : what happens to an epoch's last, incomplete batch. "pad": it is filled with
         the epoch's first rows, and `pad` counts them; "discard": it is dropped; "roll_over": it
-        becomes the beginning of the next epoch's first batch
+        becomes the beginning of the next epoch's first batch, whose `pad` counts these rows, as in
+        MXNet, although they are valid (`DataBatch.padding` does not)
     data_name, label_name : the names of single arrays, and the suffixes of those of lists
     layout : the axes of the data; "N" marks the axis of the rows. Arrays with fewer axes have it
         first

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from gpuio.errors import Error, StateError
+from gpuio.errors import Error, StateError, UnsupportedError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.stream import State, Stream
@@ -73,7 +72,7 @@ class StreamIter(DataIter, Generic[T]):
             state = self.state_dict()
         except NotImplementedError as error:
             if self._used:
-                raise pickle.PicklingError(
+                raise UnsupportedError(
                     f"{type(self).__name__} cannot be pickled once it has given batches, because "
                     f"its position cannot be saved ({error}); send it to another process before "
                     "that, or create it there"

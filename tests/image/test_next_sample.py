@@ -1,5 +1,6 @@
 """Batches of the samples that a replaced `ImageIter.next_sample` gives."""
 
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,14 @@ def test_samples_of_your_own_choice(folder: Path) -> None:
     with odd(folder, last_batch_handle="discard") as iterator:
         assert len(list(iterator)) == 1
     with odd(folder, last_batch_handle="roll_over") as iterator:
-        labels = []
+        labels, pads = [], []
         for _ in range(3):
-            labels.append([batch.label[0][:, 0].tolist() for batch in iterator])
+            batches = list(iterator)
+            labels.append([batch.label[0][:, 0].tolist() for batch in batches])
+            pads.append([batch.pad for batch in batches])
+            assert not any(batch.padding for batch in batches)
             iterator.reset()
+        assert pads == [[0], [2], [1, 0]]  # as MXNet, the rows that follow those that rolled over
         assert labels == [
             [[101, 103, 105]], [[107, 101, 103]], [[105, 107, 101], [103, 105, 107]],
         ]  # fmt: skip
@@ -110,6 +115,8 @@ def test_the_length_of_an_epoch_is_unknown(folder: Path) -> None:
 
 def test_neither_states_nor_copies_are_saved(folder: Path) -> None:
     with odd(folder) as iterator:
+        with pickle.loads(pickle.dumps(iterator)) as copy:  # nothing has been given yet
+            assert copy.next().label[0][:, 0].tolist() == [101, 103, 105]
         iterator.next()
         for call in (iterator.state_dict, lambda: iterator.load_state_dict({}),
                      iterator.__reduce__):  # fmt: skip
