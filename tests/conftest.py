@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import gpuio as mx
+from gpuio import generators
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -26,6 +27,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if REQUIRE_GPU:
             pytest.fail("GPUIO_REQUIRE_GPU=1, and gpuio finds no GPU")
         pytest.skip("needs a GPU, and gpuio finds none")
+
+
+@pytest.fixture(autouse=True)
+def own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what a test does by ``mx.random.seed``, which holds for the process."""
+    monkeypatch.setattr("gpuio.generators._python", generators.python_generator())
+    monkeypatch.setattr("gpuio.generators._numpy", generators.numpy_generator())
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])

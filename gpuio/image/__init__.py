@@ -38,6 +38,7 @@ from gpuio.image.geometry import (
     center_crop,
     copyMakeBorder,
     fixed_crop,
+    get_interp_method,
     imresize,
     random_crop,
     random_size_crop,
@@ -47,6 +48,9 @@ from gpuio.image.geometry import (
 from gpuio.image.image_det_iter import ImageDetIter
 from gpuio.image.image_iter import ImageIter
 from gpuio.image.rotate import imrotate, random_rotate
+
+# MXNet's name of it, which gluon-cv imports.
+_get_interp_method = get_interp_method
 
 __all__ = [
     "Augmenter",

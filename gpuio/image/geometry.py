@@ -20,6 +20,7 @@ from gpuio.planning.augmenters import Size
 from gpuio.planning.crop import CROP_TRIES
 from gpuio.planning.plan import (
     AUTOMATIC,
+    CUBIC,
     METHODS,
     automatic_method,
     draw_method,
@@ -70,13 +71,13 @@ def imresize(
     return made if out is None else write(out, made)
 
 
-def get_interp_method(interp: int, sizes: Sequence[int]) -> int:
+def get_interp_method(interp: int, sizes: Sequence[int] = ()) -> int:
     """The interpolation, 0 to 4, that a number means.
 
     Parameters
     ----------
     interp : as in `imresize`
-    sizes : old height, old width, new height, new width
+    sizes : old height, old width, new height, new width; empty: AUTOMATIC is bicubic
 
     Raises
     ------
@@ -88,7 +89,7 @@ def get_interp_method(interp: int, sizes: Sequence[int]) -> int:
             "9 by the size, 10 random"
         )
     if interp == AUTOMATIC:
-        return int(automatic_method(*sizes))
+        return int(automatic_method(*sizes)) if sizes else CUBIC
     return draw_method(current_rng(), interp)
 
 

@@ -71,7 +71,8 @@ class ImageRecordIter(RecordFilesIter):
     rotate_list : rotate by one of these numbers of degrees at random instead; a sequence, or
         numbers joined by ","
     max_shear_ratio : range of a random shear, either way
-    min_random_scale, max_random_scale : range of a random factor of width and height
+    min_random_scale, max_random_scale : range of a random factor of width and height, in either
+        order
     min_aspect_ratio, max_aspect_ratio : range of a random ratio of their factors; without
         min_aspect_ratio the range is 1 - max_aspect_ratio to 1 + max_aspect_ratio. With
         random_resized_crop, range of the crop's width/height (or, with equal probability,
@@ -257,15 +258,17 @@ class ImageRecordIter(RecordFilesIter):
         area, ratio = crop_ranges(
             min_random_area, max_random_area, min_aspect_ratio, max_aspect_ratio
         )
+        # As in MXNet, one of them may be given alone.
+        scales = (
+            as_float("min_random_scale", min_random_scale),
+            as_float("max_random_scale", max_random_scale),
+        )
         affine = AffineOptions(
             max_rotation=as_int("max_rotate_angle", max_rotate_angle),
             rotation=as_int("rotate", rotate),
             rotations=as_integers("rotate_list", rotate_list),
             max_shear=as_amount("max_shear_ratio", max_shear_ratio),
-            scale=(
-                as_float("min_random_scale", min_random_scale),
-                as_float("max_random_scale", max_random_scale),
-            ),
+            scale=(min(scales), max(scales)),
             ratio=NONE if resized_crop else ratio,
             canvas=(
                 as_float("min_img_size", min_img_size),

@@ -18,6 +18,8 @@ from gpuio.iterators.suggestions import suggestion
 # The ``__init__`` of an iterator.
 Init = TypeVar("Init", bound=Callable[..., None])
 
+_INTEGER = re.compile(r"[+-]?\d+")
+
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 log = logging.getLogger("gpuio")
@@ -55,6 +57,7 @@ def check_call(init: Init) -> Init:
     kinds = [parameter.kind for parameter in parameters.values()]
     positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1  # without self
     takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+    kinds_of = {name: str(parameter.annotation) for name, parameter in parameters.items()}
     required = [
         name
         for name, parameter in parameters.items()
@@ -86,9 +89,37 @@ def check_call(init: Init) -> Init:
                 if suggestion(name, known) != suggestion(name, ())
             }
         reject_unknown(unknown, known, kind)
+        if not positional:
+            named = {name: parse_option(value, kinds_of.get(name)) for name, value in named.items()}
         init(self, *arguments, **named)
 
     return cast("Init", checked)
+
+
+def parse_option(value: Any, annotation: str | None) -> Any:
+    """An option of a native iterator that is given as a string, as a value of the parameter's type:
+    MXNet converts all options to strings. What cannot be converted stays as it is.
+
+    Parameters
+    ----------
+    annotation : the parameter's, such as "int" or "float | None"
+    """
+    if not isinstance(value, str) or annotation is None:
+        return value
+    text, types = value.strip(), re.split(r"\W+", annotation)
+    if "Sequence" in types and "int" in types:
+        text = text.strip("()[]")
+        parts = [part.strip() for part in text.rstrip(",").split(",")]
+        return tuple(map(int, parts)) if all(map(_INTEGER.fullmatch, parts)) else value
+    if "bool" in types:
+        return {"True": True, "1": True, "False": False, "0": False}.get(text, value)
+    for kind in (int, float):
+        if kind.__name__ in types:
+            try:
+                return kind(text)
+            except ValueError:
+                pass
+    return value
 
 
 class NoEffect(NamedTuple):

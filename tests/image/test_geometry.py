@@ -156,3 +156,12 @@ def test_out_is_on_the_images_device() -> None:
     image = mx.nd.ones((4, 4, 3), mx.gpu(), "uint8")
     with pytest.raises(ArgumentError, match=r"on gpu\(0\), as the image, not .* on cpu\(0\)"):
         I.imresize(image, 2, 2, out=mx.nd.zeros((2, 2, 3), dtype="uint8"))
+
+
+def test_the_interpolation_of_a_number_has_mxnets_name() -> None:
+    chosen = getattr(mx.image, "_get_interp_method")  # noqa: B009  # gluon-cv imports it
+    assert [chosen(method) for method in (0, 3, 9)] == [0, 3, 2]
+    assert chosen(9, (10, 10, 20, 20)) == 2 and chosen(9, (20, 20, 10, 10)) == 3
+    assert chosen(10, ()) in range(5)
+    with pytest.raises(ValueError, match="Unknown interp method 5"):
+        chosen(5)

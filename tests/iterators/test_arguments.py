@@ -23,6 +23,7 @@ from gpuio.iterators.arguments import (
     crop_ranges,
     last_batch_mode,
     log_without_effect,
+    parse_option,
     reject_unknown,
 )
 
@@ -178,3 +179,34 @@ def test_last_batches(round_batch: bool) -> None:
         assert last_batch_mode(round_batch, handle) == handle
     with pytest.raises(ArgumentError, match="last_batch_handle must be"):
         last_batch_mode(round_batch, "wrap")
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "expected"),
+    [
+        ("7", "int", 7),
+        (" -1 ", "int", -1),
+        ("0.5", "float", 0.5),
+        ("1e-3", "float | None", 1e-3),
+        ("3", "int | None", 3),
+        ("auto", "int | str", "auto"),
+        ("4", "int | str", 4),
+        ("True", "bool", True),
+        ("0", "bool", False),
+        ("yes", "bool", "yes"),
+        ("x", "int", "x"),
+        ("1.5", "int", "1.5"),
+        ("(3, 224, 224)", "Sequence[int]", (3, 224, 224)),
+        ("3,28,28", "Sequence[int]", (3, 28, 28)),
+        ("(7,)", "Sequence[int]", (7,)),
+        ("0,90", "str | Sequence[int] | None", (0, 90)),
+        ("3,x", "Sequence[int]", "3,x"),
+        ("7", "str", "7"),
+        ("a;b.rec", "Path | Sequence[Path]", "a;b.rec"),
+        (8, "int", 8),
+        ("8", None, "8"),
+    ],
+)
+def test_strings_are_values_of_the_parameter(text: Any, annotation: Any, expected: Any) -> None:
+    parsed = parse_option(text, annotation)
+    assert parsed == expected and type(parsed) is type(expected)

@@ -238,7 +238,8 @@ def test_label_blocks_are_the_labels_of_the_records(
                 for label, _ in file
                 if isinstance(label, list) and SPLITTING not in label
             ]
-            assert records.most_labels(records.image_ordinals()) >= max(lengths, default=0)
+            if not records.has_faces:
+                assert records.most_labels(records.image_ordinals()) >= max(lengths, default=0)
 
 
 def test_labels_of_equal_length_are_one_block(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from tests.tools.process import ROOT
 RUNNER = "gpuio.tools.im2rec"
 
 PACKAGES = [
-    "gpuio", "gpuio.gluon", "gpuio.image", "gpuio.io", "gpuio.nd", "gpuio.recordio", "gpuio.tools",
+    "gpuio", "gpuio.contrib", "gpuio.gluon", "gpuio.image", "gpuio.io", "gpuio.nd",
+    "gpuio.recordio", "gpuio.tools",
 ]  # fmt: skip
 
 HIDDEN = {"gpuio.tools": [RUNNER]}

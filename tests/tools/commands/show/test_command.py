@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
 from gpuio.tools.cli import main
 from gpuio.tools.commands.show.images import of_records
@@ -127,9 +127,9 @@ def test_invalid_arguments_are_refused(
     assert set(os.listdir(tmp_path)) == before
 
 
-def test_unsupported_options(rec: str) -> None:
-    with pytest.raises(UnsupportedError, match="brightness"):
-        mx.tools.show(rec, "x.png", options={"brightness": 0.4})
+def test_options_that_the_iterator_refuses(rec: str, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="brightness must be at least 0"):
+        mx.tools.show(rec, tmp_path / "x.png", options={"brightness": -0.4})
 
 
 def test_the_command(
