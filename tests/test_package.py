@@ -1,5 +1,6 @@
-"""The wheel contains the kernels and works outside the checkout."""
+"""The wheel contains the kernels and works outside the checkout; the README names the extras."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -61,3 +62,11 @@ print(mx.recordio.MXRecordIO("x.rec", "r").read())
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=100
     )
     assert done.stdout == "b'record'\n", done.stderr
+
+
+def test_the_readme_names_every_extra() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    extras = project.split("[project.optional-dependencies]")[1].split("\n[")[0]
+    install = (ROOT / "README.md").read_text("utf-8").split("## Install")[1].split("## ")[0]
+    named = {name for group in re.findall(r"\.\[([\w,]+)\]", install) for name in group.split(",")}
+    assert named == {*re.findall(r"^(\w+) = ", extras, re.M)} - {"test", "dev"}
