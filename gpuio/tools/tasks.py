@@ -74,6 +74,7 @@ def add_options(parser: argparse.ArgumentParser, task: str | None) -> None:
         "--with",
         dest="options",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME=VALUE",
         help="options of ImageRecordIter, or for files with boxes ImageDetRecordIter, such as "

@@ -63,6 +63,8 @@ def test_the_arguments() -> None:
     assert vars(parser.parse_args([])) == {"task": "train", "options": []}
     parsed = parser.parse_args(["--task", "eval", "--with", "a=1", "b=2"])
     assert (parsed.task, parsed.options) == ("eval", ["a=1", "b=2"])
+    repeated = parser.parse_args(["--with", "a=1", "--with", "b=2", "c=3"])
+    assert repeated.options == ["a=1", "b=2", "c=3"]
 
 
 def test_iterators_with_options(tmp_path: Path) -> None:
