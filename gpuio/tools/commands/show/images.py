@@ -133,6 +133,8 @@ def of_batches(
         "verbose": False,
         **options,
     }
+    # Images are shown as they are before the mean is subtracted.
+    arguments.pop("mean_img", None)
     arguments.setdefault("batch_size", min(count, 64))
     if "round_batch" not in arguments:  # a file may have fewer images than a batch
         arguments.setdefault("last_batch_handle", "pad")

@@ -71,6 +71,7 @@ def test_boxes_are_drawn(tmp_path: Path) -> None:
         {"dtype": "uint8", "mean_r": 50, "std_r": 60},
         {"dtype": "int8", "mean_r": 127.6, "mean_g": 128, "mean_b": 128},
         {"data_shape": (1, 40, 48), "mean_r": 80, "std_r": 3},
+        {"mean_img": "nowhere/mean.nd", "std_r": 3, "rand_mirror": False},
     ],
 )
 def test_batches_are_denormalised(options: dict[str, Any], rec: str) -> None:
