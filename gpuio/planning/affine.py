@@ -19,8 +19,13 @@ from gpuio.sampling import philox
 Range = tuple[float, float]
 Maps = NDArray[np.float64]  # (N, 2, 3)
 
-# MXNet's default for the largest canvas: there is no limit.
+# MXNet's default for the largest canvas: there is no limit. None is larger, so that its pixels can
+# be counted in int64.
 NO_LIMIT = 1e10
+
+# Beyond these, MXNet's float32 matrices cannot be inverted.
+LARGEST_SCALE, LARGEST_RATIO, LARGEST_SHEAR = 1e6, 1e3, 1e2
+LARGEST_ANGLE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,26 @@ class AffineOptions:
     canvas: Range = (0.0, NO_LIMIT)
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0 < low <= high:
+        angles = (self.max_rotation, self.rotation, *self.rotations)
+        if max(map(abs, angles)) > LARGEST_ANGLE:
             raise ArgumentError(
-                "min_random_scale and max_random_scale must satisfy 0 < min <= max, "
-                f"not {low} and {high}"
+                f"max_rotate_angle, rotate and rotate_list must be below 2**31, not {max(angles)}"
+            )
+        if not 0 <= self.max_shear <= LARGEST_SHEAR:
+            raise ArgumentError(
+                f"max_shear_ratio must be 0 to {LARGEST_SHEAR:g}, not {self.max_shear}"
+            )
+        low, high = self.scale
+        if not 1 / LARGEST_SCALE <= low <= high <= LARGEST_SCALE:
+            raise ArgumentError(
+                f"min_random_scale and max_random_scale must be {1 / LARGEST_SCALE:g} to "
+                f"{LARGEST_SCALE:g}, and satisfy min <= max, not {low} and {high}"
             )
         low, high = self.ratio
-        if not 0 < low <= high:
+        if not 1 / LARGEST_RATIO <= low <= high <= LARGEST_RATIO:
             raise ArgumentError(
-                f"the aspect ratios must satisfy 0 < min <= max, not {low} and {high}"
+                f"the aspect ratios must be {1 / LARGEST_RATIO:g} to {LARGEST_RATIO:g}, and "
+                f"satisfy min <= max, not {low} and {high}"
             )
         low, high = self.canvas
         if not (low <= high and high >= 1):
@@ -122,7 +137,7 @@ def plan_affine(
         ]
     ).transpose(2, 0, 1)
     size = sizes.astype(np.float32)
-    least, largest = options.canvas
+    least, largest = np.minimum(options.canvas, NO_LIMIT)
     canvas = np.clip(scale[:, None] * size, np.float32(least), np.float32(largest))
     shift = (canvas - np.einsum("nij,nj->ni", forward, size)) / 2
     inverse = np.linalg.inv(forward.astype(np.float64))
@@ -155,14 +170,13 @@ def image_on(canvas: Ints, to_source: NDArray[np.float64], sizes: Ints) -> tuple
     """
     step, start = to_source[:, [0, 1], [0, 1]], to_source[:, :, 2]
     # The pixels of the canvas whose centers lie inside the image.
-    first = np.ceil((-0.5 - start) / step - EPSILON).astype(np.int64).clip(0, canvas - 1)
-    last = np.ceil((sizes - 0.5 - start) / step - EPSILON).astype(np.int64) - 1
-    last = last.clip(first, canvas - 1)
-    low = np.floor(start + step * first + EPSILON).astype(np.int64).clip(0, sizes - 1)
-    high = np.ceil(start + step * last - EPSILON).astype(np.int64) + 1
-    return np.concatenate([first, last + 1], axis=1), np.concatenate(
-        [low, high.clip(low + 1, sizes)], axis=1
-    )
+    # Clipped before they become integers, which the largest would not fit.
+    first = np.ceil((-0.5 - start) / step - EPSILON).clip(0, canvas - 1)
+    last = (np.ceil((sizes - 0.5 - start) / step - EPSILON) - 1).clip(first, canvas - 1)
+    low = np.floor(start + step * first + EPSILON).clip(0, sizes - 1)
+    high = (np.ceil(start + step * last - EPSILON) + 1).clip(low + 1, sizes)
+    shown = np.concatenate([first, last + 1], axis=1)
+    return shown.astype(np.int64), np.concatenate([low, high], axis=1).astype(np.int64)
 
 
 def scale_argument(

@@ -52,6 +52,10 @@ from gpuio.planning.planner import (
 )
 from gpuio.sampling import philox
 
+# The largest length in pixels that an argument may ask for: MXNet's int. The largest aspect ratio
+# of a crop.
+LARGEST_LENGTH, LARGEST_RATIO = 2**31 - 1, 1e6
+
 # Attempts of the random resized crop before it falls back to the center.
 CROP_TRIES = 10
 
@@ -109,6 +113,7 @@ class CropOptions:
             )
         if self.resize is not None and self.resize < 1:
             raise ArgumentError(f"resize must be at least 1 pixel, not {self.resize}")
+        self._check_lengths()
         check_method(self.method)
         if self.antialias and self.method not in (LINEAR, CUBIC, LANCZOS):
             raise ArgumentError(
@@ -139,10 +144,20 @@ class CropOptions:
                 f"not {low} and {high}"
             )
         low, high = self.ratio
-        if not 0 < low <= high:
+        if not 1 / LARGEST_RATIO <= low <= high <= LARGEST_RATIO:
             raise ArgumentError(
-                f"the aspect ratios must satisfy 0 < min <= max, not {low} and {high}"
+                f"the aspect ratios must be {1 / LARGEST_RATIO:g} to {LARGEST_RATIO:g}, and "
+                f"satisfy min <= max, not {low} and {high}"
             )
+
+    def _check_lengths(self) -> None:
+        for name, length in (
+            ("resize", self.resize or 0),
+            ("pad", self.pad),
+            ("max_crop_size", max(self.crop_size or (0,))),
+        ):
+            if length > LARGEST_LENGTH:
+                raise ArgumentError(f"{name} must be below 2**31 pixels, not {length}")
 
 
 class CropPlanner(Planner):
@@ -329,7 +344,7 @@ def _resized_crop(
     """Whether one of the attempts fits, and the first that does: x, y, w, h."""
     drawn = philox.uniform(seed, epoch, record, philox.RESIZED_CROP, 5 * CROP_TRIES)
     fraction, aspect, turn, across, down = drawn.reshape(-1, CROP_TRIES, 5).transpose(2, 0, 1)
-    area = (width * height)[:, None] * philox.between(fraction, options.area)
+    area = (width.astype(np.float64) * height)[:, None] * philox.between(fraction, options.area)
     ratio = philox.between(aspect, options.ratio)
     long, short = _round(np.sqrt(area * ratio)), _round(np.sqrt(area / ratio))
     w, h = np.where(turn < 0.5, short, long), np.where(turn < 0.5, long, short)

@@ -123,4 +123,5 @@ def _hls(options: JitterOptions, seed: int, epoch: Ints, record: Ints) -> Ints:
     """
     units = philox.uniform(seed, epoch, record, philox.HLS, 6).reshape(-1, 3, 2)
     centered = 2 * (units @ (0.2, 0.8)) - 1
-    return np.trunc(centered * options.hls).astype(np.int64)
+    # A shift by 255 saturates; larger ones would be too large for a pixel's arithmetic.
+    return np.trunc(centered * np.array(options.hls, np.float64)).clip(-255, 255).astype(np.int64)

@@ -108,6 +108,11 @@ def test_one_of_the_listed_rotations_is_drawn() -> None:
         ({"ratio": (-0.5, 2.5)}, "aspect ratios"),
         ({"canvas": (5.0, 4.0)}, "min_img_size"),
         ({"canvas": (0.0, 0.5)}, "at least 1"),
+        ({"scale": (1e-46, 1.0)}, "min_random_scale"),
+        ({"scale": (1.0, 1e39)}, "max_random_scale"),
+        ({"ratio": (1e-40, 1.0)}, "aspect ratios"),
+        ({"max_shear": 1e39}, "max_shear_ratio"),
+        ({"rotations": (0, 2**70)}, "rotate_list"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict, words: str) -> None:

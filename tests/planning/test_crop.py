@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
+from gpuio.planning.affine import AffineOptions
 from gpuio.planning.crop import CropOptions, CropPlanner, plan_crops
 from gpuio.planning.plan import Plan
 from gpuio.planning.planner import Samples
@@ -142,11 +143,56 @@ def test_method_9_depends_on_growth_and_10_is_uniform() -> None:
         ({"area": (0.0, 1.0)}, "min_random_area"),
         ({"area": (0.5, 0.2)}, "min_random_area"),
         ({"ratio": (0.0, 1.0)}, "aspect"),
+        ({"ratio": (1e-300, 1e300)}, "aspect"),
+        ({"resize": 2**31}, "resize"),
+        ({"pad": 2**70}, "pad"),
+        ({"crop_size": (1, 2**70)}, "max_crop_size"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: dict[str, int], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         CropOptions(**{"height": 8, "width": 8, **arguments})
+
+
+EXTREME_SIZES = ((1, 1), (65535, 1), (1, 65535), (500, 375), (65535, 65535), (2**31 - 1, 1))
+
+
+@given(
+    affine=st.builds(
+        AffineOptions,
+        max_rotation=st.sampled_from([0, 180, 2**31 - 1]),
+        max_shear=st.sampled_from([0.0, 0.1, 100.0]),
+        scale=st.sampled_from([(1.0, 1.0), (1e-6, 1e-6), (1e6, 1e6), (0.5, 2.0)]),
+        ratio=st.sampled_from([(1.0, 1.0), (1e-3, 1e-3), (1e3, 1e3)]),
+        canvas=st.sampled_from([(0.0, 1e10), (1e9, 1e300), (0.0, 1.0), (1e300, 1e300)]),
+    ),
+    resize=st.sampled_from([None, 1, 10**6, 2**31 - 1]),
+    pad=st.sampled_from([0, 1, 2**31 - 1]),
+    length=st.sampled_from([1, 224, 10000]),
+    resized_crop=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_extreme_arguments_give_finite_plans(
+    affine: AffineOptions, resize: int | None, pad: int, length: int, resized_crop: bool, seed: int
+) -> None:
+    extreme = {"area": (1e-300, 1.0), "ratio": (1e-6, 1e6)}
+    options = CropOptions(
+        length,
+        7,
+        resize=resize,
+        affine=replace(affine, scale=(1.0, 1.0)) if resized_crop else affine,
+        pad=pad,
+        rand_crop=not resized_crop,
+        resized_crop=resized_crop,
+        **(extreme if resized_crop else {}),  # type: ignore[arg-type]
+    )
+    plan = make(options, *EXTREME_SIZES, seed=seed)  # a warning is an error
+    if plan.affine is not None:
+        assert np.isfinite(plan.affine.matrix).all()
+        return
+    assert np.isfinite(plan.window).all() and (plan.window[:, 2:] > 0).all()
+    low, high = plan.bounds[:, :2], plan.bounds[:, 2:]
+    assert (low >= 0).all() and (low < high).all() and (high <= EXTREME_SIZES).all()
 
 
 def test_a_planner_plans_crops_and_keeps_labels() -> None:

@@ -137,3 +137,9 @@ def test_colors_need_three_channels(channels: int) -> None:
     for options in ({"hls": (0, 1, 0)}, {"pca_noise": 0.1}, {"saturation": 0.1}, {"hue": 0.1}):
         with pytest.raises(ArgumentError, match=f"need 3 channels, not {channels}"):
             JitterOptions(**options).check_channels(channels)  # type: ignore[arg-type]
+
+
+def test_shifts_saturate() -> None:
+    jitter = planned(hls=(10**30, 0, 0)).jitter
+    assert jitter is not None and jitter.hls is not None
+    assert set(jitter.hls[:, 0].tolist()) == {-255, 255}
