@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, DTypeLike
 from gpuio import nd
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import as_image, by_channel, host, on_device_of
+from gpuio.image.arrays import as_image, by_channel, host
 from gpuio.image.augmenter import Augmenter, RandomOrderAug
-from gpuio.image.color import color_normalize
+from gpuio.image.color import adjust_contrast, adjust_saturation, color_normalize
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import COLOR, Params, Size
-from gpuio.planning.colors import LUMA, hue_rotation
+from gpuio.planning.colors import hue_rotation
 from gpuio.planning.tracer import ImageTracer
 from gpuio.sampling.sample_rng import Rng
 
@@ -75,8 +75,7 @@ class ContrastJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the contrast of an image."""
-        image = _floating(src)
-        return nd.wrap(image * params + _luma(image).mean() * (1 - params))
+        return nd.wrap(adjust_contrast(_floating(src), params))
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Change the contrast of an `ImageTracer`."""
@@ -103,8 +102,7 @@ class SaturationJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the saturation of an image."""
-        image = _floating(src)
-        return nd.wrap(image * params + _luma(image) * (1 - params))
+        return nd.wrap(adjust_saturation(_floating(src), params))
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Change the saturation of an `ImageTracer`."""
@@ -308,11 +306,6 @@ def _floating(src: Values) -> NDArray:
     """An image of a floating-point type."""
     image = as_image(src)
     return image if image.dtype.kind == "f" else nd.wrap(image.astype(np.float32))
-
-
-def _luma(image: NDArray) -> Any:
-    """The luma of an image: (height, width, 1)."""
-    return get_array_module(image).matmul(image, on_device_of(image, LUMA))[:, :, None]
 
 
 def _mixed(image: NDArray, matrix: Any) -> NDArray:

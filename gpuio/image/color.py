@@ -1,14 +1,20 @@
-"""Normalization, on the device of the image."""
+"""Changes of color, on the device of the image.
+
+The functions `adjust_…` take and return floating-point images (height, width, channels) of 1 or 3
+channels, and do not change their argument; their results may lie outside 0 to 255.
+"""
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, by_channel
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
+from gpuio.planning.colors import LUMA
 
 
 def color_normalize(
@@ -41,3 +47,57 @@ def color_normalize(
     if std is not None:
         by_channel(xp.divide, image, std, image)
     return image
+
+
+def adjust_contrast(image: Values, factor: float) -> Values:
+    """Scale the distance of pixel values from the image's mean luma by a factor."""
+    return image * factor + _luma(image).mean() * (1 - factor)
+
+
+def adjust_saturation(image: Values, factor: float) -> Values:
+    """Scale the distance of each pixel from its luma by a factor."""
+    if image.shape[2] == 1:
+        return image
+    return image * factor + _luma(image) * (1 - factor)
+
+
+def adjust_hue(image: Values, turns: float) -> Values:
+    """Rotate the hue of HLS by full turns (Joblove and Greenberg, Color spaces for computer
+    graphics, 1978). Lightness and chroma stay.
+    """
+    if image.shape[2] == 1:
+        return image
+    xp = get_array_module(image)
+    red, green, blue = planes = xp.ascontiguousarray(image.transpose(2, 0, 1))
+    high, low = planes.max(0), planes.min(0)
+    chroma = high - low
+    divisor = xp.where(chroma > 0, chroma, 1)
+    hue = xp.where(  # in sixths of a turn
+        high == red,
+        (green - blue) / divisor,
+        xp.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    hue += turns % 1 * 6
+    hue -= 6 * xp.floor(hue / 6)
+    # Each channel is high over a third of the circle, and low opposite of it.
+    shares = abs(hue - 3) - 1, 2 - abs(hue - 2), 2 - abs(hue - 4)
+    return xp.stack([low + chroma * share.clip(0, 1) for share in shares], axis=-1)
+
+
+def convert_colors(values: Values, dtype: DTypeLike) -> Values:
+    """Convert computed pixel values to an image's dtype: to integers as MXNet does, clipped to
+    their range and rounded toward 0.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        values = values.clip(limits.min, limits.max)
+    return values.astype(dtype, copy=False)
+
+
+def _luma(image: Values) -> Values:
+    """(height, width, 1)."""
+    if image.shape[2] == 1:
+        return image
+    xp = get_array_module(image)
+    return xp.matmul(image, xp.asarray(np.asarray(LUMA, image.dtype)))[:, :, None]

@@ -8,17 +8,19 @@ range, as in MXNet. The random functions draw as MXNet's augmenters; `gpuio.rand
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
+from gpuio.image.color import adjust_contrast, adjust_hue, adjust_saturation, convert_colors
 from gpuio.image.geometry import imresize, resize_short
 from gpuio.nd.ndarray import plain
 from gpuio.nd.operator import operator
 from gpuio.nd.types import Values
-from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS, LUMA
+from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 from gpuio.sampling.sample_rng import current_rng
 
 __all__ = [
@@ -158,25 +160,28 @@ def random_flip_top_bottom(data: Values, p: float = 0.5) -> Values:
 @operator
 def random_brightness(data: Values, min_factor: float, max_factor: float) -> Values:
     """Multiply the pixel values by a random factor."""
-    return _as_given(_brightness(_floats(data), _factor(min_factor, max_factor)), data)
+    return _adjusted(data, _brightness, _factor(min_factor, max_factor))
 
 
 @operator
 def random_contrast(data: Values, min_factor: float, max_factor: float) -> Values:
     """Scale the distance of pixel values from their mean luma by a random factor."""
-    return _as_given(_contrast(_floats(data), _factor(min_factor, max_factor)), data)
+    return _adjusted(data, adjust_contrast, _factor(min_factor, max_factor))
 
 
 @operator
 def random_saturation(data: Values, min_factor: float, max_factor: float) -> Values:
-    """Scale the distance of each pixel from its luma by a random factor."""
-    return _as_given(_saturation(_floats(data), _factor(min_factor, max_factor)), data)
+    """Scale the distance of each pixel from its luma by a random factor.
+
+    MXNet takes 0.114 of blue for the luma, by mistake, which changes the brightness instead.
+    """
+    return _adjusted(data, adjust_saturation, _factor(min_factor, max_factor))
 
 
 @operator
 def random_hue(data: Values, min_factor: float, max_factor: float) -> Values:
-    """Turn the hue (of HLS) by a random part of a full turn."""
-    return _as_given(_hue(_floats(data), _factor(min_factor, max_factor)), data)
+    """Rotate the hue (of HLS) by a random part of a full turn."""
+    return _adjusted(data, adjust_hue, _factor(min_factor, max_factor))
 
 
 @operator
@@ -187,19 +192,22 @@ def random_color_jitter(
     saturation: float = 0.0,
     hue: float = 0.0,
 ) -> Values:
-    """Change brightness, contrast, saturation and hue in random order: the first three by factors
-    1 - x to 1 + x, the hue by -x to x of a full turn.
+    """Change brightness, contrast, saturation and hue, those above 0, in random order: the first
+    three by factors 1 - x to 1 + x, the hue by -x to x of a full turn. Integers are limited to
+    their range after each.
     """
-    values, rng = _floats(data), current_rng()
+    rng = current_rng()
     steps = [
-        (_brightness, brightness, 1),
-        (_contrast, contrast, 1),
-        (_saturation, saturation, 1),
-        (_hue, hue, 0),
+        (_brightness, brightness),
+        (adjust_contrast, contrast),
+        (adjust_saturation, saturation),
+        (adjust_hue, hue),
     ]
-    for change, most, center in rng.shuffled([step for step in steps if step[1] > 0]):
-        values = change(values, center + rng.uniform(-most, most))
-    return _as_given(values, data)
+    for adjust, most in rng.shuffled(steps):
+        if most > 0:
+            # A hue of 1 is a full turn: it changes nothing, as a factor of 1.
+            data = _adjusted(data, adjust, 1 + rng.uniform(-most, most))
+    return _checked(data)
 
 
 @operator
@@ -207,21 +215,13 @@ def adjust_lighting(data: Values, alpha: Sequence[float]) -> Values:
     """Add the principal components of ImageNet's colors, times three numbers."""
     if len(alpha) != 3:
         raise ArgumentError(f"adjust_lighting: alpha has three numbers, not {alpha!r}")
-    return _lighting(data, alpha)
+    return _adjusted(data, _add_components, alpha)
 
 
 @operator
 def random_lighting(data: Values, alpha_std: float = 0.05) -> Values:
     """Add the principal components of ImageNet's colors, times normally distributed numbers."""
-    return _lighting(data, current_rng().normal(alpha_std, 3))
-
-
-def _lighting(data: Values, alpha: Values) -> Values:
-    values = _floats(data)
-    if data.shape[2] == 1:
-        return data
-    shift = (np.array(EIGENVECTORS) * np.asarray(alpha)) @ np.array(EIGENVALUES)
-    return _as_given(values + get_array_module(data).asarray(shift.astype(values.dtype)), data)
+    return _adjusted(data, _add_components, current_rng().normal(alpha_std, 3))
 
 
 def _factor(least: float, most: float) -> float:
@@ -230,61 +230,32 @@ def _factor(least: float, most: float) -> float:
     return current_rng().uniform(least, most)
 
 
-def _floats(data: Values) -> Values:
+def _adjusted(data: Values, adjust: Callable[[Values, Any], Values], amount: Values) -> Values:
+    """An image, adjusted in floating point, in its own dtype."""
+    _checked(data)
+    values = data if data.dtype.kind == "f" else data.astype(np.float32)
+    return convert_colors(adjust(values, amount), data.dtype)
+
+
+def _checked(data: Values) -> Values:
     _check(data, (3,))
     if data.shape[2] not in (1, 3):
-        raise ArgumentError(f"expected 1 or 3 channels, not an image of shape {data.shape}")
-    return data if data.dtype.kind == "f" else data.astype(np.float32)
-
-
-def _as_given(values: Values, data: Values) -> Values:
-    """The values in the dtype of the image."""
-    if data.dtype.kind in "iu":
-        limits = np.iinfo(data.dtype)
-        values = values.clip(limits.min, limits.max)
-    return values.astype(data.dtype, copy=False)
-
-
-def _luma(values: Values) -> Values:
-    """(height, width, 1)."""
-    if values.shape[2] == 1:
-        return values
-    xp = get_array_module(values)
-    return xp.matmul(values, xp.asarray(np.asarray(LUMA, values.dtype)))[..., None]
+        raise ArgumentError(
+            f"expected 1 or 3 channels, not an image of shape {data.shape}; if the channels come "
+            "first, change the colors before to_tensor"
+        )
+    return data
 
 
 def _brightness(values: Values, factor: float) -> Values:
     return values * factor
 
 
-def _contrast(values: Values, factor: float) -> Values:
-    return values * factor + _luma(values).mean() * (1 - factor)
-
-
-def _saturation(values: Values, factor: float) -> Values:
-    return values * factor + _luma(values) * (1 - factor)
-
-
-def _hue(values: Values, turn: float) -> Values:
-    """Turn the hue of HLS; lightness and chroma stay."""
+def _add_components(values: Values, alpha: Values) -> Values:
     if values.shape[2] == 1:
         return values
-    xp = get_array_module(values)
-    high, low = values.max(2), values.min(2)
-    red, green, blue = (values[:, :, channel] for channel in range(3))
-    chroma = high - low
-    divisor = xp.where(chroma == 0, 1, chroma)
-    hue = xp.where(
-        high == red,
-        (green - blue) / divisor,
-        xp.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    # https://en.wikipedia.org/wiki/HSL_and_HSV#HSL_to_RGB_alternative
-    made = []
-    for offset in (0, 8, 4):
-        k = (offset + 2 * (hue + 6 * turn)) % 12
-        made.append((high + low - chroma * xp.minimum(k - 3, 9 - k).clip(-1, 1)) / 2)
-    return xp.stack(made, axis=2).astype(values.dtype)
+    shift = (np.array(EIGENVECTORS) * np.asarray(alpha)) @ np.array(EIGENVALUES)
+    return values + get_array_module(values).asarray(shift.astype(values.dtype))
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
+from gpuio.sampling.sample_rng import SampleRng, use_rng
 
 I = mx.nd.image  # noqa: E741
 
@@ -129,3 +130,21 @@ def test_mistakes_are_named() -> None:
 def test_the_names() -> None:
     assert set(dir(I)) >= {"resize", "crop", "to_tensor", "normalize"}
     assert all(callable(getattr(I, name)) for name in dir(I))
+
+
+def test_gray_images_keep_their_bytes() -> None:
+    gray = mx.nd.array(np.arange(256).reshape(16, 16, 1), dtype="uint8")
+    for factor in np.linspace(0.1, 1.9, 19).tolist():
+        kept = I.random_saturation(gray, factor, factor).asnumpy()
+        np.testing.assert_array_equal(kept, gray.asnumpy())
+
+
+def test_jitter_limits_bytes_after_each_step() -> None:
+    """As in MXNet: 250 and 200, both limited to 255 by the brightness, stay equal."""
+    image = mx.nd.array([[[250] * 3, [10] * 3, [200] * 3]], dtype="uint8")
+    equal = 0
+    for draw in range(60):
+        with use_rng(SampleRng(4, 0, draw)):
+            bright, _, less = I.random_color_jitter(image, 1, 1).asnumpy()[0, :, 0].tolist()
+        equal += bright == less and 30 < bright < 255
+    assert equal > 0
