@@ -12,6 +12,7 @@ from numpy.typing import NDArray as HostArray
 from gpuio import nd
 from gpuio.context import device_of, get_array_module
 from gpuio.errors import ArgumentError
+from gpuio.iterators.arguments import as_int
 from gpuio.nd import NDArray
 from gpuio.nd.ndarray import host_array
 from gpuio.nd.types import Values
@@ -81,6 +82,19 @@ def as_range(name: str, pair: Sequence[float]) -> tuple[float, float]:
     if not 0 < least <= most:
         raise ArgumentError(f"{name} must be a range 0 < least <= most, not {tuple(pair)}")
     return least, most
+
+
+def as_size(size: int | Sequence[int]) -> tuple[int, int]:
+    """Width and height in pixels, from these or from one number for both.
+
+    Raises
+    ------
+    ArgumentError : they are not integers of at least 1.
+    """
+    lengths = [size] if np.ndim(size) == 0 else list(size)  # type: ignore[arg-type]
+    if len(lengths) not in (1, 2):
+        raise ArgumentError(f"a size is one number, or (width, height), in pixels, not {size!r}")
+    return as_int("size", lengths[0], 1), as_int("size", lengths[-1], 1)
 
 
 def by_channel(

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
+from gpuio.image.arrays import as_size
 from gpuio.image.color import adjust_contrast, adjust_hue, adjust_saturation, convert_colors
 from gpuio.image.geometry import imresize, resize_short
 from gpuio.nd.ndarray import plain
@@ -45,10 +46,7 @@ __all__ = [
 def _check(data: Values, dimensions: tuple[int, ...] = (3, 4)) -> None:
     if data.ndim not in dimensions:
         batch = " or (N, height, width, channels)" if 4 in dimensions else ""
-        raise ArgumentError(
-            f"expected an image (height, width, channels){batch}, not an array of shape "
-            f"{data.shape}"
-        )
+        raise ArgumentError(f"expected an image (height, width, channels){batch}, not {data.shape}")
 
 
 @operator
@@ -57,10 +55,10 @@ def to_tensor(data: Values) -> Values:
     or (N, channels, height, width).
     """
     _check(data)
-    scaled = data.astype(np.float32) / np.float32(255)
-    return get_array_module(data).ascontiguousarray(
-        scaled.transpose(2, 0, 1) if data.ndim == 3 else scaled.transpose(0, 3, 1, 2)
-    )
+    xp = get_array_module(data)
+    # Bytes are moved faster than floating-point values.
+    planes = xp.ascontiguousarray(data.transpose((2, 0, 1) if data.ndim == 3 else (0, 3, 1, 2)))
+    return xp.true_divide(planes, np.float32(255), dtype=np.float32)
 
 
 @operator
@@ -78,16 +76,20 @@ def normalize(
     if data.ndim not in (3, 4) or data.shape[-3] not in (1, 3):
         raise ArgumentError(
             "normalize takes (channels, height, width) or (N, channels, height, width) with 1 or 3 "
-            f"channels, not {data.shape}; to_tensor makes it"
+            f"channels, not {data.shape}; use it after to_tensor"
         )
     if data.dtype.kind != "f":
-        raise ArgumentError(f"normalize takes floating-point values, not {data.dtype}")
+        raise ArgumentError(
+            f"{data.dtype} cannot hold a normalized image; use to_tensor or astype('float32') first"
+        )
     xp = get_array_module(data)
     numbers = []
     for name, given in (("mean", mean), ("std", std)):
         values = np.asarray(given, np.float64).reshape(-1)
         if values.size not in (1, data.shape[-3]):
-            raise ArgumentError(f"normalize: {name} has 1 or {data.shape[-3]} numbers, not {given}")
+            raise ArgumentError(
+                f"{name} has {values.size} numbers, the image {data.shape[-3]} channels"
+            )
         numbers.append(xp.asarray(values.astype(data.dtype)[:, None, None]))
     return (data - numbers[0]) / numbers[1]
 
@@ -104,13 +106,11 @@ def resize(
     interp : as in `gpuio.image.imresize`
     """
     _check(data)
-    sides = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
-    if len(sides) not in (1, 2):
-        raise ArgumentError(f"resize: size is one integer or (width, height), not {size!r}")
-    if len(sides) == 1 and keep_ratio:
-        scale = functools.partial(resize_short, size=sides[0], interp=interp)
+    width, height = as_size(size)
+    if keep_ratio and np.size(size) == 1:
+        scale = functools.partial(resize_short, size=width, interp=interp)
     else:
-        scale = functools.partial(imresize, w=sides[0], h=sides[-1], interp=interp)
+        scale = functools.partial(imresize, w=width, h=height, interp=interp)
     if data.ndim == 3:
         return plain(scale(data))
     return get_array_module(data).stack([plain(scale(image)) for image in data])

@@ -8,7 +8,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import as_image, as_range, by_channel, host, on_device_of
+from gpuio.image.arrays import as_image, as_range, as_size, by_channel, host, on_device_of
 from tests.image.images import noise
 from tests.io.records import jpeg
 
@@ -109,3 +109,15 @@ def test_by_channel_leaves_the_image_unless_it_is_the_output(values: Any) -> Non
     np.testing.assert_array_equal(found, before * np.float32(values))
     assert by_channel(np.multiply, image, values, image) is image
     np.testing.assert_array_equal(image, found)
+
+
+@pytest.mark.parametrize("size", [7, np.array(7), [7], (7, 7), np.array([7, 7])])
+def test_sizes(size: Any) -> None:
+    assert as_size(size) == (7, 7)
+    assert as_size((3, 4)) == (3, 4)
+
+
+@pytest.mark.parametrize("size", [(), (1, 2, 3), 0, (3, 0), 1.5, "7", None])
+def test_wrong_sizes(size: Any) -> None:
+    with pytest.raises(ArgumentError, match="size"):
+        as_size(size)

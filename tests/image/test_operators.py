@@ -110,12 +110,12 @@ def test_gray_images(ctx: mx.Context) -> None:
 def test_mistakes_are_named() -> None:
     given = image()
     for call, text in (
-        (lambda: I.to_tensor(mx.nd.ones((2, 2))), r"an image .* not an array of shape \(2, 2\)"),
-        (lambda: I.normalize(given), "normalize takes .*to_tensor makes it"),
-        (lambda: I.normalize(I.to_tensor(given), (1, 2)), "mean has 1 or 3 numbers"),
-        (lambda: I.normalize(mx.nd.ones((3, 2, 2), dtype="uint8")), "floating-point"),
-        (lambda: I.resize(given, (1, 2, 3)), "size is one integer or"),
-        (lambda: I.resize(given, 0), "w must be"),
+        (lambda: I.to_tensor(mx.nd.ones((2, 2))), r"an image .*, not \(2, 2\)"),
+        (lambda: I.normalize(given), "normalize takes .*after to_tensor"),
+        (lambda: I.normalize(I.to_tensor(given), (1, 2)), "mean has 2 numbers, the image 3"),
+        (lambda: I.normalize(mx.nd.ones((3, 2, 2), dtype="uint8")), "uint8 cannot hold"),
+        (lambda: I.resize(given, (1, 2, 3)), "a size is one number, or"),
+        (lambda: I.resize(given, 0), "size must be"),
         (lambda: I.crop(given, 5, 0, 4, 2), r"4 x 2 pixels at \(5, 0\).*image of 8 x 6"),
         (lambda: I.crop(given, 0, 0, 0, 2), "is empty"),
         (lambda: I.random_brightness(given, 2, 1), "min_factor must not be above"),

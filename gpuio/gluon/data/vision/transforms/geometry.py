@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import get_array_module, on_device
+from gpuio.context import on_device
 from gpuio.errors import ArgumentError
 from gpuio.gluon.block import Block, HybridBlock
 from gpuio.gluon.data.vision.transforms.compose import as_probability
-from gpuio.image.arrays import as_image, as_ndarray
+from gpuio.image import operators
+from gpuio.image.arrays import as_image, as_ndarray, as_size
 from gpuio.image.geometry import (
     center_crop,
     copyMakeBorder,
@@ -20,7 +21,6 @@ from gpuio.image.geometry import (
     imresize,
     random_crop,
     random_size_crop,
-    resize_short,
 )
 from gpuio.image.rotate import imrotate, random_rotate
 from gpuio.iterators.arguments import as_int
@@ -55,13 +55,9 @@ class Resize(HybridBlock):
 
     def forward(self, x: Any) -> NDArray:
         """Resize an image."""
-        return _each(self._resize, x)
-
-    def _resize(self, image: NDArray) -> NDArray:
-        width, height = _as_size(self.size)
-        if self.keep_ratio and np.ndim(self.size) == 0:
-            return resize_short(image, width, self.interpolation)
-        return imresize(image, width, height, self.interpolation)
+        images = as_ndarray(x)
+        resized: NDArray = operators.resize(images, self.size, self.keep_ratio, self.interpolation)
+        return resized
 
 
 class CenterCrop(Block):
@@ -76,7 +72,7 @@ class CenterCrop(Block):
 
     def __init__(self, size: SizeOption, interpolation: int = 1) -> None:
         super().__init__()
-        self.size, self.interpolation = _as_size(size), interpolation
+        self.size, self.interpolation = as_size(size), interpolation
 
     def forward(self, x: Any) -> NDArray:
         """Crop an image."""
@@ -125,7 +121,7 @@ class CropResize(HybridBlock):
             )
         if self.size is None:
             return nd.wrap(fixed_crop(image, *rectangle).copy())
-        return imresize(fixed_crop(image, *rectangle), *_as_size(self.size), self.interpolation)
+        return imresize(fixed_crop(image, *rectangle), *as_size(self.size), self.interpolation)
 
 
 class RandomCrop(HybridBlock):
@@ -152,7 +148,7 @@ class RandomCrop(HybridBlock):
         interpolation: int = 1,
     ) -> None:
         super().__init__()
-        self.size, self.interpolation = _as_size(size), interpolation
+        self.size, self.interpolation = as_size(size), interpolation
         sides = [pad or 0] * 4 if pad is None or np.ndim(pad) == 0 else list(pad)  # type: ignore[arg-type]
         if len(sides) != 4:
             raise ArgumentError(f"pad must be pixels, or (top, bottom, left, right), not {pad!r}")
@@ -188,7 +184,7 @@ class RandomResizedCrop(Block):
         interpolation: int = 1,
     ) -> None:
         super().__init__()
-        self.size, self.scale, self.ratio = _as_size(size), scale, ratio
+        self.size, self.scale, self.ratio = as_size(size), scale, ratio
         self.interpolation = interpolation
 
     def forward(self, x: Any) -> NDArray:
@@ -201,7 +197,8 @@ class RandomFlipLeftRight(HybridBlock):
 
     def forward(self, x: Any) -> NDArray:
         """A new array, flipped or not."""
-        return _flipped(x, np.s_[:, ::-1])
+        flipped: NDArray = operators.random_flip_left_right(as_image(x))
+        return flipped
 
 
 class RandomFlipTopBottom(HybridBlock):
@@ -209,13 +206,14 @@ class RandomFlipTopBottom(HybridBlock):
 
     def forward(self, x: Any) -> NDArray:
         """A new array, flipped or not."""
-        return _flipped(x, np.s_[::-1])
+        flipped: NDArray = operators.random_flip_top_bottom(as_image(x))
+        return flipped
 
 
 class Rotate(Block):
     """Rotate an image about its center, as `gpuio.image.imrotate` does.
 
-    It takes float32 (channels, height, width), or (N, channels, height, width): use it behind
+    It takes float32 (channels, height, width), or (N, channels, height, width): use it after
     ToTensor.
 
     Parameters
@@ -283,19 +281,3 @@ def _each(function: Any, x: Any) -> NDArray:
         if images.ndim == 4 and len(images):
             return nd.stack(*map(function, images))
         return function(as_image(images))  # type: ignore[no-any-return]
-
-
-def _flipped(x: Any, index: Any) -> NDArray:
-    image = as_image(x)
-    with on_device(image.context):
-        flipped = image[index] if current_rng().random() < 0.5 else image
-        return nd.wrap(get_array_module(image).array(flipped, order="C"))
-
-
-def _as_size(size: Any) -> tuple[int, int]:
-    """Width and height of a size option."""
-    sides = [size] if np.ndim(size) == 0 else list(size)
-    if len(sides) not in (1, 2):
-        raise ArgumentError(f"a size is one number, or (width, height), in pixels, not {size!r}")
-    width, height = sides * (3 - len(sides))
-    return as_int("size", width, 1), as_int("size", height, 1)

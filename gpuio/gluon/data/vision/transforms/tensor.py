@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio import nd
-from gpuio.context import get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.gluon.block import HybridBlock
+from gpuio.image import operators
 from gpuio.image.arrays import as_ndarray
 from gpuio.nd import NDArray
 from gpuio.nd.ndarray import host_array
@@ -32,17 +32,8 @@ class ToTensor(HybridBlock):
 
     def forward(self, x: Any) -> NDArray:
         """Convert an image."""
-        image = as_ndarray(x)
-        if image.ndim not in (3, 4):
-            raise ArgumentError(
-                "ToTensor takes an image (height, width, channels), or (N, height, width, "
-                f"channels), not {image.shape}"
-            )
-        axes = (2, 0, 1) if image.ndim == 3 else (0, 3, 1, 2)
-        xp = get_array_module(image)
-        with on_device(image.context):
-            planes = xp.ascontiguousarray(image.transpose(axes))
-            return nd.wrap(xp.true_divide(planes, np.float32(255), dtype=np.float32))
+        converted: NDArray = operators.to_tensor(as_ndarray(x))
+        return converted
 
 
 class Normalize(HybridBlock):
@@ -69,29 +60,8 @@ class Normalize(HybridBlock):
 
     def forward(self, x: Any) -> NDArray:
         """Normalize an image; a new array of the same dtype."""
-        image = as_ndarray(x)
-        if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
-            raise ArgumentError(
-                "Normalize takes an image (channels, height, width), or (N, channels, height, "
-                f"width), of 1 or 3 channels, not {image.shape}; use it behind ToTensor"
-            )
-        if image.dtype.kind != "f":
-            raise ArgumentError(
-                f"{image.dtype} cannot hold a normalized image; use ToTensor or Cast before"
-            )
-        channels = image.shape[-3]
-        xp = get_array_module(image)
-        with on_device(image.context):
-            normalized = image
-            for name, operation in (("mean", xp.subtract), ("std", xp.divide)):
-                numbers = getattr(self, name)
-                if len(numbers) not in (1, channels):
-                    raise ArgumentError(
-                        f"{name} has {len(numbers)} numbers, the image {channels} channels"
-                    )
-                column = xp.asarray(np.array(numbers, image.dtype).reshape(-1, 1, 1))
-                normalized = operation(normalized, column)
-            return nd.wrap(normalized)
+        normalized: NDArray = operators.normalize(as_ndarray(x), self.mean, self.std)
+        return normalized
 
 
 class Cast(HybridBlock):

@@ -54,8 +54,8 @@ def test_normalize_keeps_the_dtype_and_its_argument(ctx: mx.Context) -> None:
     [
         (lambda: T.ToTensor()(np.ones((2, 2))), r"\(height, width, channels\).*not \(2, 2\)"),
         (lambda: T.ToTensor()(np.ones((1,) * 5)), "not"),
-        (lambda: T.Normalize()(np.ones((2, 2, 3), "f4")), "1 or 3 channels.*behind ToTensor"),
-        (lambda: T.Normalize()(np.ones((3, 2, 2), "u1")), "uint8 cannot hold.*ToTensor or Cast"),
+        (lambda: T.Normalize()(np.ones((2, 2, 3), "f4")), "1 or 3 channels.*after to_tensor"),
+        (lambda: T.Normalize()(np.ones((3, 2, 2), "u1")), "uint8 cannot hold.*to_tensor or astype"),
         (lambda: T.Normalize((1, 2))(np.ones((3, 2, 2), "f4")), "mean has 2 numbers, the image 3"),
         (lambda: T.Normalize(0, (1, 2, 3))(np.ones((1, 2, 2), "f4")), "std has 3 .* 1 channels"),
         (lambda: T.Normalize("x"), "mean must be a number"),
