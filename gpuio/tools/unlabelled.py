@@ -33,7 +33,7 @@ class _WithoutLabels(Planner):
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
-        self.borders = planner.borders
+        self.borders, self.affine = planner.borders, planner.affine
 
     def plan(self, samples: Samples) -> PlannedBatch:
         return self._planner.plan(samples._replace(labels=[None] * len(samples.labels)))

@@ -1,6 +1,7 @@
 """ImageRecordIter for records whose labels do not matter."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from tests.io.records import EXECUTORS, RUNS
 from tests.tools.record_layouts import COUNT, write_layout
 
 
+@pytest.mark.parametrize("options", [{"rand_crop": True}, {"pad": 4}, {"max_rotate_angle": 30}])
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_images_are_those_of_image_record_iter(executor: str, tmp_path: Path) -> None:
-    call = {"data_shape": (3, 32, 40), "rand_crop": True, "batch_size": COUNT, **RUNS[executor]}
+def test_images_are_those_of_image_record_iter(
+    executor: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    call = {"data_shape": (3, 32, 40), "batch_size": COUNT, **options, **RUNS[executor]}
     plain = write_layout("plain", tmp_path / "plain")
     other = write_layout("different lengths", tmp_path / "other")
     with (
