@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
+from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
     as_bool,
     as_channels,
@@ -287,13 +287,9 @@ class ImageDetRecordIter(RecordFilesIter):
         if path_imglist:
             listed_width = label_width if label_width > 0 else None
             table = read_label_table(path_imglist, listed_width, whitespace=True)
-        source, images = open_records(
-            path_imgrec, path_imgidx, table, options.shard, options.quarantine
+        source = self._open_files(
+            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )
-        chunks = self._cut_chunks(
-            source, images, options, path_imgidx, shuffle_chunk_size, shuffle_chunk_seed
-        )
-        self._open(source, images, options, chunks)
         longest = source.records.most_labels(source.images) if table is None else table.longest
         longest = max(longest, label_width)
         if 0 < pad_width < longest:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.execution.executors import resolve_executor
 from gpuio.execution.output import OutputSpec
-from gpuio.io.record_files import RecordFilesIter, log_opened, open_records
+from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
     as_amount,
     as_bool,
@@ -360,13 +360,9 @@ class ImageRecordIter(RecordFilesIter):
         table = None
         if path_imglist:
             table = read_label_table(path_imglist, label_width, whitespace=True)
-        source, images = open_records(
-            path_imgrec, path_imgidx, table, options.shard, options.quarantine
+        source = self._open_files(
+            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )
-        chunks = self._cut_chunks(
-            source, images, options, path_imgidx, shuffle_chunk_size, shuffle_chunk_seed
-        )
-        self._open(source, images, options, chunks)
         label_shape = () if label_width == 1 else (label_width,)
         if mean_img and output.normalizes:
             unflipped = replace(crop, mirror=False, rand_mirror=False)

@@ -44,17 +44,52 @@ class RecordFilesIter(ImageLoaderIter):
             {name: reason for name, (applies, reason) in options.items() if applies},
         )
 
+    def _open_files(
+        self,
+        path_imgrec: Path | Sequence[Path],
+        path_imgidx: Path | Sequence[Path] | None,
+        table: LabelTable | None,
+        options: LoaderOptions,
+        chunk_size: int,
+        chunk_seed: int,
+    ) -> RecordSource:
+        """Open the record files, and determine the order of the images of this part.
+
+        Parameters
+        ----------
+        table : see `open_records`
+        options : how batches are loaded
+        chunk_size, chunk_seed : see `_cut_chunks`
+
+        Returns
+        -------
+        The source, which belongs to the iterator
+        """
+        source, images = open_records(
+            path_imgrec, path_imgidx, table, options.shard, options.quarantine
+        )
+        indexed = bool(path_imgidx)
+        chunks = self._cut_chunks(source, images, options, indexed, chunk_size, chunk_seed)
+        self._open(source, images, options, chunks)
+        return source
+
     def _cut_chunks(
         self,
         source: RecordSource,
         images: range | NDArray[np.int64],
         options: LoaderOptions,
-        path_imgidx: object,
+        indexed: bool,
         size: int,
         seed: int,
     ) -> Chunks | None:
         """The chunks that `shuffle_chunk_size` and `shuffle_chunk_seed` ask for, if they have an
         effect; the source is closed if they are wrong.
+
+        Parameters
+        ----------
+        source, images, options : as `_open` takes them
+        indexed : the iterator was given an index
+        size, seed : the two arguments
 
         Raises
         ------
@@ -66,13 +101,13 @@ class RecordFilesIter(ImageLoaderIter):
         except ArgumentError:
             source.close()
             raise
-        whole = options.shuffle or bool(path_imgidx)
+        ignored = options.shuffle or indexed
         reason = "beside shuffle" if options.shuffle else "beside path_imgidx, as in MXNet"
         self._log_without_effect(
-            shuffle_chunk_size=(size > 0 and whole, reason),
-            shuffle_chunk_seed=(seed != 0 and (whole or not size), "without chunks"),
+            shuffle_chunk_size=(size > 0 and ignored, reason),
+            shuffle_chunk_seed=(seed != 0 and (ignored or not size), "without chunks"),
         )
-        if whole or not size:
+        if ignored or not size:
             return None
         parts = 1 if options.shard.mode == "global" else options.shard.count
         return cut_chunks(images, source.records, parts, size, seed)

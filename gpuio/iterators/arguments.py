@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.iterators.suggestions import suggestion
+from gpuio.planning.plan import gray_fill
 
 # The ``__init__`` of an iterator.
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -255,8 +256,7 @@ def as_image_shape(data_shape: Any) -> tuple[int, int, int]:
 
 def as_fill(name: str, value: Any, channels: int) -> tuple[int, ...]:
     """A pixel value of what surrounds images, clipped to 0 to 255, for each channel; alpha is 0."""
-    level = min(max(as_int(name, value), 0), 255)
-    return (level,) * min(channels, 3) + (0,) * (channels == 4)
+    return gray_fill(min(max(as_int(name, value), 0), 255), channels)
 
 
 def as_integers(name: str, values: Any) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.plan import EPSILON, Ints
+from gpuio.planning.plan import EPSILON, Ints, check_ratios
 from gpuio.sampling import philox
 
 Range = tuple[float, float]
@@ -72,12 +72,7 @@ class AffineOptions:
                 f"min_random_scale and max_random_scale must be {1 / LARGEST_SCALE:g} to "
                 f"{LARGEST_SCALE:g}, and satisfy min <= max, not {low} and {high}"
             )
-        low, high = self.ratio
-        if not 1 / LARGEST_RATIO <= low <= high <= LARGEST_RATIO:
-            raise ArgumentError(
-                f"the aspect ratios must be {1 / LARGEST_RATIO:g} to {LARGEST_RATIO:g}, and "
-                f"satisfy min <= max, not {low} and {high}"
-            )
+        check_ratios(self.ratio, LARGEST_RATIO)
         low, high = self.canvas
         if not (low <= high and high >= 1):
             raise ArgumentError(

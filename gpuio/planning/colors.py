@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 LUMA = (0.299, 0.587, 0.114)
 
 # RGB to YIQ and back, rounded as in MXNet.
-TO_YIQ = np.array([(0.299, 0.587, 0.114), (0.596, -0.274, -0.321), (0.211, -0.523, 0.311)])
+TO_YIQ = np.array([LUMA, (0.596, -0.274, -0.321), (0.211, -0.523, 0.311)])
 FROM_YIQ = np.array([(1.0, 0.956, 0.621), (1.0, -0.272, -0.647), (1.0, -1.107, 1.705)])
 
 # Eigenvalues and eigenvectors of the covariance of ImageNet's RGB (Krizhevsky et al., ImageNet

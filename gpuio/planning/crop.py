@@ -39,6 +39,7 @@ from gpuio.planning.plan import (
     Plan,
     automatic_method,
     check_method,
+    check_ratios,
     covered_pixels,
     shorter_side,
 )
@@ -143,12 +144,12 @@ class CropOptions:
                 "min_random_area and max_random_area must satisfy 0 < min <= max <= 1, "
                 f"not {low} and {high}"
             )
-        low, high = self.ratio
-        if not 1 / LARGEST_RATIO <= low <= high <= LARGEST_RATIO:
-            raise ArgumentError(
-                f"the aspect ratios must be {1 / LARGEST_RATIO:g} to {LARGEST_RATIO:g}, and "
-                f"satisfy min <= max, not {low} and {high}"
-            )
+        check_ratios(self.ratio, LARGEST_RATIO)
+
+    @property
+    def bordered(self) -> bool:
+        """Whether images may fill only a part of the output, and the rest is painted."""
+        return self.pad > 0 or (self.affine.active and not self.affine.turns)
 
     def _check_lengths(self) -> None:
         for name, length in (
@@ -186,7 +187,7 @@ class CropPlanner(Planner):
         self._label_width = label_width
         self._identity_only = faces and label_width == 1
         self._jitter = jitter
-        self.borders = options.pad > 0 or (options.affine.active and not options.affine.turns)
+        self.borders = options.bordered
         if options.affine.turns:
             self.affine = AffineFill(options.fill, options.method == NEAREST)
 
@@ -257,7 +258,9 @@ def plan_crops(
     if options.rand_mirror:
         flip |= philox.uniform(seed, epoch, record, philox.MIRROR, 1)[:, 0] < 0.5
     size = options.width, options.height
-    bounds, affine = np.concatenate([np.zeros_like(sizes), sizes], axis=1), None
+    bounds = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
+    shown = np.concatenate([np.zeros_like(canvas), canvas], axis=1)
+    affine = None
     if from_canvas is None:
         window = crop * np.tile(sizes / scaled, 2)
     else:
@@ -271,9 +274,7 @@ def plan_crops(
     if affine is None:
         bounds = _within(bounds, window, cut)
     plan = Plan(window, bounds, method, flip, affine=affine)
-    if options.pad or (from_canvas is not None and affine is None):
-        if from_canvas is None or affine is not None:
-            shown = np.concatenate([np.zeros_like(canvas), canvas], axis=1)
+    if options.bordered:
         fill = np.full((len(sizes), len(options.fill)), options.fill, np.uint8)
         plan = replace(plan, borders=(Border(covered_pixels(shown, crop, size), fill),))
     return plan, padded
@@ -308,12 +309,12 @@ def _crop(
         unit = philox.uniform(seed, epoch, record, philox.CROP_SIZE, 1)[:, 0]
         full_width, full_height = width, height
         w = h = low + _offset(unit, np.full_like(width, high - low))
-    room_x, room_y = full_width - w, full_height - h
+    most_x, most_y = full_width - w, full_height - h
     if options.rand_crop:
         across, down = philox.uniform(seed, epoch, record, philox.CROP, 2).T
-        x, y = _offset(across, room_x), _offset(down, room_y)
+        x, y = _offset(across, most_x), _offset(down, most_y)
     else:
-        x, y = room_x // 2, room_y // 2
+        x, y = most_x // 2, most_y // 2
     if options.resized_crop and (options.area != (1, 1) or options.ratio != (1, 1)):
         found, *cut = _resized_crop(options, width, height, seed, epoch, record)
         x, y, w, h = (np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True))
@@ -361,9 +362,9 @@ def _round(value: NDArray[np.float64]) -> Ints:
     return np.floor(value + 0.5).astype(np.int64)
 
 
-def _offset(unit: NDArray[np.float64], room: Ints) -> Ints:
-    """Uniformly distributed integers from 0 to `room`."""
-    return np.floor(unit * (room + 1)).astype(np.int64)
+def _offset(unit: NDArray[np.float64], most: Ints) -> Ints:
+    """Uniformly distributed integers from 0 to `most`."""
+    return np.floor(unit * (most + 1)).astype(np.int64)
 
 
 def _method(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
-from gpuio.planning.plan import Jitter, check_method, draw_method
+from gpuio.planning.plan import Jitter, check_method, draw_method, gray_fill
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import SampleRng
@@ -202,8 +202,7 @@ class DetectionPlanner(Planner):
             int(y * height),
             int((scale - x - 1) * width),
             int((scale - y - 1) * height),
-            # As a color of OpenCV, whose missing alpha is 0.
-            (self._options.fill_value,) * min(self._channels, 3) + (0,) * (self._channels == 4),
+            gray_fill(self._options.fill_value, self._channels),
         )
         return boxes_in_window(boxes, (-x, -y, scale, scale))
 

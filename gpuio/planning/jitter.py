@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS, hue_rotation
+from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS, LUMA, hue_rotation
 from gpuio.planning.plan import NEAREST_INTEGER, TOWARD_ZERO, Ints, Jitter, Plan
 from gpuio.sampling import philox
 
 Colors = NDArray[np.float64]
 
-# Weights of red, green and blue in the gray of MXNet's contrast and saturation: those of LUMA, with
-# red and blue exchanged.
-GRAY = np.array([0.114, 0.587, 0.299])
+# In the gray of its contrast and saturation, MXNet exchanges the weights of red and blue.
+GRAY = np.array(LUMA[::-1])
 
 
 @dataclass(frozen=True)

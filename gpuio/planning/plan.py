@@ -42,6 +42,32 @@ def check_method(method: int) -> None:
         )
 
 
+def check_ratios(ratios: tuple[float, float], largest: float) -> None:
+    """Check a range of aspect ratios.
+
+    Parameters
+    ----------
+    largest : the largest ratio; its inverse is the least
+
+    Raises
+    ------
+    ArgumentError : it is empty, or not within these limits.
+    """
+    low, high = ratios
+    if not 1 / largest <= low <= high <= largest:
+        raise ArgumentError(
+            f"the aspect ratios must be {1 / largest:g} to {largest:g}, and satisfy min <= max, "
+            f"not {low} and {high}"
+        )
+
+
+def gray_fill(value: int, channels: int) -> tuple[int, ...]:
+    """A pixel value of what surrounds images, for each channel; alpha is 0, as of OpenCV's colors
+    of three numbers.
+    """
+    return (value,) * min(channels, 3) + (0,) * (channels == 4)
+
+
 def draw_method(rng: Rng, method: int) -> int:
     """The interpolation that a number means; a random one for ANY."""
     return rng.randint(NEAREST, LANCZOS) if method == ANY else method
