@@ -109,9 +109,13 @@ def parse_option(value: Any, annotation: str | None) -> Any:
         return value
     text, types = value.strip(), re.split(r"\W+", annotation)
     if "Sequence" in types and "int" in types:
-        text = text.strip("()[]")
-        parts = [part.strip() for part in text.rstrip(",").split(",")]
+        parts = _split(text)
         return tuple(map(int, parts)) if all(map(_INTEGER.fullmatch, parts)) else value
+    if "Sequence" in types and "float" in types and text.startswith(("(", "[")):
+        try:
+            return tuple(map(float, _split(text)))
+        except ValueError:
+            return value
     if "bool" in types:
         return {"True": True, "1": True, "False": False, "0": False}.get(text, value)
     for kind in (int, float):
@@ -121,6 +125,11 @@ def parse_option(value: Any, annotation: str | None) -> Any:
             except ValueError:
                 pass
     return value
+
+
+def _split(text: str) -> list[str]:
+    """The parts of a sequence that is written as Python writes it."""
+    return [part.strip() for part in text.strip("()[]").rstrip(",").split(",")]
 
 
 class NoEffect(NamedTuple):
@@ -295,9 +304,9 @@ def crop_ranges(
 def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Check one of several strings."""
     if value not in choices:
-        raise ArgumentError(
-            f"{name} must be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}"
-        )
+        *others, last = map(repr, choices)
+        listed = f"{', '.join(others)} or {last}" if others else last
+        raise ArgumentError(f"{name} must be {listed}, not {value!r}")
     return str(value)
 
 

@@ -170,6 +170,8 @@ def test_choices() -> None:
     assert as_choice("x", "b", ("a", "b", "c")) == "b"
     with pytest.raises(ArgumentError, match="x must be 'a', 'b' or 'c', not 'd'"):
         as_choice("x", "d", ("a", "b", "c"))
+    with pytest.raises(ArgumentError, match="x must be 'a', not 'd'"):
+        as_choice("x", "d", ("a",))
 
 
 @pytest.mark.parametrize("round_batch", [True, False])
@@ -201,6 +203,11 @@ def test_last_batches(round_batch: bool) -> None:
         ("(7,)", "Sequence[int]", (7,)),
         ("0,90", "str | Sequence[int] | None", (0, 90)),
         ("3,x", "Sequence[int]", "3,x"),
+        ("(.3, 1)", "float | Sequence[float]", (0.3, 1.0)),
+        ("[0.5]", "float | Sequence[float]", (0.5,)),
+        ("0.3", "float | Sequence[float]", 0.3),
+        ("(.3, x)", "float | Sequence[float]", "(.3, x)"),
+        ("", "float | Sequence[float]", ""),
         ("7", "str", "7"),
         ("a;b.rec", "Path | Sequence[Path]", "a;b.rec"),
         (8, "int", 8),
