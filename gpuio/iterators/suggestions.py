@@ -25,12 +25,22 @@ _WORKERS = _Instead(
     {
         "preprocess_threads": "use preprocess_threads: threads decode, not processes",
         "prefetch_buffer": "use prefetch_buffer: a thread works ahead, not processes",
+        "num_workers": "use num_workers, a number of threads",
     },
     "leave it out; PrefetchingIter takes any iterator and works ahead in a thread",
 )
-_DEVICE = _Instead({"ctx": "use ctx, such as ctx='gpu:0'"}, "it delivers on its iterators' devices")
+_DEVICE = _Instead(
+    {
+        "ctx": "use ctx, such as ctx='gpu:0'",
+        "dataset": "move each batch's arrays with as_in_context(ctx)",
+    },
+    "it delivers on its iterators' devices",
+)
 _TRANSFORM = _Instead(
-    {"aug_list": "use aug_list, a list of augmenters such as those of mx.image.CreateAugmenter"},
+    {
+        "aug_list": "use aug_list, a list of augmenters such as those of mx.image.CreateAugmenter",
+        "dataset": "use dataset.transform or dataset.transform_first, which give a dataset",
+    },
     "change the batches as they come, derive from IndexedIter, whose load may do anything to a "
     "batch, or use mx.image.ImageIter, which takes augmenters as aug_list",
 )
@@ -42,14 +52,15 @@ _SAMPLER = _Instead(
     "an order of your own needs mx.gluon.data.DataLoader",
 )
 _COLLATE = _Instead(
-    {},
+    {"batchify_fn": "use batchify_fn, which makes a batch of a list of samples"},
     "batches are made of whole arrays; derive from IndexedIter, whose load returns a batch, "
     "to put them together yourself",
 )
 _RANK = _Instead(
     {
         "num_parts": "use num_parts (the number of processes) and part_index (this one), or "
-        "num_parts='auto', which asks the launcher"
+        "num_parts='auto', which asks the launcher",
+        "dataset": "give it the process's share, dataset.shard(count, index)",
     },
     "give each process its own share of the data",
 )
@@ -85,14 +96,25 @@ INSTEAD = {
     **dict.fromkeys(("y", "Y", "targets", "target", "labels"), _TARGET),
     **dict.fromkeys(("flip", "hflip", "horizontal_flip", "random_flip"), _FLIP),
     "drop_last": _Instead(
-        {"last_batch_handle": "use last_batch_handle='discard'"},
+        {
+            "last_batch_handle": "use last_batch_handle='discard'",
+            "last_batch": "use last_batch='discard'",
+        },
         "leave it out: it has no incomplete batches, or takes them as they come",
     ),
-    "drop_remainder": _Instead({"last_batch_handle": "use last_batch_handle='discard'"}),
+    "drop_remainder": _Instead(
+        {
+            "last_batch_handle": "use last_batch_handle='discard'",
+            "last_batch": "use last_batch='discard'",
+        }
+    ),
     "last_batch": _Instead({"last_batch_handle": "use last_batch_handle"}),
     "pin_memory": _Instead({}, "leave it out: batches for a GPU go through pinned memory anyway"),
     "prefetch_factor": _Instead(
-        {"prefetch_buffer": "use prefetch_buffer"},
+        {
+            "prefetch_buffer": "use prefetch_buffer",
+            "prefetch": "use prefetch, the number of batches that may wait",
+        },
         "PrefetchingIter takes any iterator and works ahead in a thread",
     ),
     "interpolation": _Instead(

@@ -34,6 +34,9 @@ CALLS: dict[str, Any] = {
     "BucketSentenceIter": lambda **more: mx.rnn.BucketSentenceIter([[1, 2]], 1, **more),
 }
 
+# Not among CALLS, as it has several of these arguments itself.
+LOADER = {"DataLoader": lambda **more: mx.gluon.data.DataLoader(TABLE, 1, **more)}
+
 
 @pytest.mark.parametrize("kind", CALLS)
 def test_every_iterator_has_an_answer(kind: str) -> None:
@@ -73,11 +76,21 @@ def test_every_iterator_has_an_answer(kind: str) -> None:
         ("ImageIter", "rand_miror", "did you mean rand_mirror"),
         ("ImageDetIter", "rand_miror", "did you mean rand_mirror"),
         ("ImageDetIter", "label_width", "labels say their width"),
+        ("DataLoader", "drop_last", "use last_batch='discard'"),
+        ("DataLoader", "drop_remainder", "use last_batch='discard'"),
+        ("DataLoader", "collate_fn", "use batchify_fn"),
+        ("DataLoader", "transform", "use dataset.transform"),
+        ("DataLoader", "workers", "use num_workers"),
+        ("DataLoader", "prefetch_factor", "use prefetch,"),
+        ("DataLoader", "device", "as_in_context"),
+        ("DataLoader", "world_size", "dataset.shard(count, index)"),
+        ("DataLoader", "worker_init_fn", "threads of this process"),
+        ("DataLoader", "shufle", "did you mean shuffle"),
     ],
 )
 def test_what_is_suggested(kind: str, name: str, said: str | None) -> None:
     with pytest.raises(TypeError, match=name) as caught:
-        CALLS[kind](**{name: 1})
+        (CALLS | LOADER)[kind](**{name: 1})
     assert (said or "did you mean batch_size") in caught.value.args[0]
 
 

@@ -13,7 +13,7 @@ from gpuio.errors import ArgumentError
 from gpuio.gluon.data.ahead import OrderedBatches
 from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
 from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from gpuio.iterators.arguments import as_float, as_int
+from gpuio.iterators.arguments import as_float, as_int, check_call
 from gpuio.nd import NDArray, wrap
 from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
 
@@ -62,6 +62,7 @@ class DataLoader:
 
     Raises
     ------
+    TypeError : the dataset has no length, or there is no such argument.
     ArgumentError : arguments contradict each other, or are out of range.
     TimeoutError : from the iterator: a batch took too long.
     whatever the dataset or batchify_fn raise : from the iterator, in place of that batch; the epoch
@@ -73,6 +74,7 @@ class DataLoader:
     ...     data, label = data.as_in_context(mx.gpu()), label.as_in_context(mx.gpu())
     """
 
+    @check_call
     def __init__(
         self,
         dataset: Any,
