@@ -328,7 +328,7 @@ def is_csr(value: object) -> TypeGuard[CSRMatrix]:
 
 
 def _source(name: str, value: Values, what: str, dtype: DTypeLike | None, axis: int) -> Source:
-    kept = dtype is None or (dtype == AUTO and isinstance(value, nd.NDArray))
+    kept = dtype is None or (dtype == AUTO and isinstance(value, (nd.NDArray, CSRNDArray)))
     target = None if kept else np.dtype(np.float32 if dtype == AUTO else dtype)
     if is_csr(value) or hasattr(value, "tocsr"):
         return _csr_source(name, value, target)

@@ -52,8 +52,8 @@ class NDArrayIter(OrderedRowsIter):
     layout : the axes of the data; "N" marks the axis of the rows. Arrays with fewer axes have it
         first
     ctx : the device; None: the GPU of the first array that is on one, else the current context
-    dtype : "auto": float32 for everything but NDArrays, which keep theirs, as in MXNet; None: each
-        array keeps its own; else the dtype of all
+    dtype : "auto": float32 for everything but NDArrays and CSRNDArrays, which keep theirs, as in
+        MXNet; None: each array keeps its own; else the dtype of all
     seed : determines the order; None: drawn from NumPy's global generator, so that
         ``np.random.seed`` determines it as in MXNet. A saved state contains its seed
     device_memory : bytes that the data may use on a GPU. Data that fit are copied there once, and
@@ -66,6 +66,7 @@ class NDArrayIter(OrderedRowsIter):
 
     Attributes
     ----------
+    data, label : list of (name, array), all rows in their given order, as they are batched from
     num_data : rows in an epoch
     idx : int64 (num_data,), the order of the current epoch: its k-th row is row ``idx[k]`` of the
         arrays
@@ -129,6 +130,9 @@ class NDArrayIter(OrderedRowsIter):
         device = _device(ctx, sources)
         require(device)
         on_target, placed = _place(sources, device, device_memory)
+        # MXNet's names of what the iterator holds.
+        self.data = [(source.name, source.values) for source in placed[:count]]
+        self.label = [(source.name, source.values) for source in placed[count:]]
         descriptions = [self._description(source) for source in sources]
         self._set_ordered_stream(
             order,

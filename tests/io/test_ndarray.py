@@ -466,6 +466,16 @@ def test_stored_data_stay_where_they_are(tmp_path: Path) -> None:
     assert trace(again, 4) == trace(iterator, 4)
 
 
+def test_what_it_holds_has_mxnets_names(ctx: mx.Context) -> None:
+    iterator = mx.io.NDArrayIter({"b": TABLE, "a": TABLE + 1}, TABLE[:, 0], 4, ctx=ctx)
+    assert [name for name, _ in iterator.data] == ["a", "b"]
+    np.testing.assert_array_equal(iterator.data[0][1].asnumpy(), TABLE + 1)
+    ((name, label),) = iterator.label
+    assert name == "softmax_label" and label.context == ctx
+    np.testing.assert_array_equal(label.asnumpy(), TABLE[:, 0])
+    assert mx.io.NDArrayIter(TABLE).label == []
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_sparse_sources(shuffle: bool, ctx: mx.Context) -> None:
     dense = np.where(TABLE % 2 == 0, TABLE, 0)
@@ -482,7 +492,9 @@ def test_sparse_sources(shuffle: bool, ctx: mx.Context) -> None:
             for batch in iterator:
                 (plain, sparse), (label,) = batch.data, batch.label
                 assert isinstance(sparse, mx.nd.sparse.CSRNDArray)
-                assert sparse.dtype == np.float32 and sparse.context == ctx
+                own = isinstance(matrix, mx.nd.sparse.CSRNDArray)
+                assert sparse.dtype == (np.float64 if own else np.float32)
+                assert sparse.context == ctx
                 np.testing.assert_array_equal(sparse.asnumpy(), plain.asnumpy())
                 np.testing.assert_array_equal(label.asnumpy(), plain.asnumpy())
 
