@@ -7,7 +7,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.loader import Loader
 from gpuio.storage import array_files
@@ -52,6 +52,29 @@ def read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return mean.astype(np.float32)
 
 
+def check_writable(path: Path) -> None:
+    """Check that `write` can write there, before a mean is computed in vain.
+
+    Raises
+    ------
+    DataFileError, DataFileNotFoundError : it cannot.
+    """
+    target = local_path(path)
+    folder = os.path.dirname(target) or "."
+    if not os.path.isdir(folder):
+        raise DataFileNotFoundError(f"{target}: its directory does not exist; create it first")
+    unfinished = _unfinished(target)
+    try:
+        with open(unfinished, "wb"):
+            pass
+        os.remove(unfinished)
+    except OSError as error:
+        raise DataFileError(
+            f"the mean image {target} cannot be written: {error.strerror}; choose a location with "
+            "write permission"
+        ) from error
+
+
 def write(path: Path, mean: NDArray[np.float32]) -> None:
     """Write a mean image as MXNet does. Other processes see the whole file, or none.
 
@@ -60,7 +83,7 @@ def write(path: Path, mean: NDArray[np.float32]) -> None:
     DataFileError, DataFileNotFoundError : the file cannot be written.
     """
     target = local_path(path)
-    unfinished = f"{target}.{os.getpid()}.tmp"
+    unfinished = _unfinished(target)
     try:
         array_files.write(unfinished, [array_files.StoredArray(mean)], [NAME])
         os.replace(unfinished, target)
@@ -68,6 +91,10 @@ def write(path: Path, mean: NDArray[np.float32]) -> None:
         if os.path.exists(unfinished):
             os.remove(unfinished)
         raise
+
+
+def _unfinished(target: str) -> str:
+    return f"{target}.{os.getpid()}.tmp"
 
 
 def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:

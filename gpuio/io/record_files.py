@@ -132,6 +132,7 @@ class RecordFilesIter(ImageLoaderIter):
         Raises
         ------
         ArgumentError, DataFileError : the file holds no image of this shape.
+        DataFileError, DataFileNotFoundError : it cannot be written.
         Error : a record cannot be used, as `on_error` has it.
         """
         shape = output.channels, output.height, output.width
@@ -139,6 +140,7 @@ class RecordFilesIter(ImageLoaderIter):
             if mean_image.exists(path):
                 mean = mean_image.read(path, shape)
             else:
+                mean_image.check_writable(path)
                 mean = self._compute_mean(output, planner, label_shape)
                 mean_image.write(path, mean)
         except BaseException:

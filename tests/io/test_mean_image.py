@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, DataFileError, DecodeError, Error
+from gpuio.errors import (
+    ArgumentError,
+    DataFileError,
+    DataFileNotFoundError,
+    DecodeError,
+    Error,
+)
 from gpuio.io import mean_image
 from gpuio.storage.array_files import StoredArray, write
 from tests.io.records import EXECUTORS, RUNS, jpeg, open_iter, write_records
@@ -110,3 +116,18 @@ def test_mxnet_reads_what_is_written(tmp_path: Path) -> None:
     assert isinstance(mx.nd, object)
     content = (tmp_path / "m.nd").read_bytes()
     assert content[:2] == b"\x12\x01" and b"mean_img" in content
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(loader: object) -> np.ndarray:
+        raise AssertionError("computed in vain")
+
+    monkeypatch.setattr(mean_image, "compute", compute)
+    missing = tmp_path / "no" / "mean.nd"
+    with pytest.raises(DataFileNotFoundError, match=f"^{missing}: its directory does not exist"):
+        open_iter(mean_img=missing)
+    with pytest.raises(DataFileError, match=f"mean image {tmp_path}/{'m' * 255} cannot be written"):
+        open_iter(mean_img=tmp_path / ("m" * 255))
+    assert os.listdir(tmp_path) == []
