@@ -10,6 +10,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+from gpuio.errors import ArgumentError
+
 Task = Callable[[], None]
 
 
@@ -24,6 +26,10 @@ class Workers:
     ----------
     count : number of threads
     name : prefix of their names, as debuggers show them
+
+    Raises
+    ------
+    ArgumentError : the system does not allow so many threads; none of them is left.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -35,8 +41,16 @@ class Workers:
             )
             for number in range(count)
         ]
-        for thread in self._threads:
-            thread.start()
+        for number, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                del self._threads[number:]
+                self.stop()
+                raise ArgumentError(
+                    f"the system refused thread {number + 1} of {count}; ask for fewer, about one "
+                    "for each CPU"
+                ) from error
 
     def submit(self, task: Task) -> None:
         """Run a task on one of the threads. It must not raise; a long one should check `stopped`

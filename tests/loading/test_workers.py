@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from gpuio.errors import ArgumentError
 from gpuio.loading.workers import Workers
 from tests.io.threads import eventually
 
@@ -101,6 +102,7 @@ def test_an_idle_thread_keeps_no_task_alive() -> None:
 def test_the_interpreter_does_not_wait_for_tasks() -> None:
     code = """
 import threading
+from gpuio.errors import ArgumentError
 from gpuio.loading.workers import Workers
 workers, begun = Workers(2, "gpuio-test"), threading.Event()
 for _ in range(9):
@@ -112,3 +114,18 @@ print("bye")
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "bye\n"), done.stderr
+
+
+def test_threads_that_the_system_refuses_leave_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(ArgumentError, match="refused thread 4 of 100; ask for fewer"):
+        Workers(100, "gpuio-test")
+    assert len(started) == 3 and not any(thread.is_alive() for thread in started)
