@@ -1,6 +1,6 @@
-"""The random numbers of what has no seed of its own.
+"""Random number generators for everything that has no seed argument of its own.
 
-They come from Python's and NumPy's global generators, as in MXNet, so ``random.seed`` and
+They are Python's and NumPy's global generators, as in MXNet, so ``random.seed`` and
 ``np.random.seed`` decide, until `seed` gives gpuio generators of its own.
 """
 

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.random``: random arrays, and the seed of what has no seed of its own."""
+"""MXNet's ``mx.random``: random arrays, and the seed of functions without one of their own."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ __all__ = [
 
 
 def seed(seed_state: int, ctx: Context | str = "all") -> None:
-    """Seed what has no seed of its own: the functions of this module and of ``mx.nd.random``, the
-    random functions and augmenters of ``mx.image`` outside of iterators, and the order of
-    NDArrayIter and BucketSentenceIter without ``seed=``.
+    """Seed everything that has no seed argument of its own: the functions of this module and
+    of ``mx.nd.random``, the random functions and augmenters of ``mx.image`` outside of iterators,
+    and the order of NDArrayIter and BucketSentenceIter without ``seed=``.
 
     Until it is called, they draw from Python's and NumPy's global generators, so ``random.seed``
     and ``np.random.seed`` decide as in MXNet; afterwards they draw from generators of gpuio's own,

@@ -53,9 +53,9 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     RecordFileNotFoundError : a file does not exist.
     RecordError : an index does not belong to its file, or a file without an index is damaged.
     ArgumentError : an argument is invalid, or the files have no images.
-    IndexError, RecordError, DecodeError : for a sample: there is no such one, its record is damaged
-        or no image, or its label is too short, or no integer where label_dtype is "int". The
-        message has its location.
+    IndexError, RecordError, DecodeError : for a sample: the index is out of range; its record is
+        damaged or not an image; its label is too short, or not an integer where label_dtype is
+        "int". The message has its location.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.contrib.io``: a DataIter over the batches of a gluon DataLoader."""
+"""MXNet's ``mx.contrib.io``: a DataIter over the batches of a DataLoader of Gluon."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class DataLoaderIter(DataIter):
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start a new epoch."""
         self._batches = iter(self._loader)
         self._current = None
 
     def iter_next(self) -> bool:
-        """Go on to the next batch, if there is one."""
+        """Move to the next batch; False if there is none."""
         self._current = next(self._batches, None)
         return self._current is not None
 

@@ -1,4 +1,4 @@
-"""Base classes of transforms: what of MXNet's Block they need."""
+"""Base classes of transforms: the part of MXNet's Block that they need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gpuio.gluon.missing import NETWORKS
 
 
 class Block:
-    """Base class of the transforms, also of your own: a function with parameters.
+    """Base class of transforms, including user-defined ones: a function with parameters.
 
     A subclass defines `forward`. A Block has no weights; it is not the Block of a network.
 

@@ -49,7 +49,7 @@ def split_data(
     if num_slice < 1:
         raise ArgumentError(f"num_slice must be at least 1, not {num_slice!r}")
     if not -data.ndim <= batch_axis < data.ndim:
-        raise ArgumentError(f"batch_axis {batch_axis} is no axis of an array {data.shape}")
+        raise ArgumentError(f"batch_axis {batch_axis} is not an axis of an array {data.shape}")
     size = data.shape[batch_axis]
     each, extra = divmod(size, num_slice)
     if even_split and extra:

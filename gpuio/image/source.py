@@ -26,7 +26,7 @@ def read_image(source: ImageSource, index: int, flag: int) -> tuple[NDArray, Lab
 
     Raises
     ------
-    RecordError, DecodeError : the record is damaged, or no image; the message has its location.
+    RecordError, DecodeError : the record is damaged or not an image; the message has its location.
     """
     try:
         encoded = source.read(index)

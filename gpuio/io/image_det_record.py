@@ -280,7 +280,7 @@ class ImageDetRecordIter(RecordFilesIter):
         self._log_without_effect(
             mean_img=(
                 bool(mean_img) and mean_image is None,
-                "with dtype uint8" if max(mean) <= 0 else "beside a mean above 0",
+                "with dtype uint8" if max(mean) <= 0 else "with a mean above 0",
             ),
         )
         table = None

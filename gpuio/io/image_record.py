@@ -343,7 +343,7 @@ class ImageRecordIter(RecordFilesIter):
             ),
             pad=(pad < 0, "below 0"),
             rotate=(rotate <= 0 and rotate != -1, "unless it is above 0"),
-            device_id=(device_id != 0, "beside ctx"),
+            device_id=(device_id != 0, "as ctx is the device"),
             inter_method=(
                 affine.turns
                 and crop.method not in (NEAREST, LINEAR, AREA)
@@ -351,7 +351,7 @@ class ImageRecordIter(RecordFilesIter):
                 "with rotation or shear by DALI, which interpolates bilinearly",
             ),
             mean_img=(bool(mean_img) and not output.normalizes, "with dtype uint8"),
-            mean_r=(bool(mean_img) and any(output.mean), "beside mean_img"),
+            mean_r=(bool(mean_img) and any(output.mean), "with mean_img"),
             max_random_contrast=(
                 jitter.gain + jitter.shift > 0 and not output.takes_light,
                 "with an integer dtype",

@@ -46,7 +46,7 @@ NO_EFFECT = {
     "preprocess_threads": NoEffect("because all images are in memory"),
     "round_batch": NoEffect("because an incomplete last batch is dropped"),
     "dtype": NoEffect("because images and labels are float32", (None, "float32", np.float32)),
-    "verbose": NoEffect("beside silent"),
+    "verbose": NoEffect("with silent"),
 }
 
 log = logging.getLogger("gpuio")

@@ -102,7 +102,7 @@ class RecordFilesIter(ImageLoaderIter):
             source.close()
             raise
         ignored = options.shuffle or indexed
-        reason = "beside shuffle" if options.shuffle else "beside path_imgidx, as in MXNet"
+        reason = "with shuffle" if options.shuffle else "with path_imgidx, as in MXNet"
         self._log_without_effect(
             shuffle_chunk_size=(size > 0 and ignored, reason),
             shuffle_chunk_seed=(seed != 0 and (ignored or not size), "without chunks"),
@@ -120,8 +120,8 @@ class RecordFilesIter(ImageLoaderIter):
         label_shape: tuple[int, ...],
         mirror_mean: bool,
     ) -> OutputSpec:
-        """Read the mean image, or if there is no such file, compute it from all images, those of
-        other parts too, and write it.
+        """Read the mean image, or if there is no such file, compute it from all images,
+        including those of other parts, and write it.
 
         Parameters
         ----------

@@ -124,7 +124,7 @@ INSTEAD = {
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown argument; empty if nothing comes to mind.
+    """What to write instead of an unknown argument; empty if there is no suggestion.
 
     Parameters
     ----------

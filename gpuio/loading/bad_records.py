@@ -18,8 +18,8 @@ class BadRecordResolution(NamedTuple):
 
     Attributes
     ----------
-    rows : intp (B,), the sample that each row of the batch shows; None: each its own; empty: there
-        is no good sample
+    rows : intp (B,), the sample that each row of the batch shows; None: each its own; empty: all
+        samples are bad
     pad : number of rows at the end that only fill the batch
     """
 

@@ -192,7 +192,7 @@ def arange(
     Parameters
     ----------
     step : the distance
-    repeat : each value stands so many times
+    repeat : how many times each value is repeated
     infer_range : MXNet's; has no effect
     ctx, dtype : see `empty`
     """

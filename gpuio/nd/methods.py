@@ -1,4 +1,4 @@
-"""The functions of ``mx.nd`` that are methods of NDArrays, too: ``x.sum()`` is ``nd.sum(x)``.
+"""The functions of ``mx.nd`` that are also methods of NDArrays: ``x.sum()`` is ``nd.sum(x)``.
 
 Some have the name of a method of NumPy's and CuPy's arrays, which libraries call with arguments
 that MXNet does not have, such as ``dtype`` and ``out``: such a call gets the library's own method.

@@ -53,7 +53,7 @@ class NDArray(_Base):
 
     __slots__ = ()
 
-    # Whether the array came of a comparison, or is a part of such a one.
+    # Whether the array is the result of a comparison, or a part of one.
     is_mask = False
 
     @property
@@ -373,7 +373,7 @@ def wrap(values: Array) -> NDArray:
 
 
 def plain(values: Values) -> Values:
-    """View an NDArray as an array of NumPy or CuPy, which has their methods; all else as it is."""
+    """View an NDArray as an array of NumPy or CuPy, with their methods; all else as it is."""
     if not isinstance(values, NDArray):
         return values
     if isinstance(values, np.ndarray):

@@ -1,4 +1,4 @@
-"""Functions of MXNet's ``mx.nd`` from functions of NumPy's or CuPy's arrays."""
+"""Turns functions of NumPy's or CuPy's arrays into functions of MXNet's ``mx.nd``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ P = ParamSpec("P")
 
 
 def operator(function: Callable[P, Values]) -> Callable[..., Values]:
-    """Make a function of MXNet from one that takes and returns plain arrays.
+    """Turn a function of plain arrays into a function of MXNet.
 
-    The made function takes NDArrays (and NumPy's and CuPy's arrays) in their place, runs on their
-    device, and returns NDArrays, which never share memory with an argument: MXNet's functions copy.
-    It has two more arguments: ``out``, an array that the result is written into and that is
-    returned, and MXNet's ``name``, which has no effect.
+    The result takes NDArrays (and NumPy's and CuPy's arrays) instead, runs on their device, and
+    returns NDArrays, which never share memory with an argument: MXNet's functions copy. It has two
+    more arguments: ``out``, an array that the result is written into and that is returned, and
+    MXNet's ``name``, which has no effect.
 
     Parameters
     ----------

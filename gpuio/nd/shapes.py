@@ -42,7 +42,7 @@ def infer_shape(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...
             elif code == 0:
                 new.append(left.pop(0))
             elif code < -4:
-                raise ArgumentError(f"reshape: {code} is no code; see NDArray.reshape")
+                raise ArgumentError(f"reshape: {code} is not a code; see NDArray.reshape")
             else:
                 del left[:1]
                 new.append(code)

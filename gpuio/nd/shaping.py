@@ -1,4 +1,4 @@
-"""Other shapes and orders of the same values."""
+"""Functions that rearrange values: shapes, axes, slices, borders."""
 
 from __future__ import annotations
 
@@ -120,13 +120,13 @@ SwapAxis = swapaxes
 
 @operator
 def moveaxis(tensor: Values, source: Option, destination: Option) -> Values:
-    """Axes moved to other places."""
+    """Axes moved to other positions."""
     return get_array_module(tensor).moveaxis(tensor, source, destination)
 
 
 @operator
 def flip(data: Values, axis: Option) -> Values:
-    """The other way round, along one axis or several."""
+    """Reverse the order along one axis or several."""
     return get_array_module(data).flip(data, axis if isinstance(axis, int) else tuple(axis))
 
 

@@ -1,4 +1,4 @@
-"""Sorting, along an axis or of all values (``axis=None``). Equal values stay in their order."""
+"""Sorting, along an axis or of all values (``axis=None``). The sort is stable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["argsort", "sort", "topk"]
 
 
 def _order(data: Values, axis: int, is_ascend: bool) -> Values:
-    """The indices that sort an array, of which equal values stay in their order."""
+    """The indices that sort an array; stable."""
     xp = get_array_module(data)
     if is_ascend:
         return xp.argsort(data, axis=axis, kind="stable")

@@ -1,4 +1,4 @@
-"""Constants and matrices of colors."""
+"""Constants of color spaces, and the rotation of hues."""
 
 from __future__ import annotations
 

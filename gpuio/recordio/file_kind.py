@@ -1,4 +1,4 @@
-"""What a file is that was given in place of a record file or an index, for error messages."""
+"""Kinds of files that are mistaken for record files or indexes, for error messages."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ HTML_BEGIN = re.compile(r"\s*<(!doctype html|html)", re.IGNORECASE)
 
 
 def foreign_kind(data: NDArray[np.uint8]) -> FileKind | None:
-    """What a file is that does not hold records; None if it may hold some, even if it is damaged.
+    """The kind of a file without records; None if it may hold some, even if it is damaged.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def foreign_kind(data: NDArray[np.uint8]) -> FileKind | None:
 
 
 def name_of_non_index(data: NDArray[np.uint8]) -> str | None:
-    """What a file is that is not an index, such as "a JPEG image"; None: unknown."""
+    """The kind of a file that is not an index, such as "a JPEG image"; None: unknown."""
     begin = bytes(data[:TEXT_BYTES])
     if begin.startswith(MAGIC_BYTES):
         return RECORDS

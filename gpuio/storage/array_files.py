@@ -77,7 +77,7 @@ class CSRParts(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array as a file has it.
+    """An array as it is stored in a file.
 
     Attributes
     ----------

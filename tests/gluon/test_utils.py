@@ -54,7 +54,7 @@ def test_contexts_as_strings() -> None:
     [
         (lambda: split_and_load([1], []), "ctx_list is empty"),
         (lambda: split_data(mx.nd.ones((2,)), 0), "num_slice must be at least 1"),
-        (lambda: split_data(mx.nd.ones((2,)), 1, batch_axis=1), "batch_axis 1 is no axis"),
+        (lambda: split_data(mx.nd.ones((2,)), 1, batch_axis=1), "batch_axis 1 is not an axis"),
     ],
 )
 def test_wrong_arguments(call: object, message: str) -> None:

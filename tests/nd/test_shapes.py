@@ -21,7 +21,7 @@ def test_codes_that_do_not_fit_are_named() -> None:
     for wanted, text in (
         ((0, 0, 0, 0), "too few dimensions"),
         ((-4, 3, 2, -2), "a dimension of 2 does not split into 3 and 2"),
-        ((-5,), "-5 is no code"),
+        ((-5,), "-5 is not a code"),
     ):
         with pytest.raises(ArgumentError, match=text):
             infer_shape((2, 3, 4), wanted)

@@ -1,4 +1,4 @@
-"""MXNet's datasets: samples by number."""
+"""MXNet's datasets: samples by index."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gpuio.storage.local import Path, local_path
 
 
 class Dataset:
-    """Base class of the datasets, also of your own: a subclass defines ``__getitem__``, which gives
-    a sample, and ``__len__``. A sample of several parts is a tuple.
+    """Base class of datasets, including user-defined ones: a subclass defines ``__getitem__``,
+    which gives a sample, and ``__len__``. A sample of several parts is a tuple.
 
     Wherever a dataset is expected, a list or an array serves as well.
 
@@ -224,7 +224,7 @@ class RecordFileDataset(Dataset):
             raise RecordError(f"{self._records.location(ordinal)}: {error}") from error
 
     def _ordinal(self, idx: int) -> int:
-        """The number in the record file of a record of this dataset."""
+        """The position in the record file of a record of this dataset."""
         try:
             return int(self._ordinals[operator.index(idx)])
         except IndexError:
@@ -240,7 +240,7 @@ class RecordFileDataset(Dataset):
 
 
 def _ordinals_of_lines(index: str) -> range | NDArray[np.int64]:
-    """For each line of an index, the number in the file of the record that it names."""
+    """For each line of an index, the position in the file of the record that it names."""
     offsets = Index.load(index).offsets
     if (offsets[1:] > offsets[:-1]).all():
         return range(len(offsets))

@@ -14,8 +14,8 @@ LAST_BATCHES = ("keep", "discard", "rollover")
 
 
 class Sampler:
-    """Base class of the samplers, also of your own: a subclass defines ``__iter__``, which gives
-    the indices of an epoch, and ``__len__``, their number.
+    """Base class of samplers, including user-defined ones: a subclass defines ``__iter__``, which
+    gives the indices of an epoch, and ``__len__``, their number.
     """
 
     def __iter__(self) -> Iterator[Any]:

@@ -44,7 +44,7 @@ class ImageRecordDataset(RecordFileDataset):
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError, DecodeError : the file or its index is damaged; for a sample: its record is
-        damaged, or no image. The message has its location.
+        damaged or not an image. The message has its location.
 
     Examples
     --------
@@ -75,15 +75,15 @@ class ImageRecordDataset(RecordFileDataset):
 
 
 class ImageFolderDataset(Dataset):
-    """The images in the folders of a folder, one for each class.
+    """The images in the subfolders of a folder, one for each class.
 
     A sample is ``(image, label)``: uint8 NDArray (height, width, 3), RGB, on the host, and the
     number of its class.
 
     Parameters
     ----------
-    root : the folder; its folders contain the images (.jpg, .jpeg, .png). Other files are ignored,
-        with a warning
+    root : the folder; its subfolders contain the images (.jpg, .jpeg, .png). Other files are
+        ignored, with a warning
     flag : 1 color, 0 gray: (height, width, 1)
     transform : takes image and label, and returns the sample
 
@@ -95,7 +95,7 @@ class ImageFolderDataset(Dataset):
     Raises
     ------
     RecordFileNotFoundError : the folder, or the file of a sample, does not exist.
-    DecodeError : for a sample: it is no image.
+    DecodeError : for a sample: its file is not an image.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class ImageFolderDataset(Dataset):
             names = sorted(os.listdir(self._root))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RecordFileNotFoundError(
-                f"{self._root} is no folder; it should have a folder of images for each class"
+                f"{self._root} is not a folder; it should have a folder of images for each class"
             ) from error
         for name in names:
             folder = os.path.join(self._root, name)
@@ -151,7 +151,7 @@ class ImageListDataset(Dataset):
     Raises
     ------
     ArgumentError : there is no list, or a line or an item of it is malformed.
-    RecordError, DecodeError : for a sample: its file is missing, or no image.
+    RecordError, DecodeError : for a sample: its file is missing, or not an image.
 
     Examples
     --------

@@ -249,7 +249,7 @@ class RandomRotation(Block):
 
     Raises
     ------
-    ArgumentError : the limits are not two ascending numbers, or it is no probability.
+    ArgumentError : the limits are not two ascending numbers, or the probability is not from 0 to 1.
     TypeError : the image is not float32.
     """
 

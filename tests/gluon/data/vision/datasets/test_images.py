@@ -161,7 +161,7 @@ def test_other_files_are_ignored_with_a_warning(folder: Path) -> None:
 
 
 def test_folders_that_are_missing(folder: Path) -> None:
-    with pytest.raises(RecordFileNotFoundError, match="is no folder; it should have a folder of"):
+    with pytest.raises(RecordFileNotFoundError, match="is not a folder; it should have a folder"):
         ImageFolderDataset(folder / "x")
     dataset = ImageFolderDataset(folder)
     (folder / "a" / "3.png").unlink()
