@@ -89,15 +89,9 @@ def _to_hls(xp: Module, pixels: Array) -> Array:
     Greenberg, Color spaces for computer graphics, 1978).
     """
     rgb = pixels.astype(xp.float32) / 255
-    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     high, low = rgb.max(-1), rgb.min(-1)
     chroma, total = high - low, high + low
-    divisor = xp.where(chroma > 0, chroma, 1)
-    hue = xp.where(
-        high == red,
-        (green - blue) / divisor % 6,
-        xp.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
+    hue = hue_of(xp, rgb[..., 0], rgb[..., 1], rgb[..., 2], high, chroma)
     largest_chroma = xp.where(total < 1, total, 2 - total)
     saturation = chroma / xp.where(largest_chroma > 0, largest_chroma, 1)
     hls: Array = xp.rint(xp.stack([hue * (HUES / 6), total * 127.5, saturation * 255], axis=-1))
@@ -109,12 +103,30 @@ def _from_hls(xp: Module, hls: Array) -> Array:
     hue, lightness, saturation = hls[..., 0] / (HUES / 6), hls[..., 1] / 255, hls[..., 2] / 255
     high = lightness + saturation * xp.minimum(lightness, 1 - lightness)
     low = 2 * lightness - high
-    channels = []
-    for turn in (2, 0, -2):  # a third of the circle for each channel
-        place = (hue + turn) % 6
-        channels.append(low + (high - low) * xp.minimum(place, 4 - place).clip(0, 1))
-    rgb: Array = xp.rint(xp.stack(channels, axis=-1) * 255).clip(0, 255).astype(xp.uint8)
-    return rgb
+    rgb = rgb_of_hue(xp, hue, low, high - low)
+    pixels: Array = xp.rint(rgb * 255).clip(0, 255).astype(xp.uint8)
+    return pixels
+
+
+def hue_of(xp: Module, red: Array, green: Array, blue: Array, high: Array, chroma: Array) -> Array:
+    """Hue in sixths of a turn, 0 to 6; `high` is the largest channel, `chroma` its distance from
+    the smallest. All are floating-point, of one shape.
+    """
+    divisor = xp.where(chroma > 0, chroma, 1)
+    hue: Array = xp.where(
+        high == red,
+        (green - blue) / divisor,
+        xp.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    return xp.where(hue < 0, hue + 6, hue)  # type: ignore[no-any-return]
+
+
+def rgb_of_hue(xp: Module, hue: Array, low: Array, chroma: Array) -> Array:
+    """RGB, (…, 3), from the hue, 0 to 6 sixths of a turn, the smallest channel, and the chroma."""
+    # Each channel is high over a third of the circle, and low opposite of it.
+    shares = xp.abs(hue - 3) - 1, 2 - xp.abs(hue - 2), 2 - xp.abs(hue - 4)
+    channels = [low + chroma * share.clip(0, 1) for share in shares]
+    return xp.stack(channels, axis=-1)  # type: ignore[no-any-return]
 
 
 def paint_borders(xp: Module, pixels: Array, plan: Plan) -> Array:

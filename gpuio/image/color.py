@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio.context import get_array_module
 from gpuio.errors import ArgumentError
+from gpuio.execution.color import hue_of, rgb_of_hue
 from gpuio.image.arrays import as_image, by_channel
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
@@ -62,26 +63,15 @@ def adjust_saturation(image: Values, factor: float) -> Values:
 
 
 def adjust_hue(image: Values, turns: float) -> Values:
-    """Rotate the hue of HLS by full turns (Joblove and Greenberg, Color spaces for computer
-    graphics, 1978). Lightness and chroma stay.
-    """
+    """Rotate the hue of HLS by full turns; lightness and chroma stay."""
     if image.shape[2] == 1:
         return image
     xp = get_array_module(image)
     red, green, blue = planes = xp.ascontiguousarray(image.transpose(2, 0, 1))
     high, low = planes.max(0), planes.min(0)
     chroma = high - low
-    divisor = xp.where(chroma > 0, chroma, 1)
-    hue = xp.where(  # in sixths of a turn
-        high == red,
-        (green - blue) / divisor,
-        xp.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    hue += turns % 1 * 6
-    hue -= 6 * xp.floor(hue / 6)
-    # Each channel is high over a third of the circle, and low opposite of it.
-    shares = abs(hue - 3) - 1, 2 - abs(hue - 2), 2 - abs(hue - 4)
-    return xp.stack([low + chroma * share.clip(0, 1) for share in shares], axis=-1)
+    hue = hue_of(xp, red, green, blue, high, chroma) + turns % 1 * 6
+    return rgb_of_hue(xp, xp.where(hue > 6, hue - 6, hue), low, chroma)
 
 
 def convert_colors(values: Values, dtype: DTypeLike) -> Values:

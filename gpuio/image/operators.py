@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -230,7 +229,7 @@ def _factor(least: float, most: float) -> float:
     return current_rng().uniform(least, most)
 
 
-def _adjusted(data: Values, adjust: Callable[[Values, Any], Values], amount: Values) -> Values:
+def _adjusted(data: Values, adjust: Callable[[Values, Values], Values], amount: Values) -> Values:
     """An image, adjusted in floating point, in its own dtype."""
     _checked(data)
     values = data if data.dtype.kind == "f" else data.astype(np.float32)
