@@ -147,7 +147,7 @@ def get_mnist(path: str = "data") -> dict[str, HostArray]:
     Returns
     -------
     ``train_data`` and ``test_data``, float32 (N, 1, 28, 28), 0 to 1; ``train_label`` and
-    ``test_label``, int (N,)
+    ``test_label``, int8 (N,)
 
     Raises
     ------

@@ -46,7 +46,7 @@ NO_EFFECT = {
     "preprocess_threads": NoEffect("because all images are in memory"),
     "round_batch": NoEffect("because an incomplete last batch is dropped"),
     "dtype": NoEffect("because images and labels are float32", (None, "float32", np.float32)),
-    "verbose": NoEffect("with silent"),
+    "verbose": NoEffect("because silent takes its place"),
 }
 
 log = logging.getLogger("gpuio")
@@ -119,11 +119,7 @@ class MNISTIter(OrderedRowsIter):
         seed = as_int("seed", seed)
         ctx = as_context(ctx)
         require(ctx)
-        images, labels = read_idx(image, IMAGES), read_idx(label, LABELS)
-        if len(images) != len(labels):
-            raise DataFileError(
-                f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
-            )
+        images, labels = read_mnist(image, label)
         count, height, width = images.shape
         shape = (height * width,) if as_bool("flat", flat) else (1, height, width)
         if shard.mode == "contiguous":
@@ -183,6 +179,26 @@ def _load_scaled(pixels: ArraySource, labels: ArraySource) -> Callable[[BatchInd
             return batch._replace(data=[image.astype(np.float32) * np.float32(1 / 256)])
 
     return load
+
+
+def read_mnist(image: Path, label: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read two files of MNIST's format, compressed with gzip or not.
+
+    Returns
+    -------
+    Images, uint8 (N, height, width), and labels, uint8 (N,)
+
+    Raises
+    ------
+    DataFileError, DataFileNotFoundError : a file is missing, has another format, is truncated, or
+        the numbers of images and labels differ.
+    """
+    images, labels = read_idx(image, IMAGES), read_idx(label, LABELS)
+    if len(images) != len(labels):
+        raise DataFileError(
+            f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
+        )
+    return images, labels
 
 
 def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:

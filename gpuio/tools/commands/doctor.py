@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gpuio.errors import Error
 from gpuio.tools.commands.common import add_json, add_parser, print_json
+from gpuio.tools.cpus import cpu_count
 from gpuio.version import VERSION
 
 # Packages that gpuio needs, and optional ones; names as for pip.
@@ -44,7 +45,7 @@ def doctor() -> list[Check]:
     Takes a few seconds, since each executor decodes an image.
     """
     host = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    checks = [Check("gpuio", "works", f"{VERSION}, {host}, {os.cpu_count()} CPUs")]
+    checks = [Check("gpuio", "works", f"{VERSION}, {host}, {cpu_count()} CPUs")]
     checks += check_packages(PACKAGES, required=True)
     checks += check_packages(EXTRAS, required=False)
     trials: dict[str, Callable[[], str]] = {

@@ -28,6 +28,7 @@ from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
+from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.parallel import map_ordered
 
@@ -89,7 +90,7 @@ def verify(
     spans = scan(data, path)
     begins = array("q")  # of intact records
     check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path))
-    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads or cpu_count())
     try:
         with progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar:
             chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])

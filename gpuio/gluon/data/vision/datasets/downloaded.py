@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.errors import DataFileError, DataFileNotFoundError
 from gpuio.gluon.data.dataset import Dataset
-from gpuio.io.mnist import IMAGES, LABELS, read_idx
+from gpuio.io.mnist import read_mnist
 from gpuio.storage.local import Path, local_path
 
 Transform = Callable[[Any, Any], Any]
@@ -107,11 +107,7 @@ class MNIST(_FilesDataset):
     def _load(self, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         prefix = "train" if train else "t10k"
         paths = self._find([f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"])
-        images, labels = read_idx(paths[0], IMAGES), read_idx(paths[1], LABELS)
-        if len(images) != len(labels):
-            raise DataFileError(
-                f"{paths[0]} has {len(images)} images, but {paths[1]} has {len(labels)} labels"
-            )
+        images, labels = read_mnist(*paths)
         return images[..., None], labels.astype(np.int32)
 
 
