@@ -142,18 +142,7 @@ def build_graph(
     )
     tuning: dict[str, Any] = {} if device_id is None else {"hw_decoder_load": hw_decoder_load}
     with pipe:
-        inputs = {
-            "encoded": (1, types.UINT8),
-            "anchor": (1, types.INT32),
-            "shape": (1, types.INT32),
-        }
-        if affine is not None:
-            inputs |= {"matrix": (2, types.FLOAT)}
-        else:
-            inputs |= {"start": (1, types.FLOAT), "end": (1, types.FLOAT)}
-            inputs |= {"method": (0, types.INT32)}
-            if borders:
-                inputs |= {"visible": (1, types.FLOAT), "offset": (1, types.INT32)}
+        inputs = _inputs(borders, affine is not None)
         fed = fn.external_source(
             source=source,
             num_outputs=len(inputs),
@@ -174,27 +163,51 @@ def build_graph(
             jpeg_fancy_upsampling=True,  # the GPU's default is off, and its pixels then differ
             **tuning,
         )
-        whole = output.height, output.width
+        size = output.height, output.width
         if affine is not None:
-            samples = _warp(pixels, feed.matrix, whole, affine, output.channels)
+            pipe.set_outputs(_warp(pixels, feed.matrix, size, affine, output.channels))
         else:
-            samples = fn.resize(
-                pixels,
-                roi_start=feed.start,
-                roi_end=feed.end,
-                size=feed.visible if borders else whole,
-                antialias=antialias,
-                interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
-            )
-        if affine is None and borders:
-            samples = fn.slice(
-                samples, start=feed.offset, shape=whole, axes=[0, 1], out_of_bounds_policy="pad"
-            )
-        pipe.set_outputs(samples)
+            pipe.set_outputs(_resize(pixels, feed, size, antialias))
     pipe.build()
     if not pipe.exec_dynamic:
         raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")
     return pipe
+
+
+def _inputs(borders: bool, affine: bool) -> dict[str, tuple[int, Any]]:
+    """Number of axes and dtype of the fields of a `Feed` that the graph takes, in their order."""
+    from nvidia.dali import types
+
+    inputs = {"encoded": (1, types.UINT8), "anchor": (1, types.INT32), "shape": (1, types.INT32)}
+    if affine:
+        return inputs | {"matrix": (2, types.FLOAT)}
+    inputs |= {"start": (1, types.FLOAT), "end": (1, types.FLOAT), "method": (0, types.INT32)}
+    if borders:
+        inputs |= {"visible": (1, types.FLOAT), "offset": (1, types.INT32)}
+    return inputs
+
+
+def _resize(pixels: Any, feed: Any, size: tuple[int, int], antialias: bool) -> Any:
+    """Resample windows; where images may have borders, these are black.
+
+    Parameters
+    ----------
+    feed : a `Feed` of the graph's inputs
+    size : rows and columns of the output
+    """
+    from nvidia.dali import fn, types
+
+    samples = fn.resize(
+        pixels,
+        roi_start=feed.start,
+        roi_end=feed.end,
+        size=size if feed.visible is None else feed.visible,
+        antialias=antialias,
+        interp_type=fn.cast(feed.method, dtype=types.INTERP_TYPE),
+    )
+    if feed.visible is None:
+        return samples
+    return fn.slice(samples, start=feed.offset, shape=size, axes=[0, 1], out_of_bounds_policy="pad")
 
 
 def _warp(
@@ -246,6 +259,18 @@ def make_feed(
     bad = list(batch.errors)
     if plan.affine is not None:
         return _affine_feed(encoded, plan, plan.affine.matrix, size, bad)
+    return _window_feed(encoded, plan, size, types, borders, bad)
+
+
+def _window_feed(
+    encoded: list[NDArray[np.uint8]],
+    plan: Plan,
+    size: tuple[int, int],
+    types: dict[int, int],
+    borders: bool,
+    bad: list[int],
+) -> Feed:
+    """A feed of windows; only the pixels that they read are decoded."""
     # DALI reads outside its memory for windows far outside an image: it gets the visible part, or
     # if there is none, the image's first pixel, which is painted over.
     visible = plan.visible(size)
