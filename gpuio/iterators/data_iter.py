@@ -40,7 +40,7 @@ class _Descriptions:
 
 
 class DataIter:
-    """Base class of all iterators, also of your own.
+    """Base class of all iterators, including user-defined ones.
 
     A subclass defines `next` (or ``__next__``), or `iter_next` with `getdata`, `getlabel`, `getpad`
     and `getindex`; and `reset`. It assigns `provide_data` and `provide_label`, or defines them as

@@ -10,7 +10,7 @@ import numpy as np
 from gpuio.context import device_of, get_array_module
 from gpuio.errors import ArgumentError
 from gpuio.nd.ndarray import NDArray, wrap
-from gpuio.nd.operator import operator
+from gpuio.nd.operator import operator, write
 from gpuio.nd.types import Operand, Values
 
 __all__ = [
@@ -83,20 +83,6 @@ def _as_operand(value: Operand) -> Operand:
     """An operand with the operators of NDArrays."""
     on_device = device_of(value).device_type == "gpu"
     return wrap(value) if isinstance(value, np.ndarray) or on_device else value
-
-
-def write(out: NDArray, result: Values) -> NDArray:
-    """Write a result into `out`, and return that.
-
-    Raises
-    ------
-    ArgumentError : out has another shape.
-    """
-    if not isinstance(out, NDArray) or out.shape != result.shape:
-        what = f"of shape {out.shape}" if isinstance(out, NDArray) else type(out).__name__
-        raise ArgumentError(f"out must be an NDArray of shape {result.shape}, not {what}")
-    out[...] = result
-    return out
 
 
 def _of_library(name: str) -> Callable[[Operand, Operand], Values]:

@@ -99,16 +99,28 @@ def _finish(title: str, result: Values, arrays: list[Array], out: Values) -> Val
         pairs = zip(result, outs, strict=True)
         return [_finish(title, each, arrays, target) for each, target in pairs]
     if out is not None:
-        if not isinstance(out, NDArray) or out.shape != result.shape:
-            what = f"of shape {out.shape}" if isinstance(out, NDArray) else type(out).__name__
-            raise ArgumentError(
-                f"{title}: out must be an NDArray of shape {result.shape}, not {what}"
-            )
-        out[...] = result
-        return out
+        return write(out, result, f"{title}: ")
     if any(_owner(result) is _owner(plain(each)) for each in arrays):
         result = result.copy()  # C-contiguous
     return wrap(result)
+
+
+def write(out: Values, result: Values, where: str = "") -> NDArray:
+    """Write a result into `out`, and return that.
+
+    Parameters
+    ----------
+    where : begins the error's message
+
+    Raises
+    ------
+    ArgumentError : out is not an NDArray, or has another shape.
+    """
+    if not isinstance(out, NDArray) or out.shape != result.shape:
+        what = f"of shape {out.shape}" if isinstance(out, NDArray) else type(out).__name__
+        raise ArgumentError(f"{where}out must be an NDArray of shape {result.shape}, not {what}")
+    out[...] = result
+    return out
 
 
 def _owner(array: Values) -> Values:

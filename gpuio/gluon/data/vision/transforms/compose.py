@@ -1,4 +1,4 @@
-"""Transforms of transforms."""
+"""Transforms that apply other transforms."""
 
 from __future__ import annotations
 
