@@ -238,7 +238,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"data_shape": ()}, "data_shape must have at least one axis"),
         ({"data_shape": (0,)}, "data_shape must be at least 1"),
-        ({"data_shape": "6"}, "data_shape must be an integer"),
+        ({"data_shape": "6x"}, "data_shape must be an integer"),
         ({"label_shape": (2, -1)}, "label_shape must be at least 1"),
         ({"dtype": "float64"}, "dtype must be one of float32, int32, int64, not 'float64'"),
         ({"dtype": "nonsense"}, "dtype must be one of"),

@@ -85,7 +85,7 @@ def test_every_iterator_has_an_answer(kind: str) -> None:
         ("DataLoader", "device", "as_in_context"),
         ("DataLoader", "world_size", "dataset.shard(count, index)"),
         ("DataLoader", "worker_init_fn", "threads of this process"),
-        ("DataLoader", "shufle", "did you mean shuffle"),
+        ("DataLoader", "shufffle", "did you mean shuffle"),
     ],
 )
 def test_what_is_suggested(kind: str, name: str, said: str | None) -> None:
