@@ -7,9 +7,11 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.context import device_of, on_device
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.loader import Loader
+from gpuio.nd.ndarray import host_array
 from gpuio.storage import array_files
 from gpuio.storage.local import Path, local_path
 
@@ -118,12 +120,15 @@ def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:
         while (loaded := loader.next()) is not None:
             if not loaded.data:
                 continue
-            images = loaded.data[0][: len(loaded.data[0]) - loaded.pad]
-            added = images.sum(axis=0, dtype=np.float64)
-            total, count = added if total is None else total + added, count + len(images)
+            images = loaded.data[0]
+            rows = len(images) - loaded.pad
+            with on_device(device_of(images)):
+                added = images[:rows].sum(axis=0, dtype=np.float64)
+                total = added if total is None else total + added
+            count += rows
     finally:
         loader.close()
     if total is None or not count:
         raise ArgumentError("mean_img cannot be computed: there is no image that can be used")
-    mean = total if isinstance(total, np.ndarray) else total.get()
+    mean: NDArray[np.float64] = host_array(total)
     return (mean / count).astype(np.float32)

@@ -49,6 +49,14 @@ def test_a_missing_mean_image_is_computed_once(
     assert os.listdir(tmp_path) == ["mean.nd"]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(mx.num_gpus() < 2, reason="needs two GPUs")
+def test_the_mean_is_computed_on_the_iterators_gpu(tmp_path: Path) -> None:
+    path = tmp_path / "mean.nd"
+    open_iter(ctx="gpu:1", mean_img=path, resize=40).close()
+    np.testing.assert_allclose(mean_image.read(path, SHAPE), mean_of(ctx="gpu:0", resize=40))
+
+
 def test_the_mean_is_that_of_all_parts(tmp_path: Path) -> None:
     whole = mean_of()
     for part in range(2):
