@@ -212,7 +212,9 @@ def _antialiased(
         LANCZOS: Image.Resampling.LANCZOS,
     }
     x, y, w, h = window
-    box = (x, y, min(x + w, region.shape[1]), min(y + h, region.shape[0]))
+    # Next to borders a window may begin or end a fraction of an output pixel beyond the image.
+    right, bottom = min(x + w, region.shape[1]), min(y + h, region.shape[0])
+    box = (max(x, 0), max(y, 0), right, bottom)
     image = Image.fromarray(np.squeeze(region, 2) if region.shape[2] == 1 else region)
     resized = image.resize(size, filters[method], box)
     return np.asarray(resized).reshape(size[1], size[0], -1)

@@ -114,6 +114,13 @@ def test_antialiasing_is_pillows(method: int, kind: str) -> None:
     np.testing.assert_array_equal(*enlarged)
 
 
+def test_antialiasing_beyond_the_image_is_that_of_its_edge() -> None:
+    window = -0.4, -0.3, 60.9, 50.5
+    found = resample(image(), window, plan(window), 0, (28, 24), True)
+    inside = resample(image(), (0, 0, 60, 50), plan((0, 0, 60, 50)), 0, (28, 24), True)
+    np.testing.assert_array_equal(found, inside)
+
+
 @pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_channels_stay(channels: int, antialias: bool) -> None:
