@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ContextError
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
+from gpuio.nd.types import HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Ints, Plan
 from gpuio.planning.planner import AffineFill
 
@@ -297,6 +298,11 @@ def _window_feed(
         np.where(before, edge, np.where(after, shape - 1 + edge, value))
         for edge, value in ((0, start), (1, end))
     )
+    nearest = (plan.method == NEAREST)[:, None]
+    inside = _nearest_inside(start, end, shape, shown[:, ::-1])
+    start, end = (
+        np.where(nearest, new, old) for new, old in zip(inside, (start, end), strict=True)
+    )
     feed = Feed(
         encoded=encoded,
         anchor=region[:, 1::-1].astype(np.int32),
@@ -311,6 +317,30 @@ def _window_feed(
         visible=shown[:, ::-1].astype(np.float32),
         offset=-visible[:, 1::-1].astype(np.int32),
     )
+
+
+def _nearest_inside(
+    start: HostArray, end: HostArray, shape: Ints, size: Ints
+) -> tuple[HostArray, HostArray]:
+    """Windows of which all pixels that nearest neighbor takes lie inside the region: beyond it DALI
+    corrupts memory. Windows that are inside stay as they are, others are squeezed.
+
+    Parameters
+    ----------
+    start, end, shape, size : (B, 2), rows and columns: windows, regions, and numbers of pixels that
+        are taken, evenly and each from the middle of its part of the window
+    """
+    half = (end - start) / size / 2
+    margin = EPSILON + shape * 2.0**-20  # for float32
+    first, last = start + half, end - half
+    low, high = (each.clip(margin, shape - margin) for each in (first, last))
+    moved, single = (low != first) | (high != last), size == 1
+    # Where all were beyond the same edge, they are spread within its pixel.
+    beyond = (low == high) & ~single
+    high = np.where(beyond & (low < 0.5), low + 0.5, high)
+    low = np.where(beyond & (low == high), high - 0.5, low)
+    half = np.where(single, half, (high - low) / np.maximum(size - 1, 1) / 2)
+    return np.where(moved, low - half, start), np.where(moved, high + half, end)
 
 
 def _affine_feed(

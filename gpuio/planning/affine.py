@@ -122,16 +122,16 @@ def plan_affine(
     scale = philox.between(scale, options.scale).astype(np.float32)
     ratio = philox.between(ratio, options.ratio).astype(np.float32)
     cos, sin = np.cos(angle), np.sin(angle)
-    # In MXNet's float32.
-    down = 2 * scale / (1 + ratio)
-    across = ratio * down
+    size = sizes.astype(np.float32)
+    # Factors of width and height, in MXNet's float32. An image keeps a pixel, as its canvas does.
+    wide = 2 * scale / (1 + ratio)
+    wide, high = np.maximum(wide, 1 / size[:, 0]), np.maximum(ratio * wide, 1 / size[:, 1])
     forward = np.array(
         [
-            [down * cos - shear * sin * across, down * sin + shear * cos * across],
-            [-sin * across, cos * across],
+            [wide * cos - shear * sin * high, wide * sin + shear * cos * high],
+            [-sin * high, cos * high],
         ]
     ).transpose(2, 0, 1)
-    size = sizes.astype(np.float32)
     least, largest = np.minimum(options.canvas, NO_LIMIT)
     canvas = np.clip(scale[:, None] * size, np.float32(least), np.float32(largest))
     shift = (canvas - np.einsum("nij,nj->ni", forward, size)) / 2

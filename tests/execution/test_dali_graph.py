@@ -81,6 +81,26 @@ def test_the_graph_warps_as_the_host_does(
         assert_images_close(found[row], expected, WARPED[method])
 
 
+@pytest.mark.parametrize("scale", [(1e-6, 1e-6), (0.02, 0.02), (0.3, 3.0)])
+def test_nearest_neighbor_stays_inside_the_image(scale: tuple[float, float]) -> None:
+    # Elsewhere DALI corrupts memory. The canvas's pixels are larger than those of the image.
+    sizes = [(1, 1), (1, 90), (90, 1), (60, 50), (2, 3)]
+    batch = planned(
+        [jpeg(number, *size) for number, size in enumerate(sizes * 8)],
+        affine=AffineOptions(scale=scale, ratio=(0.5, 2.0)),
+        pad=3,
+        crop_size=(1, 2),
+        rand_crop=True,
+        method=NEAREST,
+    )
+    assert batch.plan is not None
+    feed = make_feed(batch, SIZE, 3, interpolation_types(), True)
+    assert feed.start is not None and feed.end is not None and feed.visible is not None
+    step = (feed.end - feed.start) / feed.visible
+    first, last = feed.start + step / 2, feed.end - step / 2
+    assert (step > 0).all() and (first > 0).all() and (last < feed.shape).all()
+
+
 def test_only_what_an_affine_map_shows_is_decoded() -> None:
     batch = planned([jpeg(0, 600, 500)], affine=AffineOptions(rotation=45))
     arrays = make_feed(batch, SIZE, 3, interpolation_types(), False).arrays()

@@ -72,6 +72,12 @@ def test_the_canvas_keeps_its_limits_and_has_a_pixel() -> None:
     assert (width[0], height[0]) == (1, 1)
 
 
+def test_an_image_keeps_a_pixel() -> None:
+    matrix, width, height = planned(AffineOptions(scale=(1e-6, 1e-6)), (60, 50))
+    assert (width, height) == (1, 1)
+    np.testing.assert_allclose(np.diag(matrix[0, :, :2]), (60, 50), rtol=1e-6)
+
+
 def test_draws_are_uniform() -> None:
     options = AffineOptions(max_rotation=10, max_shear=0.2, scale=(0.5, 1.5), ratio=(0.8, 1.25))
     matrix, width, _ = planned(options, *[(1000, 1000)] * 4000)
