@@ -343,7 +343,7 @@ class ImageRecordIter(RecordFilesIter):
             ),
             pad=(pad < 0, "below 0"),
             rotate=(rotate <= 0 and rotate != -1, "unless it is above 0"),
-            device_id=(device_id != 0, "as ctx is the device"),
+            device_id=(device_id != 0, "because ctx is the device"),
             inter_method=(
                 affine.turns
                 and crop.method not in (NEAREST, LINEAR, AREA)

@@ -345,7 +345,7 @@ def test_mxnets_defaults_are_accepted() -> None:
         ({"max_random_area": 0.5, "min_random_area": 0.5}, "max_random_area has no effect without"),
         ({"pad": -1}, "pad has no effect below 0"),
         ({"rotate": -30}, "rotate has no effect unless"),
-        ({"device_id": 3}, "device_id has no effect as ctx is the device"),
+        ({"device_id": 3}, "device_id has no effect because ctx is the device"),
         ({"shuffle": True, "shuffle_chunk_size": 4}, "shuffle_chunk_size has no effect with sh"),
         ({"shuffle_chunk_size": 4}, "shuffle_chunk_size has no effect with path_imgidx"),
         ({"shuffle_chunk_seed": 4}, "shuffle_chunk_seed has no effect without chunks"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,11 +12,9 @@ from gpuio.errors import ArgumentError
 from gpuio.gluon.data.ahead import OrderedBatches
 from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
 from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from gpuio.iterators.arguments import as_float, as_int, check_call
+from gpuio.iterators.arguments import as_float, as_int, check_call, log_without_effect
 from gpuio.nd import NDArray, wrap
 from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
-
-log = logging.getLogger("gpuio")
 
 # MXNet's name of the one for worker processes.
 default_mp_batchify_fn = default_batchify_fn
@@ -202,7 +199,7 @@ def _pinning() -> Callable[[Any], Any]:
     """A function that copies a batch's host arrays into pinned memory, if there is a GPU."""
     if num_gpus():
         return _pinned
-    log.info("DataLoader: pin_memory has no effect, as there is no GPU")
+    log_without_effect("DataLoader", {"pin_memory": "because there is no GPU"})
     return _wait_for
 
 

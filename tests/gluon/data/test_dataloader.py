@@ -225,7 +225,7 @@ def test_pin_memory_without_a_gpu_is_said_once(
     with caplog.at_level(logging.INFO, "gpuio"):
         loader = DataLoader([1, 2], 1, pin_memory=True, pin_device_id=1)
         assert values(loader) == values(loader) == [[1], [2]]
-    assert caplog.messages == ["DataLoader: pin_memory has no effect, as there is no GPU"]
+    assert caplog.messages == ["DataLoader: pin_memory has no effect because there is no GPU"]
 
 
 @pytest.mark.gpu
