@@ -102,6 +102,20 @@ def add_record_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if it exists")
 
 
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add ``--key`` and ``--label``, which select records; without one of them it is None."""
+    parser.add_argument(
+        "--key", type=int, action="append", metavar="K", help="only this record; may be repeated"
+    )
+    parser.add_argument(
+        "--label",
+        type=float,
+        action="append",
+        metavar="L",
+        help="only records whose first label is this; may be repeated",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print everything as JSON")

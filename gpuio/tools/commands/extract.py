@@ -15,7 +15,7 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_parser, add_record_file
+from gpuio.tools.commands.common import add_parser, add_record_file, add_selection
 from gpuio.tools.commands.im2rec.lists import BadImage, write_list
 from gpuio.tools.files import open_records
 from gpuio.tools.labels import label_strings, starts_with_label
@@ -148,16 +148,7 @@ def add_command(commands: Any) -> None:
     )
     add_record_file(parser)
     parser.add_argument("folder", metavar="FOLDER", help="where to write the images")
-    parser.add_argument(
-        "--key", type=int, action="append", metavar="K", help="only this record; may be repeated"
-    )
-    parser.add_argument(
-        "--label",
-        type=float,
-        action="append",
-        metavar="L",
-        help="only records with this label; may be repeated",
-    )
+    add_selection(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.sampling.order import permute
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_parser
+from gpuio.tools.commands.common import add_parser, add_selection
 from gpuio.tools.files import RecordOutput, check_outputs, index_of
 from gpuio.tools.labels import label_strings, starts_with_label
 
@@ -318,16 +318,7 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("rec", metavar="FILE.rec", help="the record file")
     parser.add_argument("out", metavar="OUT.rec", help="the output")
-    parser.add_argument(
-        "--key", type=int, action="append", metavar="K", help="this record; may be repeated"
-    )
-    parser.add_argument(
-        "--label",
-        type=float,
-        action="append",
-        metavar="L",
-        help="records whose first label is this; may be repeated",
-    )
+    add_selection(parser)
     parser.add_argument(
         "--least", type=int, default=0, metavar="N", help="minimum shorter side, in pixels"
     )

@@ -15,7 +15,7 @@ from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_parser, add_record_file
+from gpuio.tools.commands.common import add_parser, add_record_file, add_selection
 from gpuio.tools.commands.show.images import (
     LabelledImage,
     of_bad_records,
@@ -202,14 +202,7 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help=f"longer side; default: {SIZE} pixels",
     )
-    add("--key", type=int, action="append", metavar="K", help="this record; may be repeated")
-    add(
-        "--label",
-        type=float,
-        action="append",
-        metavar="L",
-        help="only records with this label; may be repeated",
-    )
+    add_selection(parser)
     add("--bad", action="store_true", help="only images that cannot be fully decoded")
     add("--seed", type=int, metavar="N", help="draw records at random; default: evenly spread")
     add_options(parser, None)
