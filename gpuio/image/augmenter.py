@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from gpuio.errors import ArgumentError
 from gpuio.image.arrays import host
 from gpuio.nd import NDArray
 from gpuio.planning.augmenters import Params, Size, augmenter_steps, is_described
@@ -185,9 +186,23 @@ class RandomOrderAug(SequentialAug):
 
 
 def apply_augmenters(augmenters: Iterable[Any], src: NDArray, rng: Rng) -> NDArray:
-    """Apply augmenters, or other callables of an image, one after another."""
+    """Apply augmenters, or other callables of an image, one after another.
+
+    Raises
+    ------
+    ArgumentError : one of them does not give an image.
+    """
     for each in augmenter_steps(augmenters, rng):
-        src = each.apply(src, each.draw(rng, size_of(src))) if is_described(each) else each(src)
+        if is_described(each):
+            src = each.apply(src, each.draw(rng, size_of(src)))
+            continue
+        src = each(src)
+        if not hasattr(src, "shape"):
+            name = getattr(each, "__name__", type(each).__name__)
+            raise ArgumentError(
+                f"the augmenter {name} gave {type(src).__name__}, not an image; it must return the "
+                "array (height, width, channels) that it makes"
+            )
     return src
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, DecodeError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
 from gpuio.image.arrays import host, write
 from gpuio.nd import NDArray
 
@@ -99,6 +99,7 @@ def imread(
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
+    RecordError : it cannot be read, or is a folder.
     DecodeError : the file is empty or not an image; the message has its name.
     """
     path = os.fspath(filename)
@@ -107,6 +108,8 @@ def imread(
             data = file.read()
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"{path}: couldn't open file: No such file") from error
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     try:
         return imdecode(data, flag, to_rgb, ctx=ctx)
     except DecodeError as error:
@@ -146,7 +149,7 @@ def _as_uint8(buf: Encoded) -> npt.NDArray[np.uint8]:
         data = np.ascontiguousarray(host(buf), np.uint8).reshape(-1)
     else:
         given = f"{buf.dtype} array" if hasattr(buf, "dtype") else type(buf).__name__
-        raise ValueError(
+        raise ArgumentError(
             "buf must be of type bytes, bytearray, memoryview, or a uint8 array, not a " + given
         )
     if not data.size:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ContextError, DecodeError
+from gpuio.errors import ArgumentError, ContextError, DecodeError, RecordError
 from tests.close import EXACT, GPU_DECODER, assert_images_close
 from tests.decoding.samples import HOST_ONLY, INVALID, NVIMAGECODEC, WHOLE
 from tests.io.records import jpeg
@@ -37,6 +37,17 @@ def test_invalid_images(name: str, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(INVALID[name])
     with pytest.raises(DecodeError, match=r"broken\.jpg"):
         mx.image.imread(tmp_path / "broken.jpg")
+
+
+@pytest.mark.parametrize("given", ["text", None, np.zeros(4, np.float32)], ids=str)
+def test_only_bytes_are_decoded(given: object) -> None:
+    with pytest.raises(ArgumentError, match="buf must be of type bytes"):
+        mx.image.imdecode(given)
+
+
+def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=f"^{tmp_path} cannot be read: Is a directory"):
+        mx.image.imread(tmp_path)
 
 
 @pytest.mark.skipif(mx.num_gpus() > 0, reason="there is a GPU")

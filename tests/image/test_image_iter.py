@@ -503,3 +503,17 @@ def test_close_waits_for_a_sample_that_is_being_read(folder: Path) -> None:
     assert not closing.is_alive() and not drawing.is_alive() and not failed
     assert all("closed" in str(error) for error in raised)
     assert no_threads_left()
+
+
+@pytest.mark.parametrize(
+    ("gives", "kind"), [(lambda src: None, "None"), (lambda src: [src], "list")]
+)
+def test_an_augmenter_that_gives_no_image_is_named(gives: Any, kind: str, folder: Path) -> None:
+    class Forgetful(I.Augmenter):
+        def __call__(self, src: Any) -> Any:
+            return gives(src)
+
+    augmenters = [Forgetful(), I.ForceResizeAug((28, 24))]
+    said = f"key 0: the augmenter Forgetful gave {kind}.*, not an image; it must return"
+    with over(folder, aug_list=augmenters) as iterator, pytest.raises(ArgumentError, match=said):
+        iterator.next()
