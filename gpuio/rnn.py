@@ -237,5 +237,11 @@ def _fill(
         if numbers:
             filled[bucket] = np.full((len(numbers), bucket + 1), padding, dtype)
             for row, number in zip(filled[bucket], numbers, strict=True):
-                row[: lengths[number]] = sentences[number]
+                try:
+                    row[: lengths[number]] = sentences[number]
+                except (TypeError, ValueError) as error:
+                    raise ArgumentError(
+                        f"sentence {number} is not a list of numbers: {error}; encode_sentences "
+                        "turns words into numbers"
+                    ) from error
     return filled

@@ -89,6 +89,7 @@ def test_each_epoch_has_its_order() -> None:
         ((SENTENCES, 2, []), {}, "no bucket of"),
         (([], 2), {}, "0 in total"),
         ((SENTENCES, 0), {}, "batch_size must be at least 1"),
+        (([["a", "b"], ["b", "a"]], 2), {}, "sentence 0 is not a list of numbers.*encode_sent"),
         ((SENTENCES, 2), {"layout": "NTC"}, "layout must be 'NT' or 'TN'"),
         ((SENTENCES, 2, [0]), {}, "buckets must be at least 1"),
         ((SENTENCES, 2), {"dtype": "int8", "invalid_label": 300}, "invalid_label"),

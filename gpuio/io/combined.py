@@ -111,11 +111,14 @@ class ResizeIter(StreamIter[DataBatch]):
 
     Raises
     ------
+    TypeError : `data_iter` is not an iterator.
     ArgumentError : size is below 1.
     """
 
     @check_call
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
+        if not hasattr(data_iter, "__next__"):
+            raise TypeError(f"ResizeIter takes an iterator, not {type(data_iter).__name__}")
         self.data_iter = data_iter
         self.size = as_int("size", size, 1)
         self.reset_internal = as_bool("reset_internal", reset_internal)

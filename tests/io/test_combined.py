@@ -393,3 +393,8 @@ def test_images_and_sentences_together(tmp_path: Any) -> None:
                 rows = batch.label[0].asnumpy().astype(int)
                 np.testing.assert_array_equal(caption.asnumpy(), captions[rows])
             pairs.reset()
+
+
+def test_what_is_not_an_iterator_is_refused() -> None:
+    with pytest.raises(TypeError, match="ResizeIter takes an iterator, not NoneType"):
+        mx.io.ResizeIter(None, 3)
