@@ -21,8 +21,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_wheel_contains_the_kernels(wheel: Path) -> None:
+def test_wheel_contains_the_package_and_the_kernels(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    for path in (ROOT / "gpuio").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.relative_to(ROOT).as_posix() in names
     sources = list((ROOT / "kernels").glob("*.cu"))
     assert sources
     for source in sources:
