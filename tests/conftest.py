@@ -4,9 +4,12 @@ Tests marked `gpu` are skipped where there is no GPU, with a reason; ``GPUIO_REQ
 them fail instead, so that nothing hides on a machine that should have one.
 """
 
+import gc
 import os
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -29,9 +32,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs a GPU, and gpuio finds none")
 
 
+def pytest_collection_finish() -> None:
+    """Spare each ``gc.collect`` of a test the modules and the tests themselves."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo what a test does by ``mx.random.seed``, which holds for the process."""
+    """Each test begins with the same state of the process' generators: what it draws does not
+    depend on the tests before it, nor on chance. What it does by ``mx.random.seed`` is undone."""
+    random.seed(0)
+    np.random.seed(0)
     monkeypatch.setattr("gpuio.generators._python", generators.python_generator())
     monkeypatch.setattr("gpuio.generators._numpy", generators.numpy_generator())
 
