@@ -1,17 +1,26 @@
 """Fixtures for the tests of iterators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import gpuio as mx
-from tests.io.conformance import Resumed, resume_in_new_process
+from tests.io.conformance import OtherProcess, Resumed, resume_in_other_process
 
 
 @pytest.fixture(scope="session")
-def resumed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[type, mx.Context], Resumed]:
-    """What follows the saved states of an iterator, by its class of tests and device; each new
-    process resumes the states of all variants of one class.
+def other_process() -> Iterator[OtherProcess]:
+    other = OtherProcess()
+    yield other
+    other.end()
+
+
+@pytest.fixture(scope="session")
+def resumed(
+    tmp_path_factory: pytest.TempPathFactory, other_process: OtherProcess
+) -> Callable[[type, mx.Context], Resumed]:
+    """What follows the saved states of an iterator, by its class of tests and device; another
+    process resumes the states of all classes.
     """
     results: dict[tuple[type, str], Resumed] = {}
 
@@ -19,7 +28,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[type, mx.Cont
         key = kind, ctx.device_type
         if key not in results:
             folder = tmp_path_factory.mktemp("resumed")
-            results[key] = resume_in_new_process(kind, folder, ctx)
+            results[key] = resume_in_other_process(kind, folder, ctx, other_process)
         return results[key]
 
     return of

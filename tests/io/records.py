@@ -1,6 +1,7 @@
 """What the tests share: JPEGs, record files, and an iterator over the golden images."""
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def write_records(
     return files
 
 
+@cache
 def jpeg(seed: int, width: int = 60, height: int = 50, **options: Any) -> bytes:
     """A smooth random image as a JPEG."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)

@@ -1,7 +1,7 @@
-"""Resumes iterators in a new process: the other half of `Conformance.resumed`.
+"""Resumes iterators in another process: the other half of `Conformance.resumed`.
 
-Arguments: module:class, folder, device, number of calls of `next`. Standard input holds the states
-of each variant as JSON, standard output receives the lines that follow each.
+Each line of standard input is a request as JSON: kind (module:class), folder, device, count (calls
+of `next`), and states, by variant. Each is answered by a line of JSON: what follows the states.
 """
 
 import importlib
@@ -16,18 +16,19 @@ from tests.io.conformance import trace
 
 
 def main() -> None:
-    """Resume all states, and print what follows each."""
-    kind, folder, device, count = sys.argv[1:]
-    module, _, name = kind.partition(":")
-    tests = getattr(importlib.import_module(module), name)()
-    found: dict[str, list[list[str]]] = {}
-    for variant, states in json.load(sys.stdin).items():
-        options = tests.variants[variant]
-        found[variant] = [
-            _follow(tests, Path(folder), mx.Context(device), options, state, int(count))
-            for state in states
-        ]
-    json.dump(found, sys.stdout)
+    """Answer all requests."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        module, _, name = request["kind"].partition(":")
+        tests = getattr(importlib.import_module(module), name)()
+        folder, ctx = Path(request["folder"]), mx.Context(request["device"])
+        found: dict[str, list[list[str]]] = {}
+        for variant, states in request["states"].items():
+            options = tests.variants[variant]
+            found[variant] = [
+                _follow(tests, folder, ctx, options, state, request["count"]) for state in states
+            ]
+        print(json.dumps(found), flush=True)
 
 
 def _follow(
