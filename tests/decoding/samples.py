@@ -47,7 +47,7 @@ def saved(source: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 def oriented(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return jpeg(4, 41, 30, exif=exif)
+    return jpeg(4, 41, 30, exif=exif.tobytes())
 
 
 def sampled(name: str) -> bytes:
