@@ -81,7 +81,7 @@ if __name__ == "__main__":
     dataset = gpuio.torch.RecordDataset(path + ".rec", path + ".idx", transform=double)
     expected = torch.stack([image for image, _ in dataset])
     loader = torch.utils.data.DataLoader(
-        dataset, 2, num_workers=2, multiprocessing_context=method
+        dataset, 2, num_workers=2, multiprocessing_context=method, persistent_workers=True
     )
     for _ in range(2):
         images, labels = map(torch.cat, zip(*loader, strict=True))

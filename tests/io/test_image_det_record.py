@@ -185,7 +185,8 @@ def test_boxes_follow_pixels(
 MEASURED = json.loads((DATA.parent / "detrec_stats.json").read_text())["cases"]
 
 # At 0.1 %, and what keeping every eighth value of one sample can add.
-DISTANCE = largest_distance(stats.COUNT, stats.COUNT, 0.001) + stats.EVERY / stats.COUNT
+COUNT = 800
+DISTANCE = largest_distance(COUNT, stats.COUNT, 0.001) + stats.EVERY / stats.COUNT
 
 
 @pytest.mark.parametrize("name", stats.CASES)
@@ -201,7 +202,7 @@ def test_draws_are_distributed_as_mxnets(name: str, tmp_path: Path) -> None:
     with mx.io.ImageDetRecordIter(
         path_imgrec=path, data_shape=shape, batch_size=100, inter_method=0, seed=1, **options
     ) as iterator:
-        while len(rows) < stats.COUNT:
+        while len(rows) < COUNT:
             for batch in iterator:
                 pixels, labels = batch.data[0].asnumpy(), batch.label[0].asnumpy()
                 rows += [stats.measure(*each) for each in zip(pixels, labels, strict=True)]

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,8 +151,21 @@ def test_an_interrupt_ends_it(arguments: list[str], large: Path, tmp_path: Path)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["shuffle", "merge", "repair", "im2rec"])
-def test_an_interrupt_leaves_existing_files(name: str, large: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def huge(large: Path) -> Iterator[Path]:
+    """A record file that takes seconds to read; what it takes on the disk is freed soon."""
+    path = large.with_name("huge.rec")
+    with path.open("wb") as file:
+        for _ in range(40):
+            file.write(large.read_bytes())
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("name", ["merge", "im2rec", "shuffle", "repair"])
+def test_an_interrupt_leaves_existing_files(
+    name: str, request: pytest.FixtureRequest, large: Path, tmp_path: Path
+) -> None:
     """What was there stays there."""
     out = tmp_path / "out.rec"
     index = tmp_path / "out.idx"
@@ -167,11 +181,7 @@ def test_an_interrupt_leaves_existing_files(name: str, large: Path, tmp_path: Pa
     elif name == "merge":
         arguments = ["merge", "--renumber", out, *[large] * 40]
     else:
-        big = tmp_path / "big.rec"
-        with big.open("wb") as file:
-            for _ in range(40):
-                file.write(large.read_bytes())
-        arguments = [name, big, out]
+        arguments = [name, request.getfixturevalue("huge"), out]
     part = tmp_path / "out.rec.part"
     run = stop_at(part.name, *arguments, cpu_seconds=0.3)
     assert run.returncode == 130 and run.stderr == "gpuio: interrupted\n"
