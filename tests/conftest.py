@@ -18,8 +18,13 @@ from gpuio import generators
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-# A busy machine is no reason to fail.
-settings.register_profile("gpuio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is no reason to fail. In CI the same examples are tried each time.
+settings.register_profile(
+    "gpuio",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
 settings.load_profile("gpuio")
 
 REQUIRE_GPU = os.environ.get("GPUIO_REQUIRE_GPU") == "1"

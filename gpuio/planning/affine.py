@@ -135,7 +135,14 @@ def plan_affine(
     least, largest = np.minimum(options.canvas, NO_LIMIT)
     canvas = np.clip(scale[:, None] * size, np.float32(least), np.float32(largest))
     shift = (canvas - np.einsum("nij,nj->ni", forward, size)) / 2
-    inverse = np.linalg.inv(forward.astype(np.float64))
+    # By its formula, which rounding cannot make singular.
+    inverse = np.array(
+        [
+            [cos / wide, -sin / high - shear * cos / wide],
+            [sin / wide, cos / high - shear * sin / wide],
+        ],
+        np.float64,
+    ).transpose(2, 0, 1)
     moved = -np.einsum("nij,nj->ni", inverse, shift.astype(np.float64))
     matrix = np.concatenate([inverse, moved[:, :, None]], axis=2)
     return matrix, np.maximum(canvas.astype(np.int64), 1)

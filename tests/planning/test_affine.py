@@ -124,3 +124,18 @@ def test_one_of_the_listed_rotations_is_drawn() -> None:
 def test_what_makes_no_sense_is_refused(options: dict, words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         AffineOptions(**options)
+
+
+def test_maps_are_inverted_where_float32_would_be_singular() -> None:
+    options = AffineOptions(
+        max_rotation=180, max_shear=0.1, scale=(1e-6, 1e-6), ratio=(1000.0, 1000.0)
+    )
+    matrix, width, height = planned(options, *[(50, 40)] * 2000)
+    assert np.isfinite(matrix).all()
+    assert (width == 1).all() and (height == 1).all()
+    usual = AffineOptions(max_rotation=90, max_shear=2.0, scale=(0.5, 2.0), ratio=(0.5, 2.0))
+    matrix, width, height = planned(usual, *[(50, 40)] * 200)
+    # The center of the image, in the middle of the canvas before its size is rounded.
+    middle = np.stack([width / 2, height / 2, np.ones(200)], axis=1)
+    found = np.einsum("nij,nj->ni", matrix, middle)
+    assert np.abs(found - (25, 20)).max() < 8  # half a pixel of a canvas, magnified by the shear
