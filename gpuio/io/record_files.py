@@ -59,12 +59,19 @@ class RecordFilesIter(ImageLoaderIter):
         ----------
         table : see `open_records`
         options : how batches are loaded
-        chunk_size, chunk_seed : see `_cut_chunks`
+        chunk_size, chunk_seed : the arguments `shuffle_chunk_size` and `shuffle_chunk_seed`
 
         Returns
         -------
         The source, which belongs to the iterator
+
+        Raises
+        ------
+        ArgumentError : as `open_records`; or `chunk_size` or `chunk_seed` is not an integer, or the
+            size is below 0.
         """
+        chunk_size = as_int("shuffle_chunk_size", chunk_size, 0)
+        chunk_seed = as_int("shuffle_chunk_seed", chunk_seed)
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine
         )
@@ -83,24 +90,14 @@ class RecordFilesIter(ImageLoaderIter):
         seed: int,
     ) -> Chunks | None:
         """The chunks that `shuffle_chunk_size` and `shuffle_chunk_seed` ask for, if they have an
-        effect; the source is closed if they are wrong.
+        effect.
 
         Parameters
         ----------
         source, images, options : as `_open` takes them
         indexed : the iterator was given an index
         size, seed : the two arguments
-
-        Raises
-        ------
-        ArgumentError : one of them is not an integer, or the size is below 0.
         """
-        try:
-            size = as_int("shuffle_chunk_size", size, 0)
-            seed = as_int("shuffle_chunk_seed", seed)
-        except ArgumentError:
-            source.close()
-            raise
         ignored = options.shuffle or indexed
         reason = "with shuffle" if options.shuffle else "with path_imgidx, as in MXNet"
         self._log_without_effect(
