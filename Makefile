@@ -10,7 +10,7 @@ CUDA := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*
 GPU := $(if $(CUDA),$(if $(filter 12,$(CUDA)),cuda12,cuda13))
 comma := ,
 
-.PHONY: help demo test check format bench test-gpu clean
+.PHONY: help demo test check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -19,6 +19,8 @@ help:
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
 	@echo "make test-gpu  run the tests that need a GPU, with the Python on the path"
+	@echo "make bench-gpu compare the speed on a GPU, with the Python on the path"
+	@echo "make gpu-report  gpuio doctor --gpu and both of these, as a report to paste: gpu-report.md"
 	@echo "make clean     remove what these commands created"
 
 $(BIN)/python:
@@ -68,6 +70,15 @@ bench: $(VENV)/test.done
 
 test-gpu:
 	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu
+
+bench-gpu:
+	$(PYTHON) -m tests.benchmarks.gpu
+
+# Each part is in the report, whether it succeeds or not.
+gpu-report:
+	@{ echo '## gpuio doctor --gpu'; echo '```'; $(PYTHON) -m gpuio doctor --gpu; echo '```'; \
+	   echo '## make test-gpu'; echo '```'; $(MAKE) --no-print-directory test-gpu; echo '```'; \
+	   echo '## make bench-gpu'; $(MAKE) --no-print-directory bench-gpu; } 2>&1 | tee gpu-report.md
 
 clean:
 	rm -rf $(VENV) build dist gpuio-demo *.egg-info

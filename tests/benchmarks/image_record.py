@@ -36,8 +36,8 @@ TARGETS = {"eval": 1.6, "train": 1.25}
 Run = Callable[[int], int]  # runs a number of batches, returns the number of images
 
 
-def record_files(folder: Path) -> tuple[Path, Path, str]:
-    """Pack the photographs; return record file, index and a description."""
+def record_files(folder: Path, copies: int = 1) -> tuple[Path, Path, str]:
+    """Pack the photographs, each several times; return record file, index and a description."""
     paths = sorted(PHOTOS.glob("*.JPEG"))
     name = f"{len(paths)} ImageNet photographs"
     if not paths:
@@ -48,7 +48,7 @@ def record_files(folder: Path) -> tuple[Path, Path, str]:
         name = f"{len(paths)} sample photographs"
     rec, idx = folder / "bench.rec", folder / "bench.idx"
     with MXIndexedRecordIO(idx, rec, "w") as writer:
-        for number, path in enumerate(paths):
+        for number, path in enumerate(paths * copies):
             writer.write_idx(
                 number, pack(IRHeader(0, float(number % 10), number, 0), path.read_bytes())
             )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from gpuio.context import gpu as gpu_context
+from gpuio.context import num_gpus
 from gpuio.errors import Error
 from gpuio.tools.commands.common import add_json, add_parser, print_json
 from gpuio.tools.cpus import cpu_count
@@ -39,10 +41,15 @@ class Check(NamedTuple):
     text: str
 
 
-def doctor() -> list[Check]:
+def doctor(gpu: bool = False) -> list[Check]:
     """Check what gpuio needs: packages, the executors on each device, the hand-over to frameworks.
 
     Takes a few seconds, since each executor decodes an image.
+
+    Parameters
+    ----------
+    gpu : check the first GPU thoroughly, too: its results against the host's, bad records, batches
+        that are held, streams
     """
     host = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     checks = [Check("gpuio", "works", f"{VERSION}, {host}, {cpu_count()} CPUs")]
@@ -58,6 +65,13 @@ def doctor() -> list[Check]:
         "batches in jax": partial(_hand_over, "jax"),
     }
     checks += [_check(name, trial) for name, trial in trials.items()]
+    if gpu:
+        from gpuio.tools.commands.gpu_checks import gpu_checks
+
+        for name, trial in gpu_checks(gpu_context(0)).items():
+            checks.append(_check(name, trial))
+            if not num_gpus():
+                break
     return checks
 
 
@@ -162,14 +176,22 @@ def add_command(commands: Any) -> None:
         "status is 1 if something is broken; missing optional parts do not count.",
         example="--json",
     )
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="check the first GPU thoroughly: its results against the host's, bad records, batches "
+        "that are held, streams; without a GPU the exit status is 1",
+    )
     add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    checks = doctor()
+    checks = doctor(args.gpu)
     if args.json:
         print_json(checks)
     else:
         for check in checks:
             print(f"{check.state:8} {check.name}: {check.text}")
-    return 1 if any(check.state == "broken" for check in checks) else 0
+    failed = any(check.state == "broken" for check in checks)
+    without_gpu = args.gpu and not num_gpus()
+    return 1 if failed or without_gpu else 0

@@ -40,7 +40,10 @@ def reader_pipeline(
     mean: Sequence[float] = (0.0, 0.0, 0.0),
     std: Sequence[float] = (1.0, 1.0, 1.0),
     shuffle: bool = False,
+    shuffle_after_epoch: bool = False,
     antialias: bool = True,
+    depth: int = 2,
+    hw_decoder_load: float | None = None,
 ) -> Any:
     """Build the pipeline; its outputs are float32 (batch_size, channels, height, width) and labels.
 
@@ -51,9 +54,14 @@ def reader_pipeline(
     data_shape : (channels, height, width); 1 or 3 channels
     threads : DALI's CPU threads
     resize, rand_crop, random_resized_crop, rand_mirror, mirror, shuffle : as in ImageRecordIter
+    shuffle_after_epoch : permute all records before each epoch, instead of `shuffle`, which draws
+        them from a buffer
     area, ratio : ranges of the random resized crop
     mean, std : per channel
     antialias : DALI's default; gpuio and MXNet resample without
+    depth : batches in flight
+    hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1; None: DALI's
+        default
 
     Raises
     ------
@@ -70,12 +78,18 @@ def reader_pipeline(
         raise UnsupportedError(f"DALI's decoder outputs 1 or 3 channels, not {channels}")
     device = "cpu" if device_id is None else "mixed"
     decoder = {"device": device, "output_type": types.GRAY if channels == 1 else types.RGB}
+    if device_id is not None and hw_decoder_load is not None:
+        decoder["hw_decoder_load"] = hw_decoder_load
     pipe = Pipeline(
-        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=2
+        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=depth
     )
     with pipe:
         encoded, label = fn.readers.mxnet(
-            path=[rec], index_path=[idx], random_shuffle=shuffle, name="reader"
+            path=[rec],
+            index_path=[idx],
+            random_shuffle=shuffle,
+            shuffle_after_epoch=shuffle_after_epoch,
+            name="reader",
         )
         if random_resized_crop:
             images = fn.decoders.image_random_crop(
