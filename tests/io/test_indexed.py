@@ -95,7 +95,7 @@ def test_what_load_raises_comes_at_its_batch(ahead: int) -> None:
         (lambda rows: "text", TypeError, "'data' is str"),
         (lambda rows: np.array(5), ArgumentError, r"shape \(\)"),
     ],
-    ids=str,
+    ids=["too many rows", "too few labels", "a number", "text", "no rows"],
 )
 def test_what_load_may_not_give(function: Any, error: type[Exception], text: str) -> None:
     with Loads(function) as iterator, pytest.raises(error, match=text):

@@ -133,7 +133,9 @@ def test_empty(ctx: mx.Context) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [["a", "b"], [[1], [1, 2]], {}, (x for x in [1]), [1j], object()], ids=repr
+    "source",
+    [["a", "b"], [[1], [1, 2]], {}, (x for x in [1]), [1j], object()],
+    ids=["strings", "ragged", "dict", "generator", "complex", "object"],
 )
 def test_array_of_what_is_not_numbers(source: object) -> None:
     with pytest.raises(ArgumentError, match="expected a rectangular numeric array"):

@@ -300,7 +300,9 @@ def test_sizes_that_are_none(kind: Any, name: str, photographs: dict[str, Path])
 
 
 @pytest.mark.parametrize(
-    "listed", [[None], [5], ["x"], [I.CastAug], [I.DetHorizontalFlipAug(0.5)]], ids=str
+    "listed",
+    [[None], [5], ["x"], [I.CastAug], [I.DetHorizontalFlipAug(0.5)]],
+    ids=["None", "a number", "a string", "a class", "for boxes"],
 )
 def test_lists_of_something_else(listed: list[Any], photographs: dict[str, Path]) -> None:
     with pytest.raises(ArgumentError, match="aug_list holds augmenters of images, not"):
@@ -473,7 +475,9 @@ def test_copies_and_failures_of_reshape(objects: dict[str, Path]) -> None:
     assert iterator.label_shape == (9, 6)
 
 
-@pytest.mark.parametrize("listed", [[None], [CROP], [I.DetHorizontalFlipAug]], ids=str)
+@pytest.mark.parametrize(
+    "listed", [[None], [CROP], [I.DetHorizontalFlipAug]], ids=["None", "for images", "a class"]
+)
 def test_lists_of_something_else_for_boxes(listed: list[Any], objects: dict[str, Path]) -> None:
     with (
         I.ImageDetIter(8, SHAPE, **objects) as iterator,
