@@ -69,7 +69,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.tools
 
 test-gpu:
-	GPUIO_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu
+	GPUIO_DEVICE=real $(PYTHON) -m pytest -m gpu
 
 bench-gpu:
 	$(PYTHON) -m tests.benchmarks.gpu

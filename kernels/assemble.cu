@@ -27,14 +27,15 @@
 //
 // Threads  One thread computes all channels of one pixel. blockIdx.y strides over samples, x
 //          over a sample's pixels, so any launch size is valid. No shared memory, no barriers.
+// Memory   C bytes are read and C elements written for each pixel. A warp reads contiguous bytes, and
+//          writes contiguous elements of each plane.
 // Align    Each pointer is aligned to its element type.
 // Bounds   0 <= rows[n] < M (without rows N <= M), H*W < 2^31; the caller checks them. All
 //          bytes of out are written, and nothing else. out does not overlap the inputs.
 // Twin     HostAssembler in gpuio/execution/assemble_host.py; the naive reference is
 //          tests/kernels/reference.py.
-//
-// The file includes nothing, so that it needs no CUDA headers at run time, and its source alone
-// identifies it in CuPy's cache of compiled kernels.
+
+#include "arithmetic.h"
 
 struct Scaling {
     float offset[4];
@@ -45,41 +46,14 @@ struct Half {
     unsigned short bits;
 };
 
-// For NVRTC the arithmetic is written in PTX, because CuPy compiles with -ftz=true, with which
-// __fmul_rn and similar intrinsics flush subnormals. For a host compiler, tests/kernels/shim.h
-// defines the same four functions.
+// For a host compiler, tests/kernels/shim.h defines it.
 #ifdef __CUDACC__
-__device__ __forceinline__ float add(float a, float b) {
-    float sum;
-    asm("add.rn.f32 %0, %1, %2;" : "=f"(sum) : "f"(a), "f"(b));
-    return sum;
-}
-
-__device__ __forceinline__ float subtract(float a, float b) {
-    float difference;
-    asm("sub.rn.f32 %0, %1, %2;" : "=f"(difference) : "f"(a), "f"(b));
-    return difference;
-}
-
-__device__ __forceinline__ float multiply(float a, float b) {
-    float product;
-    asm("mul.rn.f32 %0, %1, %2;" : "=f"(product) : "f"(a), "f"(b));
-    return product;
-}
-
 __device__ __forceinline__ Half to_half(float value) {
     Half half;
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half.bits) : "f"(value));
     return half;
 }
 #endif
-
-enum Rounding { UNROUNDED, NEAREST_INTEGER, TOWARD_ZERO };
-
-// If one argument is NaN, fmaxf returns the other.
-__device__ __forceinline__ int to_integer(float value, float lowest, float highest) {
-    return (int)rintf(fminf(fmaxf(value, lowest), highest));
-}
 
 __device__ __forceinline__ void store(float* to, float value) {
     *to = value;
@@ -95,15 +69,6 @@ __device__ __forceinline__ void store(unsigned char* to, float value) {
 
 __device__ __forceinline__ void store(signed char* to, float value) {
     *to = (signed char)to_integer(value, -128.0f, 127.0f);
-}
-
-// One row of a color matrix.
-__device__ __forceinline__ float mix(const float* m, float r, float g, float b, int rounding) {
-    const float value =
-        add(add(add(multiply(m[0], r), multiply(m[1], g)), multiply(m[2], b)), m[3]);
-    if (rounding == UNROUNDED) return value;
-    const float clipped = fminf(fmaxf(value, 0.0f), 255.0f);
-    return rounding == NEAREST_INTEGER ? rintf(clipped) : truncf(clipped);
 }
 
 template <typename Element, bool PLANAR, int CHANNELS>
@@ -131,6 +96,7 @@ __device__ __forceinline__ void assemble(Element* out, const unsigned char* pixe
             }
         }
 
+#pragma unroll 1
         for (long long position = first; position < size; position += stride) {
             long long source = position;
             if (flip) {

@@ -1,12 +1,14 @@
 """Fixtures for all tests.
 
-Tests marked `gpu` are skipped where there is no GPU, with a reason; ``GPUIO_REQUIRE_GPU=1`` makes
-them fail instead, so that nothing hides on a machine that should have one.
+Tests marked `gpu` are skipped where there is no GPU, with a reason. ``GPUIO_DEVICE=real`` makes
+them fail instead, so that nothing hides on a machine that should have one;
+``GPUIO_DEVICE=simulated`` runs them on simulated devices, see ``tests/simulated/README.md``.
 """
 
 import gc
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,13 @@ from hypothesis import HealthCheck, settings
 
 import gpuio as mx
 from gpuio import generators
+from tests import simulated
+
+DEVICE = os.environ.get("GPUIO_DEVICE", "")
+if DEVICE not in ("", "real", "simulated"):
+    raise ValueError(f"GPUIO_DEVICE must be 'real' or 'simulated', not {DEVICE!r}")
+if DEVICE == "simulated":
+    simulated.activate()
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -27,14 +36,27 @@ settings.register_profile(
 )
 settings.load_profile("gpuio")
 
-REQUIRE_GPU = os.environ.get("GPUIO_REQUIRE_GPU") == "1"
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not mx.num_gpus():
-        if REQUIRE_GPU:
-            pytest.fail("GPUIO_REQUIRE_GPU=1, and gpuio finds no GPU")
+    if not item.get_closest_marker("gpu"):
+        return
+    if not mx.num_gpus():
+        if DEVICE == "real":
+            pytest.fail("GPUIO_DEVICE=real, and gpuio finds no GPU")
         pytest.skip("needs a GPU, and gpuio finds none")
+    real = item.get_closest_marker("real_gpu")
+    if real and DEVICE == "simulated":
+        pytest.skip(f"cannot be simulated: {real.args[0]}")
+
+
+@pytest.fixture(autouse=DEVICE == "simulated")
+def simulated_device() -> Iterator[None]:
+    """Fail a test after which the simulation reports a mistake in the order of device work."""
+    simulated.begin()
+    yield
+    reports = simulated.end()
+    if reports:
+        pytest.fail("\n".join([f"{len(reports)} reports", *reports]), pytrace=False)
 
 
 def pytest_collection_finish() -> None:

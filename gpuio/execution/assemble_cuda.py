@@ -1,16 +1,22 @@
-"""Assembly on a GPU: a batch of uint8 samples becomes the batch that the caller receives."""
+"""Assembly on a GPU: a batch of uint8 samples becomes the batch that the caller receives.
+
+That takes one kernel, with jitter or borders two, and perhaps another for colors that depend on
+their sample's mean. What a plan says about the samples is copied to the GPU in one transfer.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from gpuio.context import Context, require_cupy
 from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
+from gpuio.execution.finish_cuda import CudaFinisher, finish_parameters
 from gpuio.execution.output import OutputSpec
+from gpuio.execution.packing import check_array, send_packed
 from gpuio.nd.types import Array, HostArray, Untyped
-from gpuio.planning.plan import UNROUNDED
+from gpuio.planning.plan import Plan
 
 # Pixels written by one block of threads, and the most blocks that CUDA launches along y.
 THREADS = 256
@@ -21,7 +27,8 @@ SCALING = np.dtype([("offset", np.float32, 4), ("factor", np.float32, 4)])
 
 
 class CudaAssembler:
-    """Makes batches on a GPU with ``kernels/assemble.cu``, compiled for it at the first call.
+    """Makes batches on a GPU with ``kernels/finish.cu`` and ``kernels/assemble.cu``, which are
+    compiled for it when first used.
 
     Parameters
     ----------
@@ -36,32 +43,24 @@ class CudaAssembler:
         self._scaling["offset"][: output.channels] = output.offset
         self._scaling["factor"][: output.channels] = output.factor
         self._name = f"assemble_{output.dtype.name}_{output.layout.lower()}"
+        self._finish = CudaFinisher(output, self._device_id)
         self._mean_image: Array | None = None
 
     def __call__(
-        self,
-        pixels: Array,
-        mirror: NDArray[np.bool_] | None,
-        matrix: NDArray[np.float32] | None,
-        rows: NDArray[np.int32] | None,
-        stream: Untyped,
-        rounding: int = UNROUNDED,
-        light: HostArray | None = None,
+        self, pixels: Array, plan: Plan, rows: NDArray[np.int32] | None, stream: Untyped
     ) -> Array:
-        """Assemble one batch. Returns once the work is queued on `stream`, not when it is done.
+        """Finish and assemble one batch. Returns once the work is queued on `stream`, not when it
+        is done.
 
         Parameters
         ----------
         pixels : cupy uint8 (M, height, width, channels), contiguous, on this GPU, ready in the
             order of `stream`. The caller keeps it, unchanged, until an event recorded on `stream`
             after this call is done.
-        mirror : bool (M,) on the host: samples to flip left to right, or None
-        matrix : float32 (M, 3, 4) on the host: color matrices applied to (r, g, b, 1), or None
+        plan : of the M samples: its jitter, borders, flips, color and light
         rows : int32 (N,) on the host: output sample n shows sample ``rows[n]``; None: all M
             in order
         stream : the cupy stream to work on, the same in each call
-        rounding : of the matrices' results, see `Plan`
-        light : (M, 2) on the host: gain and shift, see `Plan`, or None
 
         Returns
         -------
@@ -71,19 +70,19 @@ class CudaAssembler:
         once: a caller that reads it on another stream lets `stream` wait for that reading before
         the next call.
 
-        `mirror`, `matrix`, `rows` and `light` may be changed or freed as soon as the call returns:
-        they are packed into one array here, which CuPy copies to pinned memory and keeps until the
-        transfer is done. The device's copy is freed in the order of `stream`, hence after the
-        kernel has read it.
+        The plan and `rows` may be changed or freed as soon as the call returns, see `send_packed`.
+        What the call allocates besides is freed in the order of `stream`, hence after the kernels
+        have used it.
 
         Raises
         ------
         ArgumentError : a shape, dtype or row is not as described above.
         ContextError : CuPy or NVRTC is missing.
-        Error : the kernel does not compile.
+        Error : a kernel does not compile.
         """
         output = self.output
-        count, parameters = self._check(pixels, mirror, matrix, rows, light)
+        self._check_pixels(pixels)
+        count, parameters = self._parameters(len(pixels), plan, rows)
         cupy = require_cupy()
         with cupy.cuda.Device(self._device_id), stream:
             batch: Array = cupy.empty(output.shape(count), output.dtype)
@@ -91,21 +90,8 @@ class CudaAssembler:
                 return batch
             if output.offset_image is not None and self._mean_image is None:
                 self._mean_image = cupy.asarray(output.offset_image)
-            pointers: list[Array | None] = [None] * len(parameters)
-            sizes = [0 if values is None else values.nbytes for values in parameters]
-            if any(sizes):
-                packed = np.concatenate(
-                    [
-                        values.reshape(-1).view(np.uint8)
-                        for values in parameters
-                        if values is not None
-                    ]
-                )
-                staged = cupy.asarray(packed)
-                ends = np.cumsum(sizes).tolist()
-                for place, (size, end) in enumerate(zip(sizes, ends, strict=True)):
-                    pointers[place] = staged[end - size : end] if size else None
-            matrix_on_device, light_on_device, rows_on_device, mirror_on_device = pointers
+            on_device = send_packed(parameters)
+            finished = self._finish(pixels, on_device)
             kernel = kernels.load("assemble", self._name, self._device_id)
             blocks = -(-output.height * output.width // THREADS)
             kernel(
@@ -113,40 +99,25 @@ class CudaAssembler:
                 (THREADS,),
                 (
                     batch,
-                    pixels,
-                    mirror_on_device,
-                    matrix_on_device,
-                    light_on_device,
-                    rows_on_device,
+                    finished,
+                    on_device.get("flip"),
+                    on_device.get("plan.matrix"),
+                    on_device.get("light"),
+                    on_device.get("rows"),
                     self._mean_image,
                     np.int64(count),
                     np.int32(output.height),
                     np.int32(output.width),
                     np.int32(output.channels),
-                    np.int32(rounding),
+                    np.int32(plan.rounding),
                     np.int32(output.mirror_mean),
                     self._scaling,
                 ),
             )
         return batch
 
-    def _check(
-        self,
-        pixels: Array,
-        mirror: NDArray[np.bool_] | None,
-        matrix: NDArray[np.float32] | None,
-        rows: NDArray[np.int32] | None,
-        light: HostArray | None,
-    ) -> tuple[int, tuple[HostArray | None, ...]]:
-        """Check what would make the kernel read outside its arrays.
-
-        Returns
-        -------
-        N, and (matrix, light, rows, mirror) in the kernel's types, the widest first so that packing
-        aligns them
-        """
-        output = self.output
-        shape = (output.height, output.width, output.channels)
+    def _check_pixels(self, pixels: Array) -> None:
+        shape = (self.output.height, self.output.width, self.output.channels)
         if pixels.ndim != 4 or pixels.shape[1:] != shape or pixels.dtype != np.uint8:
             raise ArgumentError(
                 f"pixels must be uint8 (M, {', '.join(map(str, shape))}), "
@@ -154,31 +125,26 @@ class CudaAssembler:
             )
         if not pixels.flags.c_contiguous:
             raise ArgumentError("pixels must be contiguous; use cupy.ascontiguousarray")
-        samples = len(pixels)
-        if mirror is not None:
-            mirror = _as(mirror, np.bool_, (samples,), "mirror")
-        if matrix is not None:
-            if output.channels != 3:
-                raise ArgumentError(f"a color matrix goes with 3 channels, not {output.channels}")
-            matrix = _as(matrix, np.float32, (samples, 3, 4), "matrix")
-        if light is not None:
-            light = _as(light.astype(np.float32), np.float32, (samples, 2), "light")
-            light = light if output.takes_light else None
-        count = samples
-        if rows is not None:
-            count = len(rows)
-            rows = _as(rows, np.int32, (count,), "rows")
-            if count and not 0 <= rows.min() <= rows.max() < samples:
-                raise ArgumentError(
-                    f"rows must be in 0 to {samples - 1}, but they are from {rows.min()} to "
-                    f"{rows.max()}"
-                )
-        return count, (matrix, light, rows, mirror)
 
-
-def _as(values: HostArray, dtype: DTypeLike, shape: tuple[int, ...], name: str) -> HostArray:
-    if values.shape != shape or values.dtype != dtype:
-        raise ArgumentError(
-            f"{name} must be {np.dtype(dtype).name} {shape}, not {values.dtype} {values.shape}"
-        )
-    return np.ascontiguousarray(values)
+    def _parameters(
+        self, samples: int, plan: Plan, rows: NDArray[np.int32] | None
+    ) -> tuple[int, dict[str, HostArray]]:
+        """N, and what the kernels need to know of the plan and the rows, in their types."""
+        parameters = finish_parameters(plan, self.output, samples)
+        flip = check_array(plan.flip, np.bool_, (samples,), "flip")
+        if flip.any():
+            parameters["flip"] = flip
+        if plan.light is not None:
+            light = check_array(plan.light, np.float64, (samples, 2), "light")
+            if self.output.takes_light:
+                parameters["light"] = light.astype(np.float32)
+        if rows is None:
+            return samples, parameters
+        count = len(rows)
+        parameters["rows"] = check_array(rows, np.int32, (count,), "rows")
+        if count and not 0 <= rows.min() <= rows.max() < samples:
+            raise ArgumentError(
+                f"rows must be in 0 to {samples - 1}, but they are from {rows.min()} to "
+                f"{rows.max()}"
+            )
+        return count, parameters

@@ -1,11 +1,12 @@
 """Finding, compiling and caching the CUDA kernels.
 
-The files in ``kernels/`` include nothing: CuPy's cache of compiled kernels does not notice changes
-of headers.
+CuPy's cache of compiled kernels does not notice changes of headers, so these are inserted into the
+source where it includes them.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ KERNEL_DIRS = tuple(Path(__file__).resolve().parents[up] / "kernels" for up in (
 
 # Options of the compiler; CuPy adds the architecture.
 FLAGS = ("-std=c++17",)
+
+INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 def find(family: str) -> Path:
@@ -35,6 +38,12 @@ def find(family: str) -> Path:
         f"{family}.cu is neither in {KERNEL_DIRS[0]} nor in {KERNEL_DIRS[1]}; this installation "
         "of gpuio is incomplete: install it again"
     )
+
+
+def read_source(path: Path) -> str:
+    """The source of a kernel family, in which its headers take the place of their ``#include``."""
+    source = path.read_text(encoding="utf-8")
+    return INCLUDE.sub(lambda found: read_source(path.with_name(found[1])), source)
 
 
 def numbered(source: str) -> str:
@@ -66,7 +75,7 @@ def load(family: str, name: str, device_id: int) -> Any:
     """
     cupy = require_cupy()
     path = find(family)
-    source = path.read_text(encoding="utf-8")
+    source = read_source(path)
     with cupy.cuda.Device(device_id):
         try:
             return cupy.RawModule(code=source, options=FLAGS).get_function(name)

@@ -5,26 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.context import Context, Module, on_device
+from gpuio.context import Context, on_device
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
-from gpuio.execution.color import batch_color_matrices, jitter_batch, paint_borders
+from gpuio.execution.color import batch_color_matrices, finish_pixels
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.nd.types import Array, Untyped
 from gpuio.planning.plan import Plan
-
-
-def finish_pixels(xp: Module, pixels: Array, plan: Plan) -> Array:
-    """Jitter a graph's samples, and paint their borders; see `Plan`.
-
-    Parameters
-    ----------
-    xp : the array library, NumPy or CuPy
-    pixels : uint8 (N, height, width, channels), on its device
-    """
-    pixels = paint_borders(xp, jitter_batch(xp, pixels, plan.image_jitter), plan)
-    return jitter_batch(xp, pixels, plan.jitter)
 
 
 class HostPostprocess:
@@ -48,7 +36,7 @@ class HostPostprocess:
         return pixels
 
     def assemble(
-        self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None
+        self, pixels: Untyped, plan: Plan, rows: NDArray[np.intp] | None
     ) -> NDArray[np.generic]:
         """Assemble the batch, on the host.
 
@@ -60,7 +48,7 @@ class HostPostprocess:
         """
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
-        pixels = finish_pixels(np, pixels, plan)
+        pixels = finish_pixels(pixels, plan)
         matrices = batch_color_matrices(plan.color, pixels)
         for row, sample in enumerate(rows.tolist()):
             matrix = None if matrices is None else matrices[sample]
@@ -110,12 +98,7 @@ class CudaPostprocess:
         """Assemble the batch on the GPU; returns when it is complete. See `HostPostprocess`."""
         selected = None if rows is None else rows.astype(np.int32)
         with on_device(self._ctx):
-            with self.stream:
-                pixels = finish_pixels(self._cupy, pixels, plan)
-                matrices = batch_color_matrices(plan.color, pixels)
-            batch = self._assembler(
-                pixels, plan.flip, matrices, selected, self.stream, plan.rounding, plan.light
-            )
+            batch = self._assembler(pixels, plan, selected, self.stream)
             self.stream.synchronize()
         return batch
 

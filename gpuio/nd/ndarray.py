@@ -308,6 +308,12 @@ def _device_class() -> type[NDArray]:
             with on_device(self.context):
                 return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
+        def astype(self, dtype: DTypeLike, *args: Option, **options: Option) -> NDArray:
+            if len(args) > 1:  # CuPy's copy passes its own arguments, all by position
+                with on_device(self.context):
+                    return wrap(cupy.ndarray.astype(self, dtype, *args, **options))
+            return super().astype(dtype, *args, **options)
+
         def __deepcopy__(self, memo: object) -> NDArray:
             with on_device(self.context):
                 return wrap(self.copy())

@@ -28,9 +28,9 @@ def pixels() -> np.ndarray:
 
 def test_nothing_is_copied_where_nothing_changes(pixels: np.ndarray) -> None:
     for jitter in (None, Jitter(), Jitter(hls=np.zeros((3, 3), np.int64), gain=np.ones(3))):
-        assert jitter_batch(np, pixels, jitter) is pixels
+        assert jitter_batch(pixels, jitter) is pixels
         assert jitter_sample(jitter, 1, pixels[1]).base is pixels
-    assert paint_borders(np, pixels, PLAIN) is pixels
+    assert paint_borders(pixels, PLAIN) is pixels
     assert batch_color_matrices(None, pixels) is None
     assert color_matrix(None, 0, pixels[0]) is None
 
@@ -46,7 +46,7 @@ def test_a_shift_in_hls_is_opencvs(
     hls = np.zeros((3, 3), np.int64)
     hls[1:] = shift
     jitter = Jitter(hls=hls, wrap_hue=wrap)
-    made = jitter_batch(np, pixels, jitter)
+    made = jitter_batch(pixels, jitter)
     np.testing.assert_array_equal(made[0], pixels[0])
     stored = cv2.cvtColor(pixels[1], cv2.COLOR_RGB2HLS).astype(int) + shift
     stored[..., 0] = stored[..., 0] % 180 if wrap else stored[..., 0].clip(0, 180)
@@ -61,7 +61,7 @@ def test_a_shift_in_hls_is_opencvs(
 def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
     gain = np.array([1.0, 1.7, 0.3])
     jitter = Jitter(gain=gain)
-    made = jitter_batch(np, pixels, jitter)
+    made = jitter_batch(pixels, jitter)
     np.testing.assert_array_equal(made[0], pixels[0])
     for row in (1, 2):
         np.testing.assert_array_equal(made[row], jitter_sample(jitter, row, pixels[row]))
@@ -72,7 +72,7 @@ def test_gain_rounds_and_saturates(pixels: np.ndarray) -> None:
 def test_a_padded_image_is_painted_around_the_image(pixels: np.ndarray) -> None:
     inside = np.array([(0, 0, 50, 40), (10, 5, 30, 6), (20, 20, 20, 30)])
     fill = np.array([(1, 2, 3), (4, 5, 6), (7, 8, 9)], np.uint8)
-    made = paint_borders(np, pixels, replace(PLAIN, borders=(Border(inside, fill),)))
+    made = paint_borders(pixels, replace(PLAIN, borders=(Border(inside, fill),)))
     np.testing.assert_array_equal(made[0], pixels[0])
     np.testing.assert_array_equal(made[1, 5, 10:30], pixels[1, 5, 10:30])
     made[1, 5, 10:30] = fill[1]
@@ -97,7 +97,7 @@ def test_a_jitter_mixes_channels_before_it_shifts_them(pixels: np.ndarray) -> No
     color = np.tile(np.eye(3, 7) * 0.9, (3, 1, 1))
     color[1, :, 6] = 300, -300, 12.4
     color[2, :, 3:6] = 0.1
-    made = jitter_batch(np, pixels, Jitter(color=color))
+    made = jitter_batch(pixels, Jitter(color=color))
     matrices = batch_color_matrices(color, pixels)
     assert matrices is not None
     for row in range(3):
@@ -109,5 +109,5 @@ def test_a_jitter_mixes_channels_before_it_shifts_them(pixels: np.ndarray) -> No
         )
     both = Jitter(color=color, hls=np.tile((10, 20, -30), (3, 1)), gain=np.full(3, 0.5))
     np.testing.assert_array_equal(
-        jitter_batch(np, pixels, both), jitter_batch(np, made, both._replace(color=None))
+        jitter_batch(pixels, both), jitter_batch(made, both._replace(color=None))
     )

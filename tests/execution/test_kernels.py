@@ -1,22 +1,28 @@
-"""Finding and compiling kernels, as far as no GPU is needed."""
+"""Finding and compiling kernels."""
 
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from gpuio.context import require_cupy
 from gpuio.errors import ContextError, Error
 from gpuio.execution import kernels
-from tests.kernels.on_host import FakeCupy
 
 
 @pytest.fixture
-def broken_cupy(monkeypatch):
-    """A CuPy whose compiler fails; each test defines the error."""
-    cupy = FakeCupy(None)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Exception], None]]:
+    """Called with the exception that CuPy's compiler raises from then on."""
+    import cupy
+
+    def set_failure(error: Exception) -> None:
+        def fail(code: str, options: tuple[str, ...]) -> None:
+            raise error
+
+        monkeypatch.setattr(cupy, "RawModule", fail)
+
     kernels.load.cache_clear()
-    yield cupy
+    yield set_failure
     kernels.load.cache_clear()
 
 
@@ -39,23 +45,34 @@ def test_the_error_names_the_searched_folders(tmp_path, monkeypatch):
         kernels.find("assemble")
 
 
-def test_a_compile_error_shows_log_and_source(broken_cupy):
-    def fail(code, options):
-        raise broken_cupy.CompileException("assemble.cu(3): error: expected a ;")
+def test_headers_take_the_place_of_their_includes(tmp_path):
+    (tmp_path / "kernel.cu").write_text('// A kernel\n#include "outer.h"\nlast\n')
+    (tmp_path / "outer.h").write_text('outer\n  #include "inner.h"\n#include "inner.h"\n')
+    (tmp_path / "inner.h").write_text("a\\nb // \\1\n")
+    assert kernels.read_source(tmp_path / "kernel.cu").split("\n") == [
+        *("// A kernel", "outer", '  #include "inner.h"', "a\\nb // \\1", "", "", "last", ""),
+    ]
 
-    broken_cupy.RawModule = fail
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", ["assemble", "finish"])
+def test_a_compile_error_shows_log_and_source(
+    compiler: Callable[[Exception], None], family: str
+) -> None:
+    from cupy.cuda.compiler import CompileException
+
+    failure = CompileException("kernel.cu(3): error: expected a ;", "", "kernel.cu", ())
+    compiler(failure)
     with pytest.raises(Error, match="expected a ;") as caught:
-        kernels.load("assemble", "assemble_float32_nchw", 0)
-    first = kernels.find("assemble").read_text().splitlines()[0]
-    assert f"  1 | {first}" in str(caught.value)
-    assert isinstance(caught.value.__cause__, broken_cupy.CompileException)
+        kernels.load(family, "anything", 0)
+    first = kernels.find(family).read_text().splitlines()[0]
+    assert f"  1 | {first}" in str(caught.value) and "#include" not in str(caught.value)
+    assert caught.value.__cause__ is failure
 
 
-def test_a_missing_compiler_says_what_to_install(broken_cupy):
-    def fail(code, options):
-        raise RuntimeError("CuPy failed to load libnvrtc.so.13")
-
-    broken_cupy.RawModule = fail
+@pytest.mark.gpu
+def test_a_missing_compiler_says_what_to_install(compiler: Callable[[Exception], None]) -> None:
+    compiler(RuntimeError("CuPy failed to load libnvrtc.so.13"))
     with pytest.raises(ContextError, match=r"libnvrtc.*pip install 'gpuio\[cuda12\]'"):
         kernels.load("assemble", "assemble_float32_nchw", 0)
 

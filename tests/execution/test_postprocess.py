@@ -85,12 +85,14 @@ def test_a_gpu_gives_the_same_bits(layout: str, dtype: str, pixels: np.ndarray) 
                     np.full((3, 3), 200, np.uint8))  # fmt: skip
     color = np.random.default_rng(1).normal(0, 0.3, (3, 3, 7))
     gain = np.array([1.0, 0.5, 1.7])
+    jitter = Jitter(color, np.array([(20, -30, 40), (0, 0, 0), (-90, 0, 7)]), False, gain)
     for plan in (
         replace(PLAIN, flip=FLIP),
         replace(PLAIN, flip=FLIP, image_jitter=Jitter(gain=gain), borders=(border,)),
         replace(PLAIN, flip=FLIP, jitter=Jitter(gain=gain), borders=(border,)),
         replace(PLAIN, color=color, rounding=TOWARD_ZERO, light=np.array([(1.1, 2)] * 3)),
         replace(PLAIN, flip=FLIP, color=color),
+        replace(PLAIN, image_jitter=jitter, borders=(border,) * 2, jitter=jitter, color=color),
     ):
         for rows in (None, np.array([2, 0, 0])):
             on_gpu = CudaPostprocess(output, mx.gpu(0))

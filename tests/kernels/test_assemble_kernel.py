@@ -1,7 +1,5 @@
-"""kernels/assemble.cu, run on the host, equals the reference and HostAssembler bit for bit."""
+"""kernels/assemble.cu equals the reference and HostAssembler bit for bit."""
 
-import ctypes
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,51 +8,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
-from gpuio.execution import kernels
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.output import OutputSpec
-from tests.kernels.on_host import DeviceArray, FakeCupy, compile_library
+from gpuio.planning.plan import Plan
+from tests.kernels.gpu import to_gpu
 from tests.kernels.reference import assemble, assert_same_bits
+
+pytestmark = pytest.mark.gpu
 
 DTYPES = ("float32", "float16", "uint8", "int8")
 LAYOUTS = ("NCHW", "NHWC")
 IMAGENET = {"mean": (123.68, 116.28, 103.53, 20.5), "std": (58.395, 57.12, 57.375, 3.0)}
 
 
-class Stream:
-    """Substitute for cupy.cuda.Stream."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    """The kernels, compiled by g++."""
-    return compile_library(tmp_path_factory.mktemp("kernels"))
+def plan_of(samples, mirror=None, matrix=None, rounding=0, light=None):
+    """The plan of samples with these changes; a matrix is the color's, without means."""
+    color = None
+    if matrix is not None:
+        color = np.zeros((len(matrix), 3, 7))
+        color[:, :, [0, 1, 2, 6]] = matrix
+    nothing = np.zeros((samples, 4))
+    mirror = np.zeros(samples, bool) if mirror is None else mirror
+    return Plan(nothing, nothing.astype(int), np.ones(samples, int), mirror,
+                color=color, rounding=rounding, light=light)  # fmt: skip
 
 
-@pytest.fixture
-def cupy(library, monkeypatch):
-    """Replace CuPy during a test."""
-    cupy = FakeCupy(library)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    kernels.load.cache_clear()
-    yield cupy
-    kernels.load.cache_clear()
-
-
-def on_gpu(output, pixels, mirror=None, matrix=None, rows=None, rounding=0, light=None):
+def on_gpu(output, pixels, rows=None, **changes):
     """Assemble a batch with CudaAssembler."""
-    device = np.ascontiguousarray(pixels).view(DeviceArray)
-    batch = CudaAssembler(output, SimpleNamespace(device_id=0))(
-        device, mirror, matrix, rows, Stream(), rounding, light
-    )
-    return batch.view(np.ndarray)
+    import cupy
+
+    plan = plan_of(len(pixels), **changes)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        device = to_gpu(pixels)
+        batch = CudaAssembler(output, SimpleNamespace(device_id=0))(device, plan, rows, stream)
+        return batch.get()
 
 
 def on_host(output, pixels, mirror=None, matrix=None, rows=None, rounding=0, light=None):
@@ -124,7 +113,7 @@ def images(rng, samples, height, width, channels):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees(cupy, dtype, layout, channels, size):
+def test_agrees(dtype, layout, channels, size):
     rng = np.random.default_rng(channels)
     pixels = images(rng, 3, *size, channels)
     mirror = np.array([True, False, True])
@@ -137,7 +126,7 @@ def test_agrees(cupy, dtype, layout, channels, size):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_with_light_and_a_mean_image(cupy, dtype, layout, channels):
+def test_agrees_with_light_and_a_mean_image(dtype, layout, channels):
     rng = np.random.default_rng(channels)
     pixels = images(rng, 3, 9, 11, channels)
     light = np.stack([rng.uniform(0.5, 1.5, 3), rng.uniform(-30, 30, 3)], axis=1)
@@ -154,7 +143,7 @@ def test_agrees_with_light_and_a_mean_image(cupy, dtype, layout, channels):
 
 @pytest.mark.parametrize("rounding", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_with_rounded_matrices(cupy, dtype, rounding):
+def test_agrees_with_rounded_matrices(dtype, rounding):
     rng = np.random.default_rng(rounding)
     pixels = images(rng, 3, 9, 11, 3)
     matrix = rng.normal(0.3, 0.6, (3, 3, 4)).astype(np.float32)
@@ -167,7 +156,7 @@ def test_agrees_with_rounded_matrices(cupy, dtype, rounding):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_with_color_matrices(cupy, dtype, layout):
+def test_agrees_with_color_matrices(dtype, layout):
     rng = np.random.default_rng(7)
     pixels = images(rng, 3, 9, 11, 3)
     matrix = rng.normal(0.3, 1, (3, 3, 4)).astype(np.float32)
@@ -180,7 +169,7 @@ def test_agrees_with_color_matrices(cupy, dtype, layout):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_at_the_edges_of_its_range(cupy, dtype):
+def test_agrees_at_the_edges_of_its_range(dtype):
     every_value = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     for mean, std, scale in (
         (0.5, 1.0, 1.0),
@@ -210,7 +199,7 @@ def test_agrees_at_the_edges_of_its_range(cupy, dtype):
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_agrees_on_random_inputs(library, data):
+def test_agrees_on_random_inputs(data):
     draw = data.draw
     samples, height, width = (draw(st.integers(1, most)) for most in (4, 9, 9))
     channels = draw(st.sampled_from([1, 3, 4]))
@@ -230,40 +219,33 @@ def test_agrees_on_random_inputs(library, data):
         arguments["rows"] = rng.integers(0, samples, count, dtype=np.int32)
     dtype, layout = draw(st.sampled_from(DTYPES)), draw(st.sampled_from(LAYOUTS))
     pixels = images(rng, samples, height, width, channels)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", FakeCupy(library))
-        kernels.load.cache_clear()
-        agree(pixels, dtype, layout, **arguments)
-    kernels.load.cache_clear()
+    agree(pixels, dtype, layout, **arguments)
 
 
 @pytest.mark.parametrize("launch", [(1, 1, 1), (1, 1, 32), (2, 3, 5), (50, 9, 64)])
-def test_any_launch_size_is_valid(library, monkeypatch, launch):
-    cupy = FakeCupy(library, launch)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    kernels.load.cache_clear()
+def test_any_launch_size_is_valid(launches, launch):
+    launches.size = launch
     pixels = images(np.random.default_rng(0), 5, 7, 11, 3)
     agree(pixels, "float32", "NCHW", mirror=np.array([1, 0, 1, 1, 0], bool), **IMAGENET)
     agree(pixels, "uint8", "NHWC", rows=np.array([4, 4, 1], np.int32))
-    assert {tuple(used) for used in cupy.launched} == {launch}
-    kernels.load.cache_clear()
+    assert set(launches.sizes) == {launch}
 
 
-def test_the_launch_covers_every_pixel_within_cudas_limits(cupy):
+def test_the_launch_covers_every_pixel_within_cudas_limits(launches):
     output = OutputSpec(1, 30, 20, "uint8", "NCHW")
     on_gpu(output, np.zeros((4, 30, 20, 1), np.uint8))
     tiny = OutputSpec(1, 1, 1, "uint8", "NCHW")
     pixels = images(np.random.default_rng(0), 70_000, 1, 1, 1)
     np.testing.assert_array_equal(on_gpu(tiny, pixels).ravel(), pixels.ravel())
-    assert [used.tolist() for used in cupy.launched] == [[3, 4, 256], [1, 65535, 256]]
+    assert launches.sizes == [(3, 4, 256), (1, 65535, 256)]
 
 
-def test_an_empty_batch_launches_nothing(cupy):
+def test_an_empty_batch_launches_nothing(launches):
     output = OutputSpec(3, 4, 5, "float32", "NCHW")
     assert on_gpu(output, np.zeros((0, 4, 5, 3), np.uint8)).shape == (0, 3, 4, 5)
     pixels = np.zeros((2, 4, 5, 3), np.uint8)
     assert on_gpu(output, pixels, rows=np.zeros(0, np.int32)).shape == (0, 3, 4, 5)
-    assert not cupy.launched
+    assert not launches.sizes
 
 
 @pytest.mark.parametrize(
@@ -271,10 +253,10 @@ def test_an_empty_batch_launches_nothing(cupy):
     [
         ({"pixels": np.zeros((2, 4, 6, 3), np.uint8)}, r"pixels must be uint8 \(M, 4, 5, 3\)"),
         ({"pixels": np.zeros((2, 4, 5, 3), np.int8)}, "pixels must be uint8"),
-        ({"mirror": np.zeros(3, bool)}, r"mirror must be bool \(2,\)"),
-        ({"mirror": np.zeros(2, np.int64)}, "mirror must be bool"),
-        ({"matrix": np.zeros((2, 4, 3), np.float32)}, "matrix must be float32"),
-        ({"matrix": np.zeros((2, 3, 4))}, "matrix must be float32"),
+        ({"mirror": np.zeros(3, bool)}, r"flip must be bool \(2,\)"),
+        ({"mirror": np.zeros(2, np.int64)}, "flip must be bool"),
+        ({"matrix": np.zeros((3, 3, 4))}, r"plan.color must be float64 \(2, 3, 7\)"),
+        ({"light": np.zeros((2, 3))}, r"light must be float64 \(2, 2\)"),
         (
             {"rows": np.array([0, 2], np.int32)},
             "rows must be in 0 to 1, but they are from 0 to 2",
@@ -283,18 +265,20 @@ def test_an_empty_batch_launches_nothing(cupy):
         ({"rows": np.array([0])}, "rows must be int32"),
     ],
 )
-def test_out_of_bounds_arguments_are_rejected(cupy, change, message):
+def test_out_of_bounds_arguments_are_rejected(launches, change, message):
     arguments = {"pixels": np.zeros((2, 4, 5, 3), np.uint8), **change}
     with pytest.raises(ArgumentError, match=message):
         on_gpu(OutputSpec(3, 4, 5, "float32", "NCHW"), **arguments)
-    assert not cupy.launched
+    assert not launches.sizes
 
 
-def test_gaps_and_matrices_without_colors_are_rejected(cupy):
+def test_gaps_and_matrices_without_colors_are_rejected():
+    import cupy
+
     assembler = CudaAssembler(OutputSpec(3, 4, 5, "float32", "NCHW"), SimpleNamespace(device_id=0))
-    gaps = np.zeros((2, 4, 6, 3), np.uint8)[:, :, :5].view(DeviceArray)
+    gaps = to_gpu(np.zeros((2, 4, 6, 3), np.uint8))[:, :, :5]
     with pytest.raises(ArgumentError, match="pixels must be contiguous"):
-        assembler(gaps, None, None, None, Stream())
+        assembler(gaps, plan_of(2), None, cupy.cuda.Stream())
     with pytest.raises(ArgumentError, match="3 channels, not 1"):
         on_gpu(
             OutputSpec(1, 4, 5, "float32", "NCHW"),
@@ -303,26 +287,6 @@ def test_gaps_and_matrices_without_colors_are_rejected(cupy):
         )
 
 
-def test_the_shim_rounds_to_half_as_numpy_does(library):
-    library.half_of.argtypes, library.half_of.restype = (
-        [ctypes.c_float],
-        ctypes.c_uint16,
-    )
-    rng = np.random.default_rng(0)
-    halves = rng.choice(np.arange(0x7C00, dtype=np.uint16), 500).view(np.float16).astype(np.float32)
-    steps = np.nextafter(halves.astype(np.float16), np.float16(np.inf)).astype(np.float32) - halves
-    with np.errstate(invalid="ignore"):
-        middles = halves + steps / 2
-    around = [halves, middles, np.nextafter(middles, 0, dtype=np.float32), -middles]
-    around.append(rng.integers(0, 2**32, 2000, dtype=np.uint32).view(np.float32))
-    values = np.concatenate(around)
-    values = values[~np.isnan(values)]
-    with np.errstate(over="ignore"):
-        expected = values.astype(np.float16).view(np.uint16)
-    np.testing.assert_array_equal([library.half_of(value) for value in values.tolist()], expected)
-
-
-@pytest.mark.gpu
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -346,13 +310,13 @@ def test_the_gpu_agrees_with_the_host(dtype, layout, channels):
             {"mirror": mirror},
             {"mirror": mirror, "matrix": matrix, "rows": rows},
         ):
-            everything = {"mirror": None, "matrix": None, "rows": None, **arguments}
-            batch = assembler(device, **everything, stream=stream)
+            changes = dict(arguments)
+            chosen = changes.pop("rows", None)
+            batch = assembler(device, plan_of(samples, **changes), chosen, stream)
             stream.synchronize()
             assert_same_bits(cupy.asnumpy(batch), on_host(output, pixels, **arguments))
 
 
-@pytest.mark.gpu
 def test_parameters_are_not_overwritten_before_the_gpu_reads_them():
     import cupy
 
@@ -366,7 +330,7 @@ def test_parameters_are_not_overwritten_before_the_gpu_reads_them():
     batches = []
     for call in range(16):
         rows[:] = call
-        batches.append(assembler(device, None, None, rows, stream))
+        batches.append(assembler(device, plan_of(64), rows, stream))
         rows[:] = 63 - call
     stream.synchronize()
     for call, batch in enumerate(batches):

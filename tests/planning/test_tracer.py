@@ -35,7 +35,7 @@ def run(plan: Plan, pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         shown = (window[0] + x0 * across, window[1] + y0 * down, (x1 - x0) * across,
                  (y1 - y0) * down)  # fmt: skip
         output[0, y0:y1, x0:x1] = resample(pixels, shown, plan, 0, (x1 - x0, y1 - y0), False)
-    painted = paint_borders(np, output, plan)[0]
+    painted = paint_borders(output, plan)[0]
     return painted[:, ::-1] if plan.flip[0] else painted
 
 

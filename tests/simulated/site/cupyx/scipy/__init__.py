@@ -1,0 +1,1 @@
+"""Substitute for cupyx.scipy."""
