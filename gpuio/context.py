@@ -4,6 +4,10 @@ A Context only names a device and can be created anywhere. `require` checks that
 available when something is about to be put on it, and raises an error that says what is missing;
 there is no fall-back to another device.
 
+``with gpu(1):`` also selects the GPU for CUDA, so that CuPy and PyTorch create their arrays there.
+gpuio's own functions do not depend on CUDA's current device: they select that of their arrays, or
+of the current context.
+
 MXNet also names kinds of host memory, cpu_pinned() and cpu_shared(). Here they are names of the
 host: `as_context` resolves them to ``cpu(0)``, where arrays and batches then are.
 """
@@ -13,9 +17,10 @@ from __future__ import annotations
 import contextvars
 import re
 import sys
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from gpuio.errors import ArgumentError, ContextError
 
@@ -32,10 +37,62 @@ TYPE_IDS = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
 KINDS = {**{kind: kind for kind in TYPE_IDS}, "cuda": "gpu"}
 _SPELLING = re.compile(r"(\w+?)(?:[:(](\d+)\)?)?")
 
+
+class _Selection:
+    """A GPU made CUDA's current device, which each thread has, until `undo`.
+
+    Selections that end in another order than they began, as those of tasks that take turns in one
+    thread may, leave the device of the latest one that lasts, and in the end the thread's own.
+    """
+
+    def __init__(self, device_id: int) -> None:
+        self._runtime = require_cupy().cuda.runtime
+        self._lasting: list[_Selection] = _thread.__dict__.setdefault("selections", [])
+        self._previous = int(self._runtime.getDevice())
+        self._runtime.setDevice(device_id)
+        self._lasting.append(self)
+
+    def undo(self) -> None:
+        """Return to the device that was current before; in the thread of the selection only."""
+        if self not in _thread.__dict__.get("selections", ()):
+            return
+        place = self._lasting.index(self)
+        del self._lasting[place]
+        if place < len(self._lasting):
+            self._lasting[place]._previous = self._previous
+        else:
+            self._runtime.setDevice(self._previous)
+
+
+def _select(ctx: Context) -> _Selection | None:
+    """Select a GPU for CUDA, if CuPy has been imported and finds this GPU: a context may name a
+    device that does not exist.
+    """
+    usable = ctx.device_type == "gpu" and "cupy" in sys.modules and ctx.device_id < num_gpus()
+    return _Selection(ctx.device_id) if usable else None
+
+
+class _Entered(NamedTuple):
+    """A context that a thread or task has entered."""
+
+    ctx: Context
+    selection: _Selection | None
+
+    def leave(self) -> None:
+        if self.selection is not None:
+            self.selection.undo()
+
+
 # The contexts that this thread or task has entered, outermost first.
-_entered: contextvars.ContextVar[tuple[Context, ...]] = contextvars.ContextVar(
+_entered: contextvars.ContextVar[tuple[_Entered, ...]] = contextvars.ContextVar(
     "gpuio_contexts", default=()
 )
+
+# Each thread's selections, oldest first.
+_thread = threading.local()
+
+# The numbers of the GPUs that gpuio has worked on. To wait for others would initialize them.
+gpus_in_use: set[int] = set()
 
 
 class _ContextType(type):
@@ -52,13 +109,19 @@ class _ContextType(type):
     def default_ctx(cls, ctx: Context) -> None:
         if not isinstance(ctx, Context):
             raise ArgumentError(f"default_ctx must be a Context, not {ctx!r}")
-        _entered.set((*_entered.get()[:-1], ctx))
+        entered = _entered.get()
+        if entered:
+            entered[-1].leave()
+        _entered.set((*entered[:-1], _Entered(ctx, _select(ctx))))
 
 
 class Context(metaclass=_ContextType):
     """A device.
 
-    ``with gpu(0):`` makes it the current context inside the block, in this thread or task.
+    ``with gpu(0):`` makes it the current context inside the block, in this thread or task. If CuPy
+    has been imported and finds the GPU, it also becomes CUDA's current device. That belongs to the
+    thread: tasks that await inside of such blocks share it, while gpuio's functions go by the
+    task's own context.
 
     Parameters
     ----------
@@ -124,11 +187,14 @@ class Context(metaclass=_ContextType):
         return Context, (self.device_type, self.device_id)
 
     def __enter__(self) -> Context:
-        _entered.set((*_entered.get(), self))
+        _entered.set((*_entered.get(), _Entered(self, _select(self))))
         return self
 
     def __exit__(self, *raised: object) -> None:
-        _entered.set(_entered.get()[:-1])
+        entered = _entered.get()
+        _entered.set(entered[:-1])
+        if entered:
+            entered[-1].leave()
 
     def empty_cache(self) -> None:
         """Return the GPU memory that CuPy keeps for later arrays; does nothing on the host.
@@ -166,7 +232,7 @@ def gpu(device_id: int = 0) -> Context:
 def current_context() -> Context:
     """The context of the innermost enclosing ``with``; ``cpu(0)`` outside of any."""
     entered = _entered.get()
-    return entered[-1] if entered else cpu(0)
+    return entered[-1].ctx if entered else cpu(0)
 
 
 def as_context(ctx: Context | str | None) -> Context:
@@ -278,8 +344,16 @@ def get_array_module(array: object) -> Module:
 
 
 def on_device(ctx: Context) -> AbstractContextManager[object]:
-    """A new context manager in which CuPy works on the GPU `ctx`; a no-op for the host."""
+    """A new context manager in which CuPy works on the GPU `ctx`; a no-op for the host.
+
+    Raises
+    ------
+    ContextError : the device is not available.
+    """
     if ctx.device_type != "gpu":
         return nullcontext()
+    if ctx.device_id not in gpus_in_use:
+        require(ctx)
+        gpus_in_use.add(ctx.device_id)
     device: AbstractContextManager[object] = require_cupy().cuda.Device(ctx.device_id)
     return device

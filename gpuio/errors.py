@@ -62,6 +62,10 @@ class ContextError(Error):
     """A device is not available on this machine or in this installation."""
 
 
+class DeviceError(Error):
+    """A device, its driver or its memory failed while a batch was made."""
+
+
 class StateError(Error, ValueError):
     """A saved state does not match the iterator that should load it."""
 

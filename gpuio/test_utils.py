@@ -16,7 +16,7 @@ import numpy as np
 
 from gpuio.context import Context, current_context, num_gpus
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
-from gpuio.nd.ndarray import host_array
+from gpuio.nd.placement import host_array
 from gpuio.nd.types import HostArray, Values
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Contexts, and what is said where a device is missing."""
 
+import asyncio
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,9 @@ import pytest
 import gpuio as mx
 from gpuio.context import Context, as_context, device_of, get_array_module, on_device, require
 from gpuio.errors import ArgumentError, ContextError
+from tests.devices import other_gpu
+
+__all__ = ["other_gpu"]
 
 
 def test_contexts_are_values() -> None:
@@ -172,6 +176,128 @@ def test_a_gpu_beyond_the_last_is_refused() -> None:
     require(mx.gpu(0))
     with pytest.raises(ContextError, match="this machine has gpu"):
         require(mx.gpu(mx.num_gpus()))
+
+
+def current_device() -> int:
+    import cupy
+
+    return int(cupy.cuda.runtime.getDevice())
+
+
+@pytest.mark.gpu
+def test_a_context_selects_its_gpu_for_cuda(other_gpu: mx.Context) -> None:
+    import cupy
+
+    with other_gpu as ctx:
+        assert device_of(cupy.zeros(3)) == ctx and current_device() == 1
+        with mx.gpu(0):
+            assert current_device() == 0
+            with ctx, mx.cpu():  # the host has no device of CUDA
+                assert current_device() == 1 and mx.nd.zeros(1).context == mx.cpu()
+            assert current_device() == 0
+        assert current_device() == 1
+        cupy.cuda.Device(0).use()
+        with ctx:
+            assert current_device() == 1
+        assert current_device() == 0
+    with pytest.raises(ZeroDivisionError), ctx:
+        raise ZeroDivisionError
+    with mx.gpu(mx.num_gpus() + 3):  # a name
+        assert current_device() == 0
+    assert current_device() == 0 and mx.current_context() == mx.cpu()
+
+
+@pytest.mark.gpu
+def test_each_thread_has_a_device(other_gpu: mx.Context) -> None:
+    inside, left = threading.Event(), threading.Event()
+    found = []
+
+    def work() -> None:
+        found.append(current_device())
+        with other_gpu:
+            inside.set()
+            assert left.wait(60)
+            found.append(current_device())
+        found.append(current_device())
+
+    thread = threading.Thread(target=work)
+    with other_gpu:
+        thread.start()
+        assert inside.wait(60)
+    assert current_device() == 0
+    left.set()
+    thread.join()
+    assert found == [0, 1, 0]
+
+
+@pytest.mark.gpu
+def test_the_default_context_selects_its_gpu(other_gpu: mx.Context) -> None:
+    with mx.gpu(0):
+        Context.default_ctx = other_gpu
+        assert current_device() == 1
+        Context.default_ctx = mx.cpu()
+        assert current_device() == 0
+        Context.default_ctx = other_gpu
+    assert current_device() == 0
+    found = []
+
+    def for_good() -> None:
+        Context.default_ctx = other_gpu
+        with mx.gpu(0):
+            found.append(current_device())
+        found.append(current_device())
+
+    thread = threading.Thread(target=for_good)
+    thread.start()
+    thread.join()
+    assert found == [0, 1] and current_device() == 0
+
+
+@pytest.mark.gpu
+def test_tasks_that_take_turns(other_gpu: mx.Context) -> None:
+    """gpuio's functions go by the task's context; in the end the thread has its device again."""
+
+    async def work(ctx: mx.Context, asked: asyncio.Queue[None], done: asyncio.Queue[None]) -> None:
+        await asked.get()
+        with ctx:
+            await done.put(None)
+            await asked.get()
+            assert mx.current_context() == ctx and mx.nd.zeros(2).context == ctx
+        assert mx.current_context() == mx.cpu()
+        await done.put(None)
+
+    async def interleaved(turns: list[int]) -> list[int]:
+        """CUDA's device after each step of the tasks, which enter and leave by turns."""
+        queues: list[tuple[asyncio.Queue[None], asyncio.Queue[None]]]
+        queues = [(asyncio.Queue(), asyncio.Queue()) for _ in range(2)]
+        contexts = (other_gpu, mx.gpu(0))
+        tasks = [
+            asyncio.create_task(work(ctx, *pair))
+            for ctx, pair in zip(contexts, queues, strict=True)
+        ]
+        found = []
+        for turn in turns:
+            asked, done = queues[turn]
+            await asked.put(None)
+            await done.get()
+            found.append(current_device())
+        await asyncio.gather(*tasks)
+        return found
+
+    assert asyncio.run(interleaved([0, 1, 1, 0])) == [1, 0, 1, 0]
+    assert asyncio.run(interleaved([0, 1, 0, 1])) == [1, 0, 0, 0]
+
+
+def test_a_context_does_not_import_cupy() -> None:
+    code = """
+import sys
+import gpuio as mx
+with mx.gpu(1) as ctx, mx.gpu(0):
+    assert mx.current_context() == mx.gpu(0)
+print("cupy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_import_is_light() -> None:

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from numpy.typing import NDArray as HostArray
 
 from gpuio import nd
-from gpuio.context import device_of, get_array_module
+from gpuio.context import device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.iterators.arguments import as_int
 from gpuio.nd import NDArray
-from gpuio.nd.ndarray import host_array
+from gpuio.nd.placement import host_array, plain
 from gpuio.nd.types import Values
 
 
@@ -65,10 +65,9 @@ def write(out: NDArray, image: NDArray) -> NDArray:
 
 def on_device_of(image: NDArray, values: ArrayLike | NDArray) -> NDArray:
     """Numbers in the image's dtype, on its device."""
-    dtype = image.dtype
     if isinstance(values, NDArray) and values.context == image.context:
-        return nd.wrap(values.astype(dtype))
-    return nd.wrap(get_array_module(image).asarray(host(values), dtype=dtype))
+        return values.astype(image.dtype)
+    return nd.wrap(np.asarray(host(values), image.dtype)).as_in_context(image.context)
 
 
 def as_range(name: str, pair: Sequence[float]) -> tuple[float, float]:
@@ -115,11 +114,11 @@ def by_channel(
     values : numbers
     out : the image itself, to change it in place; None: a new array
     """
-    numbers = on_device_of(image, values).reshape(-1)
+    pixels, numbers = plain(image), plain(on_device_of(image, values)).reshape(-1)
     height, width, channels = image.shape
-    if not image.flags.c_contiguous or len(numbers) not in (1, channels):
-        return nd.wrap(operation(image, numbers, out=out))
-    row = get_array_module(image).tile(numbers, width * channels // len(numbers))
-    flat = image.reshape(height, width * channels)
-    result = operation(flat, row, out=None if out is None else flat)
-    return image if out is not None else nd.wrap(result.reshape(image.shape))
+    with on_device(image.context):
+        if image.flags.c_contiguous and len(numbers) in (1, channels):
+            pixels = pixels.reshape(height, width * channels)
+            numbers = get_array_module(image).tile(numbers, width * channels // len(numbers))
+        result = operation(pixels, numbers, out=None if out is None else pixels)
+        return image if out is not None else nd.wrap(result.reshape(image.shape))

@@ -6,18 +6,20 @@ become float32 first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio import nd
-from gpuio.context import get_array_module
+from gpuio.context import get_array_module, on_device
 from gpuio.errors import ArgumentError
-from gpuio.image.arrays import as_image, by_channel, host
+from gpuio.image.arrays import as_image, as_ndarray, by_channel, host
 from gpuio.image.augmenter import Augmenter, RandomOrderAug
 from gpuio.image.color import adjust_contrast, adjust_saturation, color_normalize
 from gpuio.nd import NDArray
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import COLOR, Params, Size
 from gpuio.planning.colors import hue_rotation
@@ -48,7 +50,8 @@ class BrightnessJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Scale the pixel values of an image."""
-        return nd.wrap(_floating(src) * params)
+        scaled: NDArray = _floating(src) * params
+        return scaled
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Scale the pixel values of an `ImageTracer`."""
@@ -75,7 +78,7 @@ class ContrastJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the contrast of an image."""
-        return nd.wrap(adjust_contrast(_floating(src), params))
+        return _adjusted(src, adjust_contrast, params)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Change the contrast of an `ImageTracer`."""
@@ -102,7 +105,7 @@ class SaturationJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the saturation of an image."""
-        return nd.wrap(adjust_saturation(_floating(src), params))
+        return _adjusted(src, adjust_saturation, params)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Change the saturation of an `ImageTracer`."""
@@ -129,7 +132,7 @@ class HueJitterAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Change the hue of an image."""
-        return _mixed(_floating(src), params)
+        return _adjusted(src, _mixed, params)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Change the hue of an `ImageTracer`."""
@@ -229,7 +232,7 @@ class ColorNormalizeAug(Augmenter):
         """Normalize an image; a new array."""
         image, std = _floating(src), self.std
         if self.mean is None:
-            return color_normalize(nd.wrap(image.copy()), None, std)
+            return color_normalize(image.copy(), None, std)
         centered = by_channel(get_array_module(image).subtract, image, self.mean)
         return color_normalize(centered, None, std)
 
@@ -261,7 +264,7 @@ class RandomGrayAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """The image, or a gray one."""
-        return _mixed(_floating(src), np.array([GRAY, GRAY, GRAY])) if params else src
+        return _adjusted(src, _mixed, np.array([GRAY, GRAY, GRAY])) if params else src
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Convert an `ImageTracer`."""
@@ -291,7 +294,7 @@ class CastAug(Augmenter):
 
     def apply(self, src: NDArray, params: Params) -> NDArray:
         """Convert an image."""
-        return nd.wrap(src.astype(self.typ))
+        return as_ndarray(src).astype(self.typ)
 
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Do nothing: the result of a plan is float32."""
@@ -305,10 +308,17 @@ def _for_channels(numbers: Any, default: float) -> list[float]:
 def _floating(src: Values) -> NDArray:
     """An image of a floating-point type."""
     image = as_image(src)
-    return image if image.dtype.kind == "f" else nd.wrap(image.astype(np.float32))
+    return image if image.dtype.kind == "f" else image.astype(np.float32)
 
 
-def _mixed(image: NDArray, matrix: Any) -> NDArray:
+def _adjusted(src: Values, function: Callable[[Values, Any], Values], params: Params) -> NDArray:
+    """An image changed by a function of a plain floating-point array, on its own device."""
+    image = _floating(src)
+    with on_device(image.context):
+        return nd.wrap(function(plain(image), params))
+
+
+def _mixed(image: Values, matrix: Any) -> Values:
     """Each pixel of an image multiplied by a matrix (3, 3)."""
     xp = get_array_module(image)
-    return nd.wrap(xp.matmul(image, xp.asarray(matrix.T.astype(image.dtype))))
+    return xp.matmul(image, xp.asarray(matrix.T.astype(image.dtype)))

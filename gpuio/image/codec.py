@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,83 +21,100 @@ if TYPE_CHECKING:
     from gpuio.nd.types import Array
     from gpuio.storage.local import Path
 
+In = TypeVar("In")
+Out = TypeVar("Out")
 Encoded: TypeAlias = "bytes | bytearray | memoryview | Array"  # an array of uint8
 
 
+@overload
+def imdecode(
+    buf: list[Encoded] | tuple[Encoded, ...],
+    flag: int = ...,
+    to_rgb: bool | int = ...,
+    out: None = ...,
+    *,
+    ctx: Context | str | None = ...,
+) -> list[NDArray]: ...
+@overload
 def imdecode(
     buf: Encoded,
+    flag: int = ...,
+    to_rgb: bool | int = ...,
+    out: NDArray | None = ...,
+    *,
+    ctx: Context | str | None = ...,
+) -> NDArray: ...
+def imdecode(
+    buf: Encoded | list[Encoded] | tuple[Encoded, ...],
     flag: int = 1,
     to_rgb: bool | int = True,
     out: NDArray | None = None,
     *,
     ctx: Context | str | None = None,
-) -> NDArray:
-    """Decode an image.
+) -> NDArray | list[NDArray]:
+    """Decode an image, or several at once.
 
     The EXIF orientation is ignored, as in MXNet; ImageRecordIter applies it. A truncated JPEG is
     decoded as far as possible.
 
     On a GPU, complete gray and YCbCr JPEGs of 8 bits with a common sampling (4:4:4, 4:2:2, 4:2:0,
-    4:4:0) are decoded by nvImageCodec; pixel values may differ from the CPU's by a few units. All
-    others (other formats, CMYK and truncated JPEGs, what nvImageCodec refuses) are decoded on the
-    CPU and copied.
+    4:4:0) are decoded by nvImageCodec, those of a list in one batch; pixel values may differ from
+    the CPU's by a few units. All others (other formats, CMYK and truncated JPEGs, what nvImageCodec
+    refuses) are decoded on the CPU and copied. On the CPU a list is decoded by several threads.
 
     Parameters
     ----------
-    buf : the image file's content: bytes, bytearray, memoryview, or a uint8 array
+    buf : the image file's content: bytes, bytearray, memoryview, or a uint8 array; or a list or
+        tuple of these
     flag : 1 color, 0 gray
     to_rgb : whether the channels are in RGB order; False: BGR
-    out : uint8 array of the image's shape to write to; its device replaces `ctx`
+    out : for one image: uint8 array of its shape to write to; its device replaces `ctx`
     ctx : device of the result; None: the current context
 
     Returns
     -------
-    uint8 (height, width, 3), or (height, width, 1) with flag 0; `out` if given
+    uint8 (height, width, 3), or (height, width, 1) with flag 0; `out` if given. For a list, a list
+    of these
 
     Raises
     ------
-    ArgumentError : flag is neither 0 nor 1, or out has another shape or dtype.
+    ArgumentError : flag is neither 0 nor 1, or out has another shape or dtype, or is given with a
+        list.
     ValueError : buf is not bytes-like.
-    DecodeError : buf is empty, or not an image.
+    DecodeError : buf is empty, or not an image; of a list, the message begins with ``buf[number]``.
     ContextError : the device is not available, or it is a GPU and nvImageCodec is not installed.
+    DeviceError : the GPU failed, or its memory is too short.
     """
-    if flag not in (0, 1):
-        raise ArgumentError(f"flag must be 1 (color) or 0 (gray), not {flag!r}")
-    data = _as_uint8(buf)
-    if out is None:
-        return _decode(data, 3 if flag else 1, not to_rgb, as_context(ctx))
-    return write(out, _decode(data, 3 if flag else 1, not to_rgb, out.context))
+    if isinstance(buf, (list, tuple)):
+        if out is not None:
+            raise ArgumentError("out takes one image, not a list of them")
+        names = [f"buf[{number}]: " for number in range(len(buf))]
+        return _decode(buf, names, flag, to_rgb, as_context(ctx))
+    device = as_context(ctx) if out is None else out.context
+    (image,) = _decode([buf], [""], flag, to_rgb, device)
+    return image if out is None else write(out, image)
 
 
-def _decode(data: npt.NDArray[np.uint8], channels: int, bgr: bool, ctx: Context) -> NDArray:
-    """Decode to uint8 (height, width, channels) on a device; see `imdecode`."""
-    from gpuio.decoding import nvimagecodec
-    from gpuio.decoding.header import read_header
-    from gpuio.decoding.host import decode
-
-    try:
-        header = read_header(data).without_orientation()
-        if ctx.device_type == "gpu":
-            require(ctx)
-            pixels = nvimagecodec.decode(data, channels, ctx, bgr=bgr)
-            if pixels is not None:
-                return nd.wrap(pixels)
-        image = decode(data, header, channels)
-    except DecodeError as error:
-        raise DecodeError(f"Decoding failed. Invalid image file: {error}") from error
-    # Copy, because a JPEG's pixels are in a buffer that the next decoding overwrites.
-    image = np.array(image[:, :, ::-1] if bgr else image, order="C")
-    return nd.wrap(image).as_in_context(ctx)
-
-
+@overload
 def imread(
-    filename: Path,
+    filename: Path, flag: int = ..., to_rgb: bool | int = ..., *, ctx: Context | str | None = ...
+) -> NDArray: ...
+@overload
+def imread(
+    filename: list[Path] | tuple[Path, ...],
+    flag: int = ...,
+    to_rgb: bool | int = ...,
+    *,
+    ctx: Context | str | None = ...,
+) -> list[NDArray]: ...
+def imread(
+    filename: Path | list[Path] | tuple[Path, ...],
     flag: int = 1,
     to_rgb: bool | int = True,
     *,
     ctx: Context | str | None = None,
-) -> NDArray:
-    """Read and decode an image file, as `imdecode` does.
+) -> NDArray | list[NDArray]:
+    """Read and decode an image file, or a list or tuple of them at once, as `imdecode` does.
 
     Raises
     ------
@@ -102,18 +122,21 @@ def imread(
     RecordError : it cannot be read, or is a folder.
     DecodeError : the file is empty or not an image; the message has its name.
     """
-    path = os.fspath(filename)
+    several = filename if isinstance(filename, (list, tuple)) else [filename]
+    paths = [os.fspath(each) for each in several]
+    names = [f"{path}: " for path in paths]
+    images = _decode(_in_threads(_read, paths), names, flag, to_rgb, as_context(ctx))
+    return images if several is filename else images[0]
+
+
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            return file.read()
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"{path}: couldn't open file: No such file") from error
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return imdecode(data, flag, to_rgb, ctx=ctx)
-    except DecodeError as error:
-        raise DecodeError(f"{path}: {error}") from error
 
 
 def imencode(img: Array, quality: int = 95, img_fmt: str = ".jpg") -> bytes:
@@ -141,8 +164,71 @@ def imencode(img: Array, quality: int = 95, img_fmt: str = ".jpg") -> bytes:
     return encode(np.ascontiguousarray(pixels), quality, img_fmt).tobytes()
 
 
-def _as_uint8(buf: Encoded) -> npt.NDArray[np.uint8]:
-    """View or copy an image file's content as uint8 (bytes,) on the host."""
+def _decode(
+    encoded: Sequence[Encoded],
+    names: Sequence[str],
+    flag: int,
+    to_rgb: bool | int,
+    ctx: Context,
+) -> list[NDArray]:
+    """Decode images on a device; see `imdecode`.
+
+    Parameters
+    ----------
+    names : what the message of an error of each image begins with
+    """
+    from gpuio.decoding import nvimagecodec
+    from gpuio.decoding.header import read_header
+    from gpuio.decoding.host import decode
+
+    if flag not in (0, 1):
+        raise ArgumentError(f"flag must be 1 (color) or 0 (gray), not {flag!r}")
+    require(ctx)
+    channels, bgr = 3 if flag else 1, not to_rgb
+    images, headers = [], []
+    for name, buf in zip(names, encoded, strict=True):
+        images.append(_as_uint8(buf, name))
+        with _invalid_images_named(name):
+            headers.append(read_header(images[-1]).without_orientation())
+
+    def decode_on_host(number: int) -> Array:
+        with _invalid_images_named(names[number]):
+            pixels = decode(images[number], headers[number], channels)
+        # Copy, because a JPEG's pixels are in a buffer that the next decoding overwrites.
+        return np.array(pixels[:, :, ::-1] if bgr else pixels, order="C")
+
+    decoded: dict[int, Array] = {}
+    if ctx.device_type == "gpu":
+        on_gpu = enumerate(nvimagecodec.decode(images, channels, ctx, bgr=bgr))
+        decoded = {number: pixels for number, pixels in on_gpu if pixels is not None}
+    left = [number for number in range(len(images)) if number not in decoded]
+    decoded |= zip(left, _in_threads(decode_on_host, left), strict=True)
+    return [nd.wrap(decoded[number]).as_in_context(ctx) for number in range(len(images))]
+
+
+@contextmanager
+def _invalid_images_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except DecodeError as error:
+        raise DecodeError(f"{name}Decoding failed. Invalid image file: {error}") from error
+
+
+def _in_threads(function: Callable[[In], Out], arguments: Sequence[In]) -> list[Out]:
+    """The results of a function in order, computed by several threads if there are several."""
+    if len(arguments) < 2:
+        return [function(each) for each in arguments]
+    with ThreadPoolExecutor(thread_name_prefix="gpuio-image") as pool:
+        return list(pool.map(function, arguments))
+
+
+def _as_uint8(buf: Encoded, name: str) -> npt.NDArray[np.uint8]:
+    """View or copy an image file's content as uint8 (bytes,) on the host.
+
+    Parameters
+    ----------
+    name : what the message of an error begins with
+    """
     if isinstance(buf, (bytes, bytearray, memoryview)):
         data = np.frombuffer(buf, np.uint8)
     elif hasattr(buf, "dtype") and buf.dtype == np.uint8:
@@ -150,8 +236,9 @@ def _as_uint8(buf: Encoded) -> npt.NDArray[np.uint8]:
     else:
         given = f"{buf.dtype} array" if hasattr(buf, "dtype") else type(buf).__name__
         raise ArgumentError(
-            "buf must be of type bytes, bytearray, memoryview, or a uint8 array, not a " + given
+            f"{name}buf must be of type bytes, bytearray, memoryview, or a uint8 array, not a "
+            + given
         )
     if not data.size:
-        raise DecodeError("Input cannot be an empty buffer")
+        raise DecodeError(f"{name}Input cannot be an empty buffer")
     return data

@@ -14,7 +14,7 @@ from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, as_range, write
 from gpuio.image.resample import resize
 from gpuio.nd import NDArray
-from gpuio.nd.ndarray import plain
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import Size
 from gpuio.planning.crop import CROP_TRIES

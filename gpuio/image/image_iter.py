@@ -536,7 +536,8 @@ def replaced_hooks(kind: type, base: type) -> list[str]:
 
 
 def _decode(encoded: Any) -> nd.NDArray:
-    return imdecode(encoded, ctx=cpu())
+    image: nd.NDArray = imdecode(encoded, ctx=cpu())
+    return image
 
 
 def _check_valid(images: Sequence[nd.NDArray]) -> None:

@@ -17,8 +17,8 @@ from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_size
 from gpuio.image.color import adjust_contrast, adjust_hue, adjust_saturation, convert_colors
 from gpuio.image.geometry import imresize, resize_short
-from gpuio.nd.ndarray import plain
 from gpuio.nd.operator import operator
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Values
 from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 from gpuio.sampling.sample_rng import current_rng

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Module, device_of, get_array_module, on_device
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Array, HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 
@@ -41,7 +42,7 @@ def resize(image: Array, width: int, height: int, method: int) -> Array:
     if ctx.device_type == "cpu":
         return _with_opencv(np.asarray(image), width, height, method)
     with on_device(ctx):
-        return with_matrices(get_array_module(image), image, width, height, method)
+        return with_matrices(get_array_module(image), plain(image), width, height, method)
 
 
 def _with_opencv(image: HostArray, width: int, height: int, method: int) -> HostArray:

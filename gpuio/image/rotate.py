@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpuio import nd
-from gpuio.context import Module, get_array_module
+from gpuio.context import Module, get_array_module, on_device
 from gpuio.image.arrays import as_ndarray, host
 from gpuio.nd import NDArray
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Array, Values
 from gpuio.sampling.sample_rng import current_rng
 
@@ -51,19 +52,20 @@ def imrotate(
     if images.ndim == 3:
         if angles.ndim:
             raise TypeError("one image takes one angle, a number")
-        return nd.wrap(imrotate(images[None], angles, zoom_in, zoom_out)[0])
+        return imrotate(images[None], angles, zoom_in, zoom_out)[0]
     if angles.ndim and angles.shape != (len(images),):
         raise ValueError(
             f"there must be an angle for each of {len(images)} images, not {angles.shape}"
         )
     radians = np.broadcast_to(np.deg2rad(angles), len(images))
     xp = get_array_module(images)
-    rotated = xp.stack(
-        [
-            _rotated(xp, image, float(angle), zoom_in, zoom_out)
-            for image, angle in zip(images, radians, strict=True)
-        ]
-    )
+    with on_device(images.context):
+        rotated = xp.stack(
+            [
+                _rotated(xp, image, float(angle), zoom_in, zoom_out)
+                for image, angle in zip(plain(images), radians, strict=True)
+            ]
+        )
     return nd.wrap(rotated)
 
 

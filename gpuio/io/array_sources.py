@@ -15,7 +15,7 @@ from gpuio import nd
 from gpuio.context import Context, cpu, device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.loading.batch import LoadedBatch
-from gpuio.nd.ndarray import plain
+from gpuio.nd.placement import plain
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import wrap as wrap_csr
 from gpuio.nd.types import Array, CSRMatrix, DType, Index, Untyped, Values

@@ -20,7 +20,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.in_flight import InFlightBatches
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.stream import CLOSED, State
-from gpuio.nd.ndarray import wait_for
+from gpuio.nd.placement import wait_for
 from gpuio.nd.types import Untyped
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None

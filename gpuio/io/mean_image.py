@@ -11,7 +11,7 @@ from gpuio.context import device_of, on_device
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.loader import Loader
-from gpuio.nd.ndarray import host_array
+from gpuio.nd.placement import host_array
 from gpuio.storage import array_files
 from gpuio.storage.local import Path, local_path
 

@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from gpuio.context import device_of
+from gpuio.context import Context, on_device
+from gpuio.nd.nested import is_array
+from gpuio.nd.placement import on_context
 from gpuio.nd.types import Index, Values
 
 
-def as_index(key: Index) -> Index:
-    """An index as NumPy and CuPy take it: MXNet's may be floating-point NDArrays, and the result of
-    a comparison is a mask.
+def as_index(key: Index, ctx: Context) -> Index:
+    """An index as NumPy and CuPy take it, with arrays on `ctx`: MXNet's may be floating-point
+    NDArrays, and the result of a comparison is a mask.
     """
     if isinstance(key, tuple):
-        return tuple(map(as_index, key))
+        return tuple(as_index(each, ctx) for each in key)
+    if isinstance(key, list) and ctx.device_type == "gpu":
+        key = np.asarray(key)
+    if not is_array(key):
+        return key
     mask = getattr(key, "is_mask", False)
-    if isinstance(key, np.ndarray):
-        key = key.view(np.ndarray)
-    elif device_of(key).device_type == "gpu":
-        import cupy
-
-        key = key.view(type=cupy.ndarray)
-    else:
-        return key
-    if mask:
-        return key != 0
-    return key.astype(np.int64) if key.dtype.kind == "f" else key
+    key = on_context(key, ctx)
+    with on_device(ctx):
+        if mask:
+            return key != 0
+        return key.astype(np.int64) if key.dtype.kind == "f" else key
 
 
-def as_device_index(key: Index) -> Index:
-    """An index as CuPy takes it, with arrays on the current GPU."""
-    if isinstance(key, tuple):
-        return tuple(map(as_device_index, key))
-    key = as_index(np.asarray(key) if isinstance(key, list) else key)
-    if not isinstance(key, np.ndarray):
-        return key
-    import cupy
-
-    return cupy.asarray(key)
-
-
-def without_scalars(method: str, inputs: tuple[Values, ...]) -> tuple[Values, ...]:
-    """Arguments of a ufunc: a NumPy scalar leaves the array's dtype, as a number does."""
+def as_ufunc_inputs(method: str, inputs: tuple[Values, ...]) -> tuple[Values, ...]:
+    """Arguments of a ufunc, lists as arrays. A NumPy scalar leaves the array's dtype, as a number
+    does.
+    """
     if method != "__call__":
         return inputs
-    return tuple(x.item() if isinstance(x, np.generic) else x for x in inputs)
+    return tuple(as_operand(each) for each in inputs)
 
 
-def each_array(function: Callable[[Values], Values], values: Values) -> Values:
-    """Apply a function to each host array in nested tuples, lists and dicts."""
-    if isinstance(values, np.ndarray):
-        return function(values)
-    if type(values) in (tuple, list):
-        return type(values)(each_array(function, each) for each in values)
-    if type(values) is dict:
-        return {key: each_array(function, each) for key, each in values.items()}
-    return values
+def as_operand(value: Values) -> Values:
+    """An operand: a number for a NumPy scalar, an array for a list."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return np.asarray(value) if isinstance(value, (list, tuple)) else value

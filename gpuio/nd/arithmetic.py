@@ -7,24 +7,34 @@ from collections.abc import Callable
 import numpy as np
 
 from gpuio.context import on_device
+from gpuio.nd.arguments import as_operand
 from gpuio.nd.ndarray import NDArray, kept
+from gpuio.nd.placement import common_context, on_context, plain
 from gpuio.nd.types import DType, Operand, Values
 
-_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul")
+_SHIFTS = ("lshift", "rshift")
 _LOGICAL = ("and", "or", "xor")
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = ("neg", "pos", "abs")
 
 
 def _binary(name: str) -> Callable[[NDArray, Operand], Values]:
+    title = f"the operator {name}"
+
     def operate(self: NDArray, other: Operand) -> Values:
-        with on_device(self.context):
-            method = getattr(super(NDArray, self), name, None)  # CuPy has no __imatmul__
-            result = NotImplemented if method is None else method(_operand(self, other))
-        made = _as_ndarray(self, result)
-        if isinstance(made, NDArray):
-            made.is_mask = False  # CuPy's ufuncs and in-place operators keep it
-        return made
+        other = as_operand(other)
+        ctx = common_context(title, (self, other))
+        array = plain(self)
+        method = getattr(array, name, None)  # CuPy has no __imatmul__
+        if method is None:
+            return NotImplemented
+        with on_device(ctx):
+            result = method(on_context(other, ctx))
+        if result is array:  # in place
+            self.is_mask = False
+            return self
+        return _as_ndarray(self, result)
 
     return operate
 
@@ -77,20 +87,9 @@ def _as_bool(other: Operand) -> Operand:
 def _unary(name: str) -> Callable[[NDArray], Values]:
     def operate(self: NDArray) -> Values:
         with on_device(self.context):
-            return _as_ndarray(self, getattr(super(NDArray, self), name)())
+            return _as_ndarray(self, getattr(plain(self), name)())
 
     return operate
-
-
-def _operand(array: NDArray, other: Operand) -> Operand:
-    """The other operand as NumPy or CuPy takes it."""
-    if isinstance(other, np.generic):  # a NumPy scalar leaves the array's dtype, as a number does
-        return other.item()
-    if isinstance(other, np.ndarray) and array.context.device_type == "gpu":
-        import cupy
-
-        return cupy.asarray(other)
-    return other
 
 
 def _as_ndarray(array: NDArray, result: Values) -> Values:
@@ -101,9 +100,10 @@ def _as_ndarray(array: NDArray, result: Values) -> Values:
 
 
 def _add_operators() -> None:
-    for name in _ARITHMETIC:
+    for name in (*_ARITHMETIC, *_SHIFTS):
         for form in (f"__{name}__", f"__r{name}__", f"__i{name}__"):
-            setattr(NDArray, form, _binary(form))
+            if form != "__idivmod__":
+                setattr(NDArray, form, _binary(form))
     for name in _LOGICAL:
         for form in (f"__{name}__", f"__r{name}__", f"__i{name}__"):
             setattr(NDArray, form, _logical(form))

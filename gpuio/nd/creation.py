@@ -9,9 +9,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from gpuio.context import Context, as_context, num_gpus, on_device, require
+from gpuio.context import Context, as_context, gpus_in_use, num_gpus, on_device, require
 from gpuio.errors import ArgumentError
-from gpuio.nd.ndarray import NDArray, as_dtype, convert, place, wrap
+from gpuio.nd.conversion import as_dtype, convert
+from gpuio.nd.ndarray import NDArray, place, wrap
 from gpuio.nd.shapes import as_shape
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import array as sparse_array
@@ -135,8 +136,7 @@ def full(
     else:
         value = array(val, made.context, made.dtype)
     try:
-        with on_device(made.context):
-            made[...] = value
+        made[...] = value
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"full of shape {made.shape}: {error}") from error
     return made
@@ -284,8 +284,11 @@ def from_dlpack(values: Values) -> NDArray:
 
 
 def waitall() -> None:
-    """Wait until all work of the current GPU is done; a no-op without a GPU."""
+    """Wait until all work is done on the current GPU, and on all that gpuio has used; a no-op
+    without a GPU.
+    """
     if "cupy" in sys.modules and num_gpus():
         import cupy
 
-        cupy.cuda.Device().synchronize()
+        for number in {cupy.cuda.runtime.getDevice(), *gpus_in_use}:
+            cupy.cuda.Device(number).synchronize()

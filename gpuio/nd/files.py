@@ -9,7 +9,8 @@ from gpuio.context import Context, cpu, num_gpus
 from gpuio.errors import ArgumentError, DataFileError
 from gpuio.nd import sparse
 from gpuio.nd.csr_format import check_columns, check_ends, check_rises
-from gpuio.nd.ndarray import NDArray, host_array, place
+from gpuio.nd.ndarray import NDArray, place
+from gpuio.nd.placement import host_array
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.types import Untyped
 from gpuio.storage import array_files

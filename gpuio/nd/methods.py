@@ -10,9 +10,9 @@ import functools
 import inspect
 from collections.abc import Callable
 
-from gpuio.context import on_device
 from gpuio.nd import indexing, joining, reductions, shaping, sorting, unary
-from gpuio.nd.ndarray import NDArray, kept
+from gpuio.nd.ndarray import NDArray, library_method
+from gpuio.nd.placement import plain
 from gpuio.nd.types import Option, Values
 
 _FUNCTIONS = {
@@ -38,9 +38,8 @@ def _method(function: Callable[..., Values]) -> Callable[..., Values]:
         of_library = len(args) > len(parameters) or not options.keys() <= set(parameters)
         # CuPy's take passes its argument out in place of MXNet's mode.
         of_library = of_library or (name == "take" and args[2:] == (None,))
-        if of_library and hasattr(super(NDArray, self), name):
-            with on_device(self.context):
-                return kept(self, getattr(super(NDArray, self), name)(*args, **options))
+        if of_library and hasattr(plain(self), name):
+            return library_method(self, name, *args, **options)
         return function(self, *args, **options)
 
     return method

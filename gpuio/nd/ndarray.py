@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gpuio.context import Context, as_context, device_of, on_device, require
+from gpuio.context import Context, as_context, cpu, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
-from gpuio.nd.arguments import as_device_index, as_index, each_array, without_scalars
+from gpuio.nd.arguments import as_index, as_ufunc_inputs
+from gpuio.nd.conversion import as_dtype, check_stype, convert
+from gpuio.nd.nested import each_array, is_array
+from gpuio.nd.placement import (
+    NDArrayBase,
+    common_context,
+    host_array,
+    on_context,
+    plain,
+    to_gpu,
+    wait_for,
+)
 from gpuio.nd.shapes import as_shape, infer_shape
 from gpuio.nd.types import (
     Array,
     CSRMatrix,
-    DType,
     HostArray,
     Index,
     NDArrayMethods,
@@ -39,7 +49,7 @@ else:
     _Base = object
 
 
-class NDArray(_Base):
+class NDArray(NDArrayBase, _Base):
     """An array on a device, with MXNet's methods.
 
     Created by `array`, `zeros`, `ones`, `wrap` and the iterators; every instance is also a
@@ -114,21 +124,31 @@ class NDArray(_Base):
         other[...] = place(self, other.context)
         return other
 
-    def astype(self, dtype: DTypeLike, copy: bool = True, **options: Option) -> NDArray:
+    def astype(
+        self, dtype: DTypeLike, copy: bool | str = True, *args: Option, **options: Option
+    ) -> NDArray:
         """The values in another dtype.
 
         Parameters
         ----------
         copy : False: the array itself if it has this dtype already
-        options : NumPy's or CuPy's own, such as ``order="F"``
+        args, options : NumPy's or CuPy's own, such as ``order="F"``; by position the order takes
+            the place of `copy`, as in calls by these libraries
         """
+        dtype = as_dtype(dtype)
+        if args or isinstance(copy, str):
+            args, copy = (copy, *args), options.pop("copy", True)
+        elif not copy and dtype == self.dtype and not options:
+            return self
+        if len(args) < 4:
+            options["copy"] = copy
         with on_device(self.context):
-            return wrap(super().astype(as_dtype(dtype), copy=copy, **options))  # type: ignore[safe-super]
+            return wrap(plain(self).astype(dtype, *args, **options))
 
     def copy(self, order: str = "C") -> NDArray:
         """The values in new memory on the same device."""
         with on_device(self.context):
-            return wrap(super().copy(order))  # type: ignore[safe-super, call-arg]
+            return wrap(plain(self).copy(order))
 
     def reshape(self, *shape: Option, **options: Option) -> NDArray:
         """The same memory in another shape.
@@ -155,7 +175,7 @@ class NDArray(_Base):
             wanted = infer_shape(old, wanted)
         wanted = wanted[::-1] if reverse else wanted
         with on_device(self.context):
-            made = wrap(super().reshape(wanted, **options))  # type: ignore[safe-super]
+            made = wrap(plain(self).reshape(wanted, **options))
         made.is_mask = self.is_mask
         return made
 
@@ -204,6 +224,31 @@ class NDArray(_Base):
         """Wait until the values have been computed; on the CPU they always are."""
         wait_for(self.context)
 
+    def __array_ufunc__(  # type: ignore[no-untyped-def]
+        self, ufunc, method, *inputs, **options
+    ):
+        """The ufuncs of NumPy and CuPy work on the plain arrays, too."""
+        outs = [each for each in options.get("out", ()) if each is not None]
+        inputs = as_ufunc_inputs(method, inputs)
+        # Into an array of NumPy the host computes.
+        to_numpy = any(type(each) is np.ndarray for each in outs)
+        ctx = cpu() if to_numpy else common_context(ufunc.__name__, (inputs, options))
+        with on_device(ctx):
+            result = getattr(ufunc, method)(*on_context(inputs, ctx), **on_context(options, ctx))
+        if outs:
+            return options["out"] if isinstance(result, tuple) else outs[0]
+        return each_array(wrap, result)
+
+    def __array_function__(  # type: ignore[no-untyped-def]
+        self, func, types, args, kwargs
+    ):
+        """NumPy's functions work on the plain arrays: the methods that they call are MXNet's."""
+        if not all(issubclass(each, (np.ndarray, type(plain(self)))) for each in types):
+            return NotImplemented
+        ctx = common_context(func.__name__, (args, kwargs))
+        with on_device(ctx):
+            return func(*on_context(args, ctx), **on_context(kwargs, ctx))
+
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
         return f"\n{np.array_str(host_array(self))}\n<NDArray {shape} @{self.context}>"
@@ -241,7 +286,7 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
     """An NDArray on the CPU."""
 
     def __getitem__(self, key: Index, /) -> NDArray:  # type: ignore[override]
-        key = as_index(key)
+        key = as_index(key, cpu())
         found = np.ndarray.__getitem__(self, key)
         if isinstance(found, np.generic):  # not a view
             found = np.ndarray.__getitem__(
@@ -253,25 +298,7 @@ class _HostNDArray(NDArray, HostArray):  # type: ignore[misc, override]
         value = host_array(value)
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(())  # also fits where NumPy expects a number
-        np.ndarray.__setitem__(self, as_index(key), value)
-
-    def __array_ufunc__(  # type: ignore[no-untyped-def]
-        self, ufunc, method, *inputs, **options
-    ):
-        """NumPy's ufuncs work on the plain arrays, too."""
-        inputs = without_scalars(method, each_array(plain, inputs))
-        result = getattr(ufunc, method)(*inputs, **each_array(plain, options))
-        if any(out is not None for out in options.get("out", ())):
-            return options["out"] if isinstance(result, tuple) else options["out"][0]
-        return each_array(wrap, result)
-
-    def __array_function__(  # type: ignore[no-untyped-def]
-        self, func, types, args, kwargs
-    ):
-        """NumPy's functions work on the plain arrays: the methods that they call are MXNet's."""
-        if not all(issubclass(each, np.ndarray) for each in types):
-            return NotImplemented
-        return func(*each_array(plain, args), **each_array(plain, kwargs))
+        np.ndarray.__setitem__(self, as_index(key, cpu()), value)
 
     def __reduce__(self) -> tuple[Callable[[HostArray], NDArray], tuple[HostArray]]:
         return wrap, (self.view(np.ndarray),)
@@ -289,34 +316,33 @@ def _device_class() -> type[NDArray]:
         """An NDArray on a GPU."""
 
         def __getitem__(self, key: Index, /) -> NDArray:
-            with on_device(self.context):
-                return _legacy(self, cupy.ndarray.__getitem__(self, as_device_index(key)))
+            ctx = self.context
+            with on_device(ctx):
+                return _legacy(self, plain(self)[as_index(key, ctx)])
 
         def __setitem__(self, key: Index, value: Operand, /) -> None:
-            with on_device(self.context):
-                if isinstance(value, (np.ndarray, np.generic, list, tuple)):
-                    # CuPy takes nothing from the host.
-                    value = cupy.asarray(convert(value, self.dtype))
-                if isinstance(value, cupy.ndarray) and value.size == 1:
-                    value = plain(value).reshape(())
-                cupy.ndarray.__setitem__(self, as_device_index(key), value)
+            ctx = self.context
+            if isinstance(value, (np.ndarray, list, tuple)):
+                value = convert(value, self.dtype)  # on the host: there may be less to copy then
+            with on_device(ctx):
+                if is_array(value):
+                    value = to_gpu(value, ctx)
+                    value = value.reshape(()) if value.size == 1 else value
+                plain(self)[as_index(key, ctx)] = value
 
-        def __array_ufunc__(  # type: ignore[no-untyped-def]
-            self, ufunc, method, *inputs, **options
-        ):
-            inputs = without_scalars(method, inputs)
+        def get(self, *args: Option, **options: Option) -> HostArray:
             with on_device(self.context):
-                return super().__array_ufunc__(ufunc, method, *inputs, **options)
+                return plain(self).get(*args, **options)  # type: ignore[no-any-return]
 
-        def astype(self, dtype: DTypeLike, *args: Option, **options: Option) -> NDArray:
-            if len(args) > 1:  # CuPy's copy passes its own arguments, all by position
-                with on_device(self.context):
-                    return wrap(cupy.ndarray.astype(self, dtype, *args, **options))
-            return super().astype(dtype, *args, **options)
+        def set(self, *args: Option, **options: Option) -> None:
+            with on_device(self.context):
+                plain(self).set(*args, **options)
+
+        def __copy__(self) -> NDArray:
+            return self.copy()
 
         def __deepcopy__(self, memo: object) -> NDArray:
-            with on_device(self.context):
-                return wrap(self.copy())
+            return self.copy()
 
         def __reduce__(self) -> tuple[Callable[[HostArray, str], NDArray], tuple[HostArray, str]]:
             return _unpickle_on_device, (self.asnumpy(), repr(self.context))
@@ -324,22 +350,24 @@ def _device_class() -> type[NDArray]:
         __repr__ = NDArray.__repr__
         __str__ = NDArray.__repr__
 
-    for name in ("all", "any", "cumprod", "cumsum", "dot", "nonzero", "ravel", "std", "var"):
-        setattr(DeviceNDArray, name, _kept(getattr(cupy.ndarray, name)))
+    # All other methods but `view`, which does no work on the device, and is used by `plain`.
+    for name in {*dir(cupy.ndarray)} - {*dir(NDArray), *vars(DeviceNDArray), "view"}:
+        public = not name.startswith("_") or name in ("__bool__", "__complex__")
+        if public and callable(getattr(cupy.ndarray, name)):
+            setattr(DeviceNDArray, name, functools.partialmethod(library_method, name))
     return DeviceNDArray
 
 
-def _kept(method: Callable[..., Values]) -> Callable[..., Values]:
-    """A method of CuPy's arrays on the array's own device, which gives NDArrays: CuPy keeps a
-    subclass for views and ufuncs only.
+def library_method(array: NDArray, name: str, *args: Option, **options: Option) -> Values:
+    """Call a method of NumPy's or CuPy's arrays on an NDArray's own device.
+
+    It gets plain arrays, so that the methods that it calls in turn are not MXNet's. Arrays that it
+    returns become NDArrays: CuPy keeps a subclass for views and ufuncs only.
     """
-
-    @functools.wraps(method)
-    def call(self: NDArray, *args: Option, **options: Option) -> Values:
-        with on_device(self.context):
-            return kept(self, method(self, *args, **options))
-
-    return call
+    ctx = common_context(name, (array, args, options))
+    method = getattr(plain(array), name)
+    with on_device(ctx):
+        return kept(array, method(*on_context(args, ctx), **on_context(options, ctx)))
 
 
 def kept(array: NDArray, result: Values) -> Values:
@@ -378,17 +406,6 @@ def wrap(values: Array) -> NDArray:
     )
 
 
-def plain(values: Values) -> Values:
-    """View an NDArray as an array of NumPy or CuPy, with their methods; all else as it is."""
-    if not isinstance(values, NDArray):
-        return values
-    if isinstance(values, np.ndarray):
-        return values.view(np.ndarray)
-    import cupy
-
-    return values.view(type=cupy.ndarray)
-
-
 def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
     """The array on `ctx`; the same memory if it is there already, unless `copy`.
 
@@ -401,76 +418,4 @@ def place(values: Array, ctx: Context, copy: bool = False) -> NDArray:
         was_on_host = device_of(values).device_type == "cpu"
         host = host_array(values)
         return wrap(np.array(host) if copy and was_on_host else np.asarray(host))
-    import cupy
-
-    with on_device(ctx):
-        return wrap(cupy.array(values) if copy else cupy.asarray(values))
-
-
-def host_array(values: Values) -> Values:
-    """Copy a GPU array to the host; everything else as it is, except that NDArrays become plain
-    NumPy arrays, which share their memory.
-    """
-    return values.get() if device_of(values).device_type == "gpu" else plain(values)
-
-
-def as_dtype(dtype: DTypeLike) -> DType:
-    """The NumPy dtype of a name or type.
-
-    Raises
-    ------
-    ArgumentError : NumPy does not know it.
-    """
-    try:
-        return np.dtype(dtype)
-    except TypeError as error:
-        raise ArgumentError(f"dtype: {error}; MXNet's are float32, uint8, int32 ...") from error
-
-
-def convert(source: Values, dtype: DType) -> Array:
-    """Copy values to a dtype, C-contiguous, on the device where they are.
-
-    Raises
-    ------
-    ArgumentError : they are not a rectangular numeric array.
-    """
-    ctx = device_of(source)
-    if ctx.device_type == "gpu":
-        with on_device(ctx):
-            return source.astype(dtype, order="C")  # type: ignore[no-any-return]
-    if isinstance(source, (list, tuple)) and source and isinstance(source[0], NDArray):
-        # NumPy takes nothing from a GPU.
-        source = [host_array(each) for each in source]
-    try:
-        values = np.asarray(source)
-        if values.dtype.kind == "c" and dtype.kind != "c":
-            raise TypeError(f"complex numbers cannot become {dtype}")
-        return values.astype(dtype, order="C")
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"expected a rectangular numeric array, not this {type(source).__name__}: {error}"
-        ) from error
-
-
-def check_stype(stype: str) -> str:
-    """The storage type, if gpuio has it: "csr" or "default".
-
-    Raises
-    ------
-    UnsupportedError : it is MXNet's "row_sparse".
-    ArgumentError : it is unknown.
-    """
-    if stype == "row_sparse":
-        raise UnsupportedError("gpuio has no row_sparse arrays; use 'csr' or 'default'")
-    if stype not in ("csr", "default"):
-        raise ArgumentError(f"stype must be 'csr' or 'default', not {stype!r}")
-    return stype
-
-
-def wait_for(ctx: Context) -> None:
-    """Synchronize with the device's current stream; a no-op on the CPU."""
-    if ctx.device_type == "gpu":
-        import cupy
-
-        with on_device(ctx):
-            cupy.cuda.get_current_stream().synchronize()
+    return wrap(to_gpu(values, ctx, copy))

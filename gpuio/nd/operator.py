@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ParamSpec
 
-import numpy as np
-
-from gpuio.context import Context, device_of, on_device
+from gpuio.context import on_device
 from gpuio.errors import ArgumentError, Error
-from gpuio.nd.ndarray import NDArray, plain, wrap
+from gpuio.nd.ndarray import NDArray, wrap
+from gpuio.nd.nested import arrays_in
+from gpuio.nd.placement import common_context, on_context, plain
 from gpuio.nd.types import Array, Values
 
 P = ParamSpec("P")
@@ -36,14 +36,13 @@ def operator(function: Callable[P, Values]) -> Callable[..., Values]:
         *args: Values, out: Values = None, name: str | None = None, **options: Values
     ) -> Values:
         given = [*args, *options.values()]
-        arrays = list(_arrays(given))
-        ctx = _device(title, arrays)
+        arrays = list(arrays_in(given))
+        ctx = common_context(title, arrays)
         if not arrays and given and isinstance(given[0], (list, tuple)):
             raise ArgumentError(
                 f"{title} takes NDArrays, not a {type(given[0]).__name__}; nd.array makes one"
             )
-        plain_args = [_prepare(each, ctx) for each in args]
-        plain_options = {key: _prepare(each, ctx) for key, each in options.items()}
+        plain_args, plain_options = on_context((args, options), ctx)
         with on_device(ctx):
             try:
                 result = function(*plain_args, **plain_options)
@@ -55,38 +54,6 @@ def operator(function: Callable[P, Values]) -> Callable[..., Values]:
             return _finish(title, result, arrays, out)
 
     return call
-
-
-def _arrays(values: Iterable[Values]) -> Iterable[Array]:
-    """The arrays among values, and in lists of them."""
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _arrays(value)
-        elif isinstance(value, np.ndarray) or device_of(value).device_type == "gpu":
-            yield value
-
-
-def _device(title: str, arrays: list[Array]) -> Context:
-    """The device of the NDArrays, or if there are none of the other arrays."""
-    contexts = {device_of(each) for each in arrays if isinstance(each, NDArray)}
-    contexts = contexts or {device_of(each) for each in arrays}
-    if len(contexts) > 1:
-        names = " and ".join(sorted(map(str, contexts)))
-        raise ArgumentError(
-            f"{title} takes arrays on one device, not on {names}; as_in_context moves one"
-        )
-    return contexts.pop() if contexts else Context("cpu")
-
-
-def _prepare(value: Values, ctx: Context) -> Values:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_prepare(each, ctx) for each in value)
-    if isinstance(value, np.ndarray) and ctx.device_type == "gpu":
-        import cupy
-
-        with on_device(ctx):
-            return cupy.asarray(value)
-    return plain(value)
 
 
 def _finish(title: str, result: Values, arrays: list[Array], out: Values) -> Values:

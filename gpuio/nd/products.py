@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gpuio.context import get_array_module
-from gpuio.nd.ndarray import NDArray, plain, wrap
+from gpuio.context import get_array_module, on_device
+from gpuio.nd.ndarray import NDArray, wrap
 from gpuio.nd.operator import operator
+from gpuio.nd.placement import common_context, plain
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.types import Values
 
@@ -29,9 +30,11 @@ def dot(
     out : an array to write to
     """
     if isinstance(lhs, CSRNDArray):
-        left = lhs.T if transpose_a else lhs
-        product: Values = left @ plain(rhs.T if transpose_b else rhs)
-        made = product.tostype("default") if hasattr(product, "tostype") else wrap(product)
+        right = rhs.data if isinstance(rhs, CSRNDArray) else rhs
+        with on_device(common_context("dot", (lhs.data, right))):
+            left = lhs.T if transpose_a else lhs
+            product: Values = left @ plain(rhs.T if transpose_b else rhs)
+            made = product.tostype("default") if hasattr(product, "tostype") else wrap(product)
         return made if out is None else made.copyto(out)
     return _dot(lhs, rhs, transpose_a, transpose_b, out=out)  # type: ignore[no-any-return]
 

@@ -19,8 +19,10 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError
 from gpuio.generators import numpy_generator
-from gpuio.nd.ndarray import NDArray, as_dtype, host_array, place
+from gpuio.nd.conversion import as_dtype
+from gpuio.nd.ndarray import NDArray, place
 from gpuio.nd.operator import write
+from gpuio.nd.placement import host_array
 from gpuio.nd.shapes import as_shape
 from gpuio.nd.types import HostArray, Option, Values
 

@@ -7,6 +7,7 @@ Both classes are created when first needed, because SciPy and CuPy are slow to i
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -16,17 +17,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.nd.conversion import as_dtype, check_stype, convert
 from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
-from gpuio.nd.ndarray import (
-    NDArray,
-    as_dtype,
-    check_stype,
-    convert,
-    host_array,
-    storage_types,
-    wait_for,
-)
+from gpuio.nd.ndarray import NDArray, storage_types
 from gpuio.nd.ndarray import wrap as wrap_dense
+from gpuio.nd.placement import common_context, host_array, on_context, to_gpu, wait_for
 from gpuio.nd.types import (
     Array,
     CSRMatrix,
@@ -44,6 +39,9 @@ __all__ = ["CSRNDArray", "array", "csr_matrix", "wrap", "zeros"]
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Operators that every object has.
+_COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
 # The dtypes of CuPy's sparse matrices: those that cuSPARSE computes with.
 _ON_GPU = ("bool", "float32", "float64", "complex64", "complex128")
@@ -124,7 +122,8 @@ class CSRNDArray:
         ------
         ArgumentError : they do not; the message says what is wrong, and in which row.
         """
-        check_ends(self)
+        with on_device(self.context):
+            check_ends(self)
         if not full_check:
             return
         begin, end = host_array(self.indptr), len(self.indices)
@@ -244,15 +243,37 @@ def _device_class() -> type[CSRNDArray]:
             return self.data.device  # type: ignore[attr-defined]
 
         def asscipy(self) -> Untyped:
-            with on_device(self.context):
-                return self.get()
+            return self.get()
 
         def __reduce__(
             self,
         ) -> tuple[Callable[..., CSRNDArray], tuple[CSRMatrix, tuple[int, int], str, DType]]:
             return csr_matrix, (self.asscipy(), self.shape, repr(self.context), self.dtype)
 
+    # All methods and operators, and the properties that compute: CuPy works on the current device.
+    library = cupyx.scipy.sparse.csr_matrix
+    for name in {*dir(library)} - {*dir(CSRNDArray)} | set(_COMPARISONS):
+        public = not name.startswith("_") or name.endswith("__")
+        if public and inspect.isfunction(getattr(library, name)):
+            setattr(DeviceCSR, name, _on_own_device(name, getattr(library, name)))
+    for name in {"has_canonical_format", "has_sorted_indices", "imag", "real"} & {*dir(library)}:
+        computed = getattr(library, name)
+        setattr(DeviceCSR, name, property(_on_own_device(name, computed.fget), computed.fset))
     return DeviceCSR
+
+
+def _on_own_device(name: str, method: Callable[..., Values]) -> Callable[..., Values]:
+    """A method of CuPy's matrices on the device of its matrix; it gives CSRNDArrays."""
+
+    @functools.wraps(method)
+    def call(self: CSRNDArray, *args: Values, **options: Values) -> Values:
+        given = [each.data if hasattr(each, "indptr") else each for each in (self, *args)]
+        ctx = common_context(name, given)
+        with on_device(ctx):
+            made = method(self, *on_context(args, ctx), **on_context(options, ctx))
+        return wrap(made) if getattr(made, "format", "") == "csr" else made
+
+    return call
 
 
 def wrap(matrix: CSRMatrix) -> CSRNDArray:
@@ -414,11 +435,9 @@ def _place(matrix: CSRMatrix, ctx: Context, dtype: DType, copy: bool = False) ->
             f"CuPy has sparse matrices of {', '.join(_ON_GPU)}, not of {dtype}; ask for another "
             "dtype, or use ctx=cpu()"
         )
-    import cupy
-
+    given = (matrix.data, matrix.indices, matrix.indptr)
     with on_device(ctx):
-        transfer = cupy.array if copy else cupy.asarray
-        data, *positions = map(transfer, (matrix.data, matrix.indices, matrix.indptr))
+        data, *positions = (to_gpu(each, ctx, copy) for each in given)
         parts = (data.astype(dtype, copy=False), *positions)
         return _device_class()(parts, shape=matrix.shape)
 

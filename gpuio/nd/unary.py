@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpuio.context import get_array_module
-from gpuio.nd.ndarray import as_dtype
+from gpuio.nd.conversion import as_dtype
 from gpuio.nd.operator import operator
 from gpuio.nd.types import Option, Values
 

@@ -10,8 +10,8 @@ import pytest
 
 import gpuio as mx
 from gpuio.decoding import nvimagecodec
-from gpuio.errors import ContextError, DecodeError
-from tests.close import EXACT, assert_images_close
+from gpuio.errors import ContextError, DecodeError, DeviceError
+from tests.close import EXACT, GPU_DECODER, assert_images_close
 from tests.decoding.samples import HOST_ONLY, INVALID, NVIMAGECODEC, WHOLE
 from tests.image.golden import encoded, manifest
 from tests.io.records import jpeg
@@ -20,7 +20,8 @@ CPU, GPU = mx.cpu(), mx.gpu(0)
 
 
 def decoded(data: bytes, channels: int, **options: Any) -> Any:
-    return nvimagecodec.decode(np.frombuffer(data, np.uint8), channels, CPU, **options)
+    (pixels,) = nvimagecodec.decode([np.frombuffer(data, np.uint8)], channels, CPU, **options)
+    return pixels
 
 
 @pytest.mark.parametrize("flag", [0, 1])
@@ -69,6 +70,21 @@ def test_golden_images(file: str, case: str) -> None:
     for name in accepted:
         expected = mx.image.imdecode(images[name])
         np.testing.assert_array_equal(found[name], expected, err_msg=name)
+
+
+@pytest.mark.parametrize("ctx", [CPU, pytest.param(GPU, marks=pytest.mark.gpu)])
+def test_a_batch_is_decoded_in_order(ctx: mx.Context) -> None:
+    """And what is not decoded here takes nothing along."""
+    photos = [jpeg(seed, 60 + seed, 50) for seed in range(3)]
+    given = [photos[0], HOST_ONLY["PNG"], photos[1], INVALID["no tables"], photos[2]]
+    found = nvimagecodec.decode([np.frombuffer(data, np.uint8) for data in given], 3, ctx)
+    assert [pixels is None for pixels in found] == [False, True, False, True, False]
+    for number, data in ((0, photos[0]), (2, photos[1]), (4, photos[2])):
+        pixels = mx.nd.wrap(found[number])
+        assert pixels.context == ctx
+        expected = np.asarray(mx.image.imdecode(data, ctx=CPU))
+        assert_images_close(pixels.asnumpy(), expected, EXACT if ctx == CPU else GPU_DECODER)
+    assert nvimagecodec.decode([], 3, ctx) == []
 
 
 def test_bgr_order() -> None:
@@ -122,10 +138,44 @@ def test_missing_nvimagecodec(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
+def test_short_memory_is_not_the_images_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nvImageCodec says of neither why it refuses an image."""
+    import cupy
+
+    images = [WHOLE, INVALID["no tables"]]
+    given = [np.frombuffer(data, np.uint8) for data in images]
+    monkeypatch.setattr(cupy.cuda.runtime, "memGetInfo", lambda: (1000, 1 << 30))
+    said = r"refused 1 images.* 0 MiB are free; gpu\(0\)\.empty_cache\(\)"
+    for call in (
+        lambda: nvimagecodec.decode(given, 3, GPU),
+        lambda: mx.image.imdecode(images, ctx=GPU),
+    ):
+        with pytest.raises(DeviceError, match=said):
+            call()
+    assert nvimagecodec.decode(given[:1], 3, GPU)[0] is not None  # nothing was refused
+    monkeypatch.undo()
+    assert nvimagecodec.decode(given, 3, GPU)[1] is None
+
+
+@pytest.mark.parametrize("ctx", [CPU, pytest.param(GPU, marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("error", [RuntimeError("an illegal access"), MemoryError("out of memory")])
+def test_errors_of_the_device_are_no_refusals(
+    error: Exception, ctx: mx.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ctx: mx.Context) -> None:
+        raise error
+
+    monkeypatch.setattr("gpuio.decoding.nvimagecodec.wait_for", fail)
+    with pytest.raises(DeviceError, match=f"decoding on .pu.0. failed: {error}") as caught:
+        nvimagecodec.decode([np.frombuffer(WHOLE, np.uint8)], 3, ctx)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", NVIMAGECODEC)
 def test_a_gpu_decodes_all_these_jpegs(name: str) -> None:
     data = np.frombuffer(NVIMAGECODEC[name], np.uint8)
-    assert nvimagecodec.decode(data, 3, GPU) is not None
+    assert nvimagecodec.decode([data], 3, GPU)[0] is not None
 
 
 def test_decodable() -> None:

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, ContextError, DecodeError, RecordError
+from gpuio.errors import (
+    ArgumentError,
+    ContextError,
+    DecodeError,
+    RecordError,
+    RecordFileNotFoundError,
+)
 from tests.close import EXACT, GPU_DECODER, assert_images_close
 from tests.decoding.samples import HOST_ONLY, INVALID, NVIMAGECODEC, WHOLE
 from tests.io.records import jpeg
@@ -28,6 +34,49 @@ def test_decoding_on_the_host(name: str, flag: int, tmp_path: Path) -> None:
     out = mx.nd.zeros(rgb.shape, CPU, "uint8")
     assert mx.image.imdecode(bytearray(data), flag, out=out) is out
     np.testing.assert_array_equal(out, rgb)
+
+
+def test_lists_are_decoded_at_once(ctx: mx.Context, tmp_path: Path) -> None:
+    encoded = [*NVIMAGECODEC.values(), *HOST_ONLY.values()]
+    for number, data in enumerate(encoded):
+        (tmp_path / str(number)).write_bytes(data)
+    paths = [tmp_path / str(number) for number in range(len(encoded))]
+    for flag, to_rgb in ((1, True), (0, True), (1, False)):
+        expected = [mx.image.imdecode(data, flag, to_rgb, ctx=ctx) for data in encoded]
+        for found in (
+            mx.image.imdecode(encoded, flag, to_rgb, ctx=ctx),
+            mx.img.imread(tuple(paths), flag, to_rgb, ctx=ctx),
+        ):
+            assert type(found) is list
+            for one, other in zip(found, expected, strict=True):
+                assert isinstance(one, mx.nd.NDArray) and one.context == ctx
+                np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
+    assert mx.image.imdecode([], ctx=ctx) == mx.image.imread([], ctx=ctx) == []
+    (one,) = mx.nd.imdecode((WHOLE,), ctx=ctx)
+    assert one.shape == mx.image.imdecode(WHOLE).shape
+
+
+def test_images_of_a_list_do_not_share_memory() -> None:
+    one, other = mx.image.imdecode([WHOLE, WHOLE])
+    one[:] = 0
+    assert other.asnumpy().any()
+
+
+def test_the_bad_image_of_a_list_is_named(ctx: mx.Context, tmp_path: Path) -> None:
+    for name, data in INVALID.items():
+        with pytest.raises(DecodeError, match=r"^buf\[1\]: ") as caught:
+            mx.image.imdecode([WHOLE, data, WHOLE], ctx=ctx)
+        assert "Decoding failed" in str(caught.value) or not data, name
+        (tmp_path / "whole.jpg").write_bytes(WHOLE)
+        (tmp_path / "broken.jpg").write_bytes(data)
+        with pytest.raises(DecodeError, match=f"^{tmp_path}/broken.jpg: "):
+            mx.image.imread([tmp_path / "whole.jpg", tmp_path / "broken.jpg"], ctx=ctx)
+    with pytest.raises(ArgumentError, match=r"^buf\[1\]: buf must be of type bytes.*not a str"):
+        mx.image.imdecode([WHOLE, "text"], ctx=ctx)  # type: ignore[list-item]
+    with pytest.raises(ArgumentError, match="out takes one image, not a list"):
+        mx.image.imdecode([WHOLE], out=mx.nd.zeros((1, 1, 3), ctx))  # type: ignore[call-overload]
+    with pytest.raises(RecordFileNotFoundError, match=r"none\.jpg"):
+        mx.image.imread([tmp_path / "whole.jpg", tmp_path / "none.jpg"], ctx=ctx)
 
 
 @pytest.mark.parametrize("name", INVALID)

@@ -10,7 +10,6 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, ContextError, UnsupportedError
-from gpuio.nd.ndarray import plain
 
 
 def test_printing_is_mxnets() -> None:
@@ -182,14 +181,6 @@ def test_numpys_functions_mean_what_they_mean_for_numpys_arrays() -> None:
     np.sum(made, axis=0, out=out)
     assert out.asnumpy().tolist() == [9, 6, 6]
     assert np.shares_memory(np.asarray(made), made)
-
-
-def test_plain_and_wrap(ctx: mx.Context) -> None:
-    made = mx.nd.ones(3, ctx)
-    bare = plain(made)
-    assert not isinstance(bare, mx.nd.NDArray) and plain(bare) is bare and plain(5) == 5
-    bare[0] = 9
-    assert made.asnumpy()[0] == 9
 
 
 def test_reshape_shares_memory_and_takes_numpys_options() -> None:

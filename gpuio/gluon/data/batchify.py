@@ -20,7 +20,7 @@ from gpuio import nd
 from gpuio.context import device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.nd import NDArray
-from gpuio.nd.ndarray import host_array
+from gpuio.nd.placement import host_array
 
 BatchifyFn = Callable[[list[Any]], Any]
 

@@ -13,7 +13,7 @@ from gpuio.gluon.block import HybridBlock
 from gpuio.image import operators
 from gpuio.image.arrays import as_ndarray
 from gpuio.nd import NDArray
-from gpuio.nd.ndarray import host_array
+from gpuio.nd.placement import host_array
 
 
 class ToTensor(HybridBlock):
