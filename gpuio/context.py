@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from gpuio.errors import ArgumentError, ContextError
+from gpuio.in_flight import release_all
 
 GPU_INSTALL_HINT = (
     "pip install 'gpuio[cuda12]' or 'gpuio[cuda13]', whichever CUDA your driver supports"
@@ -199,12 +200,15 @@ class Context(metaclass=_ContextType):
     def empty_cache(self) -> None:
         """Return the GPU memory that CuPy keeps for later arrays; does nothing on the host.
 
+        Waits for the work on batches that nothing references any more.
+
         Raises
         ------
         ContextError : the device is not available.
         """
         require(self)
         if self.device_type == "gpu":
+            release_all(self.device_id)
             with on_device(self):
                 require_cupy().get_default_memory_pool().free_all_blocks()
 

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
 from gpuio.context import Module
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
+from gpuio.jax_work import mark_all, work_on
+from gpuio.nd.device_memory import usage_of
 from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader
 
 __all__ = ["Batch", "loader"]
@@ -21,9 +24,10 @@ __all__ = ["Batch", "loader"]
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     """Loop over an iterator in JAX arrays, on the iterator's device.
 
-    On a GPU nothing is copied. On the CPU JAX shares memory that is aligned to 64 bytes, as
-    ImageRecordIter's batches are, and copies other memory; it converts 64-bit numbers to 32 bits
-    unless ``jax_enable_x64`` is set.
+    On a GPU nothing is copied, and an array's memory is reused once JAX's work on it is done; the
+    loader sees that when it gives further batches, and `Context.empty_cache` waits for it. On the
+    CPU JAX shares memory that is aligned to 64 bytes, as ImageRecordIter's batches are, and copies
+    other memory; it converts 64-bit numbers to 32 bits unless ``jax_enable_x64`` is set.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     ImportError : JAX is not installed.
     """
     _import_jax()
-    return TensorLoader(iterator, _convert, drop_pad)
+    return TensorLoader(iterator, _convert, drop_pad, _drawing)
 
 
 def _import_jax() -> Module:
@@ -68,4 +72,15 @@ def _convert_dense(array: BatchArray) -> Tensor:
         return jax.numpy.asarray(array)  # NumPy does not export read-only memory
     if not array.flags.c_contiguous:
         array = array.copy()  # JAX imports contiguous arrays only
-    return jax.dlpack.from_dlpack(array)
+    imported = jax.dlpack.from_dlpack(array)
+    usage = usage_of(array)
+    if usage is not None:
+        (device,) = imported.devices()
+        usage.note_work(work_on(device).record)
+    return imported
+
+
+def _drawing(device_id: int) -> AbstractContextManager[object]:
+    """Where a batch is drawn: behind the caller's work on those before it."""
+    mark_all()
+    return nullcontext()

@@ -8,12 +8,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from gpuio.context import device_of
+from gpuio.context import Context, device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
 from gpuio.io.combined import as_descriptions
 from gpuio.iterators.arguments import as_bool
 from gpuio.iterators.desc import as_batch
+from gpuio.iterators.stream_iter import device_of_batches
 from gpuio.loading.stream import State
 from gpuio.nd.types import Array, HostArray, Untyped
 
@@ -60,8 +61,8 @@ class TensorLoader:
     iterator : any DataIter
     convert : converts one of its arrays to the library's; a function of a module
     drop_pad : drop the rows that only fill a batch
-    on_stream : given a GPU's number, a context manager that makes the library's current stream
-        there CuPy's; a function of a module
+    drawing : given the number of the batches' GPU, a context manager in which the next batch is
+        drawn; a function of a module
     """
 
     def __init__(
@@ -69,16 +70,16 @@ class TensorLoader:
         iterator: DataIter,
         convert: Callable[[BatchArray], Tensor],
         drop_pad: bool,
-        on_stream: Callable[[int], AbstractContextManager[object]] | None = None,
+        drawing: Callable[[int], AbstractContextManager[object]] | None = None,
     ) -> None:
         if not hasattr(iterator, "__next__"):
             raise TypeError(f"loader takes an iterator, not {type(iterator).__name__}")
         self.iterator = iterator
         self._convert = convert
         self._drop_pad = as_bool("drop_pad", drop_pad)
-        self._on_stream = on_stream
+        self._drawing = drawing
         self._begun = False
-        self._gpu: int | None = None
+        self._gpu = _gpu_of(device_of_batches(iterator))
         self._names: tuple[list[str], list[str]] | None = None
 
     def __repr__(self) -> str:
@@ -114,12 +115,10 @@ class TensorLoader:
         self._begun = False
 
     def _next(self) -> DataBatch | None:
-        if self._on_stream is None or self._gpu is None:
-            stream: AbstractContextManager[object] = nullcontext()
-        else:
-            # The iterator orders its work by CuPy's current stream: let that be the library's.
-            stream = self._on_stream(self._gpu)
-        with stream:
+        drawing: AbstractContextManager[object] = nullcontext()
+        if self._drawing is not None and self._gpu is not None:
+            drawing = self._drawing(self._gpu)
+        with drawing:
             batch = next(self.iterator, None)
             return None if batch is None else as_batch(batch)
 
@@ -138,8 +137,8 @@ class TensorLoader:
                     f"{', '.join(names) or 'none'}"
                 )
             for array in arrays or ():
-                ctx = device_of(array)
-                self._gpu = ctx.device_id if ctx.device_type == "gpu" else self._gpu
+                gpu = _gpu_of(device_of(array))
+                self._gpu = self._gpu if gpu is None else gpu
             converted.append([self._convert(self._trim(array, pad)) for array in arrays or ()])
         result = Batch(*(_named(*pair) for pair in zip(converted, self._names, strict=True)))
         result.pad = 0 if self._drop_pad else pad
@@ -150,6 +149,10 @@ class TensorLoader:
 
     def _trim(self, array: BatchArray, pad: int) -> BatchArray:
         return array[: array.shape[0] - pad] if self._drop_pad and pad else array
+
+
+def _gpu_of(ctx: Context | None) -> int | None:
+    return None if ctx is None or ctx.device_type != "gpu" else ctx.device_id
 
 
 def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor] | None:

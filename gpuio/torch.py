@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gpuio.context import Module
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
+from gpuio.nd.device_memory import as_stream
 from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, exportable
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     """Loop over an iterator in torch tensors that share the memory of its batches.
 
     Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
-    the next epoch. On a GPU the tensors are ready for PyTorch's current stream.
+    the next epoch. On a GPU the tensors are ready for PyTorch's current stream, and their memory is
+    reused once the work is done that was queued there when they were dropped. PyTorch's
+    ``record_stream`` has no effect on them: before dropping a tensor that another stream works on,
+    let the current stream wait for that one (``current_stream.wait_stream(other)``).
 
     Parameters
     ----------
@@ -83,8 +87,8 @@ def _on_stream(device_id: int) -> contextlib.ExitStack:
     """A context manager that makes PyTorch's current stream on a GPU CuPy's."""
     import cupy
 
-    stream = _import_torch().cuda.current_stream(device_id).cuda_stream
+    stream = _import_torch().cuda.current_stream(device_id)
     stack = contextlib.ExitStack()
     stack.enter_context(cupy.cuda.Device(device_id))
-    stack.enter_context(cupy.cuda.ExternalStream(stream, device_id))
+    stack.enter_context(as_stream(stream))
     return stack

@@ -12,7 +12,7 @@ MAP = PACKAGE / "README.md"
 
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
-    ["errors", "version", "progress"],
+    ["errors", "version", "progress", "in_flight"],
     ["context"],
     ["storage"],
     ["generators"],
@@ -26,7 +26,7 @@ LAYERS = [
     ["iterators"],
     ["io", "image"],
     ["ndarray", "random", "base", "util", "test_utils"],
-    ["contrib", "rnn", "gluon", "tensor_loader", "torch_records"],
+    ["contrib", "rnn", "gluon", "tensor_loader", "torch_records", "jax_work"],
     ["torch", "jax"],
     ["tools"],
     ["__main__"],

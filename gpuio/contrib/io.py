@@ -9,6 +9,7 @@ from gpuio import nd
 from gpuio.errors import ArgumentError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataDesc
+from gpuio.loading.hand_over import hand_over_arrays
 
 __all__ = ["DataLoaderIter"]
 
@@ -70,11 +71,11 @@ class DataLoaderIter(DataIter):
 
     def getdata(self) -> list[nd.NDArray]:
         """The data of the current batch."""
-        return [self._filled(self._current[0])]
+        return hand_over_arrays([self._filled(self._current[0])])
 
     def getlabel(self) -> list[nd.NDArray]:
         """The labels of the current batch."""
-        return [self._filled(self._current[1])]
+        return hand_over_arrays([self._filled(self._current[1])])
 
     def getpad(self) -> int:
         """Number of rows that fill the current batch."""

@@ -116,10 +116,6 @@ class DaliExecutor:
         """Drop the batches submitted so far; see `Executor`."""
         self._generation += 1
 
-    def retain(self, loaded: LoadedBatch) -> None:
-        """Note that the caller now gets this batch; see `Executor`."""
-        self._postprocess.retain(loaded.data)
-
     def close(self) -> None:
         """Stop at once; see `Executor`."""
         self._workers.stopped.set()
@@ -194,6 +190,7 @@ class DaliExecutor:
             request.future.set_exception(error)
         finally:
             if tensors is not None:
+                self._postprocess.keep(tensors)
                 self._pipe.release_outputs()
 
     def _check_shape(self, pixels: Array) -> None:

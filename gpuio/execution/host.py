@@ -110,9 +110,6 @@ class HostExecutor:
         """Drop the batches submitted so far; see `Executor`."""
         self._generation += 1
 
-    def retain(self, loaded: LoadedBatch) -> None:
-        """Do nothing: memory on the host lives as long as its references."""
-
     def close(self) -> None:
         """Stop at once; see `Executor`."""
         self._workers.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,8 @@ from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, finish_pixels
 from gpuio.execution.output import OutputSpec
-from gpuio.loading.in_flight import InFlightBatches
+from gpuio.in_flight import keep_until, release_done, retire_stream
+from gpuio.nd.device_memory import share
 from gpuio.nd.types import Array, Untyped
 from gpuio.planning.plan import Plan
 
@@ -57,14 +60,14 @@ class HostPostprocess:
             self._assembler.write(batch, row, pixels[sample], flip, matrix, plan.rounding, light)
         return batch
 
-    def retain(self, batch: object) -> None:
-        """Do nothing: memory on the host lives as long as its references."""
+    def keep(self, tensors: Untyped) -> None:
+        """Do nothing: all work on them is done."""
 
 
 class CudaPostprocess:
     """What follows a graph on a GPU.
 
-    All work is on one stream, and a batch is complete when it is handed out.
+    All work is queued on one stream; nothing waits for it.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ class CudaPostprocess:
         self._assembler = CudaAssembler(output, ctx)
         with on_device(self._ctx):
             self.stream = cupy.cuda.Stream(non_blocking=True)
-        self._in_flight = InFlightBatches(ctx)
+        weakref.finalize(self, retire_stream, ctx.device_id, self.stream).atexit = False
 
     def pixels(self, tensors: Untyped) -> Array:
         """The graph's output as a CuPy array on `stream`, sharing memory."""
@@ -95,13 +98,23 @@ class CudaPostprocess:
         return uploaded
 
     def assemble(self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None) -> Array:
-        """Assemble the batch on the GPU; returns when it is complete. See `HostPostprocess`."""
+        """Assemble the batch on the GPU; see `HostPostprocess`. Returns once the work is queued.
+
+        Returns
+        -------
+        A CuPy array with an owner, which knows when it is complete, see `gpuio.nd.device_memory`
+        """
         selected = None if rows is None else rows.astype(np.int32)
         with on_device(self._ctx):
             batch = self._assembler(pixels, plan, selected, self.stream)
-            self.stream.synchronize()
-        return batch
+            ready = self.stream.record(self._cupy.cuda.Event(disable_timing=True))
+        return share(batch, ready)
 
-    def retain(self, batch: object) -> None:
-        """Retain a batch that the caller now gets; see `InFlightBatches`."""
-        self._in_flight.retain(batch)
+    def keep(self, tensors: Untyped) -> None:
+        """Keep the graph's output until the work on it that has been queued is done: DALI may reuse
+        its memory as soon as nothing references it.
+        """
+        with on_device(self._ctx):
+            done = self.stream.record(self._cupy.cuda.Event(disable_timing=True))
+        keep_until(self._ctx.device_id, [done], tensors)
+        release_done(self._ctx.device_id)

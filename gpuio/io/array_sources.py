@@ -15,6 +15,7 @@ from gpuio import nd
 from gpuio.context import Context, cpu, device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.nd.placement import plain
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import wrap as wrap_csr
@@ -83,7 +84,7 @@ class ArraySource:
         self.name = name
         self.values = values
         # Selecting rows costs a third of what NDArray's own methods take.
-        self._plain = plain(values)
+        self._plain = plain(*hand_over_arrays([values]))
         self.shape = values.shape
         self.dtype = values.dtype
         self.context = values.context
@@ -92,6 +93,7 @@ class ArraySource:
         self._before = (slice(None),) * axis
 
     def __getitem__(self, rows: Selection) -> nd.NDArray:
+        hand_over_arrays([self._plain])  # to the stream that selects
         with on_device(self.context):
             if isinstance(rows, slice):
                 return nd.wrap(self._cut(rows).copy())
@@ -130,18 +132,20 @@ class CsrSource:
     def __init__(self, name: str, values: CSRNDArray) -> None:
         self.name = name
         self.values = values
+        self._matrix: CSRNDArray = hand_over_arrays([values])[0]
         self.shape: tuple[int, ...] = values.shape
         self.dtype = values.dtype
         self.context = values.context
         self.nbytes = values.data.nbytes + values.indices.nbytes + values.indptr.nbytes
 
     def __getitem__(self, rows: Selection) -> CSRNDArray:
+        hand_over_arrays([self._matrix])
         with on_device(self.context):
             if not isinstance(rows, slice):
-                return self.values[_indices_on(self.context, rows)]
-            batch = self.values[rows]
+                return self._matrix[_indices_on(self.context, rows)]
+            batch = self._matrix[rows]
             # Whether a slice is a copy depends on the library and its version.
-            shared = get_array_module(batch.data).may_share_memory(batch.data, self.values.data)
+            shared = get_array_module(batch.data).may_share_memory(batch.data, self._matrix.data)
             return batch.copy() if shared else batch
 
     def view(self, rows: slice) -> CSRNDArray:

@@ -11,16 +11,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from gpuio.context import device_of
 from gpuio.errors import ArgumentError, Error
 from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
-from gpuio.iterators.stream_iter import StreamIter
-from gpuio.loading.in_flight import InFlightBatches
+from gpuio.iterators.stream_iter import StreamIter, device_of_batches
+from gpuio.loading.hand_over import change_arrays, share_arrays
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.stream import CLOSED, State
-from gpuio.nd.placement import wait_for
 from gpuio.nd.types import Untyped
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None
@@ -78,17 +76,12 @@ class PrefetchingIter(StreamIter[DataBatch]):
         label = _rename("rename_label", rename_label, [inner.provide_label for inner in self.iters])
         super().__init__(data[0].shape[0])
         depth = as_int("prefetch_buffer", prefetch_buffer, 1)
+        devices = [ctx for ctx in map(device_of_batches, self.iters) if ctx is not None]
+        self._ctx = max(devices, key=lambda ctx: ctx.device_type == "gpu", default=None)
         self._set_stream(_JoinedStream(self.iters, depth), data, label)
-        self._in_flight: InFlightBatches | None = None
 
     def _to_batch(self, batch: DataBatch) -> DataBatch:
         batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
-        for array in (*batch.data, *batch.label):
-            ctx = device_of(array)
-            if ctx.device_type == "gpu":
-                self._in_flight = self._in_flight or InFlightBatches(ctx)
-                self._in_flight.retain(batch)
-                break
         return batch
 
     def _identity(self) -> State:
@@ -126,6 +119,7 @@ class ResizeIter(StreamIter[DataBatch]):
         super().__init__(getattr(data_iter, "batch_size", 0) or data[0].shape[0])
         if hasattr(data_iter, "default_bucket_key"):
             self.default_bucket_key = data_iter.default_bucket_key
+        self._ctx = device_of_batches(data_iter)
         self._set_stream(
             _ResizedStream(data_iter, self.size, self.reset_internal),
             data,
@@ -188,17 +182,13 @@ class _Prefetched(NamedTuple):
 
 
 def _next_batch(iterator: DataIter) -> _Prefetched | None:
-    """The iterator's next batch, complete on its device; called in a thread."""
+    """The iterator's next batch, for another thread than the calling one."""
     found = next(iterator, None)
     if found is None:
         return None
     batch = as_batch(found)
-    for array in (*(batch.data or ()), *(batch.label or ())):
-        ctx = device_of(array)
-        if ctx.device_type == "gpu":
-            # The caller's stream is not ordered after this thread's.
-            wait_for(ctx)
-            break
+    # Also if the iterator's own stream is done with them: a user's own may have worked on them.
+    change_arrays(batch, share_arrays)
     return _Prefetched(batch, _state_of(iterator))
 
 

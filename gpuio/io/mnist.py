@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
-from gpuio.context import Context, as_context, on_device, require
+from gpuio.context import Context, as_context, cpu, on_device, require
 from gpuio.errors import DataFileError, DataFileNotFoundError
 from gpuio.io.array_sources import ArraySource, fingerprint, gather
 from gpuio.io.rows_iter import OrderedRowsIter
@@ -141,7 +141,7 @@ class MNISTIter(OrderedRowsIter):
         self._path = os.fspath(image)
         self._shuffled = {"shuffle": shuffle, "reshuffle": reshuffle}
         pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(ctx)
-        numbers = ArraySource(label_name, nd.array(labels, ctx), 0)
+        numbers = ArraySource(label_name, nd.array(labels, cpu()), 0).to(ctx)
         self._set_ordered_stream(
             order,
             _load_scaled(pixels, numbers),

@@ -11,6 +11,7 @@ from gpuio.iterators.arguments import as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.hand_over import share_arrays
 from gpuio.loading.prefetch import PrefetchedStream
 from gpuio.loading.stream import DirectStream, State, Stream, progress
 from gpuio.loading.transfer import DeviceTransfer
@@ -27,7 +28,6 @@ class RowsIter(StreamIter[LoadedBatch]):
     """Base class of the iterators over rows. A subclass calls `_set_row_stream`."""
 
     _ctx: Context
-    _transfer: DeviceTransfer | None  # None: batches are on the device already
 
     def _set_row_stream(
         self,
@@ -49,11 +49,9 @@ class RowsIter(StreamIter[LoadedBatch]):
             a GPU are always prefetched
         """
         self._ctx = ctx
-        self._transfer = None
-        transform: Callable[[LoadedBatch], LoadedBatch] = _unchanged
+        transform: Callable[[LoadedBatch], LoadedBatch] = _shared
         if ctx.device_type == "gpu" and not on_device:
-            self._transfer = DeviceTransfer(ctx)
-            transform = self._transfer.copy_async
+            transform = DeviceTransfer(ctx).copy_async
             prefetch = max(prefetch, PREFETCHED_COPIES)
         if prefetch:
             stream = PrefetchedStream(stream, transform, prefetch, "gpuio-rows")
@@ -63,12 +61,12 @@ class RowsIter(StreamIter[LoadedBatch]):
         return [*super()._progress(), f"on {self._ctx}"]
 
     def _to_batch(self, loaded: LoadedBatch) -> DataBatch:
-        batch = loaded if self._transfer is None else self._transfer.wait(loaded)
-        return DataBatch(batch.data, batch.label, batch.pad, batch.keys)
+        return DataBatch(loaded.data, loaded.label, loaded.pad, loaded.keys)
 
 
-def _unchanged(batch: LoadedBatch) -> LoadedBatch:
-    return batch
+def _shared(batch: LoadedBatch) -> LoadedBatch:
+    """A batch that a thread has made, for the caller's."""
+    return batch._replace(data=share_arrays(batch.data), label=share_arrays(batch.label))
 
 
 class OrderedRowsIter(RowsIter):

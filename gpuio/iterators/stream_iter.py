@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from gpuio.context import Context
 from gpuio.errors import Error, StateError, UnsupportedError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.stream import State, Stream
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class StreamIter(DataIter, Generic[T]):
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _stream: Stream[T]
+    _ctx: Context | None = None  # the device of the batches, if it is known
     _batch: DataBatch | None = None  # the current one
     _used = False  # whether a batch has been asked for
     _closed = False
@@ -169,8 +172,10 @@ class StreamIter(DataIter, Generic[T]):
         """
         self._used, self._batch = True, None
         while (drawn := self._stream.next()) is not None:
-            self._batch = self._to_batch(drawn)
-            if self._batch is not None:
+            batch = self._to_batch(drawn)
+            if batch is not None:
+                change_arrays(batch, hand_over_arrays)
+                self._batch = batch
                 return True
         return False
 
@@ -281,6 +286,11 @@ class StreamIter(DataIter, Generic[T]):
         if self._batch is None:
             raise Error("there is no current batch; call next() or iter_next() first")
         return self._batch
+
+
+def device_of_batches(iterator: DataIter) -> Context | None:
+    """The device of an iterator's batches; None if it does not say, as users' own."""
+    return iterator._ctx if isinstance(iterator, StreamIter) else None
 
 
 def _recreate(

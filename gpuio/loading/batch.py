@@ -71,14 +71,14 @@ class LoadedBatch(NamedTuple):
     Attributes
     ----------
     data, label : arrays or CSR matrices, in the order of their names; no data if there is nothing
-        for the caller
+        for the caller. Those on a GPU that another thread made have an owner, which knows when they
+        are complete, see `gpuio.nd.device_memory`
     pad : number of rows at the end that only fill the batch
     keys : uint64 (B,), the records' keys or the rows' numbers, on the host; None if the source has
         none
     bad : the records that were left out or replaced
     any_good : whether a record of the batch could be used
     carried : number of rows at the beginning that roll over from the epoch before
-    copied : a CUDA event: the arrays are complete when it is done; None: they are complete
     """
 
     data: list[Any]
@@ -88,4 +88,3 @@ class LoadedBatch(NamedTuple):
     bad: tuple[BadRecord, ...] = ()
     any_good: bool = True
     carried: int = 0
-    copied: Any = None

@@ -31,9 +31,6 @@ class Executor(Protocol[T]):
     def cancel_pending(self) -> None:
         """Drop the batches submitted so far; their futures may never be done."""
 
-    def retain(self, loaded: T) -> None:
-        """Note that the caller now gets this batch; called on the caller's thread."""
-
     def close(self) -> None:
         """Stop at once; batches that are not finished never will be. May be called twice."""
 
@@ -90,7 +87,6 @@ class Loader(OrderedStream, Generic[T]):
             raise
         self._in_flight.popleft()
         self.position, self.ended = indices.next_position, indices.last
-        self._executor.retain(loaded)
         return loaded
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import collections
+import weakref
 from typing import Any
 
 import numpy as np
 
 from gpuio import nd
 from gpuio.context import Context, device_of, on_device
+from gpuio.in_flight import keep_until, release_done, retire_stream
 from gpuio.loading.batch import LoadedBatch
-from gpuio.loading.in_flight import InFlightBatches
+from gpuio.loading.hand_over import share_arrays
+from gpuio.nd import sparse
+from gpuio.nd.ndarray import plain
 
 
 class DeviceTransfer:
@@ -28,50 +31,51 @@ class DeviceTransfer:
 
         self._cupy = cupy
         self._ctx = ctx
-        self._in_flight = InFlightBatches(ctx)
         with on_device(self._ctx):
             self._stream = cupy.cuda.Stream(non_blocking=True)
-        # Pinned memory that a copy may still read, with the event after the copy.
-        self._staged: collections.deque[tuple[Any, list[Any]]] = collections.deque()
+        weakref.finalize(self, retire_stream, ctx.device_id, self._stream).atexit = False
 
     def copy_async(self, batch: LoadedBatch) -> LoadedBatch:
         """Queue the copy of a batch from the host; called on any thread.
 
         Arrays already on the GPU stay as they are; they are complete after the work queued on the
         calling thread's current stream.
+
+        Returns
+        -------
+        The batch with arrays on the GPU, which have owners and can be handed to another thread
         """
-        while self._staged and self._staged[0][0].done:
-            self._staged.popleft()
+        release_done(self._ctx.device_id)
+        arrays = [*batch.data, *batch.label]
         pinned: list[Any] = []
         with on_device(self._ctx):
-            self._stream.wait_event(self._cupy.cuda.get_current_stream().record())
-        with on_device(self._ctx), self._stream:
-            data = [self._copy(array, pinned) for array in batch.data]
-            label = [self._copy(array, pinned) for array in batch.label]
-            copied = self._stream.record(self._cupy.cuda.Event(disable_timing=True))
-        self._staged.append((copied, pinned))
-        return batch._replace(data=data, label=label, copied=copied)
-
-    def wait(self, batch: LoadedBatch) -> LoadedBatch:
-        """Let the caller's current stream wait for the copy; called on the caller's thread."""
-        with on_device(self._ctx):
-            self._cupy.cuda.get_current_stream().wait_event(batch.copied)
-        self._in_flight.retain(batch)
-        return batch
+            if any(device_of(array) == self._ctx for array in arrays):
+                self._stream.wait_event(self._cupy.cuda.get_current_stream().record())
+            copied = self._cupy.cuda.Event(disable_timing=True)
+            try:
+                with self._stream:
+                    copies = [self._copy(array, pinned) for array in arrays]
+            finally:  # what is queued runs, even if the rest could not be
+                self._stream.record(copied)
+                keep_until(self._ctx.device_id, [copied], pinned)
+        copies = share_arrays(copies, copied)
+        count = len(batch.data)
+        return batch._replace(data=copies[:count], label=copies[count:])
 
     def _copy(self, array: Any, pinned: list[Any]) -> Any:
         import cupyx
 
-        if device_of(array).device_type == "gpu":
+        if device_of(array) == self._ctx:
             return array
         if hasattr(array, "indptr"):
             import cupyx.scipy.sparse
 
-            from gpuio.nd import sparse
-
             parts = (array.data, array.indices, array.indptr)
-            copies = tuple(self._copy(part, pinned) for part in parts)
+            copies = tuple(plain(self._copy(part, pinned)) for part in parts)
+            # CuPy looks at two of the values: this thread waits for these copies.
             return sparse.wrap(cupyx.scipy.sparse.csr_matrix(copies, array.shape))
+        if device_of(array).device_type == "gpu":
+            array = nd.wrap(array).asnumpy()  # from another GPU
         staged = cupyx.empty_pinned(array.shape, array.dtype)
         np.copyto(staged, array)
         pinned.append(staged)

@@ -18,6 +18,7 @@ from gpuio.context import Context, as_context, cpu, device_of, on_device, requir
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.nd.arguments import as_index, as_ufunc_inputs
 from gpuio.nd.conversion import as_dtype, check_stype, convert
+from gpuio.nd.device_memory import as_stream, usage_of
 from gpuio.nd.nested import each_array, is_array
 from gpuio.nd.placement import (
     NDArrayBase,
@@ -202,6 +203,30 @@ class NDArray(NDArrayBase, _Base):
 
     to_dlpack_for_write = to_dlpack_for_read
 
+    def record_stream(self, stream: Untyped) -> None:
+        """Say that an array on a GPU is used on a stream, too, as in PyTorch; does nothing on the
+        CPU.
+
+        A batch's memory is reused once nothing references it and the work is done that was queued
+        until then, on the streams that gpuio knows: CuPy's current one in the thread that got the
+        batch or calls an NDArray's operation on it, that to which it was exported by DLPack, and
+        that on which the last reference goes. A program that uses it on yet another stream, or on
+        another in kernels of its own, says so before. The stream also waits until the batch is
+        complete.
+
+        Parameters
+        ----------
+        stream : of CuPy, PyTorch or another library with ``__cuda_stream__``, on the array's GPU;
+            or its handle, a ``cudaStream_t``, as an integer
+
+        Raises
+        ------
+        TypeError : it is something else.
+        """
+        usage = usage_of(self)
+        if usage is not None:
+            usage.note(as_stream(stream))
+
     @property
     def stype(self) -> str:
         """The storage type: "default", dense."""
@@ -343,6 +368,41 @@ def _device_class() -> type[NDArray]:
 
         def __deepcopy__(self, memo: object) -> NDArray:
             return self.copy()
+
+        def __dlpack__(
+            self,
+            *,
+            stream: int | None = None,
+            max_version: tuple[int, int] | None = None,
+            dl_device: tuple[int, int] | None = None,
+            copy: bool | None = None,
+        ) -> Untyped:
+            """A DLPack capsule of the array's memory, complete in the order of a stream.
+
+            Parameters
+            ----------
+            stream : the consumer's: the handle of a stream of this GPU, 1 or None the legacy
+                default stream, 2 the calling thread's default stream; -1: in no order
+            max_version, dl_device, copy : see the DLPack protocol
+            """
+            with on_device(self.context):
+                usage = usage_of(self)
+                if usage is not None:
+                    usage.note_current()
+                    if stream != -1 and dl_device in (None, self.__dlpack_device__()):
+                        usage.note_handle(1 if stream is None else stream)
+                return super().__dlpack__(
+                    stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+                )
+
+        @property
+        def __cuda_array_interface__(self) -> dict[str, Untyped]:
+            """The array's memory, complete in the order of CuPy's current stream."""
+            with on_device(self.context):
+                usage = usage_of(self)
+                if usage is not None:
+                    usage.note_current()
+                return super().__cuda_array_interface__  # type: ignore[no-any-return]
 
         def __reduce__(self) -> tuple[Callable[[HostArray, str], NDArray], tuple[HostArray, str]]:
             return _unpickle_on_device, (self.asnumpy(), repr(self.context))

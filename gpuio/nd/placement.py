@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuio.context import Context, cpu, device_of, on_device, require_cupy
 from gpuio.errors import ArgumentError
+from gpuio.nd.device_memory import hand_over
 from gpuio.nd.nested import arrays_in, each_array
 from gpuio.nd.types import Untyped, Values
 
@@ -27,6 +28,7 @@ def plain(values: Values) -> Values:
         return values
     if isinstance(values, np.ndarray):
         return values.view(np.ndarray)
+    hand_over(values)  # most operations begin here, on whatever stream is current
     return values.view(type=require_cupy().ndarray)  # type: ignore[attr-defined]
 
 
@@ -69,9 +71,10 @@ def host_array(values: Values) -> Values:
     NumPy arrays, which share their memory.
     """
     ctx = device_of(values)
-    values = plain(values)
     if ctx.device_type == "cpu":
-        return values
+        return plain(values)
+    hand_over(values)
+    values = plain(values)
     with on_device(ctx):  # CuPy takes the current device's stream
         return values.get()
 
@@ -94,7 +97,9 @@ def to_gpu(values: Values, ctx: Context, copy: bool = False) -> Untyped:
     A plain cupy.ndarray
     """
     cupy = require_cupy()
-    source, values = device_of(values), plain(values)
+    source = device_of(values)
+    hand_over(values)
+    values = plain(values)
     if source.device_type == "cpu" or source == ctx:
         with on_device(ctx):
             return cupy.array(values) if copy else cupy.asarray(values)

@@ -46,6 +46,5 @@ def test_the_executor_makes_batches(name: str) -> None:
         loaded = future.result(60)
         assert loaded.data[0].shape == (2, 24, 28, 3) and loaded.data[0].dtype == "uint8"
         assert loaded.label[0].ravel().tolist() == [2 * number, 2 * number + 1]
-        executor.retain(loaded)
     executor.close()
     executor.close()

@@ -9,6 +9,7 @@ import pytest
 import gpuio as mx
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
+from gpuio.nd.device_memory import hand_over
 from gpuio.planning.plan import TOWARD_ZERO, Border, Jitter, Plan
 from tests.kernels.reference import assemble, assert_same_bits
 
@@ -71,8 +72,8 @@ def test_the_given_samples_are_not_changed(pixels: np.ndarray) -> None:
     plan = replace(PLAIN, flip=FLIP, jitter=Jitter(gain=np.array([0.5] * 3)))
     made = HostPostprocess(OUTPUT)
     assert made.upload(pixels) is pixels
-    found = made.assemble(pixels, plan, None)
-    made.retain(found)
+    made.assemble(pixels, plan, None)
+    made.keep(pixels)
     np.testing.assert_array_equal(pixels, before)
 
 
@@ -97,6 +98,28 @@ def test_a_gpu_gives_the_same_bits(layout: str, dtype: str, pixels: np.ndarray) 
         for rows in (None, np.array([2, 0, 0])):
             on_gpu = CudaPostprocess(output, mx.gpu(0))
             batch = on_gpu.assemble(on_gpu.upload(pixels), plan, rows)
-            on_gpu.retain([batch])
+            on_gpu.keep(pixels)
             host = HostPostprocess(output).assemble(pixels, plan, rows)
             assert_same_bits(batch.get(), host)
+
+
+@pytest.mark.gpu
+def test_batches_are_complete_on_the_stream_that_gets_them(pixels: np.ndarray) -> None:
+    """Also if nobody has looked whether they are done."""
+    import cupy
+
+    expected_batch = HostPostprocess(OUTPUT).assemble(pixels, PLAIN, None)
+    results = []
+    with cupy.cuda.Device(0):
+        stream = cupy.cuda.Stream(non_blocking=True)
+        for _ in range(3):
+            on_gpu = CudaPostprocess(OUTPUT, mx.gpu(0))
+            batch = on_gpu.assemble(on_gpu.upload(pixels), PLAIN, None)
+            del on_gpu
+            with stream:
+                hand_over(batch)
+                results.append(cupy.array(batch))
+            del batch
+    stream.synchronize()
+    for result in results:
+        assert_same_bits(result.get(), expected_batch)

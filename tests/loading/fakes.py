@@ -66,7 +66,6 @@ class HeldExecutor:
     def __init__(self, depth: int = 1) -> None:
         self.depth = depth
         self.submitted: list[tuple[BatchIndices, Future[list[int]]]] = []
-        self.retained: list[list[int]] = []
         self.canceled = 0
         self.closed = 0
 
@@ -82,9 +81,6 @@ class HeldExecutor:
 
     def cancel_pending(self) -> None:
         self.canceled += 1
-
-    def retain(self, loaded: list[int]) -> None:
-        self.retained.append(loaded)
 
     def close(self) -> None:
         self.closed += 1

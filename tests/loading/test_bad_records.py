@@ -88,4 +88,4 @@ def test_a_finished_batch_has_labels_and_keys_of_the_rows_that_it_shows() -> Non
 def test_a_good_batch_is_finished_without_copies() -> None:
     batch = image_batch(indices(10, 4))
     loaded = finish_batch(batch, np.zeros(1), BadRecordResolution(None, 0), SOURCE)
-    assert loaded.label[0] is batch.labels and loaded.bad == () and loaded.copied is None
+    assert loaded.label[0] is batch.labels and loaded.bad == ()

@@ -13,6 +13,6 @@ def test_the_length_of_a_batch_is_its_number_of_rows() -> None:
 
 def test_a_finished_batch_is_complete_and_good_unless_said_otherwise() -> None:
     loaded = LoadedBatch([np.zeros(2)], [], 0)
-    assert loaded.keys is None and loaded.bad == () and loaded.copied is None
+    assert loaded.keys is None and loaded.bad == ()
     bad = BadRecord(3, "x.rec, key 3", "broken", "x.rec", 9)
     assert loaded._replace(bad=(bad,)).bad[0].reason == "broken"

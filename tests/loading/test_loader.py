@@ -76,14 +76,6 @@ def test_batches_come_in_order_whichever_is_done_first() -> None:
     assert loader.position == 2
 
 
-def test_what_is_handed_out_is_retained() -> None:
-    executor = ReadyExecutor()
-    loader = Loader(Order(6, 2), executor, 3)
-    loader.next()
-    loader.next()
-    assert executor.retained == [[0, 1], [2, 3]]
-
-
 def test_a_failed_batch_leaves_the_position_and_is_tried_again() -> None:
     executor = ReadyExecutor()
     executor.fail_on = 2

@@ -7,6 +7,9 @@ import pytest
 import scipy.sparse
 
 import gpuio as mx
+from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.hand_over import hand_over_arrays
+from gpuio.loading.transfer import DeviceTransfer
 
 pytestmark = pytest.mark.gpu
 
@@ -67,7 +70,47 @@ def test_arrays_that_are_there_already_are_not_copied() -> None:
             return made[-1]
 
     made: list[Any] = []
-    with There(40, 8, ctx=GPU) as iterator:
+    with There(40, 8, ctx=GPU, copy=False) as iterator:
         batches = list(iterator)
     addresses = {array.data.ptr for array in made}
     assert all(batch.data[0].data.ptr in addresses for batch in batches)
+
+
+def test_the_first_batch_is_complete_on_the_stream_that_gets_it() -> None:
+    """Before anything has looked whether its copy is done."""
+    import cupy
+
+    transfer = DeviceTransfer(GPU)
+    batch = transfer.copy_async(LoadedBatch([TABLE], [TABLE[:, 0]], 0))
+    del transfer
+    with cupy.cuda.Device(0):
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            (data, label) = hand_over_arrays([*batch.data, *batch.label])
+            results = [cupy.array(data), cupy.array(label)]
+            del batch, data, label
+    stream.synchronize()
+    np.testing.assert_array_equal(results[0].get(), TABLE)
+    np.testing.assert_array_equal(results[1].get(), TABLE[:, 0])
+
+
+def test_a_copy_that_fails_leaves_the_memory_of_those_before_it() -> None:
+    class Unreadable(np.ndarray):
+        """An array that cannot be copied."""
+
+        def __array__(self, *args: object, **options: object) -> Any:
+            raise OSError("the disk is gone")
+
+        def __array_ufunc__(self, *args: object, **options: object) -> Any:
+            raise OSError("the disk is gone")
+
+        __array_function__ = __array_ufunc__
+
+    transfer = DeviceTransfer(GPU)
+    for _ in range(3):
+        bad = LoadedBatch([TABLE, TABLE.view(Unreadable)], [], 0)
+        with pytest.raises(OSError, match="the disk is gone"):
+            transfer.copy_async(bad)
+    batch = transfer.copy_async(LoadedBatch([TABLE], [], 0))
+    (data,) = hand_over_arrays(batch.data)
+    np.testing.assert_array_equal(data.asnumpy(), TABLE)

@@ -31,6 +31,7 @@ class OrderedBatches(Generic[In, Out]):
     threads : their number, at least 1
     ahead : results that may wait for the caller, at least 0
     timeout : seconds to wait for a result
+    receive : what the caller's thread makes of a result; None: nothing
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class OrderedBatches(Generic[In, Out]):
         threads: int,
         ahead: int,
         timeout: float,
+        receive: Callable[[Out], Out] | None = None,
     ) -> None:
         self._items = items
         self._make = make
         self._ahead = ahead
         self._timeout = timeout
+        self._receive = receive
         self._fork_guard = ForkGuard()
         self._pending: deque[Future[Out]] = deque()
         self._workers = Workers(threads, "gpuio-data")
@@ -73,7 +76,8 @@ class OrderedBatches(Generic[In, Out]):
             raise StopIteration
         future = self._pending.popleft()
         try:
-            return future.result(self._timeout)
+            result = future.result(self._timeout)
+            return result if self._receive is None else self._receive(result)
         except BaseException as error:
             if isinstance(error, FutureTimeoutError) and not future.done():
                 # The thread hangs in the dataset: nobody may wait for it.

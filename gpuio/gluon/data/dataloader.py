@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from gpuio.context import num_gpus
+from gpuio.context import device_of, num_gpus
 from gpuio.errors import ArgumentError
 from gpuio.gluon.data.ahead import OrderedBatches
 from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
 from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from gpuio.iterators.arguments import as_float, as_int, check_call, log_without_effect
+from gpuio.loading.hand_over import hand_over_arrays, share_arrays
 from gpuio.nd import NDArray, wrap
 from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
 
@@ -105,7 +107,7 @@ class DataLoader:
         self._workers = max(0, as_int("num_workers", num_workers))
         ahead = 2 * self._workers if prefetch is None else as_int("prefetch", prefetch)
         self._ahead, self._timeout = max(0, ahead), timeout
-        self._finish = _pinning() if pin_memory else _wait_for
+        self._finish = _pinning() if pin_memory else _shared
         self._next_epoch: Iterator[Any] | None = None
         self.auto_reload = auto_reload
         if auto_reload:
@@ -137,8 +139,10 @@ class DataLoader:
         batches = _placed(self._batch_sampler)
         make = _maker(self._dataset, self._batchify_fn, self._finish)
         if self._workers:
-            return OrderedBatches(batches, make, self._workers, self._ahead, self._timeout)
-        return (make(batch, lambda: False) for batch in batches)
+            return OrderedBatches(
+                batches, make, self._workers, self._ahead, self._timeout, _handed_over
+            )
+        return (_handed_over(make(batch, lambda: False)) for batch in batches)
 
 
 def _batch_sampler(
@@ -185,14 +189,31 @@ def _maker(
     return make
 
 
-def _wait_for(batch: Any) -> Any:
-    """Wait for a batch's arrays that are on a GPU, as the caller may use another stream."""
-    if isinstance(batch, NDArray):
-        batch.wait_to_read()
+def _shared(batch: Any) -> Any:
+    """A batch that the calling thread has made, for the caller's."""
+    return _changed(batch, share_arrays)
+
+
+def _handed_over(batch: Any) -> Any:
+    """A batch for the calling thread's current stream."""
+    return _changed(batch, hand_over_arrays)
+
+
+def _changed(batch: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
+    """A batch with its arrays on a GPU changed, in whatever containers; on the host, the same."""
+    if device_of(batch).device_type == "gpu":
+        return change([batch])[0]
+    if isinstance(batch, dict):
+        parts = [_changed(each, change) for each in batch.values()]
+        made: Any = dict(zip(batch, parts, strict=True))
     elif isinstance(batch, (list, tuple)):
-        for each in batch:
-            _wait_for(each)
-    return batch
+        parts = [_changed(each, change) for each in batch]
+        make = getattr(batch, "_make", type(batch))  # a namedtuple's takes an iterable, too
+        made = make(parts)
+    else:
+        return batch
+    old = batch.values() if isinstance(batch, dict) else batch
+    return batch if all(map(operator.is_, parts, old)) else made
 
 
 def _pinning() -> Callable[[Any], Any]:
@@ -200,7 +221,7 @@ def _pinning() -> Callable[[Any], Any]:
     if num_gpus():
         return _pinned
     log_without_effect("DataLoader", {"pin_memory": "because there is no GPU"})
-    return _wait_for
+    return _shared
 
 
 def _pinned(batch: Any) -> Any:
@@ -212,4 +233,4 @@ def _pinned(batch: Any) -> Any:
         return wrap(copied)
     if isinstance(batch, (list, tuple)):
         return [_pinned(each) for each in batch]
-    return _wait_for(batch)
+    return _shared(batch)
