@@ -104,6 +104,8 @@ def _decode_other(data: NDArray[np.uint8], header: ImageHeader, channels: int) -
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"decoding a {header.format} image: {error.err}") from error
         raise DecodeError(f"the {header.format} image cannot be decoded: {error.err}") from error
     if image is None:
         raise DecodeError(f"the {header.format} image cannot be decoded")

@@ -1,42 +1,87 @@
 """The DALI executor: runs plans as a DALI graph, on a GPU or on CPU operators.
 
-A thread of its own feeds the graph and collects from it, a few batches ahead of the caller.
+Two threads of its own work a few batches ahead of the caller::
 
-DALI fails a batch as a whole, and does not always say because of which sample. Such a batch is
-decoded on the host, which finds the bad records one by one.
+    submit ─► requests ─► feeder ─────────────► scheduled ─► collector ──────────► future
+                          reads, plans, waits                waits for the graph,
+                          for a free slot,                   postprocesses, resolves
+                          schedules in the graph             bad records, frees the slot
+
+A slot is a place in the graph, of which there are `depth`. The feeder prepares the next batch while
+it waits for one.
+
+What can go wrong with a batch:
+
+- Reading, planning or scheduling it raises: its future gets the exception. After an exception while
+  scheduling, DALI may hold a part of its inputs: a new graph takes the following batches, the
+  collector drops the old one when the batches before have come out of it.
+- The graph fails it, perhaps because of an image: the collector runs it again in a second graph,
+  without the samples that DALI refuses (`RefusedSamples`). These are decoded on the host, as they
+  are from then on: their records are remembered.
+- Memory, the driver or the GPU fails: its future gets a `DeviceError`; a new graph takes over.
+- The graph gives another batch than it should: it is replaced, and the batches in it run again.
+- It is canceled: it passes through the graph, and is dropped behind it.
+
+When the executor is closed, the feeder ends first, then the collector, which lets DALI finish what
+it reads from, drops the graphs and stops the threads that decode on the host.
 """
 
 from __future__ import annotations
 
+import atexit
 import collections
 import logging
 import queue
-from concurrent.futures import Future
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+import threading
+import weakref
+from collections.abc import Collection
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
+from typing import NamedTuple
 
 from gpuio.context import Context
 from gpuio.errors import DecodeError
-from gpuio.execution.dali_graph import Feed, build_graph, interpolation_types, make_feed
+from gpuio.execution.dali_errors import GraphError
+from gpuio.execution.dali_graph import Feed, blank_feed, build_graph, interpolation_types, make_feed
+from gpuio.execution.dali_pipeline import DaliPipeline, MisplacedBatchError
+from gpuio.execution.dali_refused import Canceled, RefusedSamples, Rerun
+from gpuio.execution.host_samples import HostSamples, PendingSamples
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
-from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
-from gpuio.nd.types import Array
 from gpuio.sampling.order import BatchIndices
 
 log = logging.getLogger("gpuio")
+
+# Records that DALI refuses of which an executor remembers that, 100 bytes each.
+MAX_REFUSED = 1 << 17
 
 
 class _Request(NamedTuple):
     indices: BatchIndices
     future: Future[LoadedBatch]
     generation: int
+
+
+class _Scheduled(NamedTuple):
+    """A batch in the graph.
+
+    Attributes
+    ----------
+    number : see `DaliPipeline`
+    on_host : the samples that are left out of the graph
+    """
+
+    request: _Request
+    batch: ImageBatch
+    pipeline: DaliPipeline
+    number: int
+    on_host: PendingSamples
 
 
 class DaliExecutor:
@@ -50,9 +95,8 @@ class DaliExecutor:
     batch_size : rows of a batch
     antialias : see `CropOptions`
     on_error : what to do about bad records, see `resolve_bad_records`
-    threads : DALI's CPU threads
-    depth : batches in flight in the graph; the caller must submit at least as many before it waits
-        for one
+    threads : DALI's CPU threads, and as many that decode what DALI refuses
+    depth : batches in the graph
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
     """
 
@@ -69,42 +113,57 @@ class DaliExecutor:
         depth: int,
         hw_decoder_load: float,
     ) -> None:
-        assert reader.planner is not None, "the graph runs plans"
+        planner = reader.planner
+        assert planner is not None, "the graph runs plans"
         self._reader = reader
         self._output = output
-        self._antialias = antialias
         self._on_error = on_error
         self.depth = depth
-        feeds: collections.deque[Feed] = collections.deque()
-        self._feeds = feeds
-        self._borders = reader.planner.borders
-
-        def source() -> list[Any]:  # DALI accepts plain functions only
-            return feeds.popleft().arrays()
-
+        self._borders = planner.borders
         on_gpu = ctx.device_type == "gpu"
-        self._pipe = build_graph(
-            source,
-            output,
-            batch_size,
-            device_id=ctx.device_id if on_gpu else None,
-            threads=threads,
-            depth=depth,
-            antialias=antialias,
-            hw_decoder_load=hw_decoder_load,
-            apply_orientation=reader.apply_orientation,
-            borders=self._borders,
-            affine=reader.planner.affine,
-        )
+
+        def create(depth: int) -> DaliPipeline:
+            build = partial(
+                build_graph,
+                output=output,
+                batch_size=batch_size,
+                device_id=ctx.device_id if on_gpu else None,
+                threads=threads,
+                depth=depth,
+                antialias=antialias,
+                hw_decoder_load=hw_decoder_load,
+                apply_orientation=reader.apply_orientation,
+                borders=planner.borders,
+                affine=planner.affine,
+            )
+            blank = blank_feed(output.channels, planner.borders, planner.affine is not None)
+            # Images of four channels are decoded as they are stored.
+            shape = (output.height, output.width, 4) if output.channels == 4 else None
+            return DaliPipeline(build, depth, blank, shape)
+
+        self._create = partial(create, depth)
+        self._pipeline = self._create()
         self._types = interpolation_types()
         self._postprocess: CudaPostprocess | HostPostprocess = (
             CudaPostprocess(output, ctx) if on_gpu else HostPostprocess(output)
         )
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._primed = self._warned = False
+        self._host_samples = HostSamples(output, antialias, threads)
+        self._refused_samples = RefusedSamples(partial(create, 1), self._postprocess.stream)
+        self._refused_records: dict[int, None] = {}
+        self._warned = False
         self._generation = 0
-        self._workers = Workers(1, "gpuio-dali")
-        self._workers.submit(self._drive)
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(depth):
+            self._slots.put(None)
+        # A pipeline follows the last batch that was scheduled in it; None: there are no more.
+        self._scheduled: queue.SimpleQueue[_Scheduled | DaliPipeline | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        _open.add(self)
+        _close_at_exit()
+        self._workers = Workers(2, "gpuio-dali")
+        self._workers.submit(self._feed)
+        self._workers.submit(self._collect)
 
     def submit(self, indices: BatchIndices) -> Future[LoadedBatch]:
         """Start a batch; see `Executor`."""
@@ -117,45 +176,80 @@ class DaliExecutor:
         self._generation += 1
 
     def close(self) -> None:
-        """Stop at once; see `Executor`."""
-        self._workers.stopped.set()
+        """Stop at once, and wait until DALI has stopped reading; see `Executor`."""
+        # Where the garbage collector calls this on a thread of the executor's, waiting for another
+        # could mean waiting for itself.
+        own = self._workers.runs_current_thread or self._host_samples.runs_current_thread
+        self._stopped.set()
         self._requests.put(None)
-        self._workers.stop()
+        self._slots.put(None)
+        self._workers.stop(wait=not own, drop=False)  # each thread ends as the other needs it
 
-    def _drive(self) -> None:
-        """Keep `depth` batches in the graph, and collect the oldest."""
-        in_flight: collections.deque[tuple[_Request, ImageBatch]] = collections.deque()
-        while not self._workers.stopped.is_set():
-            if len(in_flight) < self.depth:
-                try:
-                    request = self._requests.get(block=not (in_flight and self._primed))
-                except queue.Empty:
-                    pass
-                else:
-                    if request is None:
-                        return
-                    if request.generation == self._generation:
-                        try:
-                            in_flight.append((request, self._begin(request)))
-                        except BaseException as error:
-                            request.future.set_exception(error)
-                    continue
-            if in_flight:
-                self._collect(*in_flight.popleft())
+    def _is_wanted(self, request: _Request) -> bool:
+        return request.generation == self._generation and not self._stopped.is_set()
 
-    def _begin(self, request: _Request) -> ImageBatch:
+    def _feed(self) -> None:
+        """Schedule the batches in the graph, in their order."""
+        waiting: collections.deque[_Request] = collections.deque()
+        try:
+            while not self._stopped.is_set():
+                self._read_ahead(waiting)
+                if waiting:
+                    request = waiting.popleft()
+                    try:
+                        self._begin(request)
+                    except BaseException as error:
+                        _fail(request.future, error)
+                    del request  # an idle thread keeps nothing alive
+        finally:
+            self._scheduled.put(self._pipeline)
+            self._scheduled.put(None)
+
+    def _read_ahead(self, waiting: collections.deque[_Request]) -> None:
+        """Take what has been submitted, at least one batch, and have it read from the disk."""
+        while not (waiting and self._requests.empty()):
+            request = self._requests.get()
+            if request is None:  # closed
+                return
+            if self._is_wanted(request):
+                with suppress(Exception):  # reading the batch will raise it, too
+                    self._reader.source.read_ahead(request.indices.record)
+            waiting.append(request)
+
+    def _begin(self, request: _Request) -> None:
+        """Read, plan and schedule a batch."""
+        if not self._is_wanted(request):
+            return
+        self._reader.source.page_in(request.indices.record)
         batch = self._reader.read(request.indices)
         assert batch.plan is not None, "the batch has been planned"
         assert self._borders or not batch.plan.borders, "the graph was built without borders"
         self._exclude_unsafe(batch)
-        size = (self._output.width, self._output.height)
-        channels = self._output.channels
-        self._feeds.append(make_feed(batch, size, channels, self._types, self._borders))
-        # The first run of a pipeline asks for as many batches as may be in flight.
-        if self._primed or len(self._feeds) == self.depth:
-            self._primed = True
-            self._pipe.schedule_run()
-        return batch
+        left_out = self._refused_before(batch)
+        feed = self._make_feed(batch, left_out)
+        self._slots.get()
+        try:
+            if not self._is_wanted(request):
+                raise Canceled
+            if self._pipeline.broken:
+                self._scheduled.put(self._pipeline)
+                self._pipeline = self._create()
+            on_host = self._host_samples.start(batch, left_out)
+            number = self._pipeline.schedule(feed)
+        except BaseException:
+            self._slots.put(None)
+            raise
+        self._scheduled.put(_Scheduled(request, batch, self._pipeline, number, on_host))
+
+    def _refused_before(self, batch: ImageBatch) -> list[int]:
+        """The samples of a batch whose records DALI has refused before."""
+        known = self._refused_records
+        if not known:
+            return []
+        records = batch.record.tolist()
+        return [
+            row for row, each in enumerate(records) if each in known and row not in batch.errors
+        ]
 
     def _exclude_unsafe(self, batch: ImageBatch) -> None:
         """Mark what DALI does not reject, but corrupts memory with: gray JPEGs as RGBA."""
@@ -165,62 +259,132 @@ class DaliExecutor:
             if header is not None and header.format == "jpeg" and header.channels == 1:
                 batch.errors[row] = DecodeError("the image has 1 channels, data_shape asks for 4")
 
-    def _collect(self, request: _Request, batch: ImageBatch) -> None:
-        """Take the oldest batch out of the graph and finish it."""
-        tensors = None
+    def _make_feed(self, batch: ImageBatch, left_out: Collection[int]) -> Feed:
+        """What the graph takes, with blanks where there are errors and samples are left out."""
+        absent = {row: DecodeError("decoded on the host") for row in left_out}
+        shown = replace(batch, errors={**batch.errors, **absent}) if absent else batch
+        size = (self._output.width, self._output.height)
+        return make_feed(shown, size, self._output.channels, self._types, self._borders)
+
+    def _collect(self) -> None:
+        """Take the batches out of the graph, in their order, and finish them."""
         try:
-            try:
-                (tensors,) = self._pipe.share_outputs(self._postprocess.stream)
-                if request.generation != self._generation:
-                    return  # no longer wanted
-                pixels = self._postprocess.pixels(tensors)
-                self._check_shape(pixels)
-            except (RuntimeError, ValueError, TypeError) as error:
-                if request.generation != self._generation:
-                    return
-                pixels = self._postprocess.upload(self._decode_on_host(batch, error))
-            source = self._reader.source
+            while (scheduled := self._scheduled.get()) is not None:
+                if isinstance(scheduled, DaliPipeline):
+                    scheduled.close()
+                else:
+                    self._collect_one(scheduled)
+                del scheduled
+        finally:
+            self._refused_samples.close()
+            self._host_samples.close()
+
+    def _collect_one(self, scheduled: _Scheduled) -> None:
+        future = scheduled.request.future
+        try:
+            loaded = self._finish(scheduled)
+        except BaseException as error:
+            _fail(future, error)
+        else:
+            with suppress(InvalidStateError):  # canceled when the loader was closed
+                future.set_result(loaded)
+        finally:
+            self._slots.put(None)
+
+    def _finish(self, scheduled: _Scheduled) -> LoadedBatch:
+        """Take a batch out of the graph and finish it."""
+        batch, source = scheduled.batch, self._reader.source
+        assert batch.plan is not None, "the batch has been planned"
+        run, failure = self._samples(scheduled)
+        tensors = run.tensors
+        try:
+            on_host = [scheduled.on_host, self._host_samples.start(batch, sorted(run.refused))]
+            pixels = self._postprocess.pixels(tensors)
+            for samples in on_host:
+                if samples.rows:
+                    self._postprocess.paste(pixels, samples.rows, samples.wait())
+                    batch.errors.update(samples.errors)
+            if failure is not None:
+                self._remember(batch, run, failure)
             resolution = resolve_bad_records(batch, source, self._on_error)
             data = None
             if not resolution.all_bad:
-                assert batch.plan is not None, "the batch has been planned"
                 data = self._postprocess.assemble(pixels, batch.plan, resolution.rows)
-            request.future.set_result(finish_batch(batch, data, resolution, source))
-        except BaseException as error:
-            request.future.set_exception(error)
         finally:
-            if tensors is not None:
-                self._postprocess.keep(tensors)
-                self._pipe.release_outputs()
+            self._postprocess.keep(tensors)
+        return finish_batch(batch, data, resolution, source)
 
-    def _check_shape(self, pixels: Array) -> None:
-        expected = (self._output.height, self._output.width, self._output.channels)
-        if pixels.shape[1:] != expected:
-            raise DecodeError(f"DALI gave samples of shape {pixels.shape[1:]}, not {expected}")
+    def _samples(self, scheduled: _Scheduled) -> tuple[Rerun, GraphError | None]:
+        """The graph's samples of a batch, and how it failed before; None: it did not.
 
-    def _decode_on_host(self, batch: ImageBatch, failure: Exception) -> NDArray[np.uint8]:
-        """Decode a batch that failed in the graph, and find its bad records.
-
-        On a GPU that has failed, whatever follows fails too, with CUDA's error.
+        Raises
+        ------
+        DeviceError : DALI failed, and not because of the images.
+        Canceled : the batch is no longer wanted.
         """
-        output = self._output
-        known = len(batch.errors)
-        pixels = np.zeros((len(batch), output.height, output.width, output.channels), np.uint8)
-        for row in range(len(batch)):
-            if row not in batch.errors:
-                try:
-                    size = (output.width, output.height)
-                    # Jitter is left to the postprocessing, as for the graph's samples.
-                    pixels[row] = render_sample(
-                        batch, row, size, output.channels, self._antialias, jitter=False
-                    )
-                except DecodeError as error:
-                    batch.errors[row] = error
-        if len(batch.errors) == known and not self._warned:
-            self._warned = True
+        request, batch, pipeline = scheduled.request, scheduled.batch, scheduled.pipeline
+        failure = None
+        try:
+            if not pipeline.broken:
+                tensors = pipeline.collect(scheduled.number, self._postprocess.stream)
+                self._refused_samples.count_good()
+                if not self._is_wanted(request):
+                    raise Canceled
+                return Rerun(tensors, set(), set()), None
+        except GraphError as error:
+            failure = error.with_traceback(None)
+        except MisplacedBatchError as error:
+            log.warning("the DALI graph is replaced: %s", error)
+        left_out = scheduled.on_host.rows
+        rows = [row for row in range(len(batch)) if row not in batch.errors and row not in left_out]
+        run = self._refused_samples.run(
+            lambda more: self._make_feed(batch, {*left_out, *more}),
+            rows,
+            failure,
+            lambda: self._is_wanted(request),
+        )
+        return run, failure
+
+    def _remember(self, batch: ImageBatch, run: Rerun, failure: GraphError) -> None:
+        """Leave the records of refused samples out of the graph from now on."""
+        for record in batch.record[sorted(run.alone)].tolist():
+            self._refused_records[record] = None
+        while len(self._refused_records) > MAX_REFUSED:
+            del self._refused_records[next(iter(self._refused_records))]
+        if self._warned:
+            return
+        self._warned = True
+        if not run.alone:
             log.warning(
-                "DALI rejected a batch whose records can all be decoded on the host, where such "
-                "batches are now decoded, more slowly; DALI said: %s",
+                "DALI failed a batch, but none of its images when they were alone; it said: %s",
                 failure,
             )
-        return pixels
+            return
+        log.warning(
+            "DALI refused %s; what it refuses is decoded on the host, more slowly; it said: %s",
+            self._reader.source.location(int(batch.record[min(run.alone)])),
+            failure,
+        )
+
+
+_open: weakref.WeakSet[DaliExecutor] = weakref.WeakSet()
+
+
+@cache
+def _close_at_exit() -> None:
+    """Close what is open when Python ends. DALI destroys all pipelines then; this is registered
+    later, hence called before.
+    """
+    atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    for executor in list(_open):
+        executor.close()
+
+
+def _fail(future: Future[LoadedBatch], error: BaseException) -> None:
+    """Give a batch's exception to whoever waits for it, unless it is no longer wanted."""
+    if not isinstance(error, Canceled):
+        with suppress(InvalidStateError):  # canceled when the loader was closed
+            future.set_exception(error)

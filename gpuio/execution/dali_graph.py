@@ -74,8 +74,43 @@ class Feed(NamedTuple):
     matrix: NDArray[np.float32] | None = None
 
     def arrays(self) -> list[Any]:
-        """The inputs of the graph, in their order."""
-        return [each for each in self if each is not None]
+        """The inputs of the graph, in their order.
+
+        The images are DALI tensors, sharing memory: DALI makes these of arrays in any case, after
+        trying what else they could be.
+        """
+        from nvidia.dali.tensors import TensorCPU
+
+        encoded = [TensorCPU(image) for image in self.encoded]
+        return [encoded, *(each for each in self[1:] if each is not None)]
+
+    def take(self, rows: list[int]) -> Feed:
+        """The feed of some of the samples."""
+        encoded = [self.encoded[row] for row in rows]
+        return Feed._make([encoded, *(None if each is None else each[rows] for each in self[1:])])
+
+
+def blank_feed(channels: int, borders: bool, affine: bool) -> Feed:
+    """A feed of one black pixel, for a graph that was built with these arguments.
+
+    Parameters
+    ----------
+    channels : of the output
+    borders : images may fill only a part of the output
+    affine : plans have affine maps
+    """
+    origin, pixel = np.zeros((1, 2), np.int32), np.ones((1, 2), np.int32)
+    feed = Feed(encoded=[BLANK_RGBA if channels == 4 else BLANK], anchor=origin, shape=pixel)
+    if affine:
+        return feed._replace(matrix=np.eye(2, 3, dtype=np.float32)[None])
+    feed = feed._replace(
+        start=origin.astype(np.float32),
+        end=pixel.astype(np.float32),
+        method=np.array([interpolation_types()[LINEAR]], np.int32),
+    )
+    if borders:
+        return feed._replace(visible=pixel.astype(np.float32), offset=origin)
+    return feed
 
 
 def interpolation_types() -> dict[int, int]:
@@ -110,7 +145,8 @@ def build_graph(
 
     Parameters
     ----------
-    source : called for each batch, gives the arrays of its `Feed`
+    source : called for each batch, gives its number for each sample, int64 (B,), and the arrays of
+        its `Feed`; the number comes first, as DALI takes one input after another
     device_id : the GPU, or None for CPU operators
     threads : DALI's CPU threads
     depth : batches in flight
@@ -121,8 +157,8 @@ def build_graph(
 
     Returns
     -------
-    A built DALI pipeline with one output, uint8 (batch_size, height, width, channels), on the
-    device
+    A built DALI pipeline with two outputs: uint8 (B, height, width, channels), on the device, and
+    the batch's number, int64 (B,), on the host
 
     Raises
     ------
@@ -146,13 +182,14 @@ def build_graph(
         inputs = _inputs(borders, affine is not None)
         fed = fn.external_source(
             source=source,
-            num_outputs=len(inputs),
+            num_outputs=len(inputs) + 1,
             batch=True,
             no_copy=True,
-            ndim=[axes for axes, _ in inputs.values()],
-            dtype=[dtype for _, dtype in inputs.values()],
+            ndim=[0, *(axes for axes, _ in inputs.values())],
+            dtype=[types.INT64, *(dtype for _, dtype in inputs.values())],
         )
-        feed = Feed(**dict(zip(inputs, fed, strict=True)))
+        number, *fields = fed
+        feed = Feed(**dict(zip(inputs, fields, strict=True)))
         pixels = fn.decoders.image_slice(
             feed.encoded,
             feed.anchor,
@@ -166,9 +203,10 @@ def build_graph(
         )
         size = output.height, output.width
         if affine is not None:
-            pipe.set_outputs(_warp(pixels, feed.matrix, size, affine, output.channels))
+            samples = _warp(pixels, feed.matrix, size, affine, output.channels)
         else:
-            pipe.set_outputs(_resize(pixels, feed, size, antialias))
+            samples = _resize(pixels, feed, size, antialias)
+        pipe.set_outputs(samples, number)
     pipe.build()
     if not pipe.exec_dynamic:
         raise ContextError("this DALI overwrites batches that are held; install DALI 1.50 or later")

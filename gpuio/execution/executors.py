@@ -6,13 +6,17 @@ from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.cpus import cpu_count
 from gpuio.loading.loader import Executor
 from gpuio.loading.reader import BatchReader
 
-# Batches in the DALI graph at the same time: one on the GPU, one before it on the CPU.
-GRAPH_DEPTH = 2
+# Batches in the DALI graph at the same time: one on the GPU, one before it on the CPU, one between.
+GRAPH_DEPTH = 3
 
 EXECUTORS = ("host", "dali")
+
+# CPU threads on the host where the caller does not say: MXNet's default.
+HOST_THREADS = 4
 
 
 def resolve_executor(name: str | None, ctx: Context) -> str:
@@ -35,6 +39,19 @@ def resolve_executor(name: str | None, ctx: Context) -> str:
             "executor='host' runs on the CPU; on a GPU leave it out, or use ctx=cpu()"
         )
     return name
+
+
+def resolve_threads(count: int | None, ctx: Context) -> int:
+    """The number of CPU threads that load batches for a device.
+
+    Parameters
+    ----------
+    count : as the caller says; None: all CPUs for a GPU, whose decoder needs them, else MXNet's
+        default
+    """
+    if count is not None:
+        return count
+    return cpu_count() if ctx.device_type == "gpu" else HOST_THREADS
 
 
 def create_executor(

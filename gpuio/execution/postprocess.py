@@ -38,6 +38,17 @@ class HostPostprocess:
         """Samples that were decoded on the host, where the graph's output would be."""
         return pixels
 
+    def paste(self, pixels: Array, rows: list[int], samples: NDArray[np.uint8]) -> None:
+        """Write samples that were decoded on the host into the graph's output.
+
+        Parameters
+        ----------
+        pixels : uint8 (N, height, width, channels), from `pixels`
+        rows : M of the N samples
+        samples : uint8 (M, height, width, channels), on the host
+        """
+        pixels[rows] = samples
+
     def assemble(
         self, pixels: Untyped, plan: Plan, rows: NDArray[np.intp] | None
     ) -> NDArray[np.generic]:
@@ -96,6 +107,14 @@ class CudaPostprocess:
         with on_device(self._ctx), self.stream:
             uploaded: Array = self._cupy.asarray(pixels)
         return uploaded
+
+    def paste(self, pixels: Array, rows: list[int], samples: NDArray[np.uint8]) -> None:
+        """Write samples that were decoded on the host into the graph's output, on `stream`; see
+        `HostPostprocess`.
+        """
+        uploaded = self.upload(samples)
+        with on_device(self._ctx), self.stream:
+            pixels[rows] = uploaded
 
     def assemble(self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None) -> Array:
         """Assemble the batch on the GPU; see `HostPostprocess`. Returns once the work is queued.

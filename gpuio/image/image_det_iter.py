@@ -82,7 +82,7 @@ class ImageDetIter(ImageIter):
         *,
         ctx: Context | str | None = None,
         seed: int = 0,
-        preprocess_threads: int = 4,
+        preprocess_threads: int | None = None,
         prefetch_buffer: int = 4,
         on_error: str = "raise",
         executor: str | None = None,

@@ -116,7 +116,7 @@ class ImageIter(ImageLoaderIter):
         (`DataBatch.padding` does not)
     ctx : the device of the batches; None: the current context
     seed : determines order and augmentation
-    preprocess_threads : threads that make samples
+    preprocess_threads : threads that make samples; None: all CPUs on a GPU, 4 on a CPU
     prefetch_buffer : batches made ahead of the caller; their encoded image files are kept in memory
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
@@ -173,7 +173,7 @@ class ImageIter(ImageLoaderIter):
         *,
         ctx: Context | str | None = None,
         seed: int = 0,
-        preprocess_threads: int = 4,
+        preprocess_threads: int | None = None,
         prefetch_buffer: int = 4,
         on_error: str = "raise",
         executor: str | None = None,

@@ -186,7 +186,7 @@ class ImageDetRecordIter(RecordFilesIter):
         round_batch: bool = True,
         num_parts: int | str = 1,
         part_index: int = 0,
-        preprocess_threads: int = 4,
+        preprocess_threads: int | None = None,
         prefetch_buffer: int = 4,
         ctx: Context | str | None = None,
         on_error: str = "raise",

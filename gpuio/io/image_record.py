@@ -117,7 +117,7 @@ class ImageRecordIter(RecordFilesIter):
     num_parts, part_index : divide the records into this many contiguous parts, and read this one.
         ``num_parts="auto"`` takes both from the launcher's environment variables (torchrun, Open
         MPI, MVAPICH, PMI, Slurm)
-    preprocess_threads : decoding threads
+    preprocess_threads : decoding threads; None: all CPUs on a GPU, 4 on a CPU
     prefetch_buffer : batches made ahead of the caller
     dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and
         scale; int8 subtracts the rounded mean and saturates
@@ -230,7 +230,7 @@ class ImageRecordIter(RecordFilesIter):
         round_batch: bool = True,
         num_parts: int | str = 1,
         part_index: int = 0,
-        preprocess_threads: int = 4,
+        preprocess_threads: int | None = None,
         prefetch_buffer: int = 4,
         dtype: DTypeLike | None = None,
         layout: str = "NCHW",

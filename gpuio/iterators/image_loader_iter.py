@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.errors import ArgumentError, Error
-from gpuio.execution.executors import create_executor, resolve_executor
+from gpuio.execution.executors import create_executor, resolve_executor, resolve_threads
 from gpuio.execution.host import HostExecutor
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer
@@ -46,7 +46,7 @@ class LoaderOptions:
     shard : which share of the images is read
     ctx : the device of the batches; None: the current context
     executor : "host", "dali", or None: the one for the device
-    preprocess_threads : CPU threads
+    preprocess_threads : CPU threads; None: what suits the device, see `resolve_threads`
     prefetch_buffer : batches made ahead of the caller
     on_error : what to do about bad records, see `resolve_bad_records`
     antialias : see `CropOptions`
@@ -67,7 +67,7 @@ class LoaderOptions:
     shard: Shard
     ctx: Context | str | None
     executor: str | None
-    preprocess_threads: int
+    preprocess_threads: int | None
     prefetch_buffer: int
     on_error: str
     data_name: str
@@ -77,8 +77,10 @@ class LoaderOptions:
     quarantine: tuple[Entry, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("preprocess_threads", 1), ("prefetch_buffer", 1)):
-            object.__setattr__(self, name, as_int(name, getattr(self, name), least))
+        for name in ("batch_size", "prefetch_buffer"):
+            object.__setattr__(self, name, as_int(name, getattr(self, name), 1))
+        if self.preprocess_threads is not None:
+            as_int("preprocess_threads", self.preprocess_threads, 1)
         object.__setattr__(self, "seed", as_int("seed", self.seed))
         as_choice("on_error", self.on_error, ON_ERROR_MODES)
         if not 0 <= as_float("hw_decoder_load", self.hw_decoder_load) <= 1:
@@ -87,6 +89,12 @@ class LoaderOptions:
             )
         require(self.context)
         resolve_executor(self.executor, self.context)
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU threads."""
+        count = self.preprocess_threads
+        return resolve_threads(None if count is None else int(count), self.context)
 
     @property
     def context(self) -> Context:
@@ -201,14 +209,14 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 batch_size=self.batch_size,
                 antialias=options.antialias,
                 on_error=options.on_error,
-                threads=options.preprocess_threads,
+                threads=options.threads,
                 hw_decoder_load=options.hw_decoder_load,
             )
         return HostExecutor(
             reader,
             planner_or_renderer,
             on_error=options.on_error,
-            threads=options.preprocess_threads,
+            threads=options.threads,
         )
 
     def _use_stream(

@@ -20,7 +20,7 @@ class Executor(Protocol[T]):
 
     Attributes
     ----------
-    depth : number of batches that must have been submitted before it gives the first
+    depth : number of batches that it works on at once; with fewer submitted it is not busy
     """
 
     depth: int

@@ -53,6 +53,12 @@ class ImageSource(Protocol):
         RecordError : it is damaged or missing, or has no label.
         """
 
+    def read_ahead(self, indices: NDArray[np.int64]) -> None:
+        """Note that records will soon be read; does not wait."""
+
+    def page_in(self, indices: NDArray[np.int64]) -> None:
+        """Wait until reading records, and using what was read, will not wait for a disk."""
+
     def location(self, index: int) -> Location:
         """Where a record is."""
 
@@ -99,6 +105,14 @@ class RecordSource:
             return Encoded(header.label, data)
         key = header.id if self._by_id else int(self.keys[index])
         return Encoded(self._table.find(key, "the record's id" if self._by_id else "key"), data)
+
+    def read_ahead(self, indices: NDArray[np.int64]) -> None:
+        """Ask the system to read records from the disk."""
+        self.records.read_ahead(indices)
+
+    def page_in(self, indices: NDArray[np.int64]) -> None:
+        """Wait until records are in memory."""
+        self.records.page_in(indices)
 
     def location(self, index: int) -> Location:
         """File, byte offset and key of a record."""
@@ -185,6 +199,12 @@ class FileSource:
                 return file.read()
         except OSError as error:
             raise RecordError(f"the file cannot be read: {error.strerror}") from error
+
+    def read_ahead(self, indices: NDArray[np.int64]) -> None:
+        """Do nothing: files are read as a whole."""
+
+    def page_in(self, indices: NDArray[np.int64]) -> None:
+        """Do nothing: what has been read is in memory."""
 
     def location(self, index: int) -> Location:
         """Path and key of a file."""

@@ -52,21 +52,28 @@ class Workers:
                     "for each CPU"
                 ) from error
 
+    @property
+    def runs_current_thread(self) -> bool:
+        """Whether this is called by one of the threads."""
+        return threading.current_thread() in self._threads
+
     def submit(self, task: Task) -> None:
         """Run a task on one of the threads. It must not raise; a long one should check `stopped`
         repeatedly.
         """
         self._tasks.put(task)
 
-    def stop(self, wait: bool = True) -> None:
+    def stop(self, wait: bool = True, drop: bool = True) -> None:
         """Drop the tasks that have not begun and wait for those that have. May be called twice, and
         from any thread.
 
         Parameters
         ----------
         wait : False: do not wait, as one of the tasks may never end
+        drop : False: run the tasks that have not begun
         """
-        self.stopped.set()
+        if drop:
+            self.stopped.set()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:

@@ -28,6 +28,7 @@ from gpuio.recordio.header import HEADER, HEADER_BYTES, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.storage.local import Path, local_path, map_file
+from gpuio.storage.read_ahead import page_in, read_ahead
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,6 +39,9 @@ SAMPLES, SAMPLE_BYTES = 64, 256
 
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
 HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 18, 1 << 20
+
+# Bytes of a record that are read ahead, at most.
+MAX_EXTENT = 1 << 24
 
 # Bytes of a part's header and a record's header, before the label if it is an array.
 HEAD_BYTES = PART_HEADER.size + HEADER_BYTES
@@ -170,6 +174,32 @@ class RecordSet:
             header and label.
         """
         return unpack(self.payload(ordinal))
+
+    def read_ahead(self, ordinals: NDArray[np.int64]) -> None:
+        """Ask the system to read records from the disk; does not wait."""
+        for data, begins, ends in self._extents(ordinals):
+            read_ahead(data, begins, ends)
+
+    def page_in(self, ordinals: NDArray[np.int64]) -> None:
+        """Wait until records are in memory, while other threads of Python go on."""
+        for data, begins, ends in self._extents(ordinals):
+            page_in(data, begins, ends)
+
+    def _extents(
+        self, ordinals: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
+        """The bytes of records, file by file: where each begins, and where the next one does.
+
+        An index may leave out what follows a record, so no more than `MAX_EXTENT` bytes count.
+        """
+        starts = self.starts[ordinals]
+        after = self.starts[np.minimum(ordinals + 1, len(self) - 1)]
+        ends = np.where(after > starts, after, self.nbytes).clip(max=starts + MAX_EXTENT)
+        which = np.searchsorted(self._base, starts, side="right") - 1
+        for number in np.unique(which).tolist():
+            chosen = which == number
+            base = self._base[number]
+            yield self._data[number], starts[chosen] - base, ends[chosen] - base
 
     def location(self, ordinal: int) -> Location:
         """File, offset and key of a record."""

@@ -24,6 +24,7 @@ from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 
 SIZE = (28, 24)
+NUMBER = 1 << 40  # of the batch
 
 
 def planned(payloads: list[Any], **options: Any) -> ImageBatch:
@@ -36,15 +37,15 @@ def run(
     batch: ImageBatch, channels: int = 3, borders: bool = False, affine: AffineFill | None = None
 ) -> np.ndarray:
     """The graph's samples of one batch."""
-    feeds: Iterator[Any] = iter(
-        [make_feed(batch, SIZE, channels, interpolation_types(), borders).arrays()]
-    )
+    arrays = make_feed(batch, SIZE, channels, interpolation_types(), borders).arrays()
+    feeds: Iterator[Any] = iter([[np.full(len(batch), NUMBER), *arrays]])
     pipe = build_graph(
         lambda: next(feeds), OutputSpec(channels, 24, 28, "uint8", "NHWC"), len(batch),
         device_id=None, threads=2, depth=1, antialias=False, hw_decoder_load=0.5,
         apply_orientation=True, borders=borders, affine=affine,
     )  # fmt: skip
-    (samples,) = pipe.run()
+    samples, numbers = pipe.run()
+    assert np.asarray(numbers.as_tensor()).tolist() == [NUMBER] * len(batch)
     return np.asarray(samples.as_tensor())
 
 

@@ -4,8 +4,14 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
-from gpuio.execution.executors import GRAPH_DEPTH, create_executor, resolve_executor
+from gpuio.execution.executors import (
+    GRAPH_DEPTH,
+    create_executor,
+    resolve_executor,
+    resolve_threads,
+)
 from gpuio.execution.output import OutputSpec
+from gpuio.loading.cpus import cpu_count
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.crop import CropOptions, CropPlanner
 from tests.io.records import jpeg
@@ -30,6 +36,11 @@ def test_each_device_has_its_executor() -> None:
 def test_other_executors_are_refused(name: str, ctx: mx.Context, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         resolve_executor(name, ctx)
+
+
+def test_threads_suit_the_device_unless_given() -> None:
+    assert resolve_threads(3, CPU) == resolve_threads(3, GPU) == 3
+    assert resolve_threads(None, CPU) == 4 and resolve_threads(None, GPU) == cpu_count()
 
 
 @pytest.mark.parametrize("name", ["host", "dali"])

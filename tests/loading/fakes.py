@@ -34,6 +34,12 @@ class MemorySource:
             raise RecordError("the record is damaged")
         return Encoded(self.labels[index], np.frombuffer(payload, np.uint8))
 
+    def read_ahead(self, indices: np.ndarray) -> None:
+        pass
+
+    def page_in(self, indices: np.ndarray) -> None:
+        pass
+
     def location(self, index: int) -> Location:
         return Location("memory.rec", 100 * index, int(self.keys[index]))
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuio.context import Context, as_context, cpu, gpu, num_gpus, require
 from gpuio.errors import ArgumentError
+from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
 from gpuio.tools.commands.im2rec.packing import write_records
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import find_index
 from gpuio.tools.samples import SOURCES, make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise

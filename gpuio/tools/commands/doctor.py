@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from gpuio.context import gpu as gpu_context
 from gpuio.context import num_gpus
 from gpuio.errors import Error
+from gpuio.loading.cpus import cpu_count
 from gpuio.tools.commands.common import add_json, add_parser, print_json
-from gpuio.tools.cpus import cpu_count
 from gpuio.version import VERSION
 
 # Packages that gpuio needs, and optional ones; names as for pip.

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
+from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import iterator_files
 from gpuio.tools.tasks import SHAPE
 

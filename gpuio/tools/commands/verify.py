@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
+from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
@@ -28,7 +29,6 @@ from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.parallel import map_ordered
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, Error, UnsupportedError
+from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.sampling.order import permute
 from gpuio.storage.local import Path, local_path
@@ -24,7 +25,6 @@ from gpuio.tools.commands.bench.contestants import (
     read_storage,
 )
 from gpuio.tools.commands.bench.measure import Figures, Round, measure
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import find_index, open_records
 from gpuio.tools.layouts import DETECTION, layout_of
 from gpuio.tools.tasks import SHAPE, open_iterator, task_options

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordFileNotFoundError
+from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import Path, map_file
 from gpuio.tools.commands.im2rec.lists import BadImage, count_items, read_list
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.files import PART, ExistingRecords, RecordOutput, open_exclusive
 from gpuio.tools.parallel import map_ordered
 

@@ -13,7 +13,7 @@ from tests.tools.process import ROOT
 def test_only_cpus_that_may_be_used_count() -> None:
     code = """
 import os
-from gpuio.tools.cpus import cpu_count
+from gpuio.loading.cpus import cpu_count
 assert cpu_count() == len(os.sched_getaffinity(0))
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 assert cpu_count() == 1
