@@ -16,11 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.exif import ORIENTATION_TAG, TRANSPOSED, read_orientation
 from gpuio.errors import DecodeError
-
-# EXIF's orientation tag (EXIF 2.32, section 4.6.4); values 5 to 8 exchange rows and columns.
-ORIENTATION_TAG = 0x0112
-TRANSPOSED = (5, 6, 7, 8)
 
 # JPEG markers (ITU-T T.81, table B.1).
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
@@ -97,7 +94,7 @@ def _read_jpeg_header(view: memoryview) -> ImageHeader:
                 width, height = height, width
             return ImageHeader(width, height, orientation, channels, "jpeg")
         if marker == APP1 and bytes(segment[:6]) == b"Exif\0\0":
-            orientation = _orientation(segment[6:])
+            orientation = read_orientation(segment[6:])
     raise DecodeError("not a JPEG: the scan begins before the frame header")
 
 
@@ -135,28 +132,13 @@ def _read_png_header(view: memoryview) -> ImageHeader:
     while True:  # eXIf, if any, precedes the pixels
         length, name = struct.unpack_from(">I4s", view, at)
         if name == b"eXIf":
-            orientation = _orientation(view[at + 8 : at + 8 + length])
+            orientation = read_orientation(view[at + 8 : at + 8 + length])
         if name in (b"IDAT", b"eXIf"):
             break
         at += 12 + length
     if orientation in TRANSPOSED:
         width, height = height, width
     return ImageHeader(width, height, orientation, PNG_CHANNELS.get(color_type, 3), "png")
-
-
-def _orientation(tiff: memoryview) -> int:
-    """The orientation in EXIF's TIFF structure; 1 if it is missing or invalid."""
-    try:
-        order = {b"II": "<", b"MM": ">"}[bytes(tiff[:2])]
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * entry)
-            if tag == ORIENTATION_TAG:
-                return value if 1 <= value <= 8 else 1
-    except (KeyError, struct.error):
-        pass
-    return 1
 
 
 def _read_other_header(view: memoryview) -> ImageHeader:
@@ -168,8 +150,9 @@ def _read_other_header(view: memoryview) -> ImageHeader:
             with Image.open(io.BytesIO(view)) as image:
                 width, height = image.size
                 # Pillow's and OpenCV's TIFF readers apply the orientation themselves.
-                applied = image.format == "TIFF"
-                orientation = 1 if applied else image.getexif().get(ORIENTATION_TAG, 1)
+                found = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION_TAG)
+                # In a damaged block it may be of any type.
+                orientation = found if isinstance(found, int) and 1 <= found <= 8 else 1
                 channels = len(image.getbands())
                 name = (image.format or "unknown").lower()
     except Exception as error:  # Pillow's plug-ins raise errors of any type

@@ -37,14 +37,20 @@ import weakref
 from collections.abc import Collection
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
 
 from gpuio.context import Context
-from gpuio.errors import DecodeError
 from gpuio.execution.dali_errors import GraphError
-from gpuio.execution.dali_graph import Feed, blank_feed, build_graph, interpolation_types, make_feed
+from gpuio.execution.dali_graph import (
+    Feed,
+    blank_feed,
+    build_graph,
+    host_reason,
+    host_rows,
+    interpolation_types,
+    make_feed,
+)
 from gpuio.execution.dali_pipeline import DaliPipeline, MisplacedBatchError
 from gpuio.execution.dali_refused import Canceled, RefusedSamples, Rerun
 from gpuio.execution.host_samples import HostSamples, PendingSamples
@@ -221,11 +227,10 @@ class DaliExecutor:
         if not self._is_wanted(request):
             return
         self._reader.source.page_in(request.indices.record)
-        batch = self._reader.read(request.indices)
+        batch = self._reader.read(request.indices, strict=True)
         assert batch.plan is not None, "the batch has been planned"
         assert self._borders or not batch.plan.borders, "the graph was built without borders"
-        self._exclude_unsafe(batch)
-        left_out = self._refused_before(batch)
+        left_out = self._left_out(batch)
         feed = self._make_feed(batch, left_out)
         self._slots.get()
         try:
@@ -241,30 +246,17 @@ class DaliExecutor:
             raise
         self._scheduled.put(_Scheduled(request, batch, self._pipeline, number, on_host))
 
-    def _refused_before(self, batch: ImageBatch) -> list[int]:
-        """The samples of a batch whose records DALI has refused before."""
-        known = self._refused_records
-        if not known:
-            return []
-        records = batch.record.tolist()
-        return [
-            row for row, each in enumerate(records) if each in known and row not in batch.errors
-        ]
-
-    def _exclude_unsafe(self, batch: ImageBatch) -> None:
-        """Mark what DALI does not reject, but corrupts memory with: gray JPEGs as RGBA."""
-        if self._output.channels != 4:
-            return
-        for row, header in enumerate(batch.headers):
-            if header is not None and header.format == "jpeg" and header.channels == 1:
-                batch.errors[row] = DecodeError("the image has 1 channels, data_shape asks for 4")
+    def _left_out(self, batch: ImageBatch) -> list[int]:
+        """The samples of a batch that DALI must not be given, or that it has refused before."""
+        rows = set(host_rows(batch, self._output.channels))
+        if known := self._refused_records:
+            rows |= {row for row, record in enumerate(batch.record.tolist()) if record in known}
+        return sorted(rows - batch.errors.keys())
 
     def _make_feed(self, batch: ImageBatch, left_out: Collection[int]) -> Feed:
         """What the graph takes, with blanks where there are errors and samples are left out."""
-        absent = {row: DecodeError("decoded on the host") for row in left_out}
-        shown = replace(batch, errors={**batch.errors, **absent}) if absent else batch
         size = (self._output.width, self._output.height)
-        return make_feed(shown, size, self._output.channels, self._types, self._borders)
+        return make_feed(batch, size, self._output.channels, self._types, self._borders, left_out)
 
     def _collect(self) -> None:
         """Take the batches out of the graph, in their order, and finish them."""
@@ -306,6 +298,7 @@ class DaliExecutor:
                     batch.errors.update(samples.errors)
             if failure is not None:
                 self._remember(batch, run, failure)
+            self._note_left_out(batch, scheduled.on_host.rows)
             resolution = resolve_bad_records(batch, source, self._on_error)
             data = None
             if not resolution.all_bad:
@@ -365,6 +358,17 @@ class DaliExecutor:
             self._reader.source.location(int(batch.record[min(run.alone)])),
             failure,
         )
+
+    def _note_left_out(self, batch: ImageBatch, rows: list[int]) -> None:
+        """Log, once, that good images are not decoded by DALI."""
+        good = [row for row in rows if row not in batch.errors]
+        if good and not self._warned:
+            self._warned = True
+            log.warning(
+                "some images are decoded on the host, more slowly; the first is %s: %s",
+                self._reader.source.location(int(batch.record[good[0]])),
+                host_reason(batch, good[0]),
+            )
 
 
 _open: weakref.WeakSet[DaliExecutor] = weakref.WeakSet()

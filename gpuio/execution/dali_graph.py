@@ -6,7 +6,7 @@ run there; with no GPU the same graph is built of CPU operators, which is how it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,28 +14,14 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from gpuio.decoding.structure import REASONS, Structure
 from gpuio.errors import ContextError
+from gpuio.execution.dali_windows import affine_arrays, window_arrays
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
-from gpuio.nd.types import HostArray
-from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Ints, Plan
+from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 from gpuio.planning.planner import AffineFill
 
-# Pixels on each side of a window that its interpolation reads, in pixels of the coarser grid.
-SUPPORT = {NEAREST: 1, LINEAR: 1, CUBIC: 2, AREA: 1, LANCZOS: 4}
-
-# Pixels on each side of what affine maps show that bilinear interpolation may read.
-WARP_MARGIN = 2
-
-# What lies within half a pixel of a region's limit is the edge's color, and so is all beyond.
-EDGE = 0.5
-
-# DALI's nearest neighbor takes the source pixel at the output pixel's center, OpenCV's (and
-# MXNet's) the one at its corner. Half an output pixel less, and a little more against rounding,
-# turns the one into the other.
-CORNER, EPSILON = 0.5, 1e-3
-
-JPEG_START = (0xFF, 0xD8)
 JPEG_END = np.array([0xFF, 0xD9], np.uint8)
 
 # Replaces a bad record in the graph: one black pixel. Four channels are decoded as stored.
@@ -51,7 +37,7 @@ class Feed(NamedTuple):
     Attributes
     ----------
     encoded : B uint8 arrays, views of the record files unless a JPEG has to be completed; a single
-        black pixel replaces a bad record
+        black pixel replaces what is not decoded in the graph
     anchor, shape : int32 (B, 2), rows and columns: the region to decode
     start, end : float32 (B, 2), rows and columns in that region: the window to resample
     method : int32 (B,), DALI's interpolation
@@ -273,154 +259,65 @@ def _warp(
     return fn.cat(*parts, axis=2)
 
 
+def host_rows(batch: ImageBatch, channels: int) -> list[int]:
+    """Rows without error whose images DALI must not be given, ascending: they are decoded on the
+    host.
+
+    Parameters
+    ----------
+    batch : read with ``strict=True``
+    channels : of the output; 4 are decoded as stored, but gray JPEGs then corrupt DALI's memory
+    """
+    assert batch.structures is not None, "the batch has been checked"
+    rows = set(np.flatnonzero(batch.structures > Structure.UNTERMINATED).tolist())
+    if channels == 4:
+        rows |= {
+            row
+            for row, header in enumerate(batch.headers)
+            if header is not None and header.channels != 4
+        }
+    return sorted(rows - batch.errors.keys())
+
+
+def host_reason(batch: ImageBatch, row: int) -> str:
+    """Why an image of `host_rows` is decoded on the host."""
+    assert batch.structures is not None, "the batch has been checked"
+    return REASONS.get(Structure(batch.structures[row]), "it is not stored as RGBA")
+
+
 def make_feed(
     batch: ImageBatch,
     size: tuple[int, int],
     channels: int,
     types: dict[int, int],
     borders: bool,
+    left_out: Iterable[int] = (),
 ) -> Feed:
     """Convert a planned batch to what the graph takes.
 
+    A single black pixel replaces the images of rows with errors, of `host_rows`, and of `left_out`.
+
     Parameters
     ----------
+    batch : read with ``strict=True``
     size : width and height of the output in pixels
     channels : of the output
     types : see `interpolation_types`
     borders : whether the graph was built for borders
+    left_out : further rows
     """
     plan = batch.plan
     assert plan is not None, "the batch has been planned"
     blank = BLANK_RGBA if channels == 4 else BLANK
-    encoded = [blank if each is None else _with_end(each.data) for each in batch.encoded]
-    for row in batch.errors:
+    encoded = [blank if each is None else each.data for each in batch.encoded]
+    assert batch.structures is not None, "the batch has been checked"
+    for row in np.flatnonzero(batch.structures == Structure.UNTERMINATED).tolist():
+        encoded[row] = np.concatenate([encoded[row], JPEG_END])
+    bad = sorted({*batch.errors, *host_rows(batch, channels), *left_out})
+    for row in bad:
         encoded[row] = blank
-    bad = list(batch.errors)
     if plan.affine is not None:
-        return _affine_feed(encoded, plan, plan.affine.matrix, size, bad)
-    return _window_feed(encoded, plan, size, types, borders, bad)
-
-
-def _window_feed(
-    encoded: list[NDArray[np.uint8]],
-    plan: Plan,
-    size: tuple[int, int],
-    types: dict[int, int],
-    borders: bool,
-    bad: list[int],
-) -> Feed:
-    """A feed of windows; only the pixels that they read are decoded."""
-    # DALI reads outside its memory for windows far outside an image: it gets the visible part, or
-    # if there is none, the image's first pixel, which is painted over.
-    visible = plan.visible(size)
-    hidden = (visible[:, 2:] <= visible[:, :2]).any(1)
-    visible[hidden] = 0, 0, 1, 1
-    shown = visible[:, 2:] - visible[:, :2]
-    pixel = plan.window[:, 2:] / size
-    window = np.concatenate([plan.window[:, :2] + visible[:, :2] * pixel, shown * pixel], axis=1)
-    window[hidden, :2], window[hidden, 2:] = plan.bounds[hidden, :2], 1
-    region = _region(plan, window, shown)
-    region[bad], window[bad] = (0, 0, 1, 1), (0, 0, 1, 1)
-    start = window[:, 1::-1] - region[:, 1::-1]
-    extent = window[:, :1:-1]
-    corner = np.where(plan.method == NEAREST, CORNER, 0)[:, None] * extent / shown[:, ::-1]
-    shift = EPSILON * (corner > 0) - corner
-    if plan.resample_flipped is not None:
-        shift[plan.resample_flipped, 1] *= -1
-    start = start + shift
-    end = start + extent
-    shape = region[:, :1:-1] - region[:, 1::-1]
-    # Beyond the region its edge repeats; DALI reads outside its memory if nothing overlaps.
-    before, after = end < EDGE, start > shape - EDGE
-    start, end = (
-        np.where(before, edge, np.where(after, shape - 1 + edge, value))
-        for edge, value in ((0, start), (1, end))
-    )
-    nearest = (plan.method == NEAREST)[:, None]
-    inside = _nearest_inside(start, end, shape, shown[:, ::-1])
-    start, end = (
-        np.where(nearest, new, old) for new, old in zip(inside, (start, end), strict=True)
-    )
-    feed = Feed(
-        encoded=encoded,
-        anchor=region[:, 1::-1].astype(np.int32),
-        shape=shape.astype(np.int32),
-        start=start.astype(np.float32),
-        end=end.astype(np.float32),
-        method=np.array([types[method] for method in plan.method.tolist()], np.int32),
-    )
-    if not borders:
-        return feed
-    return feed._replace(
-        visible=shown[:, ::-1].astype(np.float32),
-        offset=-visible[:, 1::-1].astype(np.int32),
-    )
-
-
-def _nearest_inside(
-    start: HostArray, end: HostArray, shape: Ints, size: Ints
-) -> tuple[HostArray, HostArray]:
-    """Windows of which all pixels that nearest neighbor takes lie inside the region: beyond it DALI
-    corrupts memory. Windows that are inside stay as they are, others are squeezed.
-
-    Parameters
-    ----------
-    start, end, shape, size : (B, 2), rows and columns: windows, regions, and numbers of pixels that
-        are taken, evenly and each from the middle of its part of the window
-    """
-    half = (end - start) / size / 2
-    margin = EPSILON + shape * 2.0**-20  # for float32
-    first, last = start + half, end - half
-    low, high = (each.clip(margin, shape - margin) for each in (first, last))
-    moved, single = (low != first) | (high != last), size == 1
-    # Where all were beyond the same edge, they are spread within its pixel.
-    beyond = (low == high) & ~single
-    high = np.where(beyond & (low < 0.5), low + 0.5, high)
-    low = np.where(beyond & (low == high), high - 0.5, low)
-    half = np.where(single, half, (high - low) / np.maximum(size - 1, 1) / 2)
-    return np.where(moved, low - half, start), np.where(moved, high + half, end)
-
-
-def _affine_feed(
-    encoded: list[NDArray[np.uint8]],
-    plan: Plan,
-    matrix: NDArray[np.float64],
-    size: tuple[int, int],
-    bad: list[int],
-) -> Feed:
-    """A feed of affine maps, (B, 2, 3); only the pixels that they read are decoded."""
-    corners = np.array([(x, y, 1) for x in (0, size[0] - 1) for y in (0, size[1] - 1)])
-    ends = matrix @ corners.T
-    first, last = plan.bounds[:, :2], plan.bounds[:, 2:]
-    # Beyond the image everything is filled: one pixel of it is decoded where none is seen.
-    low = np.clip(np.floor(ends.min(2)) - WARP_MARGIN, first, last - 1).astype(np.int64)
-    high = np.clip(np.ceil(ends.max(2)) + WARP_MARGIN + 1, low + 1, last).astype(np.int64)
-    low[bad], high[bad] = 0, 1
-    to_region = matrix.copy()
-    to_region[:, :, 2] += 0.5 - matrix[:, :, :2].sum(2) / 2 - low
-    return Feed(
-        encoded=encoded,
-        anchor=low[:, ::-1].astype(np.int32),
-        shape=(high - low)[:, ::-1].astype(np.int32),
-        matrix=to_region.astype(np.float32),
-    )
-
-
-def _region(plan: Plan, window: NDArray[np.float64], size: Ints) -> Ints:
-    """The pixels within the bounds that resampling windows, (N, 4), to sizes, (N, 2), reads:
-    int64 (N, 4), x0, y0, x1, y1.
-    """
-    support = np.array([SUPPORT[method] for method in plan.method.tolist()])[:, None]
-    margin = support * np.maximum(window[:, 2:] / size, 1) + 1
-    first, last = plan.bounds[:, :2], plan.bounds[:, 2:]
-    low = np.floor(window[:, :2] - margin).clip(first, last - 1)
-    high = np.ceil(window[:, :2] + window[:, 2:] + margin).clip(low + 1, last)
-    return np.concatenate([low, high], axis=1).astype(np.int64)
-
-
-def _with_end(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image, with the end marker that DALI requires if it is a truncated JPEG."""
-    jpeg = image[0] == JPEG_START[0] and image[1] == JPEG_START[1]
-    if jpeg and (image[-2] != JPEG_END[0] or image[-1] != JPEG_END[1]):
-        return np.concatenate([image, JPEG_END])
-    return image
+        return Feed(encoded, **affine_arrays(plan, plan.affine.matrix, size, bad))
+    methods = np.array([types[method] for method in range(len(types))], np.int32)
+    arrays = window_arrays(plan, size, borders, bad)
+    return Feed(encoded, **arrays, method=methods[plan.method])

@@ -48,6 +48,8 @@ class ImageBatch:
     plan : None: samples are rendered one by one, without a plan
     labels : float32 (B, …), the labels of the batch
     errors : row -> why its record cannot be used; executors add what they find
+    structures : uint8 (B,), the `Structure` of each image: which of them DALI may be given; None:
+        not checked
     rngs : the random numbers of each sample; empty if there is a plan
     """
 
@@ -59,6 +61,7 @@ class ImageBatch:
     plan: Plan | None
     labels: NDArray[np.float32]
     errors: dict[int, Error]
+    structures: NDArray[np.uint8] | None = None
     rngs: Sequence[SampleRng] = ()
 
     def __len__(self) -> int:

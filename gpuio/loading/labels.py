@@ -63,6 +63,22 @@ class LabelTable:
         label: NDArray[np.float32] = self._numbers[self._ends[line] : self._ends[line + 1]]
         return label
 
+    def find_many(self, keys: NDArray[np.uint64]) -> list[NDArray[np.float32] | None]:
+        """The label for each of several keys, as `find`; None: no line has it."""
+        if not len(self._keys):
+            return [None] * len(keys)
+        at = np.searchsorted(self._keys, keys, side="right") - 1
+        lines = self._line[at]
+        return [
+            self._numbers[begin:end] if known else None
+            for begin, end, known in zip(
+                self._ends[lines].tolist(),
+                self._ends[lines + 1].tolist(),
+                ((at >= 0) & (self._keys[at] == keys)).tolist(),
+                strict=True,
+            )
+        ]
+
     def first_missing(self, keys: NDArray[np.int64]) -> int | None:
         """The index of the first of several keys that has no line; None: all have one."""
         known = np.isin(keys.astype(np.uint64), self._keys)

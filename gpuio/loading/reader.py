@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from gpuio.decoding.header import read_header
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.header_codes import (
+    decode_header,
+    sizes_of,
+    structures_of,
+    without_orientation,
+)
 from gpuio.errors import Error
 from gpuio.loading.batch import ImageBatch
+from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import ImageSource
-from gpuio.planning.planner import Planner, Samples
+from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
 
@@ -37,51 +46,56 @@ class BatchReader:
         self.apply_orientation = apply_orientation
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
+        self._headers = HeaderReader(len(source), keep=source.immutable)
 
-    def read(self, indices: BatchIndices) -> ImageBatch:
-        """Read and plan one batch."""
+    def read(self, indices: BatchIndices, strict: bool = False) -> ImageBatch:
+        """Read and plan one batch.
+
+        Parameters
+        ----------
+        strict : also check the images' structure, for DALI; see `ImageBatch.structures`
+        """
         epoch, record = indices.epoch, indices.record
         count = len(record)
+        read = self.source.read_batch(record)
         batch = ImageBatch(
             indices=indices,
             epoch=epoch,
             record=record,
-            encoded=[None] * count,
+            encoded=[None if isinstance(each, Error) else each for each in read],
             headers=[None] * count,
             plan=None,
             labels=np.full((count, *self._label_shape), self._label_fill, np.float32),
-            errors={},
+            errors={row: each for row, each in enumerate(read) if isinstance(each, Error)},
         )
-        if self.planner is None:
-            self._read_encoded(batch)
-        else:
-            self._read_planned(batch, self.planner)
+        if self.planner is not None:
+            self._plan(batch, self.planner, strict)
         return batch
 
-    def _read_encoded(self, batch: ImageBatch) -> None:
-        for row, index in enumerate(batch.record.tolist()):
-            try:
-                batch.encoded[row] = self.source.read(index)
-            except Error as error:
-                batch.errors[row] = error
-
-    def _read_planned(self, batch: ImageBatch, planner: Planner) -> None:
-        sizes = np.ones((len(batch), 2), np.int64)
-        for row, index in enumerate(batch.record.tolist()):
-            try:
-                encoded = self.source.read(index)
-                header = read_header(encoded.data)
-            except Error as error:
-                batch.errors[row] = error
-                continue
-            if not self.apply_orientation:
-                header = header.without_orientation()
-            batch.encoded[row], batch.headers[row] = encoded, header
-            sizes[row] = header.width, header.height
+    def _plan(self, batch: ImageBatch, planner: Planner, strict: bool) -> None:
+        codes, errors = self._headers.read(batch.record, batch.encoded, strict)
+        for row, error in errors.items():
+            batch.errors[row], batch.encoded[row] = error, None
+        if strict:
+            batch.structures = structures_of(codes)
+        if not self.apply_orientation:
+            codes = without_orientation(codes)
+        batch.headers = list(map(decode_header, codes.tolist()))
+        sizes = sizes_of(codes)
+        for row in batch.errors:
+            batch.headers[row], sizes[row] = None, 1
         labels = [None if each is None else each.label for each in batch.encoded]
         planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels))
         batch.plan = planned.plan
         batch.errors.update(planned.errors)
-        for row, label in enumerate(planned.labels):
-            if label is not None:
-                batch.labels[row] = label
+        _assign_labels(batch.labels, planned.labels)
+
+
+def _assign_labels(labels: NDArray[np.float32], planned: Sequence[Label | None]) -> None:
+    """Assign labels to the rows of a batch's, (B, …), except where they are None."""
+    if labels.shape[1:] == (1,) and set(map(type, planned)) <= {float}:
+        labels[:, 0] = planned
+        return
+    for row, label in enumerate(planned):
+        if label is not None:
+            labels[row] = label

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
+from gpuio.errors import ArgumentError, Error, RecordError
 from gpuio.loading.labels import LabelTable
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
@@ -36,11 +36,13 @@ class ImageSource(Protocol):
     keys : int64 (n,), the records' keys
     images : the indices of the records that hold images, ascending
     fingerprint : identifies the dataset in saved states
+    immutable : whether a record's content is the same each time it is read
     """
 
     keys: NDArray[np.int64]
     images: range | NDArray[np.int64]
     fingerprint: str
+    immutable: bool
 
     def __len__(self) -> int:
         """The number of records."""
@@ -59,6 +61,11 @@ class ImageSource(Protocol):
     def page_in(self, indices: NDArray[np.int64]) -> None:
         """Wait until reading records, and using what was read, will not wait for a disk."""
 
+    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+        """Read several records, int64 (N,): for each what `read` returns, or the error that it
+        raises.
+        """
+
     def location(self, index: int) -> Location:
         """Where a record is."""
 
@@ -74,6 +81,14 @@ class ImageSource(Protocol):
         """Close the files. May be called twice."""
 
 
+def read_or_error(source: ImageSource, index: int) -> Encoded | Error:
+    """Read a record, and return the error if that fails."""
+    try:
+        return source.read(index)
+    except Error as error:
+        return error
+
+
 class RecordSource:
     """The images of record files.
 
@@ -84,6 +99,8 @@ class RecordSource:
     by_id : find them by the id in a record's header, as MXNet's C++ iterators do, not by its key,
         as MXNet's ImageIter does
     """
+
+    immutable = True
 
     def __init__(
         self, records: RecordSet, table: LabelTable | None = None, by_id: bool = False
@@ -113,6 +130,18 @@ class RecordSource:
     def page_in(self, indices: NDArray[np.int64]) -> None:
         """Wait until records are in memory."""
         self.records.page_in(indices)
+
+    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+        """Read several records; see `ImageSource`."""
+        batch = self.records.read_many(indices)
+        labels: Sequence[Label | None] = batch.labels
+        if self._table is not None:
+            keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
+            labels = self._table.find_many(keys)
+        return [
+            read_or_error(self, index) if image is None or label is None else Encoded(label, image)
+            for index, label, image in zip(indices.tolist(), labels, batch.images, strict=True)
+        ]
 
     def location(self, index: int) -> Location:
         """File, byte offset and key of a record."""
@@ -153,6 +182,8 @@ class FileSource:
     read_file : reads the file with a name of the list; None: from below the root
     """
 
+    immutable = False
+
     def __init__(
         self,
         items: Iterable[ListItem],
@@ -184,6 +215,10 @@ class FileSource:
         """Read a file."""
         content = self._read_file(self.names[index])
         return Encoded(self._labels[index], np.frombuffer(content, np.uint8))
+
+    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+        """Read several files; see `ImageSource`."""
+        return [read_or_error(self, index) for index in indices.tolist()]
 
     def read_file(self, name: str) -> bytes:
         """Read a file below the root.

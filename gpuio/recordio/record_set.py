@@ -14,19 +14,11 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio.diagnosis import explain, mismatch
-from gpuio.recordio.framing import (
-    FIRST,
-    LENGTH_BITS,
-    LENGTH_MASK,
-    MAGIC,
-    WHOLE,
-    FramingError,
-    parse,
-)
-from gpuio.recordio.framing import HEADER as PART_HEADER
-from gpuio.recordio.header import HEADER, HEADER_BYTES, is_face_header, unpack
+from gpuio.recordio.framing import FramingError, parse
+from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
+from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, read_record_headers
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.storage.read_ahead import page_in, read_ahead
 
@@ -42,9 +34,6 @@ HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 18, 1 << 20
 
 # Bytes of a record that are read ahead, at most.
 MAX_EXTENT = 1 << 24
-
-# Bytes of a part's header and a record's header, before the label if it is an array.
-HEAD_BYTES = PART_HEADER.size + HEADER_BYTES
 
 
 class Location(NamedTuple):
@@ -201,6 +190,24 @@ class RecordSet:
             base = self._base[number]
             yield self._data[number], starts[chosen] - base, ends[chosen] - base
 
+    def read_many(self, ordinals: NDArray[np.int64]) -> RecordBatch:
+        """Read several records at once, int64 (n,), in any order."""
+        which = np.searchsorted(self._first, ordinals, side="right") - 1
+        batch = RecordBatch(
+            [None] * len(ordinals), [None] * len(ordinals), np.zeros(len(ordinals), np.uint64)
+        )
+        for number in np.unique(which).tolist():
+            rows = np.flatnonzero(which == number)
+            starts = self.starts[ordinals[rows]] - self._base[number]
+            headers = read_record_headers(self._data[number], starts)
+            part = headers.contents()
+            if len(rows) == len(ordinals):
+                return part
+            batch.ids[rows] = part.ids
+            for row, label, image in zip(rows.tolist(), part.labels, part.images, strict=True):
+                batch.labels[row], batch.images[row] = label, image
+        return batch
+
     def location(self, ordinal: int) -> Location:
         """File, offset and key of a record."""
         which, offset = self._find(ordinal)
@@ -292,7 +299,7 @@ class RecordSet:
         Only headers are read. Records whose header is damaged are ignored.
         """
         longest = 0
-        for headers in self._headers(ordinals):
+        for _, headers in self._headers(ordinals):
             longest = max(longest, int(headers.flag[headers.intact].max(initial=0)))
         return longest
 
@@ -315,25 +322,19 @@ class RecordSet:
         ------
         RecordError : a record is damaged; the message says which.
         """
-        for headers in self._headers(ordinals):
-            gathered = headers.intact & (headers.kind == WHOLE)
-            widths = np.where(gathered, np.maximum(headers.flag, 1), 0)
+        for inside, headers in self._headers(ordinals):
+            widths = np.where(headers.whole, np.maximum(headers.flag, 1), 0)
             order = np.argsort(widths, kind="stable")
             ascending = widths[order]
             for group in np.split(order, np.flatnonzero(ascending[1:] != ascending[:-1]) + 1):
                 width = int(widths[group[0]])
                 if not width:
-                    yield from map(self._label_block, headers.ordinals[group].tolist())
+                    yield from map(self._label_block, inside[group].tolist())
                     continue
                 rows = max(1, NUMBERS_AT_ONCE // width)
                 for first in range(0, len(group), rows):
                     some = group[first : first + rows]
-                    # The label of flag 0 is in the header, behind the flag.
-                    begin = headers.word[some] + np.where(
-                        headers.flag[some] == 0, 3, HEAD_BYTES // 4
-                    )
-                    labels = headers.words[begin[:, None] + np.arange(width)].view("<f4")
-                    yield headers.ordinals[some], labels.astype(np.float32, copy=False)
+                    yield inside[some], headers.labels(some, width)
 
     def _label_block(self, ordinal: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Block of a single record, read by `record`."""
@@ -343,15 +344,17 @@ class RecordSet:
             raise RecordError(f"{self.location(ordinal)}: {error}") from error
         return np.array([ordinal], np.int64), np.array(label, np.float32).reshape(1, -1)
 
-    def _headers(self, ordinals: range | NDArray[np.int64]) -> Iterator[_Headers]:
-        """The headers of many records, in chunks of bounded size."""
+    def _headers(
+        self, ordinals: range | NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], RecordHeaders]]:
+        """The headers of many records, in chunks of bounded size, each with its ordinals."""
         for first in range(0, len(ordinals), HEADERS_AT_ONCE):
             chunk = np.asarray(ordinals[first : first + HEADERS_AT_ONCE], np.int64)
             which = np.searchsorted(self._first, chunk, side="right") - 1
             for number in np.unique(which).tolist():
                 inside = chunk[which == number]
                 starts = self.starts[inside] - self._base[number]
-                yield _read_headers(self._data[number], inside, starts)
+                yield inside, read_record_headers(self._data[number], starts)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -369,47 +372,6 @@ class RecordSet:
     def close(self) -> None:
         """Release the files; views handed out before remain valid. May be called repeatedly."""
         self._data = [np.empty(0, np.uint8) for _ in self.paths]
-
-
-class _Headers(NamedTuple):
-    """Headers of n records of one file.
-
-    Attributes
-    ----------
-    words : uint32 (file bytes // 4,), the file
-    ordinals : int64 (n,)
-    word : int64 (n,), where each record begins in `words`
-    kind, flag : int64 (n,), part kind and IRHeader.flag; 0 if the file ends before them
-    intact : bool (n,), whether the first part lies within the file and contains header and label
-    """
-
-    words: NDArray[np.uint32]
-    ordinals: NDArray[np.int64]
-    word: NDArray[np.int64]
-    kind: NDArray[np.int64]
-    flag: NDArray[np.int64]
-    intact: NDArray[np.bool_]
-
-
-def _read_headers(
-    data: NDArray[np.uint8], ordinals: NDArray[np.int64], starts: NDArray[np.int64]
-) -> _Headers:
-    """Headers of records that begin at `starts`, in bytes from the start of the file."""
-    words = np.asarray(data[: len(data) // 4 * 4]).view("<u4")
-    inside = starts + HEAD_BYTES <= len(data)
-    # Magic number, part kind and length, flag.
-    found = np.zeros((len(starts), 3), np.int64)
-    found[inside] = words[starts[inside, None] // 4 + np.arange(3)]
-    magic, lengths, flag = found.T
-    kind, length = lengths >> LENGTH_BITS, lengths & LENGTH_MASK
-    intact = (
-        inside
-        & (magic == MAGIC)
-        & ((kind == WHOLE) | (kind == FIRST))
-        & (HEADER_BYTES + 4 * flag <= length)
-        & (starts + PART_HEADER.size + (length + 3) // 4 * 4 <= len(data))
-    )
-    return _Headers(words, ordinals, starts // 4, kind, flag, intact)
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gpuio.decoding.header import MAX_DIMENSION, SOS, ImageHeader, read_header, segments
 from gpuio.errors import DecodeError
 from tests.decoding.samples import PIXELS, encoded, oriented_image
+from tests.decoding.test_exif import block
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -42,6 +43,17 @@ def test_damaged_exif_means_upright(exif: bytes) -> None:
     segment = b"Exif\0\0" + exif
     marked = data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
     assert read_header(np.frombuffer(marked, np.uint8)).orientation == 1
+
+
+# Type, count and value in EXIF: short integers, characters, bytes, a float.
+@pytest.mark.parametrize(
+    "entry", [(3, 1, 0), (3, 1, 9), (2, 4, 6), (7, 4, 6), (11, 1, 0x40C00000)], ids=str
+)
+def test_an_invalid_orientation_of_another_format_means_upright(
+    entry: tuple[int, int, int],
+) -> None:
+    exif = b"Exif\0\0" + bytes(block((0x0112, *entry)))
+    assert read_header(encoded(PIXELS, "WEBP", exif=exif)) == ImageHeader(41, 30, 1, 3, "webp")
 
 
 @pytest.mark.parametrize(

@@ -363,3 +363,19 @@ def test_it_closes_at_once() -> None:
     executor.close()
     executor.close()
     assert not gpuio_threads()
+
+
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_images_that_dali_must_not_be_given_are_decoded_on_the_host(
+    on_error: str, opened: Any, runs: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """DALI dies of those with other markers before the frame, and of PNGs that are cut."""
+    fill = GOOD[2][:2] + b"\xff" * 9 + GOOD[2][2:]  # valid, but unusual
+    payloads = [*GOOD[:2], fill, DAMAGED[:60], RASTER, *GOOD[5:]]
+    expected = on_host(payloads, on_error)
+    for number, future in enumerate(submit(opened(payloads, on_error), 4)):
+        assert_same(future.result(60), expected[number % 2])
+    assert [bad.key for bad in expected[0].bad] == [30] and not expected[1].bad
+    assert not runs, "DALI refused nothing"
+    (record,) = caplog.records
+    assert "key 20" in record.message and "lengths of its segments" in record.message

@@ -59,7 +59,7 @@ def feed(payloads: list[Any], channels: int = 3, borders: bool = False) -> Feed:
     refused = {row: each for row, each in enumerate(payloads) if each in (RASTER, DAMAGED)}
     planned = [GOOD[0] if row in refused else each for row, each in enumerate(payloads)]
     reader = BatchReader(MemorySource(planned), CropPlanner(CropOptions(24, 28), 0, 1), ())
-    batch = reader.read(indices(len(payloads), len(payloads)))
+    batch = reader.read(indices(len(payloads), len(payloads)), strict=True)
     made = make_feed(batch, (28, 24), channels, interpolation_types(), borders)
     for row, payload in refused.items():
         made.encoded[row] = np.frombuffer(payload, np.uint8)
@@ -124,9 +124,11 @@ def test_a_batch_that_fails_does_not_break_the_pipeline() -> None:
 def test_a_sample_of_another_shape_is_named() -> None:
     pipeline = make_pipeline(channels=4)
     rgba = cv2.imencode(".png", np.full((50, 60, 4), 80, np.uint8))[1].tobytes()
-    assert pixels(pipeline.run(feed([rgba] * 2, 4), None)).shape == (2, 24, 28, 4)
+    good = feed([rgba] * 2, 4)
+    assert pixels(pipeline.run(good, None)).shape == (2, 24, 28, 4)
     with pytest.raises(GraphError, match="channels") as caught:
-        pipeline.run(feed([rgba, GOOD[0]], 4), None)
+        rgb = np.frombuffer(GOOD[0], np.uint8)
+        pipeline.run(good._replace(encoded=[good.encoded[0], rgb]), None)
     assert caught.value.sample == 1
     pipeline.close()
 

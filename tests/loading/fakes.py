@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuio.errors import DecodeError, Error, RecordError
 from gpuio.loading.batch import ImageBatch
-from gpuio.loading.source import Encoded
+from gpuio.loading.source import Encoded, read_or_error
 from gpuio.recordio.record_set import Location
 from gpuio.sampling.order import BatchIndices, Order
 
@@ -17,6 +17,7 @@ class MemorySource:
     """Records in memory: payloads by index, with keys 0, 10, 20, …; None: reading it fails."""
 
     fingerprint = "memory"
+    immutable = True
 
     def __init__(self, payloads: list[bytes | None], labels: list[Any] | None = None) -> None:
         self.payloads = payloads
@@ -39,6 +40,9 @@ class MemorySource:
 
     def page_in(self, indices: np.ndarray) -> None:
         pass
+
+    def read_batch(self, indices: np.ndarray) -> list[Encoded | Error]:
+        return [read_or_error(self, index) for index in indices.tolist()]
 
     def location(self, index: int) -> Location:
         return Location("memory.rec", 100 * index, int(self.keys[index]))

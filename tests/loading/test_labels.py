@@ -29,12 +29,18 @@ def test_labels_are_found_by_key(lines: list[tuple[int, list[float]]]) -> None:
         assert found.dtype == np.float32 and found.tolist() == label
     for key, _ in lines:  # the ids of records are unsigned, their keys are not
         assert made.find(key, "key").tolist() == by_key[key % 2**64]
+    several = made.find_many(np.array([key % 2**64 for key, _ in lines], np.uint64))
+    assert [None if each is None else each.tolist() for each in several] == [
+        by_key[key % 2**64] for key, _ in lines
+    ]
     assert made.longest == max((len(label) for _, label in lines), default=0)
 
 
 @given(st.sets(st.integers(0, 50)), st.integers(0, 50))
 def test_other_keys_are_errors(keys: set[int], key: int) -> None:
     made = table([(each, [1.0]) for each in keys])
+    (one,) = made.find_many(np.array([key], np.uint64))
+    assert (one is not None) == (key in keys)
     if key in keys:
         assert made.find(key, "the id").tolist() == [1]
         return

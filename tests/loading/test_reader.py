@@ -1,15 +1,20 @@
 """Reading: from indices to encoded images and their plan."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gpuio.decoding.structure import Structure
 from gpuio.errors import DecodeError, RecordError
 from gpuio.loading.reader import BatchReader
+from gpuio.loading.source import FileSource
+from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.plan import Plan
 from gpuio.planning.planner import PlannedBatch, Planner, Samples
+from gpuio.recordio.lists import ListItem
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 
@@ -79,6 +84,36 @@ def test_orientation_is_applied_or_not(applied: bool) -> None:
     assert planner.given.sizes.tolist() == [[30, 40] if applied else [40, 30]]
     header = batch.headers[0]
     assert header is not None and (header.orientation == 1) == (not applied)
+
+
+def test_a_batch_is_the_same_in_each_epoch() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    payloads = [jpeg(0), jpeg(1, exif=exif.tobytes()), b"no image", None, jpeg(4)[:-2]]
+    reader = BatchReader(MemorySource(payloads), CropPlanner(CropOptions(8, 9), 0, 1), ())
+    first, second = (reader.read(indices(5, 5), strict=True) for _ in range(2))
+    assert first.headers == second.headers and first.labels.tolist() == second.labels.tolist()
+    assert {row: str(error) for row, error in first.errors.items()} == {
+        row: str(error) for row, error in second.errors.items()
+    }
+    np.testing.assert_array_equal(first.plan.window, second.plan.window)  # type: ignore[union-attr]
+    for batch in (first, second):
+        assert batch.structures is not None
+        assert batch.structures.tolist() == [
+            Structure.COMPLETE, Structure.COMPLETE, Structure.UNKNOWN, Structure.UNKNOWN,
+            Structure.UNTERMINATED,
+        ]  # fmt: skip
+    assert reader.read(indices(5, 5)).structures is None
+
+
+def test_files_that_change_are_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    source = FileSource([ListItem(0, (1.0,), path.name)], str(tmp_path))
+    reader = BatchReader(source, Noted(), ())
+    for size in ((40, 30), (20, 50)):
+        path.write_bytes(jpeg(0, *size))
+        header = reader.read(indices(1, 1)).headers[0]
+        assert header is not None and (header.width, header.height) == size
 
 
 def test_labels_of_several_numbers() -> None:

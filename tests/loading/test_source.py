@@ -7,7 +7,7 @@ import pytest
 
 from gpuio.errors import RecordError
 from gpuio.loading.labels import LabelTable
-from gpuio.loading.source import FileSource, RecordSource
+from gpuio.loading.source import Encoded, FileSource, RecordSource
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack
 from gpuio.recordio.lists import ListItem
 from tests.io.records import write_records
@@ -105,10 +105,57 @@ def test_records_that_hold_no_image_are_left_out(tmp_path: Path) -> None:
     source.close()
 
 
+@pytest.mark.parametrize("make", [record_source, file_source])
+def test_several_records_are_what_single_ones_are(make: object, tmp_path: Path) -> None:
+    source = make(tmp_path, [(1.0, 2.0), (3.0,), (4.0, 5.0)])  # type: ignore[operator]
+    assert source.immutable == isinstance(source, RecordSource)
+    wanted = np.array([2, 0, 1, 2])
+    for index, found in zip(wanted.tolist(), source.read_batch(wanted), strict=True):
+        expected = source.read(index)
+        assert type(found.label) is type(expected.label)
+        np.testing.assert_array_equal(found.label, expected.label)
+        assert bytes(found.data) == bytes(expected.data)
+    with pytest.raises(IndexError):
+        source.read_batch(np.array([0, 3]))
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_records_without_a_label_in_the_list(by_id: bool, tmp_path: Path) -> None:
+    files = write_records(tmp_path / "x", PAYLOADS)
+    items = [ListItem(10, (1.0, 2.0), "b"), ListItem(0, (3.0,), "a")]
+    records = RecordSet(files["path_imgrec"], files["path_imgidx"])
+    for table in (LabelTable(items, "x.lst"), LabelTable([], "x.lst")):
+        source = RecordSource(records, table, by_id)
+        for index, found in enumerate(source.read_batch(np.arange(3))):
+            try:
+                expected = source.read(index)
+            except RecordError as error:
+                assert type(found) is RecordError and str(found) == str(error)
+            else:
+                assert isinstance(found, Encoded)
+                assert found.label.tolist() == expected.label.tolist()  # type: ignore[union-attr]
+                assert bytes(found.data) == bytes(expected.data)
+
+
+def test_damaged_records_are_errors_in_their_places(tmp_path: Path) -> None:
+    files = write_records(tmp_path / "x", PAYLOADS)
+    content = bytearray(files["path_imgrec"].read_bytes())
+    content[content.index(b"one") - 32] ^= 1  # the magic number
+    files["path_imgrec"].write_bytes(content)
+    source = RecordSource(RecordSet(files["path_imgrec"], files["path_imgidx"]))
+    first, second, third = source.read_batch(np.arange(3))
+    assert isinstance(first, Encoded) and isinstance(third, Encoded)
+    with pytest.raises(RecordError) as raised:
+        source.read(1)
+    assert type(second) is raised.type and str(second) == str(raised.value)
+
+
 def test_a_records_data_is_a_view_of_the_file(tmp_path: Path) -> None:
     source = record_source(tmp_path)
-    data = source.read(1).data
-    assert data.base is not None and not data.flags.writeable
+    (encoded,) = source.read_batch(np.array([1]))
+    assert isinstance(encoded, Encoded)
+    for data in (source.read(1).data, encoded.data):
+        assert data.base is not None and not data.flags.writeable
     source.close()
 
 

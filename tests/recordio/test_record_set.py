@@ -86,6 +86,19 @@ def test_payloads_are_views_that_outlive_the_set(two: list[tuple[Path, Path]]) -
     assert payload[24:].tobytes() == b"a 5"
 
 
+def test_several_records_are_read_at_once(two: list[tuple[Path, Path]]) -> None:
+    records = RecordSet([rec for rec, _ in two])
+    wanted = np.array([4, 0, 3, 1, 3])
+    batch = records.read_many(wanted)
+    for ordinal, label, image, number in zip(wanted, *batch, strict=True):
+        assert (label, bytes(image)) == EXPECTED[ordinal] and number == label
+    one_file = records.read_many(np.array([0, 0]))
+    assert [bytes(image) for image in one_file.images] == [b"a 5"] * 2  # type: ignore[arg-type]
+    records.close()
+    assert bytes(one_file.images[0]) == b"a 5"  # type: ignore[arg-type]
+    assert records.read_many(wanted).images == [None] * 5
+
+
 def test_face_layout(tmp_path: Path) -> None:
     rec, idx = tmp_path / "f.rec", tmp_path / "f.idx"
     with MXIndexedRecordIO(idx, rec, "w") as writer:

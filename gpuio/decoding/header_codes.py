@@ -1,0 +1,95 @@
+"""Image headers as 64-bit integers: kept for many images, and converted for whole batches.
+
+A code has, from its lowest bit: width and height (16 bits each), orientation, channels, format and
+structure (8 bits each). 0 is no header.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.decoding.header import ImageHeader
+from gpuio.decoding.structure import Structure
+
+_HEIGHT, _ORIENTATION, _CHANNELS, _FORMAT, _STRUCTURE = 16, 32, 40, 48, 56
+_SIZE_MASK, _BYTE_MASK = 0xFFFF, 0xFF
+
+# The formats that occurred; codes have their numbers. Pillow has fewer than a byte can express.
+_formats = ["jpeg", "png"]
+_lock = threading.Lock()
+
+# Distinct headers that are kept as objects.
+_DISTINCT = 1 << 14
+
+
+def encode_header(header: ImageHeader, structure: Structure) -> int:
+    """Convert a header, and what the image's structure is like, to a code."""
+    width, height, orientation, channels, name = header
+    with _lock:
+        if name not in _formats:
+            _formats.append(name)
+    return (
+        width
+        | height << _HEIGHT
+        | orientation << _ORIENTATION
+        | channels << _CHANNELS
+        | _formats.index(name) << _FORMAT
+        | structure << _STRUCTURE
+    )
+
+
+def encode_upright_jpegs(
+    width: NDArray[np.int64],
+    height: NDArray[np.int64],
+    channels: NDArray[np.int64],
+    structure: NDArray[np.int64],
+) -> NDArray[np.uint64]:
+    """Convert the headers of JPEGs without orientation, int64 (N,) each, to codes: uint64 (N,)."""
+    code = width | height << _HEIGHT | 1 << _ORIENTATION | channels << _CHANNELS
+    return code.astype(np.uint64) | structure.astype(np.uint64) << np.uint64(_STRUCTURE)
+
+
+@lru_cache(_DISTINCT)
+def decode_header(code: int) -> ImageHeader:
+    """Convert a code to the header."""
+    return ImageHeader(
+        code & _SIZE_MASK,
+        code >> _HEIGHT & _SIZE_MASK,
+        code >> _ORIENTATION & _BYTE_MASK,
+        code >> _CHANNELS & _BYTE_MASK,
+        _formats[code >> _FORMAT & _BYTE_MASK],
+    )
+
+
+def with_structure(code: int, structure: Structure) -> int:
+    """A code of unknown structure, with the structure."""
+    return code | structure << _STRUCTURE
+
+
+def structures_of(codes: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The `Structure` in each code: uint8 (N,)."""
+    return (codes >> np.uint64(_STRUCTURE)).astype(np.uint8)
+
+
+def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Width and height in each code: int64 (N, 2); 0 x 0 where there is no header."""
+    word = codes.astype(np.int64)
+    return np.stack([word & _SIZE_MASK, word >> _HEIGHT & _SIZE_MASK], axis=1)
+
+
+def without_orientation(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The codes of the images as stored, ignoring their orientation."""
+    orientation = (codes >> np.uint64(_ORIENTATION)).astype(np.uint8)
+    if (orientation <= 1).all():
+        return codes
+    rows = np.flatnonzero(orientation > 1)
+    changed = codes.copy()
+    for row in rows.tolist():
+        code = int(codes[row])
+        header = decode_header(code).without_orientation()
+        changed[row] = encode_header(header, Structure(code >> _STRUCTURE))
+    return changed

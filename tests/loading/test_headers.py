@@ -1,0 +1,83 @@
+"""Headers of batches: read once where records do not change, and each time where they do."""
+
+import numpy as np
+import pytest
+
+from gpuio.decoding.header import read_header
+from gpuio.decoding.header_codes import decode_header, structures_of
+from gpuio.decoding.structure import Structure, check_structure
+from gpuio.errors import DecodeError
+from gpuio.loading.headers import HeaderReader
+from gpuio.loading.source import Encoded
+from tests.decoding.samples import HOST_ONLY, NVIMAGECODEC
+
+IMAGES = [np.frombuffer(each, np.uint8) for each in (*NVIMAGECODEC.values(), *HOST_ONLY.values())]
+RECORDS = np.random.default_rng(0).permutation(len(IMAGES))
+BAD = np.frombuffer(b"no image", np.uint8)
+
+
+def encoded(images: list[np.ndarray]) -> list[Encoded | None]:
+    return [Encoded(0.0, image) for image in images]
+
+
+def batch() -> list[Encoded | None]:
+    return encoded([IMAGES[record] for record in RECORDS])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+def test_headers_are_those_of_single_images(keep: bool, strict: bool) -> None:
+    reader = HeaderReader(len(IMAGES), keep)
+    for _ in range(2):
+        codes, errors = reader.read(RECORDS, batch(), strict)
+        assert not errors
+        for record, code, structure in zip(
+            RECORDS, codes.tolist(), structures_of(codes).tolist(), strict=True
+        ):
+            assert decode_header(code) == read_header(IMAGES[record])
+            if strict or structure != Structure.UNKNOWN:
+                assert structure == check_structure(IMAGES[record])
+
+
+def test_structures_are_checked_when_they_are_asked_for() -> None:
+    reader = HeaderReader(len(IMAGES), keep=True)
+    first, _ = reader.read(RECORDS, batch(), strict=False)
+    assert (structures_of(first) == Structure.UNKNOWN).any()
+    second, _ = reader.read(RECORDS, batch(), strict=True)
+    assert (structures_of(second) != Structure.UNKNOWN).all()
+
+
+def test_what_is_kept_is_not_read_again() -> None:
+    others = encoded([IMAGES[0]] * len(IMAGES))
+    for keep in (True, False):
+        reader = HeaderReader(len(IMAGES), keep)
+        before, _ = reader.read(RECORDS, batch(), strict=True)
+        after, _ = reader.read(RECORDS, others, strict=True)
+        assert np.array_equal(before, after) == keep
+
+
+def test_records_may_be_read_in_parts_and_repeatedly() -> None:
+    reader = HeaderReader(4, keep=True)
+    some = encoded([IMAGES[1], IMAGES[3], IMAGES[1]])
+    first, _ = reader.read(np.array([1, 3, 1]), some, strict=True)
+    second, _ = reader.read(np.arange(4), encoded(IMAGES[:4]), strict=True)
+    assert first.tolist() == [second[1], second[3], second[1]]
+
+
+def test_errors_are_found_each_time() -> None:
+    reader = HeaderReader(3, keep=True)
+    for _ in range(2):
+        codes, errors = reader.read(np.arange(3), [*encoded([IMAGES[0], BAD]), None], strict=True)
+        assert list(errors) == [1] and isinstance(errors[1], DecodeError)
+        assert "not an image" in str(errors[1])
+        assert codes[0] and codes[1:].tolist() == [0, 0]
+
+
+def test_records_beyond_those_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpuio.loading.headers.MOST_KEPT", 2)
+    reader = HeaderReader(len(IMAGES), keep=True)
+    for _ in range(2):
+        codes, _ = reader.read(RECORDS, batch(), strict=True)
+        assert [decode_header(code) for code in codes.tolist()] == [
+            read_header(IMAGES[record]) for record in RECORDS
+        ]
