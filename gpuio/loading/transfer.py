@@ -13,7 +13,7 @@ from gpuio.in_flight import keep_until, release_done, retire_stream
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import share_arrays
 from gpuio.nd import sparse
-from gpuio.nd.ndarray import plain
+from gpuio.nd.placement import plain
 
 
 class DeviceTransfer:

@@ -28,7 +28,7 @@ def plain(values: Values) -> Values:
         return values
     if isinstance(values, np.ndarray):
         return values.view(np.ndarray)
-    hand_over(values)  # most operations begin here, on whatever stream is current
+    hand_over(values)  # type: ignore[arg-type]  # most operations begin here, on any stream
     return values.view(type=require_cupy().ndarray)  # type: ignore[attr-defined]
 
 

@@ -22,6 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ from gpuio.context import gpu, require
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.output import OutputSpec
 from gpuio.io import ImageRecordIter
+from gpuio.loading.cpus import cpu_count
+from gpuio.planning.plan import Jitter, Plan
 from gpuio.tools.commands.bench.dali_reader import reader_pipeline
 from gpuio.tools.commands.bench.measure import measure
-from gpuio.tools.cpus import cpu_count
 from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 from tests.benchmarks.image_record import record_files
 
@@ -251,13 +253,18 @@ def bandwidths(options: argparse.Namespace) -> dict[str, float]:
     count, (channels, height, width) = options.batch_size, SHAPE
     pixels = cupy.zeros((count, height, width, channels), np.uint8)
     stream = cupy.cuda.get_current_stream()
+    nothing, hls = np.zeros((count, 4)), np.full((count, 3), 20)
     flip = np.arange(count) % 2 == 0
+    plain = Plan(nothing, nothing.astype(np.int64), np.ones(count, np.int64), flip)
     runs: dict[str, tuple[int, Callable[[], Any]]] = {}
     for dtype in ("float32", "float16"):
         output = OutputSpec(channels, height, width, np.dtype(dtype), "NCHW", MEAN, STD)
         assembler = CudaAssembler(output, gpu(0))
         moved = pixels.nbytes * (1 + output.dtype.itemsize)
-        runs[f"assemble, {dtype}"] = moved, partial(assembler, pixels, flip, None, None, stream)
+        runs[f"assemble, {dtype}"] = moved, partial(assembler, pixels, plain, None, stream)
+    jittered = replace(plain, jitter=Jitter(hls=hls))
+    moved += 2 * pixels.nbytes
+    runs["finish and assemble, float16"] = moved, partial(assembler, pixels, jittered, None, stream)
     source = cupy.zeros(pixels.nbytes * 4, np.uint8)
     runs["copy on the device"] = 2 * source.nbytes, source.copy
     speeds = {}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from gpuio.errors import Error
 
 if TYPE_CHECKING:
     from gpuio.io import DataBatch, ImageRecordIter
+    from gpuio.planning.plan import Plan
 
 # Images of the checks: their size, how many there are, and how many make a batch.
 SIZE, COUNT, BATCH = (96, 128), 64, 8
@@ -67,34 +69,50 @@ def _device(ctx: Context) -> str:
 
 
 def _kernels(ctx: Context) -> str:
-    """Compare batches of the same samples, assembled on the GPU and on the host, bit for bit."""
-    from gpuio.execution.assemble_cuda import CudaAssembler
-    from gpuio.execution.assemble_host import HostAssembler
+    """Finish and assemble the same samples on the GPU and on the host, and compare bit for bit."""
     from gpuio.execution.output import DTYPES, LAYOUTS, OutputSpec
+    from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
+    from gpuio.nd import wrap
 
-    cupy = require_cupy()
     rng = np.random.default_rng(0)
     height, width = 37, 53
     pixels = rng.integers(0, 256, (BATCH, height, width, 3), np.uint8)
-    flip = rng.integers(0, 2, BATCH).astype(bool)
-    matrix = rng.normal(0, 1, (BATCH, 3, 4)).astype(np.float32)
-    with cupy.cuda.Device(ctx.device_id):
-        stream = cupy.cuda.get_current_stream()
+    plans = {"plain": _plan(rng, height, width, plain=True), "full": _plan(rng, height, width)}
+    for name, plan in plans.items():
         for dtype in DTYPES:
             for layout in LAYOUTS:
-                output = OutputSpec(
-                    3, height, width, np.dtype(dtype), layout, (123.0,) * 3, (58.0,) * 3
-                )
-                made = cupy.asnumpy(
-                    CudaAssembler(output, ctx)(cupy.asarray(pixels), flip, matrix, None, stream)
-                )
-                host = HostAssembler(output)
-                expected = host.empty(BATCH)
-                for row in range(BATCH):
-                    host.write(expected, row, pixels[row], bool(flip[row]), matrix[row])
+                scaling = (123.0,) * 3, (58.0,) * 3
+                output = OutputSpec(3, height, width, np.dtype(dtype), layout, *scaling)
+                expected = HostPostprocess(output).assemble(pixels, plan, None)
+                on_gpu = CudaPostprocess(output, ctx)
+                made = wrap(on_gpu.assemble(on_gpu.upload(pixels), plan, None)).asnumpy()
                 if made.tobytes() != expected.tobytes():
-                    raise RuntimeError(f"{dtype} {layout} differs from the host's result")
-    return f"bit for bit, in {len(DTYPES) * len(LAYOUTS)} combinations of dtype and layout"
+                    raise RuntimeError(f"{dtype} {layout}, {name} plan: differs from the host's")
+    return f"bit for bit, with {len(plans)} plans in {len(DTYPES) * len(LAYOUTS)} kinds of batches"
+
+
+def _plan(rng: np.random.Generator, height: int, width: int, *, plain: bool = False) -> Plan:
+    """A plan with flips, and unless it is plain with everything that changes colors."""
+    from gpuio.planning.plan import Border, Jitter, Plan
+
+    nothing = np.zeros((BATCH, 4))
+    flip = rng.integers(0, 2, BATCH).astype(bool)
+    plan = Plan(nothing, nothing.astype(np.int64), np.ones(BATCH, np.int64), flip)
+    if plain:
+        return plan
+
+    def color() -> NDArray[np.float64]:
+        return rng.normal(0, 0.5, (BATCH, 3, 7))
+
+    inside = np.array([[2, 3, width - 5, height - 4]] * BATCH)
+    jitter = Jitter(color(), rng.integers(-90, 90, (BATCH, 3)), True, rng.uniform(0.5, 2, BATCH))
+    return replace(
+        plan,
+        borders=(Border(inside, rng.integers(0, 256, (BATCH, 3), np.uint8)),),
+        jitter=jitter,
+        color=color(),
+        light=rng.uniform(0.5, 2, (BATCH, 2)),
+    )
 
 
 def _codec_pixels(ctx: Context) -> str:
