@@ -9,6 +9,7 @@ import pytest
 import gpuio as mx
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
+from gpuio.in_flight import kept_count
 from gpuio.nd.device_memory import hand_over
 from gpuio.planning.plan import TOWARD_ZERO, Border, Jitter, Plan
 from tests.kernels.reference import assemble, assert_same_bits
@@ -99,6 +100,7 @@ def test_a_gpu_gives_the_same_bits(layout: str, dtype: str, pixels: np.ndarray) 
             on_gpu = CudaPostprocess(output, mx.gpu(0))
             batch = on_gpu.assemble(on_gpu.upload(pixels), plan, rows)
             on_gpu.keep(pixels)
+            hand_over(batch)
             host = HostPostprocess(output).assemble(pixels, plan, rows)
             assert_same_bits(batch.get(), host)
 
@@ -123,3 +125,15 @@ def test_batches_are_complete_on_the_stream_that_gets_them(pixels: np.ndarray) -
     stream.synchronize()
     for result in results:
         assert_same_bits(result.get(), expected_batch)
+
+
+@pytest.mark.gpu
+def test_a_stream_that_is_not_needed_any_more_is_kept_for_its_work() -> None:
+    """CUDA would give its handle to the next stream, and with it CuPy the memory."""
+    mx.gpu(0).empty_cache()
+    on_gpu = CudaPostprocess(OUTPUT, mx.gpu(0))
+    assert kept_count(0) == 0
+    del on_gpu
+    assert kept_count(0) == 1
+    mx.gpu(0).empty_cache()
+    assert kept_count(0) == 0

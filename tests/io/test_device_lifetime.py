@@ -176,6 +176,33 @@ def test_operations_on_another_stream(
     check(results, [[-part for part in batch] for batch in expected])
 
 
+@pytest.mark.parametrize(
+    "operate",
+    [
+        mx.nd.array,
+        lambda array: array + 0,
+        lambda array: 0 + array,
+        lambda array: array[:],
+        lambda array: array.astype(np.float64),
+        lambda array: array.copy(),
+        lambda array: mx.nd.zeros_like(array).copyto(array.context) + array,
+        lambda array: mx.nd.concat(array, array, dim=0)[: len(array)],
+        lambda array: mx.nd.wrap(array.asnumpy()),
+    ],
+)
+def test_each_kind_of_operation_on_another_stream(
+    operate: Callable[[Any], Any], stream: Any
+) -> None:
+    """Before anything else of gpuio's has been done on that stream."""
+    values = np.arange(8000, dtype=np.float32).reshape(8, 1000)
+    results: Results = []
+    for batch in epochs(mx.io.NDArrayIter(values, None, 4, ctx="gpu", device_memory=0)):
+        with stream:
+            results.append([work_on(operate(batch.data[0]))])
+        del batch
+    check(results, [[values[:4]], [values[4:]]] * EPOCHS)
+
+
 class Import:
     """An array as a library with streams of its own imports it."""
 

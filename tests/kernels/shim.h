@@ -130,20 +130,6 @@ ROUNDED(f, float)
 ROUNDED(d, double)
 #define __fmaf_rn __fma_rn
 
-// What kernels write in PTX for CUDA's compiler, unless they bring definitions for the host.
-template <typename Value>
-static inline Value add(Value a, Value b) {
-    return a + b;
-}
-template <typename Value>
-static inline Value subtract(Value a, Value b) {
-    return a - b;
-}
-template <typename Value>
-static inline Value multiply(Value a, Value b) {
-    return a * b;
-}
-
 // The bits of a half, rounded to nearest even.
 extern "C" unsigned short half_of(float value);
 struct Half;

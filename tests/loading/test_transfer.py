@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 
 import gpuio as mx
+from gpuio.in_flight import kept_count
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.loading.transfer import DeviceTransfer
@@ -114,3 +115,14 @@ def test_a_copy_that_fails_leaves_the_memory_of_those_before_it() -> None:
     batch = transfer.copy_async(LoadedBatch([TABLE], [], 0))
     (data,) = hand_over_arrays(batch.data)
     np.testing.assert_array_equal(data.asnumpy(), TABLE)
+
+
+def test_a_stream_that_is_not_needed_any_more_is_kept_for_its_work() -> None:
+    """CUDA would give its handle to the next stream, and with it CuPy the memory."""
+    mx.gpu(0).empty_cache()
+    transfer = DeviceTransfer(GPU)
+    assert kept_count(0) == 0
+    del transfer
+    assert kept_count(0) == 1
+    mx.gpu(0).empty_cache()
+    assert kept_count(0) == 0

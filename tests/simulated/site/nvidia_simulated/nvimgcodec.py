@@ -95,6 +95,11 @@ def _decoder_class(module: ModuleType) -> Any:
         def device_id(self) -> int:
             return super().device_id if self._pool is None else self._pool.queue.device_id
 
+        def read(self, path: Any, **options: Any) -> Any:
+            if self._pool is None:
+                return super().read(path, **options)
+            raise NotImplementedError("the simulation has decode only")
+
         def decode(self, src: Any, **options: Any) -> Any:
             if not self._lock.acquire(blocking=False):
                 raise RuntimeError("two threads use a decoder at the same time; it allows only one")

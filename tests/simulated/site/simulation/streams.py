@@ -87,6 +87,12 @@ class Queue:
         if queue is not self and self.clock.get(queue, 0) < position:
             self.clock[queue] = position
 
+    def forget(self) -> None:
+        """Forget what it waits for where the host knows that it is done."""
+        self.clock = {
+            queue: position for queue, position in self.clock.items() if position > queue.observed
+        }
+
 
 class Mark(NamedTuple):
     """A position in a stream, as an event records it.
@@ -196,6 +202,7 @@ def record(queue: Queue) -> Mark:
     """Mark the end of what is queued (cudaEventRecord)."""
     with lock:
         _join_legacy(queue)
+        queue.forget()
         return Mark(queue, queue.queued, dict(queue.clock))
 
 

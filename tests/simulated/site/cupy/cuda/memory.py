@@ -132,9 +132,9 @@ class MemoryPool:
         queue = _current_queue()
         with streams.lock:
             pool = self._pools[device_id].setdefault(queue, memory.Pool(queue))
-            limit, total = self._limits[device_id], self.total_bytes()
-            if limit and total - pool.free_bytes() + size > limit:
-                raise OutOfMemoryError(size, total, limit)
+            limit = self._limits[device_id]
+            if limit and self.used_bytes() + size > limit:
+                raise OutOfMemoryError(size, self.total_bytes(), limit)
             try:
                 chunk = pool.allocate(size)
             except memory.OutOfMemoryError:
@@ -142,7 +142,7 @@ class MemoryPool:
                 try:
                     chunk = pool.allocate(size)
                 except memory.OutOfMemoryError as error:
-                    raise OutOfMemoryError(size, total) from error
+                    raise OutOfMemoryError(size, self.total_bytes()) from error
         return MemoryPointer(PooledMemory(chunk, pool), 0)
 
     def free_all_blocks(self, stream=None):
