@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Images of the checks: their size, how many there are, and how many make a batch.
 SIZE, COUNT, BATCH = (96, 128), 64, 8
 
+# Size of the matrices that keep a stream busy.
+MATRIX = 1024
+
 # nvJPEG's inverse transform and conversion of colors are not libjpeg's: what they may differ by in
 # pixel values, of the decoder alone and after resizing, which DALI does with other weights.
 DECODER_TOLERANCE, RESIZE_TOLERANCE = 4, 8
@@ -189,12 +192,12 @@ def _own_streams(ctx: Context) -> str:
     with _records([_marked(number) for number in range(COUNT)]) as open_iterator:
         with cupy.cuda.Device(ctx.device_id), open_iterator(ctx) as iterator:
             stream = cupy.cuda.Stream(non_blocking=True)
-            busy = cupy.ones((1024, 1024), np.float32)
             with stream:
+                busy = cupy.ones((MATRIX, MATRIX), np.float32)
                 for _ in range(4):
                     for batch in iterator:
                         for _ in range(20):
-                            busy = busy @ busy / 1024
+                            busy = busy @ busy / MATRIX
                         results.append((batch.data[0].mean(axis=(1, 2, 3)), batch.label[0] * 1))
                         del batch
                     iterator.reset()
