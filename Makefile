@@ -10,11 +10,17 @@ CUDA := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*
 GPU := $(if $(CUDA),$(if $(filter 12,$(CUDA)),cuda12,cuda13))
 comma := ,
 
+# The tests do not depend on each other.
+PYTEST := $(BIN)/python -m pytest -n 2
+
+# Tests of what works on several streams.
+STREAMS := tests/simulated tests/loading tests/execution tests/io
+
 .PHONY: help demo test check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
-	@echo "make test      run the tests"
+	@echo "make test      run the tests, those that need a GPU on simulated ones"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
@@ -46,8 +52,12 @@ $(VENV)/dev.done: $(VENV)/test.done
 demo: $(VENV)/demo.done
 	@$(BIN)/gpuio demo
 
+# The tests marked gpu run on simulated devices: as late as possible, and those of several
+# streams again by chance, with a current stream of their own.
 test: $(VENV)/test.done
-	$(BIN)/python -m pytest
+	$(PYTEST)
+	GPUIO_DEVICE=simulated $(PYTEST) -m gpu
+	GPUIO_DEVICE=simulated GPUIO_SIMULATION=random:1 GPUIO_STREAM=own $(PYTEST) -m gpu $(STREAMS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

@@ -59,6 +59,9 @@ LEVELS = {
 # between two pixels, either may be nearest.
 WARPED = {0: Tolerance(255, 0.5), 1: Tolerance(2, 0.2)}
 
+# DALI converts CMYK to RGB with another rounding than libjpeg-turbo and OpenCV.
+CMYK = Tolerance(1, 1)
+
 # Against MXNet's warpAffine: OpenCV 3.4.2 rounds coordinates to 1/32 pixel, 5 and DALI do not.
 AFFINE = Tolerance(2, 0.15)
 

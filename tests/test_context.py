@@ -166,8 +166,13 @@ def test_an_array_tells_its_device_and_its_library(ctx: mx.Context) -> None:
 def test_work_can_be_moved_to_a_device(ctx: mx.Context) -> None:
     with on_device(ctx), on_device(ctx):
         assert mx.nd.zeros(2, ctx).context == ctx
-    if not mx.num_gpus():
-        with pytest.raises(ContextError), on_device(mx.gpu(0)):
+
+
+def test_a_device_needs_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", None)
+        said = pytest.raises(ContextError, match=r"CuPy .*pip install")
+        with said, on_device(mx.gpu(0)):
             pass
 
 

@@ -14,6 +14,8 @@ import pytest
 import gpuio as mx
 import gpuio.jax
 import gpuio.torch
+from gpuio.nd.device_memory import as_stream
+from gpuio.tensor_loader import TensorLoader
 
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 NUMBERS = np.arange(10, dtype=np.float32)
@@ -24,6 +26,17 @@ def get_array_module(request: pytest.FixtureRequest) -> Any:
     """gpuio's module for each library that is installed."""
     pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     return importlib.import_module(f"gpuio.{request.param}")
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param("gpu", marks=[pytest.mark.gpu, pytest.mark.real_gpu("needs these libraries")]),
+    ]
+)
+def ctx(request: pytest.FixtureRequest) -> mx.Context:
+    """Each device in turn."""
+    return mx.Context(request.param)
 
 
 def iterator(**options: Any) -> mx.io.NDArrayIter:
@@ -258,3 +271,68 @@ def test_an_iterator_that_describes_other_than_it_gives(get_array_module: Any) -
 
     with pytest.raises(mx.MXNetError, match="gave 1 arrays, but describes a, b"):
         next(iter(get_array_module.loader(Wrong(2))))
+
+
+@pytest.mark.gpu
+@pytest.mark.real_gpu("needs these libraries")
+@pytest.mark.parametrize("held", [0, 1, 3])
+def test_queued_work_is_not_disturbed(held: int, get_array_module: Any) -> None:
+    """Whatever the library does with memory that Python has dropped."""
+    table = (np.arange(64 * 200_000) % 251).astype(np.float32).reshape(64, -1)
+    expected = table.reshape(16, -1).mean(1)
+    for options in ({"device_memory": 0}, {}):
+        train = mx.io.NDArrayIter(table, batch_size=4, ctx="gpu", **options)
+        busy, means, waiting = None, [], []
+        for _ in range(4):
+            for data, _ in get_array_module.loader(train):
+                square = data[:, :4096].reshape(128, 128)
+                busy = square if busy is None else busy
+                for _ in range(50):  # the GPU falls behind
+                    busy = busy @ square * 1e-6
+                waiting.append(data)
+                if len(waiting) > held:
+                    means.append(waiting.pop(0).mean() + 0 * busy[0, 0])
+                del data, square
+            while waiting:
+                means.append(waiting.pop(0).mean())
+            train.reset()
+        found = np.array([float(to_numpy(mean)) for mean in means])
+        np.testing.assert_allclose(found, np.tile(expected, 4), rtol=1e-4)
+
+
+class Drawn:
+    """A stand-in for a library: which GPUs batches are drawn for, on which of CuPy's streams."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.devices: list[int] = []
+
+    def __call__(self, device_id: int) -> Any:
+        self.devices.append(device_id)
+        return self.stream
+
+
+@pytest.mark.gpu
+def test_batches_are_drawn_on_the_librarys_stream_from_the_first_on(tmp_path: Path) -> None:
+    import cupy
+
+    with cupy.cuda.Device(0):
+        stream = as_stream(own := cupy.cuda.Stream(non_blocking=True))
+    values = np.arange(8000, dtype=np.float32).reshape(8, 1000)
+
+    def arrays() -> mx.io.NDArrayIter:
+        return mx.io.NDArrayIter(values, None, 4, ctx="gpu")
+
+    for train in (arrays(), mx.io.PrefetchingIter(arrays()), mx.io.ResizeIter(arrays(), 2)):
+        drawn = Drawn(stream)
+        results = []
+        for batch in TensorLoader(train, lambda array: array, False, drawn):
+            with own:  # which waits for no other
+                results.append(cupy.array(batch.data.view(type=cupy.ndarray)))
+            del batch
+        assert drawn.devices == [0, 0, 0]
+        own.synchronize()
+        np.testing.assert_array_equal(np.concatenate([each.get() for each in results]), values)
+    on_host = Drawn(stream)
+    list(TensorLoader(iterator(), lambda array: array, False, on_host))
+    assert on_host.devices == []

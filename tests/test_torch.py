@@ -12,9 +12,13 @@ from tests.one_batch import OneBatch
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 NUMBERS = np.arange(10, dtype=np.float32)
 
+ON_GPU = [pytest.mark.gpu, pytest.mark.real_gpu("needs PyTorch's CUDA build")]
 
-def test_torch_copies_nothing(ctx: mx.Context) -> None:
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=ON_GPU)])
+def test_torch_copies_nothing(device: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ctx = mx.Context(device)
     source = mx.nd.array(TABLE, ctx)
     ((data, _),) = gpuio.torch.loader(OneBatch(source))
     pointer = source.ctypes.data if ctx == mx.cpu() else source.data.ptr
@@ -32,6 +36,7 @@ def test_tensors_of_read_only_batches_are_copies() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.real_gpu("needs PyTorch's CUDA build")
 def test_torchs_stream_waits_for_the_batch() -> None:
     """Batches are right on a stream of PyTorch's own while earlier work keeps it busy."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -38,7 +38,8 @@ class DaliPipeline:
     """A graph and the batches in it.
 
     One thread calls `schedule`; one, which may be another, `collect` and, when no other call can
-    come, `close`.
+    come, `close`. What DALI's Python class shares between the two is a count, each change of which
+    is one step under the interpreter's lock.
 
     Parameters
     ----------

@@ -355,6 +355,9 @@ def _device_class() -> type[NDArray]:
                     value = value.reshape(()) if value.size == 1 else value
                 plain(self)[as_index(key, ctx)] = value
 
+        def __contains__(self, value: Operand, /) -> bool:
+            return bool((self == value).any())
+
         def get(self, *args: Option, **options: Option) -> HostArray:
             with on_device(self.context):
                 return plain(self).get(*args, **options)  # type: ignore[no-any-return]

@@ -23,13 +23,15 @@ class NDArrayBase:
 
 
 def plain(values: Values) -> Values:
-    """View an NDArray as an array of NumPy or CuPy, with their methods; all else as it is."""
-    if not isinstance(values, NDArrayBase):
-        return values
+    """View an NDArray as an array of NumPy or CuPy, with their methods; all else as it is.
+
+    Every operation begins here: an array of a batch is handed over to the current stream.
+    """
+    of_ours = isinstance(values, NDArrayBase)
     if isinstance(values, np.ndarray):
-        return values.view(np.ndarray)
-    hand_over(values)  # type: ignore[arg-type]  # most operations begin here, on any stream
-    return values.view(type=require_cupy().ndarray)  # type: ignore[attr-defined]
+        return values.view(np.ndarray) if of_ours else values
+    hand_over(values)
+    return values.view(type=require_cupy().ndarray) if of_ours else values
 
 
 def common_context(title: str, values: Values) -> Context:
@@ -73,7 +75,6 @@ def host_array(values: Values) -> Values:
     ctx = device_of(values)
     if ctx.device_type == "cpu":
         return plain(values)
-    hand_over(values)
     values = plain(values)
     with on_device(ctx):  # CuPy takes the current device's stream
         return values.get()
@@ -97,9 +98,7 @@ def to_gpu(values: Values, ctx: Context, copy: bool = False) -> Untyped:
     A plain cupy.ndarray
     """
     cupy = require_cupy()
-    source = device_of(values)
-    hand_over(values)
-    values = plain(values)
+    source, values = device_of(values), plain(values)
     if source.device_type == "cpu" or source == ctx:
         with on_device(ctx):
             return cupy.array(values) if copy else cupy.asarray(values)

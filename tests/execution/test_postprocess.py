@@ -78,6 +78,26 @@ def test_the_given_samples_are_not_changed(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(pixels, before)
 
 
+@pytest.mark.parametrize("rows", [[1], [2, 0]], ids=str)
+def test_samples_are_pasted(rows: list[int], pixels: np.ndarray) -> None:
+    expected = pixels.copy()
+    expected[rows] = 7
+    HostPostprocess(OUTPUT).paste(pixels, rows, np.full_like(pixels[rows], 7))
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rows", [[1], [2, 0]], ids=str)
+def test_samples_are_pasted_on_a_gpu(rows: list[int], pixels: np.ndarray) -> None:
+    on_gpu = CudaPostprocess(OUTPUT, mx.gpu(0))
+    found = on_gpu.upload(pixels)
+    on_gpu.paste(found, rows, np.full_like(pixels[rows], 7))
+    with on_gpu.stream:
+        found = found.get()
+    pixels[rows] = 7
+    np.testing.assert_array_equal(found, pixels)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])

@@ -11,6 +11,7 @@ from gpuio.errors import (
     Error,
 )
 from tests.close import GPU_DECODER, Tolerance, assert_images_close
+from tests.execution.test_dali_pipeline import DAMAGED
 from tests.io.records import (
     EXECUTORS,
     RUNS,
@@ -30,6 +31,7 @@ BROKEN = {
     "empty": b"",
     "cut header": GOOD[:40],
     "no tables": NO_TABLES,
+    "damaged PNG": DAMAGED,
 }
 
 
@@ -117,13 +119,14 @@ def test_an_epoch_without_a_good_record_is_an_error(tmp_path: Path, executor: st
         iterator.next()
 
 
+@pytest.mark.parametrize("executor", EXECUTORS[1:])
 def test_what_only_the_host_decodes_is_decoded_there_and_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    executor: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sun_raster = cv2.imencode(".ras", np.full((40, 50, 3), 80, np.uint8))[1].tobytes()
     files = write_records(tmp_path / "sun", [jpeg(0), sun_raster])
     for _ in range(2):
-        with open_iter(**files, batch_size=2, **RUNS["dali"]) as iterator:
+        with open_iter(**files, batch_size=2, **RUNS[executor]) as iterator:
             assert iterator.next().pad == 0
             iterator.reset()
             pixels = iterator.next().data[0].asnumpy()
@@ -131,17 +134,40 @@ def test_what_only_the_host_decodes_is_decoded_there_and_said(
     assert len(caplog.records) == 2 and "decoded on the host" in caplog.text
 
 
-def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(broken: dict[str, Path]) -> None:
+@pytest.mark.parametrize("executor", EXECUTORS[1:])
+def test_the_others_of_a_batch_keep_their_pixels(executor: str, tmp_path: Path) -> None:
+    """Exactly: they are decoded where they would be if the batch were good."""
+    payloads = [jpeg(number) for number in range(8)]
+    good = write_records(tmp_path / "good", payloads)
+    payloads[1], payloads[6] = DAMAGED, DAMAGED
+    damaged = write_records(tmp_path / "damaged", payloads)
+    options = {"batch_size": 4, "last_batch_handle": "pad", **RUNS[executor]}
+    with open_iter(**good, **options) as iterator:
+        expected = [batch.data[0].asnumpy() for batch in iterator]
+    with open_iter(**damaged, **options, on_error="substitute") as iterator:
+        for _ in range(2):
+            for batch, pixels, row in zip(iterator, expected, (1, 2), strict=True):
+                found = np.delete(batch.data[0].asnumpy(), row, 0)
+                np.testing.assert_array_equal(found, np.delete(pixels, row, 0))
+            iterator.reset()
+        assert [bad.key for bad in iterator.bad_records] == [10, 60]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS[1:])
+def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(
+    executor: str, broken: dict[str, Path]
+) -> None:
     """The DALI graph goes on after it has refused a batch."""
+    tolerance = Tolerance(1, 0.2)
+    if executor == "gpu":
+        tolerance = tolerance.widened(GPU_DECODER)
     with (
-        open_iter(**broken, batch_size=2, **RUNS["dali"], on_error="skip") as iterator,
+        open_iter(**broken, batch_size=2, **RUNS[executor], on_error="skip") as iterator,
         open_iter(**broken, batch_size=2, **RUNS["host"], on_error="skip") as host,
     ):
         for _ in range(3):
             for left, right in zip(iterator, host, strict=True):
                 np.testing.assert_array_equal(left.index, right.index)
-                assert_images_close(
-                    left.data[0].asnumpy(), right.data[0].asnumpy(), Tolerance(1, 0.2)
-                )
+                assert_images_close(left.data[0].asnumpy(), right.data[0].asnumpy(), tolerance)
             iterator.reset()
             host.reset()

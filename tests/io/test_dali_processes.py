@@ -1,6 +1,7 @@
 """Processes that use the DALI executor: none hangs or dies, each has a time limit."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +30,11 @@ def run_process(code: str, *arguments: object) -> str:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record file of images that take long to decode."""
     coarse = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    image = cv2.imencode(".jpg", cv2.resize(coarse, (2000, 1500)))[1].tobytes()
-    return write_records(tmp_path_factory.mktemp("large") / "large", [image] * 12)["path_imgrec"]
+    images = [
+        cv2.imencode(".jpg", cv2.resize(coarse, (2000, 1500)) // (1 + number))[1].tobytes()
+        for number in range(12)
+    ]
+    return write_records(tmp_path_factory.mktemp("large") / "large", images)["path_imgrec"]
 
 
 REWRITE = """
@@ -56,6 +60,41 @@ print("alive")
 def test_a_closed_iterator_s_file_may_be_rewritten(large: Path) -> None:
     # DALI has also let go of what it was fed.
     assert run_process(REWRITE, large).split() == ["False", "False", "alive"]
+
+
+INTERRUPT = """
+import signal, sys
+from tests.io.records import open_iter
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+options = dict(path_imgrec=sys.argv[1], path_imgidx=None, executor="dali", batch_size=3,
+               data_shape=(3, 200, 200), preprocess_threads=2)
+with open_iter(**options) as iterator:
+    expected = [batch.data[0].asnumpy() for batch in iterator]
+found, interrupted = [], 0
+with open_iter(**options) as iterator:
+    while len(found) < len(expected):
+        state = iterator.state_dict()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.001 * 4 ** (interrupted % 4))
+            batch = iterator.next()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupted += 1
+            iterator.load_state_dict(state)  # the batch may just have been handed out
+            batch = iterator.next()
+        found.append(batch.data[0].asnumpy())
+assert interrupted
+for left, right in zip(found, expected):
+    assert (left == right).all()
+print("the same batches")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_an_interrupted_caller_goes_on(large: Path) -> None:
+    assert run_process(INTERRUPT, large) == "the same batches\n"
 
 
 EXIT = """

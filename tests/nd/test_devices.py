@@ -92,7 +92,7 @@ NOT_COMPARED = {
         "scatter_add",
     ),
     *("scatter_max", "scatter_min", "set", "to_dlpack_for_read", "to_dlpack_for_write"),
-    *("toDlpack", "tofile", "attach_grad", "backward"),
+    *("toDlpack", "tofile", "attach_grad", "backward", "record_stream"),
 }
 
 
@@ -121,6 +121,7 @@ def test_methods_for_the_host_alone(ctx: mx.Context) -> None:
     assert made.asnumpy().tolist() == made.tolist() == VALUES.tolist()
     assert made.T.context == made.real.context == ctx and isinstance(made.T, mx.nd.NDArray)
     assert f"@{ctx}>" in repr(made) and "0.125" in str(made)
+    assert 0.75 in made and 7 not in made and made[0] in made
     assert bool(made[0, 0]) and not (made[0] > 5).any() and float(made[1, 1]) == 1
 
 

@@ -51,7 +51,7 @@ from cupy._manipulation import *
 from cupy._methods import METHODS as _METHODS
 from cupy._ndarray import ndarray
 from cupy._raw import RawModule
-from cupy._ufuncs import around, clip, functions, round, where
+from cupy._ufuncs import around, clip, divmod, functions, round, where
 
 __version__ = "14.2.0"
 

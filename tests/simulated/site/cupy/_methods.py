@@ -97,6 +97,12 @@ def _matmul(self, other):
     return NotImplemented if _defers(self, other) else np.matmul(self, other)
 
 
+def _divmod(self, other):
+    if isinstance(other, ndarray):
+        return _ufuncs.divmod(self, other)
+    return NotImplemented if _defers(self, other) else np.divmod(self, other)
+
+
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
     import cupy
 
@@ -269,5 +275,7 @@ for _name, _function in _UNARY.items():
     setattr(ndarray, f"__{_name}__", _unary(_function))
 ndarray.__matmul__ = _matmul
 ndarray.__rmatmul__ = lambda self, other: NotImplemented
+ndarray.__divmod__ = _divmod
+ndarray.__rdivmod__ = lambda self, other: np.divmod(other, self)
 ndarray.__array_ufunc__ = _array_ufunc
 ndarray.__array_function__ = _array_function

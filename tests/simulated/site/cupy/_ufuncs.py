@@ -65,6 +65,28 @@ class ufunc:
         work.__name__ = self.__name__
         return store(work, args, shape, small.dtype, out, like)
 
+    def outer(self, A, B, **kwargs):
+        from cupy import array
+
+        A, B = array(A), array(B)
+        return self(
+            A.reshape(A.shape + (1,) * B.ndim), B.reshape((1,) * A.ndim + B.shape), **kwargs
+        )
+
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
+        if self.__name__ == "add":
+            return array.sum(axis, dtype, out, keepdims)
+        if self.__name__ == "multiply":
+            return array.prod(axis, dtype, out, keepdims)
+        raise NotImplementedError(f"`{self.name}.reduce` is not supported yet")
+
+    def accumulate(self, array, axis=0, dtype=None, out=None):
+        if self.__name__ == "add":
+            return array.cumsum(axis, dtype, out)
+        if self.__name__ == "multiply":
+            return array.cumprod(axis, dtype, out)
+        raise NotImplementedError(f"`{self.name}.accumulate` is not supported yet")
+
 
 def _one(value):
     """An argument's dtype, and its being an array or a number, in one value."""
@@ -101,6 +123,10 @@ class _Round:
 functions = {name: ufunc(getattr(np, name), name) for name in NAMES}
 _clip, _where, _round = ufunc(_Clip()), ufunc(_Where()), ufunc(_Round())
 globals().update(functions)
+
+
+def divmod(x1, x2):
+    return functions["floor_divide"](x1, x2), functions["remainder"](x1, x2)
 
 
 def clip(a, a_min, a_max, out=None):

@@ -8,6 +8,7 @@ of memory count as writes on the pool's stream.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
@@ -100,7 +101,8 @@ def take_reports() -> list[str]:
     return taken
 
 
+@atexit.register
 def print_reports() -> None:
-    """Print what was not taken, at the end of a process."""
+    """Print what was not taken, at the end of a process that a test has started."""
     for each in take_reports():
         print("simulated device:", each, file=sys.stderr)

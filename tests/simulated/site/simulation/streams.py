@@ -66,16 +66,16 @@ class Queue:
         if self._running:  # work that frees memory queues more; the outer call runs it
             return
         while self.executed < position:
-            work, _ = self.work.popleft()
             self._running = True
+            work, _ = self.work.popleft()  # frees what the last one held, which queues work
             try:
                 if isinstance(work, Mark):
                     work.queue.run(work.position)
                 else:
                     work()
             finally:
-                self._running = False
                 self.executed += 1
+                self._running = False
 
     def append(self, work: Work | Mark, name: str) -> None:
         if len(self.work) >= DEPTH:

@@ -131,7 +131,7 @@ class MemoryPool:
             return MemoryPointer(BaseMemory(0, 0, device_id, np.empty(0, np.uint8)), 0)
         queue = _current_queue()
         with streams.lock:
-            pool = self._pools[device_id].setdefault(queue, memory.Pool(queue))
+            pool = self._pool(queue)
             limit = self._limits[device_id]
             if limit and self.used_bytes() + size > limit:
                 raise OutOfMemoryError(size, self.total_bytes(), limit)
@@ -144,6 +144,17 @@ class MemoryPool:
                 except memory.OutOfMemoryError as error:
                     raise OutOfMemoryError(size, self.total_bytes()) from error
         return MemoryPointer(PooledMemory(chunk, pool), 0)
+
+    def _pool(self, queue):
+        """The pool of a stream; those of destroyed streams end when nothing of them is in use."""
+        pools = self._pools[queue.device_id]
+        if queue not in pools:
+            for each in [each for each in pools.values() if each.queue.destroyed]:
+                each.trim()
+                if not each.in_use:
+                    del pools[each.queue]
+            pools[queue] = memory.Pool(queue)
+        return pools[queue]
 
     def free_all_blocks(self, stream=None):
         for pool in self._of_device():
