@@ -16,11 +16,12 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Tests of what works on several streams.
 STREAMS := tests/simulated tests/loading tests/execution tests/io
 
-.PHONY: help demo test check format bench test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-mutations check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
 	@echo "make test      run the tests, those that need a GPU on simulated ones"
+	@echo "make test-mutations  check that these tests notice each missing wait"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
@@ -58,6 +59,10 @@ test: $(VENV)/test.done
 	$(PYTEST)
 	GPUIO_DEVICE=simulated $(PYTEST) -m gpu
 	GPUIO_DEVICE=simulated GPUIO_SIMULATION=random:1 GPUIO_STREAM=own $(PYTEST) -m gpu $(STREAMS)
+
+# Safeguards are removed one at a time; a test on simulated devices must fail for each.
+test-mutations: $(VENV)/test.done
+	$(BIN)/python -m tests.mutations
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

@@ -153,6 +153,19 @@ class Stream(_BaseStream):
             self._created = streams.create(runtime.getDevice(), blocking=not non_blocking)
             super().__init__(self._created.handle, self._created.device_id)
 
+    @classmethod
+    def from_external(cls, obj):
+        """A stream of another library, which stays alive."""
+        if not hasattr(obj, "__cuda_stream__"):
+            raise TypeError(f"{obj!r} does not implement __cuda_stream__")
+        version, handle = obj.__cuda_stream__()
+        if version != 0:
+            raise TypeError(f"__cuda_stream__ has the version {version}")
+        stream = cls.__new__(cls)
+        _BaseStream.__init__(stream, handle, -1)
+        stream._created, stream._foreign = None, obj
+        return stream
+
     @property
     def _queue(self):
         return super()._queue if self._created is None else self._created
