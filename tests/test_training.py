@@ -45,6 +45,7 @@ print(json.dumps(losses))
 """
 
 
+@pytest.mark.real_gpu("needs PyTorch's CUDA build")
 def test_torch(ctx: mx.Context) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     kinds = ["custom", "ndarray", "csv"]

@@ -390,6 +390,7 @@ class Conformance:
         assert no_threads_left()
         assert digest(batch) == before
 
+    @pytest.mark.real_gpu("needs PyTorch's CUDA build")
     def test_torch_gets_the_same(self, opened: Any) -> None:
         pytest.importorskip("torch", reason="PyTorch is not installed")
         import gpuio.torch

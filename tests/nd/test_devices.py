@@ -288,7 +288,6 @@ def test_numpys_ufuncs(ctx: mx.Context) -> None:
     assert type(host) is np.ndarray and (host == 2 * VALUES).all()
 
 
-@pytest.mark.real_gpu("the substitute for CuPy has neither divmod nor methods of ufuncs")
 def test_divmod_and_methods_of_ufuncs(ctx: mx.Context) -> None:
     there, here = (mx.nd.array(VALUES, each) for each in (ctx, HOST))
     for call in (

@@ -155,16 +155,20 @@ class Stream(_BaseStream):
 
     @classmethod
     def from_external(cls, obj):
-        """A stream of another library, which stays alive."""
-        if not hasattr(obj, "__cuda_stream__"):
-            raise TypeError(f"{obj!r} does not implement __cuda_stream__")
-        version, handle = obj.__cuda_stream__()
+        try:
+            version, pointer = obj.__cuda_stream__()
+        except AttributeError as error:
+            raise TypeError(
+                f"Object of type {type(obj).__name__} does not implement the CUDA stream protocol "
+                "(__cuda_stream__ method)"
+            ) from error
         if version != 0:
-            raise TypeError(f"__cuda_stream__ has the version {version}")
-        stream = cls.__new__(cls)
-        _BaseStream.__init__(stream, handle, -1)
-        stream._created, stream._foreign = None, obj
-        return stream
+            raise TypeError(f"__cuda_stream__() returned unsupported version {version}")
+        made = cls.__new__(cls)
+        made._created = None
+        _BaseStream.__init__(made, pointer, -1)
+        made._foreign_stream_ref = obj
+        return made
 
     @property
     def _queue(self):
