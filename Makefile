@@ -16,11 +16,12 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Tests of what works on several streams.
 STREAMS := tests/simulated tests/loading tests/execution tests/io
 
-.PHONY: help demo test test-mutations check format bench test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-streams test-mutations check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
 	@echo "make test      run the tests, those that need a GPU on simulated ones"
+	@echo "make test-streams  run those of several streams again, in random order and on other streams"
 	@echo "make test-mutations  check that these tests notice each missing wait"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
@@ -53,11 +54,13 @@ $(VENV)/dev.done: $(VENV)/test.done
 demo: $(VENV)/demo.done
 	@$(BIN)/gpuio demo
 
-# The tests marked gpu run on simulated devices: as late as possible, and those of several
-# streams again by chance, with a current stream of their own.
+# The tests marked gpu run on simulated devices, whose work is done as late as possible.
 test: $(VENV)/test.done
 	$(PYTEST)
 	GPUIO_DEVICE=simulated $(PYTEST) -m gpu
+
+# Those of several streams again: work is done by chance, the current stream is no default stream.
+test-streams: $(VENV)/test.done
 	GPUIO_DEVICE=simulated GPUIO_SIMULATION=random:1 GPUIO_STREAM=own $(PYTEST) -m gpu $(STREAMS)
 
 # Safeguards are removed one at a time; a test on simulated devices must fail for each.
