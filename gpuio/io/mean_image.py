@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gpuio.context import device_of, on_device
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.loading.loader import Loader
 from gpuio.nd.placement import host_array
 from gpuio.storage import array_files
@@ -120,7 +121,7 @@ def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:
         while (loaded := loader.next()) is not None:
             if not loaded.data:
                 continue
-            images = loaded.data[0]
+            (images,) = hand_over_arrays(loaded.data)
             rows = len(images) - loaded.pad
             with on_device(device_of(images)):
                 added = images[:rows].sum(axis=0, dtype=np.float64)
