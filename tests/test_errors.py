@@ -20,6 +20,7 @@ EXPECTED = {
     "DataFileNotFoundError": FileNotFoundError,
     "DecodeError": ValueError,
     "ContextError": RuntimeError,
+    "DeviceError": RuntimeError,
     "StateError": ValueError,
 }
 
