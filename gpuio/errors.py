@@ -63,7 +63,7 @@ class ContextError(Error):
 
 
 class DeviceError(Error):
-    """A device, its driver or its memory failed while a batch was made."""
+    """A device, its driver or its memory failed while batches or images were made."""
 
 
 class StateError(Error, ValueError):
