@@ -49,6 +49,7 @@ class Mutation(NamedTuple):
     file : where it is, from the root of the tree
     old, new : the text that is replaced, which occurs once, and what replaces it
     tests : files, or tests, that should notice
+    also : further (file, old, new), of a safeguard of which each part alone suffices
     """
 
     name: str
@@ -56,18 +57,22 @@ class Mutation(NamedTuple):
     old: str
     new: str
     tests: tuple[str, ...]
+    also: tuple[tuple[str, str, str], ...] = ()
 
-    def applied(self, root: Path = ROOT) -> str:
-        """The text of the file without the safeguard.
+    def applied(self, root: Path = ROOT) -> dict[str, str]:
+        """The text of each file without the safeguard.
 
         Raises
         ------
         ValueError : the text to replace is not there exactly once.
         """
-        text = (root / self.file).read_text(encoding="utf-8")
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.file} has {text.count(self.old)} times: {self.old!r}")
-        return text.replace(self.old, self.new)
+        texts = {}
+        for file, old, new in ((self.file, self.old, self.new), *self.also):
+            text = (root / file).read_text(encoding="utf-8")
+            if text.count(old) != 1:
+                raise ValueError(f"{file} has {text.count(old)} times: {old!r}")
+            texts[file] = text.replace(old, new)
+        return texts
 
 
 # Tests that several safeguards have in common.
@@ -277,7 +282,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "gpuio/torch.py",
         "    stack.enter_context(as_stream(stream))\n",
         "",
-        ("tests/test_tensor_loader.py",),
+        ("tests/test_torch.py",),
     ),
     Mutation(
         "the event behind a batch of images",
@@ -301,11 +306,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         IMAGES,
     ),
     Mutation(
-        "the wait for DALI",
+        "the wait for DALI, by DALI and by the exchange of its tensors",
         PIPELINE_PY,
         "self._pipe.share_outputs(stream)",
         "self._pipe.share_outputs(0)",
         IMAGES,
+        ((POSTPROCESS_PY, "self._cupy.from_dlpack(tensors", "self._cupy.asarray(tensors"),),
     ),
     Mutation(
         "the wait for copies of nvImageCodec's images",
@@ -369,9 +375,8 @@ class Found(NamedTuple):
 
 def try_without(mutation: Mutation, tree: Path) -> Found:
     """Run the tests without a safeguard, in each mode until one fails."""
-    path = tree / mutation.file
-    kept = path.read_text(encoding="utf-8")
-    path.write_text(mutation.applied(tree), encoding="utf-8")
+    for file, text in mutation.applied(tree).items():
+        (tree / file).write_text(text, encoding="utf-8")
     try:
         for mode in MODES:
             status, said = run_tests(tree, mutation.tests, mode)
@@ -381,7 +386,8 @@ def try_without(mutation: Mutation, tree: Path) -> Found:
                 raise RuntimeError(f"without {mutation.name}, pytest could not run: {said}")
         return Found(None, said)
     finally:
-        path.write_text(kept, encoding="utf-8")
+        for file in mutation.applied():
+            shutil.copy(ROOT / file, tree / file)
 
 
 def check(mutations: Sequence[Mutation]) -> list[Found]:

@@ -1,6 +1,7 @@
 """Batches as PyTorch tensors; what they share with JAX's arrays is in test_tensor_loader.py."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,3 +81,35 @@ def test_record_dataset_needs_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"gpuio.torch needs PyTorch; run: pip install torch"):
         gpuio.torch.RecordDataset  # noqa: B018
+
+
+class OnItsStream(mx.io.NDArrayIter):
+    """Draws batches on a GPU, and gives them on the host; notes the stream that is current."""
+
+    def __init__(self) -> None:
+        super().__init__(TABLE, None, 5, ctx="gpu")
+        self.streams: list[int] = []
+
+    def next(self) -> mx.io.DataBatch:
+        import cupy
+
+        self.streams.append(cupy.cuda.get_current_stream(0).ptr)
+        batch = super().next()
+        return mx.io.DataBatch([each.as_in_context("cpu") for each in batch.data], [])
+
+
+@pytest.mark.gpu
+def test_batches_are_drawn_on_torchs_current_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch names the stream, whether or not it has been built for CUDA."""
+    import cupy
+
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    with cupy.cuda.Device(0):
+        own = cupy.cuda.Stream(non_blocking=True)
+    torchs = SimpleNamespace(cuda_stream=own.ptr)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device_id: torchs)
+    train = OnItsStream()
+    before = cupy.cuda.get_current_stream(0).ptr
+    assert len(list(gpuio.torch.loader(train))) == 2
+    assert set(train.streams) == {own.ptr} != {before}
+    assert cupy.cuda.get_current_stream(0).ptr == before
