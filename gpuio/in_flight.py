@@ -19,7 +19,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
-# A cupy.cuda.Event, or what else has its `done`.
+# A cupy.cuda.Event, or what else has its `done` and `synchronize`.
 Event: TypeAlias = Any
 
 
@@ -88,6 +88,8 @@ def release_all(device_id: int) -> None:
         count = len(kept)
         import_module("cupy").cuda.Device(device_id).synchronize()
         for _ in range(count):
+            for event in kept[0].events or ():
+                event.synchronize()  # other libraries may have work that is not queued yet
             kept.popleft()
 
 

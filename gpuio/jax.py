@@ -16,7 +16,7 @@ from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 from gpuio.jax_work import mark_all, work_on
 from gpuio.nd.device_memory import usage_of
-from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader
+from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, copied
 
 __all__ = ["Batch", "loader"]
 
@@ -71,7 +71,7 @@ def _convert_dense(array: BatchArray) -> Tensor:
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         return jax.numpy.asarray(array)  # NumPy does not export read-only memory
     if not array.flags.c_contiguous:
-        array = array.copy()  # JAX imports contiguous arrays only
+        array = copied(array)  # JAX imports contiguous arrays only
     imported = jax.dlpack.from_dlpack(array)
     usage = usage_of(array)
     if usage is not None:

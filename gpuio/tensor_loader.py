@@ -15,6 +15,7 @@ from gpuio.io.combined import as_descriptions
 from gpuio.iterators.arguments import as_bool
 from gpuio.iterators.desc import as_batch
 from gpuio.iterators.stream_iter import device_of_batches
+from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.stream import State
 from gpuio.nd.types import Array, HostArray, Untyped
 
@@ -120,7 +121,10 @@ class TensorLoader:
             drawing = self._drawing(self._gpu)
         with drawing:
             batch = next(self.iterator, None)
-            return None if batch is None else as_batch(batch)
+            if batch is None:
+                return None
+            # A user's own iterator may have made it, on this stream.
+            return change_arrays(as_batch(batch), hand_over_arrays)  # type: ignore[no-any-return]
 
     def _convert_batch(self, batch: DataBatch) -> Batch:
         if self._names is None:
@@ -169,5 +173,11 @@ def exportable(array: Array) -> Array:
     """
     read_only = isinstance(array, np.ndarray) and not array.flags.writeable
     if read_only or any(stride < 0 for stride in array.strides):
-        return array.copy()
+        return copied(array)
     return array
+
+
+def copied(array: Array) -> Array:
+    """A copy that another library may use, on streams of its own."""
+    (copy,) = hand_over_arrays([array.copy()])
+    return copy  # type: ignore[no-any-return]

@@ -178,3 +178,20 @@ def test_a_retired_stream_stays_until_its_work_is_done() -> None:
     mx.gpu(0).empty_cache()
     assert gone() is None
     assert (total.get() == 50).all()
+
+
+@pytest.mark.gpu
+def test_releasing_all_waits_for_work_that_no_stream_has_yet() -> None:
+    """As JAX's, which a thread of its own may queue later."""
+    held = Held()
+    alive: list[bool] = []
+
+    class Unqueued(Work):
+        def synchronize(self) -> None:
+            alive.append(reference() is not None)
+
+    reference = weakref.ref(held)
+    in_flight.keep_until(0, [Unqueued()], held)
+    del held
+    in_flight.release_all(0)
+    assert alive == [True] and reference() is None

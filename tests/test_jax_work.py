@@ -30,6 +30,32 @@ def test_a_mark_shows_only_what_was_recorded_before_it(work: DeviceWork) -> None
     assert later.done and later.result is not first.result
 
 
+def test_waiting_marks_what_is_not_marked_yet(work: DeviceWork) -> None:
+    marked = work.record()
+    work.mark()
+    unmarked = work.record()
+    for each in (marked, unmarked):
+        each.synchronize()
+        assert each.done
+
+
+def test_what_could_not_be_marked_is_marked_later(
+    work: DeviceWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(argument: object) -> None:
+        raise RuntimeError("out of memory")
+
+    work.record().synchronize()
+    first = work.record()
+    with monkeypatch.context() as broken:
+        broken.setattr(work, "_compute", fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            work.mark()
+    assert not first.done
+    first.synchronize()
+    assert first.done
+
+
 def test_nothing_is_dispatched_without_need(work: DeviceWork) -> None:
     work.mark()
     first, second = work.record(), work.record()

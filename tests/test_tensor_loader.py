@@ -15,7 +15,7 @@ import gpuio as mx
 import gpuio.jax
 import gpuio.torch
 from gpuio.nd.device_memory import as_stream
-from gpuio.tensor_loader import TensorLoader
+from gpuio.tensor_loader import TensorLoader, exportable
 
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 NUMBERS = np.arange(10, dtype=np.float32)
@@ -336,3 +336,23 @@ def test_batches_are_drawn_on_the_librarys_stream_from_the_first_on(tmp_path: Pa
     on_host = Drawn(stream)
     list(TensorLoader(iterator(), lambda array: array, False, on_host))
     assert on_host.devices == []
+
+
+@pytest.mark.gpu
+def test_copies_for_a_library_are_kept_for_its_stream() -> None:
+    import cupy
+
+    with cupy.cuda.Device(0):
+        stream = cupy.cuda.Stream(non_blocking=True)
+    values = np.arange(32000, dtype=np.float32).reshape(32, 1000)
+    table = mx.nd.array(values, "gpu")[:, ::-1]
+    results = []
+    for row in range(0, 32, 4):
+        copy = exportable(table[row : row + 4])
+        assert copy.flags.c_contiguous
+        copy.__dlpack__(stream=stream.ptr)
+        with stream:
+            results.append(cupy.array(copy.view(type=cupy.ndarray)))  # type: ignore[attr-defined]
+        del copy  # on CuPy's stream, as a library does
+    stream.synchronize()
+    np.testing.assert_array_equal(np.concatenate([each.get() for each in results]), values[:, ::-1])

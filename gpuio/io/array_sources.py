@@ -16,6 +16,7 @@ from gpuio.context import Context, cpu, device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import hand_over_arrays
+from gpuio.nd.device_memory import hand_over
 from gpuio.nd.placement import plain
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import wrap as wrap_csr
@@ -88,12 +89,14 @@ class ArraySource:
         self.shape = values.shape
         self.dtype = values.dtype
         self.context = values.context
+        self._on_gpu = self.context.device_type == "gpu"
         self.nbytes = values.nbytes
         self.axis = axis
         self._before = (slice(None),) * axis
 
     def __getitem__(self, rows: Selection) -> nd.NDArray:
-        hand_over_arrays([self._plain])  # to the stream that selects
+        if self._on_gpu:
+            hand_over(self._plain)  # to the stream that selects
         with on_device(self.context):
             if isinstance(rows, slice):
                 return nd.wrap(self._cut(rows).copy())

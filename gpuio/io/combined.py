@@ -31,7 +31,8 @@ class PrefetchingIter(StreamIter[DataBatch]):
     """Prefetches from iterators in threads, and joins their batches.
 
     A batch has the data and labels of all iterators, in their order, and `pad` and `index` of the
-    first. An iterator's exception is raised at the batch where it occurred.
+    first. An iterator's exception is raised at the batch where it occurred. On GPUs the threads
+    work on the streams that are current where the epoch's first batch is asked for.
 
     Parameters
     ----------
@@ -188,8 +189,7 @@ def _next_batch(iterator: DataIter) -> _Prefetched | None:
         return None
     batch = as_batch(found)
     # Also if the iterator's own stream is done with them: a user's own may have worked on them.
-    change_arrays(batch, share_arrays)
-    return _Prefetched(batch, _state_of(iterator))
+    return _Prefetched(change_arrays(batch, share_arrays), _state_of(iterator))
 
 
 class _JoinedStream:

@@ -174,8 +174,7 @@ class StreamIter(DataIter, Generic[T]):
         while (drawn := self._stream.next()) is not None:
             batch = self._to_batch(drawn)
             if batch is not None:
-                change_arrays(batch, hand_over_arrays)
-                self._batch = batch
+                self._batch = change_arrays(batch, hand_over_arrays)
                 return True
         return False
 

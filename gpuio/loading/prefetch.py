@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
+from gpuio.loading.hand_over import callers_streams
 from gpuio.loading.stream import CLOSED, CLOSED_MEANWHILE, State, Stream
 from gpuio.loading.workers import Task, Workers
 
@@ -27,6 +28,8 @@ class _Outcome(Generic[T]):
 class Prefetcher(Generic[T]):
     """Calls a function repeatedly in a thread, until it returns None or raises.
 
+    It works on GPUs on the streams that are current for the thread that creates this.
+
     Parameters
     ----------
     produce : gives the next result, None at the end; called by one thread only
@@ -39,7 +42,7 @@ class Prefetcher(Generic[T]):
         self._fork_guard = ForkGuard()
         self._outcomes: queue.SimpleQueue[_Outcome[T]] = queue.SimpleQueue()
         self._workers = Workers(1, name)
-        self._task = _task(produce, self._outcomes)
+        self._task = _task(produce, self._outcomes, callers_streams())
         self._stop = weakref.finalize(self, _stop, self._workers, self._outcomes)
         for _ in range(depth):
             self._workers.submit(self._task)
@@ -71,7 +74,11 @@ class Prefetcher(Generic[T]):
         self._stop()
 
 
-def _task(produce: Callable[[], T | None], outcomes: queue.SimpleQueue[_Outcome[T]]) -> Task:
+def _task(
+    produce: Callable[[], T | None],
+    outcomes: queue.SimpleQueue[_Outcome[T]],
+    use_streams: Callable[[], None],
+) -> Task:
     """One call of the function; it does nothing once the function has ended."""
     ended = threading.Event()
 
@@ -80,6 +87,7 @@ def _task(produce: Callable[[], T | None], outcomes: queue.SimpleQueue[_Outcome[
             return
         outcome: _Outcome[T]
         try:
+            use_streams()
             outcome = _Outcome(produce(), None)
         except BaseException as error:
             outcome = _Outcome(None, error)

@@ -18,7 +18,8 @@ from gpuio.nd.types import Array, Untyped
 
 # CUDA's handles of the default streams; CuPy's is 0. The per-thread one is another stream on each
 # thread, but like all but non-blocking ones it is ordered with the legacy one.
-_DEFAULT_STREAMS = {1, 2}
+_PER_THREAD_STREAM = 2
+_DEFAULT_STREAMS = {1, _PER_THREAD_STREAM}
 
 
 class Usage:
@@ -46,7 +47,8 @@ class Usage:
         be kept for the stream's work.
         """
         known = self._streams.get(stream.ptr)
-        if known is not None and known[1] is self.ready:
+        # Of the per-thread stream, another thread's may have waited.
+        if known is not None and known[1] is self.ready and stream.ptr != _PER_THREAD_STREAM:
             return
         ready = self.ready
         if ready is not None:
@@ -78,7 +80,11 @@ class Usage:
 
         The calling thread's current stream counts too: the last reference may have been used there.
         """
-        keep_until(self.device_id, self._events(), array)
+        events = None
+        try:
+            events = self._events()
+        finally:  # also where the user interrupts the program
+            keep_until(self.device_id, events, array)
         release_done(self.device_id)
 
     def _events(self) -> list[Event] | None:
@@ -140,7 +146,10 @@ def share(array: Array, ready: Event | None) -> Array:
         cuda.MemoryPointer(memory, start.ptr - start.mem.ptr),
         array.strides,
     )
-    return shared.view(type=type(array))  # type: ignore[no-any-return]
+    shared = shared.view(type=type(array))
+    if getattr(array, "is_mask", False):  # the result of a comparison
+        shared.is_mask = True
+    return shared  # type: ignore[no-any-return]
 
 
 def hand_over(array: Array) -> None:

@@ -19,6 +19,7 @@ from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.nd.conversion import as_dtype, check_stype, convert
 from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
+from gpuio.nd.device_memory import as_stream, hand_over, usage_of
 from gpuio.nd.ndarray import NDArray, storage_types
 from gpuio.nd.ndarray import wrap as wrap_dense
 from gpuio.nd.placement import common_context, host_array, on_context, to_gpu, wait_for
@@ -123,6 +124,7 @@ class CSRNDArray:
         ArgumentError : they do not; the message says what is wrong, and in which row.
         """
         with on_device(self.context):
+            _hand_over(self)
             check_ends(self)
         if not full_check:
             return
@@ -193,6 +195,19 @@ class CSRNDArray:
         """Wait until the values have been computed; on the CPU they always are."""
         wait_for(self.context)
 
+    def record_stream(self, stream: Untyped) -> None:
+        """Say that a matrix on a GPU is used on a stream, too; see `NDArray.record_stream`.
+
+        Raises
+        ------
+        TypeError : it is no stream.
+        """
+        for part in _parts(self):
+            usage = usage_of(part)
+            if usage is not None:
+                with on_device(self.context):
+                    usage.note(as_stream(stream))
+
     def __copy__(self) -> CSRNDArray:
         return self.copy()
 
@@ -262,6 +277,18 @@ def _device_class() -> type[CSRNDArray]:
     return DeviceCSR
 
 
+def _parts(matrix: CSRMatrix) -> tuple[Array, Array, Array]:
+    return matrix.data, matrix.indices, matrix.indptr
+
+
+def _hand_over(*values: Values) -> None:
+    """Hand the parts of the matrices on a GPU among values over to the current stream."""
+    for matrix in values:
+        if hasattr(matrix, "indptr"):
+            for part in _parts(matrix):
+                hand_over(part)
+
+
 def _on_own_device(name: str, method: Callable[..., Values]) -> Callable[..., Values]:
     """A method of CuPy's matrices on the device of its matrix; it gives CSRNDArrays."""
 
@@ -270,6 +297,7 @@ def _on_own_device(name: str, method: Callable[..., Values]) -> Callable[..., Va
         given = [each.data if hasattr(each, "indptr") else each for each in (self, *args)]
         ctx = common_context(name, given)
         with on_device(ctx):
+            _hand_over(self, *args)
             made = method(self, *on_context(args, ctx), **on_context(options, ctx))
         return wrap(made) if getattr(made, "format", "") == "csr" else made
 
@@ -435,9 +463,8 @@ def _place(matrix: CSRMatrix, ctx: Context, dtype: DType, copy: bool = False) ->
             f"CuPy has sparse matrices of {', '.join(_ON_GPU)}, not of {dtype}; ask for another "
             "dtype, or use ctx=cpu()"
         )
-    given = (matrix.data, matrix.indices, matrix.indptr)
     with on_device(ctx):
-        data, *positions = (to_gpu(each, ctx, copy) for each in given)
+        data, *positions = (to_gpu(each, ctx, copy) for each in _parts(matrix))
         parts = (data.astype(dtype, copy=False), *positions)
         return _device_class()(parts, shape=matrix.shape)
 

@@ -17,7 +17,7 @@ import gpuio as mx
 from gpuio.in_flight import kept_count
 from gpuio.nd.device_memory import usage_of
 from gpuio.tensor_loader import TensorLoader
-from tests.io.device_iterators import KINDS, is_on_gpu, parts
+from tests.io.device_iterators import BATCH, KINDS, ROWS, TABLE, Loop, Users, is_on_gpu, parts
 from tests.io.threads import run_in_thread
 
 pytestmark = pytest.mark.gpu
@@ -360,7 +360,10 @@ def test_memory_is_reused(name: str, tmp_path: Path) -> None:
     assert kept_count(0) == 0
 
 
-def test_a_consumer_that_computes_on_a_stream_that_it_does_not_name(stream: Any) -> None:
+@pytest.mark.parametrize("users", [False, True])
+def test_a_consumer_that_computes_on_a_stream_that_it_does_not_name(
+    users: bool, stream: Any
+) -> None:
     """JAX's way: memory is dropped as soon as Python drops the array, and the work is known to be
     done when that of a later mark is."""
     marks: list[Any] = []
@@ -371,6 +374,9 @@ def test_a_consumer_that_computes_on_a_stream_that_it_does_not_name(stream: Any)
         @property
         def done(self) -> bool:
             return self.event is not None and bool(self.event.done)
+
+        def synchronize(self) -> None:
+            """Nothing: the device has been waited for, and nothing else queues work."""
 
     def record() -> Mark:
         marks.append(Mark())
@@ -392,8 +398,12 @@ def test_a_consumer_that_computes_on_a_stream_that_it_does_not_name(stream: Any)
             mark.event = mark.event or stream.record()
         return cupy.cuda.Device(device_id)
 
-    values = np.arange(64 * 1000, dtype=np.float32).reshape(64, 1000)
-    train = mx.io.NDArrayIter(values, values[:, 0], 4, ctx="gpu", device_memory=0)
+    def create(ctx: mx.Context) -> Any:
+        if users:
+            return Users(ctx)
+        return mx.io.NDArrayIter(TABLE, TABLE[:, 0], BATCH, ctx=ctx, device_memory=0)
+
+    train = create(mx.gpu())
     results: Results = []
     for _ in range(EPOCHS):
         for data, label in TensorLoader(train, convert, False, between_batches):
@@ -402,5 +412,76 @@ def test_a_consumer_that_computes_on_a_stream_that_it_does_not_name(stream: Any)
                 results.append([work_on(data), work_on(label)])
             del data, label
         train.reset()
-    want = [[values[row : row + 4], values[row : row + 4, 0]] for row in range(0, 64, 4)]
+    check(
+        results, [[np.array(part) for part in parts(batch)] for batch in epochs(create(mx.cpu()))]
+    )
+
+
+def _loader(table: Any) -> Any:
+    samples = mx.gluon.data.ArrayDataset(table, table)
+    return mx.gluon.data.DataLoader(samples, BATCH, num_workers=2)
+
+
+class Loading(mx.io.IndexedIter):
+    """Rows of an array on a GPU, selected by a thread."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        super().__init__(ROWS, BATCH, ctx="gpu", prefetch_buffer=2)
+
+    def load(self, rows: np.ndarray) -> Any:
+        return self.table[rows] * 1
+
+
+class Changing(mx.io.DataIter):
+    """A user's own iterator: rows of an array on a GPU, which `reset` replaces by another, made of
+    what `next` has counted.
+    """
+
+    def __init__(self, table: Any) -> None:
+        super().__init__(BATCH)
+        self.provide_data, self.provide_label = [mx.io.DataDesc("data", (BATCH, 500))], []
+        self._table, self._row = table, 0
+        self._count = mx.nd.zeros(1, ctx="gpu")
+
+    def next(self) -> mx.io.DataBatch:
+        if self._row == ROWS:
+            raise StopIteration
+        self._row += BATCH
+        self._count = self._count + 1
+        return mx.io.DataBatch([self._table[self._row - BATCH : self._row] * 1])
+
+    def reset(self) -> None:
+        self._table = self._table + (self._count - self._row // BATCH)
+        self._row, self._count = 0, mx.nd.zeros(1, ctx="gpu")
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        Loading,
+        lambda table: mx.io.PrefetchingIter(Changing(table)),
+        lambda table: Loop(_loader(table)),
+        lambda table: mx.io.NDArrayIter(table, None, BATCH),
+        lambda table: mx.io.PrefetchingIter(mx.io.NDArrayIter(table, None, BATCH, copy=False)),
+    ],
+    ids=["IndexedIter", "PrefetchingIter", "DataLoader", "NDArrayIter", "views"],
+)
+@pytest.mark.parametrize("taken", [1, ROWS // BATCH])
+def test_threads_work_on_the_callers_streams(
+    over: Callable[[Any], Any], taken: int, stream: Any
+) -> None:
+    """A user's own iterator may work in either."""
+    results: Results = []
+    with stream:
+        table = mx.nd.array(TABLE, "gpu")
+        for _ in range(5):
+            table = table + 1
+        iterator = over(table)
+        del table
+        for _ in range(EPOCHS):
+            for _ in range(taken):
+                results.append([work_on(next(iterator).data[0])])
+            iterator.reset()
+    want = [[TABLE[row : row + BATCH] + 5] for row in range(0, taken * BATCH, BATCH)]
     check(results, want * EPOCHS)

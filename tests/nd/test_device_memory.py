@@ -7,7 +7,8 @@ import pytest
 
 import gpuio as mx
 from gpuio.in_flight import kept_count
-from gpuio.nd.device_memory import as_stream, hand_over, share, usage_of
+from gpuio.nd.device_memory import Usage, as_stream, hand_over, share, usage_of
+from tests.io.threads import run_in_thread
 
 pytestmark = pytest.mark.gpu
 
@@ -87,6 +88,47 @@ def test_a_stream_waits_for_the_work_that_makes_the_array(streams: tuple[Any, An
             total = array * 2
         using.synchronize()
         assert (total.get() == 2 * number).all()
+
+
+def test_the_result_of_a_comparison_stays_a_mask() -> None:
+    values = mx.nd.array([1, 2, 3, 4], ctx="gpu")
+    shared = share(values > 2, None)
+    np.testing.assert_array_equal(values[shared].asnumpy(), [3, 4])
+
+
+def test_each_threads_default_stream_waits(streams: tuple[Any, Any]) -> None:
+    """They have one handle."""
+    import cupy
+
+    making, _ = streams
+    per_thread = cupy.cuda.Stream.ptds
+    array = made(3, making)
+    found: list[Any] = []
+
+    def use() -> None:
+        with cupy.cuda.Device(0), per_thread:
+            found.append((array * 2).asnumpy())
+
+    array.record_stream(per_thread)  # this thread's
+    for _ in range(2):
+        thread, raised = run_in_thread(use)
+        thread.join()
+        assert not raised, raised
+    assert all((each == 6).all() for each in found)
+
+
+def test_memory_is_kept_when_a_finalizer_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    mx.gpu(0).empty_cache()
+    usage = Usage(0, None)
+    monkeypatch.setattr(usage, "_events", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        usage.keep(mx.nd.ones(3, ctx="gpu"))
+    assert kept_count(0) == 1
+    mx.gpu(0).empty_cache()
+    assert kept_count(0) == 0
 
 
 def test_memory_is_kept_for_each_stream_that_it_was_handed_to(streams: tuple[Any, Any]) -> None:

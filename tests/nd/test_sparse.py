@@ -275,6 +275,62 @@ def test_wrap_shares_memory() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda matrix: matrix * 2,
+        lambda matrix: matrix[1:3],
+        lambda matrix: matrix.copy(),
+        lambda matrix: matrix.T,
+        lambda matrix: matrix.astype("float64"),
+        lambda matrix: matrix.asnumpy(),
+        lambda matrix: matrix.check_format(),
+        lambda matrix: matrix.check_format(full_check=False),
+        lambda matrix: matrix.copyto(mx.cpu()),
+        lambda matrix: matrix.tostype("default"),
+        lambda matrix: sparse.csr_matrix(DENSE, ctx="gpu") + matrix,
+        lambda matrix: mx.nd.dot(matrix, mx.nd.ones((5, 2), ctx="gpu")),
+        lambda matrix: mx.nd.dot(matrix, mx.nd.ones((4, 2), ctx="gpu"), transpose_a=True),
+    ],
+)
+@pytest.mark.parametrize("device_memory", [0, None])
+def test_each_kind_of_operation_on_another_stream(
+    device_memory: int | None, operate: Callable[[Any], Any]
+) -> None:
+    """It waits for the matrix, and its memory for it."""
+    import cupy
+
+    with cupy.cuda.Device(0):
+        stream = cupy.cuda.Stream(non_blocking=True)
+    rows = sparse.csr_matrix(np.tile(DENSE, (3, 1)))
+    for batch in mx.io.NDArrayIter(rows, None, 4, ctx="gpu", device_memory=device_memory):
+        (matrix,) = batch.data
+        del batch
+        with stream:
+            operate(matrix)
+        del matrix
+
+
+@pytest.mark.gpu
+def test_a_stream_that_is_recorded() -> None:
+    import cupy
+
+    with cupy.cuda.Device(0):
+        stream = cupy.cuda.Stream(non_blocking=True)
+    rows = sparse.csr_matrix(np.tile(DENSE, (3, 1)))
+    found = []
+    for batch in mx.io.NDArrayIter(rows, None, 4, ctx="gpu", device_memory=0):
+        batch.data[0].record_stream(stream)
+        with stream:
+            found.append(cupy.array(batch.data[0].data))
+        del batch
+    sparse.csr_matrix(DENSE).record_stream(stream)  # on the host, it does nothing
+    stream.synchronize()
+    for values in found:
+        np.testing.assert_array_equal(values.get(), ROWS[0])
+
+
+@pytest.mark.gpu
 def test_wrap_shares_memory_on_the_gpu() -> None:
     import cupyx.scipy.sparse
 

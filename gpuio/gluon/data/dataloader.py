@@ -14,7 +14,7 @@ from gpuio.gluon.data.ahead import OrderedBatches
 from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
 from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from gpuio.iterators.arguments import as_float, as_int, check_call, log_without_effect
-from gpuio.loading.hand_over import hand_over_arrays, share_arrays
+from gpuio.loading.hand_over import callers_streams, hand_over_arrays, share_arrays
 from gpuio.nd import NDArray, wrap
 from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
 
@@ -36,7 +36,8 @@ class DataLoader:
     (``numpy.random.seed``), and is MXNet's. A transform of your own that draws from a global
     generator is reproducible with ``num_workers=0`` only.
 
-    Several loops may run at the same time. A loop that is left early ends its threads.
+    Several loops may run at the same time. A loop that is left early ends its threads. On GPUs
+    these work on the streams that are current where the loop begins.
 
     Parameters
     ----------
@@ -139,6 +140,7 @@ class DataLoader:
         batches = _placed(self._batch_sampler)
         make = _maker(self._dataset, self._batchify_fn, self._finish)
         if self._workers:
+            make = _on_streams(callers_streams(), make)
             return OrderedBatches(
                 batches, make, self._workers, self._ahead, self._timeout, _handed_over
             )
@@ -187,6 +189,18 @@ def _maker(
         return finish(batchify_fn(samples))
 
     return make
+
+
+def _on_streams(
+    use_streams: Callable[[], None], make: Callable[[_Placed, Callable[[], bool]], Any]
+) -> Callable[[_Placed, Callable[[], bool]], Any]:
+    """`make` for threads that work on the caller's streams, as he may have made the dataset."""
+
+    def make_there(placed: _Placed, stopped: Callable[[], bool]) -> Any:
+        use_streams()
+        return make(placed, stopped)
+
+    return make_there
 
 
 def _shared(batch: Any) -> Any:

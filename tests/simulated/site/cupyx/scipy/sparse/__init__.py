@@ -105,7 +105,9 @@ class _compressed:
         parts = tuple(part.copy() for part in parts) if copy else parts
         return (csc_matrix, csr_matrix)[self._major]._from_parts(*parts, self._shape[::-1])
 
-    T = property(transpose)
+    @property
+    def T(self):
+        return self.transpose()  # as CuPy's, by the method of a subclass
 
     def _with_data(self, data, copy=True):
         positions = self.indices, self.indptr
