@@ -33,6 +33,11 @@ _JPEG_COLORSPACES = {1: "GRAY", 3: "RGB"}
 _OPENCV_FLAGS = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR, 4: cv2.IMREAD_UNCHANGED}
 _OPENCV_TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 
+# At the end of the buffer before decoding. libjpeg-turbo reports an error that made it give up like
+# a mere warning if there was a warning before it, and leaves the rest of the buffer as it was: with
+# pixels of other images.
+_UNWRITTEN = np.array([0, 255, 3, 250, 0, 247, 11, 255, 1, 128, 254, 2, 255, 0, 64, 191], np.uint8)
+
 _thread = threading.local()
 
 
@@ -79,13 +84,28 @@ def _decode_jpeg(data: NDArray[np.uint8], header: ImageHeader, channels: int) ->
     buffer = getattr(_thread, "buffer", None)
     if buffer is None or buffer.size < needed:
         buffer = _thread.buffer = np.empty(needed, np.uint8)
+    last = buffer[max(0, needed - len(_UNWRITTEN)) : needed]
+    for unwritten in (_UNWRITTEN[: len(last)], ~_UNWRITTEN[: len(last)]):
+        last[:] = unwritten
+        try:
+            image: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                data, _JPEG_COLORSPACES[channels], buffer=buffer[:needed], strict=False
+            )
+        except ValueError as error:
+            return _decode_refused_jpeg(data, header, channels, error)
+        if image.size != needed or last.tobytes() != unwritten.tobytes():
+            return image
+    raise DecodeError("the JPEG cannot be decoded: libjpeg gave up before its end")
+
+
+def _decode_refused_jpeg(
+    data: NDArray[np.uint8], header: ImageHeader, channels: int, error: ValueError
+) -> NDArray[np.uint8]:
+    """Decode by OpenCV: simplejpeg takes warnings about the header for errors."""
     try:
-        image: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, _JPEG_COLORSPACES[channels], buffer=buffer[:needed], strict=False
-        )
-    except ValueError as error:
+        return _decode_other(data, header, channels)
+    except DecodeError:
         raise DecodeError(f"the JPEG cannot be decoded: {error}") from error
-    return image
 
 
 def jpeg_warning(data: NDArray[np.uint8]) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuio.errors import DeviceError, Error
 from gpuio.execution.dali_errors import GraphError, device_error, explain
 from gpuio.execution.dali_graph import Feed
 from gpuio.nd.types import Untyped
@@ -48,6 +49,10 @@ class DaliPipeline:
     blank : a feed of one black pixel
     sample_shape : that each sample must have; None: the graph ensures it
 
+    Raises
+    ------
+    DeviceError : building failed because memory, the driver or the device did.
+
     Attributes
     ----------
     broken : its inputs may no longer belong together; schedule no further batches
@@ -73,7 +78,7 @@ class DaliPipeline:
             feed, number = feeds.popleft()
             return [np.full(len(feed.encoded), number, np.int64), *feed.arrays()]
 
-        self._pipe: Any = build(source)
+        self._pipe: Any = _build(build, source)
         _pipes.add(self._pipe)
 
     def schedule(self, feed: Feed) -> int:
@@ -170,6 +175,20 @@ class DaliPipeline:
         finally:
             _pipes.discard(pipe)
             self._feeds.clear()
+
+
+def _build(build: Callable[[Source], Any], source: Source) -> Any:
+    failed: DeviceError | None = None
+    try:
+        return build(source)
+    except Error:
+        raise
+    except RuntimeError as error:  # DALI's
+        explained = explain(error)
+        if not isinstance(explained, DeviceError):
+            raise
+        failed = explained
+    raise failed  # here, so that it does not hold DALI's frames
 
 
 _pipes: weakref.WeakSet[Any] = weakref.WeakSet()

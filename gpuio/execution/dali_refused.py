@@ -80,9 +80,11 @@ class RefusedSamples:
         """
         self._idle = 0
         refused: set[int] = set()
-        while failure is None or (failure.sample in rows and len(refused) < NAMED):
+        untried = set(rows)  # a sample that is named again is not why
+        while failure is None or (failure.sample in untried and len(refused) < NAMED):
             if failure is not None and failure.sample is not None:
                 refused.add(failure.sample)
+                untried.remove(failure.sample)
             try:
                 tensors = self._run(make_feed(refused), wanted)
             except GraphError as error:

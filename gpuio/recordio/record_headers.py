@@ -59,6 +59,11 @@ class RecordHeaders(NamedTuple):
         whole: NDArray[np.bool_] = self.intact & (self.kind == WHOLE)
         return whole
 
+    @property
+    def end(self) -> NDArray[np.int64]:
+        """Where the content of each record's first part ends, in bytes: int64 (n,)."""
+        return self.word * 4 + PART_HEADER.size + self.length
+
     def labels(self, rows: NDArray[np.intp], width: int) -> NDArray[np.float32]:
         """Gather labels.
 
@@ -106,12 +111,11 @@ class RecordHeaders(NamedTuple):
 
     def _images(self) -> list[NDArray[np.uint8] | None]:
         begin = self.word * 4 + HEAD_BYTES + 4 * self.flag
-        end = self.word * 4 + PART_HEADER.size + self.length
         data = self.data
         return [
             data[first:last] if whole else None
             for first, last, whole in zip(
-                begin.tolist(), end.tolist(), self.whole.tolist(), strict=True
+                begin.tolist(), self.end.tolist(), self.whole.tolist(), strict=True
             )
         ]
 

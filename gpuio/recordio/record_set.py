@@ -18,7 +18,8 @@ from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
-from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, read_record_headers
+from gpuio.recordio.record_headers import HEAD_BYTES, RecordBatch, RecordHeaders
+from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.local import Path, local_path, map_file
 from gpuio.storage.read_ahead import page_in, read_ahead
 
@@ -32,8 +33,8 @@ SAMPLES, SAMPLE_BYTES = 64, 256
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
 HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 18, 1 << 20
 
-# Bytes of a record that are read ahead, at most.
-MAX_EXTENT = 1 << 24
+# Bytes of a record that are read ahead, at most; and while little is known of their lengths.
+MAX_EXTENT, USUAL_EXTENT = 1 << 24, 1 << 18
 
 
 class Location(NamedTuple):
@@ -97,6 +98,7 @@ class RecordSet:
         self._data = [map_file(path) for path in self.paths]
         self._base = np.cumsum([0, *(len(data) for data in self._data)]).tolist()
         self.nbytes: int = self._base[-1]
+        self._extent = USUAL_EXTENT  # bytes that are read ahead of a record
         found = [self._entries(number) for number in range(len(self.paths))]
         self._first: list[int] = np.cumsum([0, *(len(keys) for keys, _ in found)])[:-1].tolist()
         self.keys: NDArray[np.int64] = _joined([keys for keys, _ in found])
@@ -167,20 +169,21 @@ class RecordSet:
     def read_ahead(self, ordinals: NDArray[np.int64]) -> None:
         """Ask the system to read records from the disk; does not wait."""
         for data, begins, ends in self._extents(ordinals):
-            read_ahead(data, begins, ends)
+            read_ahead(data, begins, ends.clip(max=begins + self._extent))
 
     def page_in(self, ordinals: NDArray[np.int64]) -> None:
-        """Wait until records are in memory, while other threads of Python go on."""
+        """Wait until records are in memory; other threads of Python go on."""
         for data, begins, ends in self._extents(ordinals):
-            page_in(data, begins, ends)
+            page_in(data, begins, begins + HEAD_BYTES)
+            headers = read_headers(data, begins)
+            known = np.where(headers.whole, headers.end, ends)
+            page_in(data, begins, known)
+            self._extent = max(USUAL_EXTENT, 2 * int((known - begins).mean()))
 
     def _extents(
         self, ordinals: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
-        """The bytes of records, file by file: where each begins, and where the next one does.
-
-        An index may leave out what follows a record, so no more than `MAX_EXTENT` bytes count.
-        """
+        """Where records begin, and where the next one of the index does, file by file."""
         starts = self.starts[ordinals]
         after = self.starts[np.minimum(ordinals + 1, len(self) - 1)]
         ends = np.where(after > starts, after, self.nbytes).clip(max=starts + MAX_EXTENT)
@@ -199,7 +202,7 @@ class RecordSet:
         for number in np.unique(which).tolist():
             rows = np.flatnonzero(which == number)
             starts = self.starts[ordinals[rows]] - self._base[number]
-            headers = read_record_headers(self._data[number], starts)
+            headers = read_headers(self._data[number], starts)
             part = headers.contents()
             if len(rows) == len(ordinals):
                 return part
@@ -354,7 +357,7 @@ class RecordSet:
             for number in np.unique(which).tolist():
                 inside = chunk[which == number]
                 starts = self.starts[inside] - self._base[number]
-                yield inside, read_record_headers(self._data[number], starts)
+                yield inside, read_headers(self._data[number], starts)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -62,6 +62,42 @@ def test_truncated_jpegs_are_decoded_as_far_as_possible() -> None:
     np.testing.assert_array_equal(part[:48], whole[:48])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_warning_about_the_header_is_not_an_error(channels: int) -> None:
+    odd = bytearray(JPEG)
+    odd[odd.index(b"JFIF") + 5] = 90  # the version
+    data, usual = (np.frombuffer(bytes(each), np.uint8) for each in (odd, JPEG))
+    expected = decode(usual, read_header(usual), channels).copy()
+    np.testing.assert_array_equal(decode(data, read_header(data), channels), expected)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2])
+def test_an_image_of_another_size_than_its_header_s(factor: float) -> None:
+    """As when its file has been overwritten."""
+    data = encoded(PIXELS, "JPEG")
+    header = read_header(data)
+    said = header._replace(width=int(header.width * factor), height=int(header.height * factor))
+    with pytest.raises(DecodeError, match="decodes to 41 x 30 pixels, its header says"):
+        decode(data, said, 3)
+
+
+def test_an_error_after_a_warning_is_an_error() -> None:
+    """And does not leave the pixels of the image before."""
+    whole = encoded(PIXELS, "JPEG", progressive=True).tobytes()
+    second = whole.index(b"\xff\xc4", whole.index(b"\xff\xda"))
+    broken = np.frombuffer(whole[:second] + b"warning\xff\xc4\0\1", np.uint8)
+    decode(encoded(PIXELS, "JPEG"), read_header(broken), 3)
+    for channels in (1, 3):
+        with pytest.raises(DecodeError, match="gave up"):
+            decode(broken, read_header(broken), channels)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_pixels_may_be_what_the_buffer_holds_before(value: int) -> None:
+    data = encoded(np.full((1, 1), value, np.uint8), "JPEG")
+    assert decode(data, read_header(data), 1).item() == value
+
+
 def test_four_channels_must_be_stored() -> None:
     data = encoded(PIXELS, "PNG")
     with pytest.raises(DecodeError, match="3 channels, data_shape asks for 4"):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpuio.errors import DeviceError
+from gpuio.errors import ContextError, DeviceError
 from gpuio.execution.dali_errors import GraphError
 from gpuio.execution.dali_graph import Feed, blank_feed, build_graph, interpolation_types, make_feed
 from gpuio.execution.dali_pipeline import DaliPipeline, MisplacedBatchError
@@ -204,3 +204,21 @@ def test_a_graph_that_cannot_run_at_all_is_the_device_s_fault() -> None:
         broken.schedule(feed(GOOD))
     assert broken.broken
     broken.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("building failed; encountered:\n\nstd::bad_alloc\n"), DeviceError),
+        (RuntimeError("building failed; encountered:\n\nno such operator\n"), RuntimeError),
+        (ContextError("DALI is missing, see gpuio[cuda12]"), ContextError),
+    ],
+    ids=["no memory", "another reason", "gpuio's own"],
+)
+def test_what_keeps_a_graph_from_being_built(error: Exception, expected: type[Exception]) -> None:
+    def build(source: Any) -> Any:
+        raise error
+
+    with pytest.raises(expected) as caught:
+        DaliPipeline(build, 2, blank_feed(3, False, False))
+    assert type(caught.value) is expected

@@ -119,6 +119,15 @@ def test_without_candidates_the_batch_fails() -> None:
     again.close()
 
 
+def test_a_sample_that_fails_although_it_is_left_out_fails_the_batch(made: Any) -> None:
+    """As when DALI names a sample, but the reason is another."""
+    _, again = made
+    answers = iter([True] * 20 + [False])  # it does not try for ever
+    with pytest.raises(DeviceError, match="could not make a batch"):
+        again.run(lambda refused: feed([GOOD[0], DAMAGED, *GOOD[2:]]), [0, 1, 2, 3],
+                  GraphError("it failed", 1), lambda: next(answers))  # fmt: skip
+
+
 def test_what_is_no_longer_wanted_stops(made: Any) -> None:
     (pipelines, again) = made
     answers = iter([True, True, False])

@@ -170,6 +170,57 @@ def test_an_index_between_records_is_an_error_of_that_record(tmp_path: Path) -> 
             records.record(1)
 
 
+@pytest.fixture
+def extents(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[int]]]:
+    """What is read ahead, and paged in: first byte and length of each part, call by call."""
+    found: dict[str, list[list[int]]] = {"read_ahead": [], "page_in": []}
+    for name, noted in found.items():
+
+        def note(data: Any, begins: Any, ends: Any, noted: list[Any] = noted) -> None:
+            assert len(data)
+            noted += np.stack([begins, ends - begins], axis=1).tolist()
+
+        monkeypatch.setattr(record_set, name, note)
+    return found
+
+
+def test_of_a_partial_index_only_its_records_are_read(tmp_path: Path, extents: Any) -> None:
+    """What lies between them, megabytes here, is not."""
+    sizes = [300, 4_000_000, 500, 4_000_000, 4_000_000]
+    rec, idx = write_file(tmp_path / "a", [(0, bytes(size)) for size in sizes], [*range(5)])
+    with RecordSet(rec, idx) as whole:
+        starts = whole.starts.tolist()
+    idx.write_text("".join(f"{key}\t{starts[key]}\n" for key in (0, 2, 3)))
+    with RecordSet(rec, idx) as records:
+        for _ in range(2):
+            records.read_ahead(np.array([0, 1]))
+            records.page_in(np.array([1, 0]))
+        records.page_in(np.array([2]))  # large ones: more is read ahead
+        records.read_ahead(np.array([2, 2]))
+    ahead = [length for _, length in extents["read_ahead"]]
+    assert max(ahead[:4]) == ahead[0] == record_set.USUAL_EXTENT and ahead[1] < 600
+    assert [starts[2], 32 + 500] in extents["page_in"] and [starts[0], 32 + 300] in extents[
+        "page_in"
+    ]
+    assert [starts[3], 32 + 4_000_000] in extents["page_in"]
+    assert max(length for _, length in extents["page_in"]) == 32 + 4_000_000
+    assert min(ahead[4:]) > 4_000_000
+
+
+def test_records_of_several_files_and_parts_are_paged_in(tmp_path: Path, extents: Any) -> None:
+    one, two = ((0, b"x" * 8), (0, b"x" * 8 + MAGIC + b"y" * 8))
+    files = [write_file(tmp_path / name, [one, two, one], [0, 1, 2]) for name in "ab"]
+    recs, idxs = zip(*files, strict=True)
+    with RecordSet(recs, idxs) as records:
+        starts = records.starts[:3].tolist()
+        for ordinals in ([0, 4], [5, 2]):
+            records.page_in(np.array(ordinals))
+    parts = [part for part in extents["page_in"] if part[1] != record_set.HEAD_BYTES]
+    assert parts == [
+        [starts[0], 40], [starts[1], starts[2] - starts[1]], [starts[2], 40], [starts[2], 40],
+    ]  # fmt: skip
+
+
 def test_memory_per_record_is_two_integers(tmp_path: Path) -> None:
     count = 50_000
     rec, idx = write_file(tmp_path / "a", [(0, b"")] * count, list(range(count)))
