@@ -72,12 +72,12 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/clang-format --dry-run --Werror kernels/* tests/kernels/*.cpp tests/kernels/*.h
+	$(BIN)/clang-format --dry-run --Werror kernels/* tests/kernels/*.cpp tests/kernels/*.h tests/simulated/installed/*.c
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i kernels/* tests/kernels/*.cpp tests/kernels/*.h
+	$(BIN)/clang-format -i kernels/* tests/kernels/*.cpp tests/kernels/*.h tests/simulated/installed/*.c
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record

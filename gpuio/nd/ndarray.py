@@ -392,8 +392,11 @@ def _device_class() -> type[NDArray]:
                 usage = usage_of(self)
                 if usage is not None:
                     usage.note_current()
-                    if stream != -1 and dl_device in (None, self.__dlpack_device__()):
-                        usage.note_handle(1 if stream is None else stream)
+                    handle = 1 if stream is None else stream
+                    # CuPy refuses others; CUDA would take any number for an address.
+                    known = isinstance(handle, int) and handle >= 0
+                    if known and dl_device in (None, self.__dlpack_device__()):
+                        usage.note_handle(handle)
                 return super().__dlpack__(
                     stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
                 )

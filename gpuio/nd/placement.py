@@ -103,7 +103,8 @@ def to_gpu(values: Values, ctx: Context, copy: bool = False) -> Untyped:
         with on_device(ctx):
             return cupy.array(values) if copy else cupy.asarray(values)
     with on_device(source):
-        dense = cupy.ascontiguousarray(values)  # CuPy copies no others between devices
+        # CuPy copies no others between devices. It would make one of shape () one-dimensional.
+        dense = values if values.flags.c_contiguous else cupy.ascontiguousarray(values)
         computed = cupy.cuda.get_current_stream().record()
     with on_device(ctx):
         stream = cupy.cuda.get_current_stream()

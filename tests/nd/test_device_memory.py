@@ -212,6 +212,12 @@ def test_an_export_is_complete_and_kept_for_the_stream_that_it_names(
         assert (result.get() == 21 * number).all()
 
 
+def test_an_export_to_no_stream_is_refused_by_cupy(streams: tuple[Any, Any]) -> None:
+    """CUDA is not asked to wait on what is no stream: it would read at that address."""
+    with pytest.raises(ValueError, match="valid stream"):
+        made(1, streams[0]).__dlpack__(stream=-2)
+
+
 def test_the_other_interface_is_complete_on_the_current_stream(streams: tuple[Any, Any]) -> None:
     import cupy
 

@@ -69,12 +69,12 @@ def test_from_one_gpu_to_another(other_gpu: mx.Context, current: mx.Context) -> 
     import cupy
 
     expected = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    for turn in (lambda x: x, lambda x: x.T, lambda x: x[:, ::-1, ::2]):
+    for turn in (lambda x: x, lambda x: x.T, lambda x: x[:, ::-1, ::2], lambda x: x[1, 2, 3]):
         source = mx.nd.array(expected, GPUS[0])
         with on_device(current):
             made = to_gpu(turn(plain(source)), other_gpu)
             source[...] = -1  # must not overtake the copy
-            assert device_of(made) == other_gpu
+            assert device_of(made) == other_gpu and made.shape == turn(expected).shape
             np.testing.assert_array_equal(host_array(made), turn(expected))
     stream = cupy.cuda.Stream(non_blocking=True)
     with stream:

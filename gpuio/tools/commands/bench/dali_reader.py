@@ -54,8 +54,8 @@ def reader_pipeline(
     data_shape : (channels, height, width); 1 or 3 channels
     threads : DALI's CPU threads
     resize, rand_crop, random_resized_crop, rand_mirror, mirror, shuffle : as in ImageRecordIter
-    shuffle_after_epoch : permute all records before each epoch, instead of `shuffle`, which draws
-        them from a buffer
+    shuffle_after_epoch : permute the files before each epoch. It leaves the records of a file in
+        their order, so with this one file it has no effect; `shuffle` draws them from a buffer
     area, ratio : ranges of the random resized crop
     mean, std : per channel
     antialias : DALI's default; gpuio and MXNet resample without

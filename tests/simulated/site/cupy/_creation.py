@@ -178,11 +178,17 @@ def identity(n, dtype=float):
 
 
 def ascontiguousarray(a, dtype=None):
-    return ndarray._astype(a, a.dtype if dtype is None else dtype, "C", copy=None)
+    return _with_order(a, dtype, "C")
 
 
 def asfortranarray(a, dtype=None):
-    return ndarray._astype(a, a.dtype if dtype is None else dtype, "F", copy=None)
+    return _with_order(a, dtype, "F")
+
+
+def _with_order(a, dtype, order):
+    """The array in an order; one of shape () becomes one-dimensional, as in NumPy."""
+    made = ndarray._astype(a, a.dtype if dtype is None else dtype, order, copy=None)
+    return made if made.ndim else ndarray.reshape(made, 1)
 
 
 def copy(a, order="K"):

@@ -231,7 +231,7 @@ def round(self, decimals=0, out=None):
 
 
 def conj(self):
-    return _ufuncs.functions["conjugate"](self)
+    return _ufuncs.functions["conjugate"](self) if self.dtype.kind == "c" else self
 
 
 conjugate = conj

@@ -113,7 +113,8 @@ class ndarray:
         if copy is False:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         if order == "F":
-            return store(lambda a: a.reshape(made, order="F"), [self], made, self.dtype)
+            target = ndarray(made, self.dtype, order="F")
+            return store(lambda a: a.reshape(made, order="F"), [self], made, self.dtype, target)
         copied = self.copy("C")
         return copied._share(copied._host.reshape(made), base=None)
 

@@ -70,3 +70,17 @@ def test_supported_options_are_those_of_image_record_iter() -> None:
     assert known.keys() >= SUPPORTED_OPTIONS - {"device_id"}
     for name in ("layout", "scale", "dtype"):
         assert name in known and name not in SUPPORTED_OPTIONS
+
+
+def test_what_is_permuted(rec: str) -> None:
+    """`shuffle` permutes records, `shuffle_after_epoch` files, of which there is one."""
+    count = len(mx.recordio.MXIndexedRecordIO(rec.replace(".rec", ".idx"), rec, "r").keys)
+
+    def epochs(**options: bool) -> list[list[float]]:
+        pipe = pipeline(rec, batch_size=count, **options)
+        return [np.ravel(pipe.run()[1].as_array()).tolist() for _ in range(3)]
+
+    in_order = epochs()
+    assert epochs(shuffle_after_epoch=True) == in_order and in_order[0] == in_order[1]
+    for labels in epochs(shuffle=True):
+        assert labels != in_order[0] and sorted(labels) == sorted(in_order[0])
