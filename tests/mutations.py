@@ -271,13 +271,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         LIFETIME,
     ),
     Mutation(
-        "handing over a sparse matrix to the stream that selects",
-        SOURCES_PY,
-        "        hand_over_arrays([self._matrix])\n",
-        "",
-        LIFETIME,
-    ),
-    Mutation(
         "the wait for an array that is copied to a GPU once",
         SOURCES_PY,
         "        values.wait_to_read()  # whatever stream the batches are used on later\n",
@@ -329,7 +322,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the stream that a DLPack export names",
         NDARRAY_PY,
-        "                        usage.note_handle(1 if stream is None else stream)\n",
+        "                        usage.note_handle(handle)\n",
         "                        pass\n",
         MEMORY + LIFETIME,
     ),

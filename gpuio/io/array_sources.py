@@ -142,7 +142,6 @@ class CsrSource:
         self.nbytes = values.data.nbytes + values.indices.nbytes + values.indptr.nbytes
 
     def __getitem__(self, rows: Selection) -> CSRNDArray:
-        hand_over_arrays([self._matrix])
         with on_device(self.context):
             if not isinstance(rows, slice):
                 return self._matrix[_indices_on(self.context, rows)]
