@@ -217,6 +217,8 @@ def test_executors_agree_on_any_options(
         with open_iter(**options, **RUNS[executor]) as iterator:
             made.append(iterator.next().data[0].asnumpy().astype(float))
     assert np.isfinite(made).all()
-    # A pixel whose center is on a border, or on one between two pixels, may be on either side.
-    apart = np.abs(made[0] - made[1]) > 12
-    assert apart.mean(axis=(1, 2, 3)).max() < 0.1
+    # A pixel whose center is on a border, or on one between two pixels, may be on either side: a
+    # tenth of an image's, or one if that is more.
+    apart = (np.abs(made[0] - made[1]) > 12).any(axis=1)
+    allowed = max(1, 0.1 * apart[0].size)
+    assert apart.sum(axis=(1, 2)).max() <= allowed

@@ -102,7 +102,7 @@ class DataLoader:
             )
         if as_float("timeout", timeout) <= 0:
             raise ArgumentError(f"timeout must be above 0 seconds, not {timeout}")
-        self._dataset = dataset
+        (self._dataset,) = hand_over_arrays([dataset])
         self._batch_sampler = batch_sampler
         self._batchify_fn = batchify_fn or default_batchify_fn
         self._workers = max(0, as_int("num_workers", num_workers))

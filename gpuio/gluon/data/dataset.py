@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.gluon.data.sampler import FilterSampler, Sampler, SequentialSampler
 from gpuio.iterators.arguments import as_int
+from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.nd import NDArray as AnyArray
 from gpuio.recordio import RecordSet
 from gpuio.recordio.index import Index
@@ -126,7 +127,7 @@ class SimpleDataset(Dataset):
     """
 
     def __init__(self, data: Any) -> None:
-        self._data = data
+        (self._data,) = hand_over_arrays([data])
 
     def __len__(self) -> int:
         return len(self._data)
@@ -158,10 +159,10 @@ class ArrayDataset(Dataset):
         if len(set(lengths)) > 1:
             raise ArgumentError(f"the arrays must have the same length, not {lengths}")
         # As in MXNet: an element of a one-dimensional NDArray is a number.
-        self._data = [
+        self._data = hand_over_arrays(
             each.asnumpy() if isinstance(each, AnyArray) and each.ndim == 1 else each
             for each in args
-        ]
+        )
 
     def __len__(self) -> int:
         return len(self._data[0])
