@@ -117,7 +117,7 @@ class ArraySource:
     def to(self, ctx: Context) -> ArraySource:
         """Copy all rows to a device."""
         values = self.values.as_in_context(ctx)
-        values.wait_to_read()  # whatever stream the batches are used on later
+        values.wait_to_read()  # CuPy copies pinned memory later, and the user may change it
         return ArraySource(self.name, values, self.axis)
 
 

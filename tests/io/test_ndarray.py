@@ -218,6 +218,20 @@ def test_data_goes_to_the_gpu_once() -> None:
 
 
 @pytest.mark.gpu
+def test_pinned_memory_may_be_changed_after_the_copy() -> None:
+    """CuPy copies from it later, when the stream does."""
+    import cupyx
+
+    table = cupyx.empty_pinned(TABLE.shape, np.float32)
+    table[:] = TABLE
+    with mx.io.NDArrayIter(table, None, 4, ctx="gpu") as iterator:
+        first = iterator.next().data[0]
+        table[:] = -1
+        np.testing.assert_array_equal(first.asnumpy(), TABLE[:4])
+        np.testing.assert_array_equal(iterator.next().data[0].asnumpy(), TABLE[4:8])
+
+
+@pytest.mark.gpu
 def test_arrays_of_a_gpu_stay_there() -> None:
     import cupy
 

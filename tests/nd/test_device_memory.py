@@ -96,6 +96,27 @@ def test_the_result_of_a_comparison_stays_a_mask() -> None:
     np.testing.assert_array_equal(values[shared].asnumpy(), [3, 4])
 
 
+def test_memory_is_kept_for_the_work_that_makes_the_array(streams: tuple[Any, Any]) -> None:
+    """Also if that is on another stream than the one for which the memory was allocated."""
+    import cupy
+
+    allocating, making = streams
+    with cupy.cuda.Device(0):
+        with allocating:
+            array = cupy.empty(SIZE, np.float32)
+        with making:
+            making.wait_event(allocating.record())
+            array.fill(3)
+            shared = share(array, making.record())
+        del array, shared  # nobody has ever used it
+        overwrite(allocating)
+        with allocating:
+            again = cupy.full(SIZE, 5, np.float32)
+            assert (again == 5).all()
+    making.synchronize()
+    mx.gpu(0).empty_cache()
+
+
 def test_each_threads_default_stream_waits(streams: tuple[Any, Any]) -> None:
     """They have one handle."""
     import cupy

@@ -236,6 +236,31 @@ def test_pinned_batches_are_host_arrays() -> None:
     assert data.as_in_context(mx.gpu()).asnumpy().tolist() == [[1, 1]]
 
 
+class Users(Dataset):
+    """Samples are rows of an array that only the user knows, made on the current stream."""
+
+    def __init__(self) -> None:
+        import cupy
+
+        self.rows = cupy.arange(40, dtype=np.float32).reshape(20, 2) * 3
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, idx: int) -> Any:
+        return mx.nd.wrap(self.rows[idx] + 1)
+
+
+@pytest.mark.gpu
+@WORKERS
+def test_samples_are_made_on_the_callers_stream(workers: int) -> None:
+    import cupy
+
+    with cupy.cuda.Device(0), cupy.cuda.Stream(non_blocking=True):
+        made = [batch.asnumpy() for batch in DataLoader(Users(), 5, num_workers=workers)]
+    np.testing.assert_array_equal(np.concatenate(made).ravel(), np.arange(40) * 3 + 1)
+
+
 def test_options_that_change_nothing() -> None:
     loader = DataLoader([1], 1, thread_pool=True, try_nopython=False, num_workers=-1)
     assert values(loader) == [[1]]
