@@ -29,9 +29,10 @@ _DISTINCT = 1 << 14
 def encode_header(header: ImageHeader, structure: Structure) -> int:
     """Convert a header, and what the image's structure is like, to a code."""
     width, height, orientation, channels, name = header
-    with _lock:
-        if name not in _formats:
-            _formats.append(name)
+    if name not in _formats:
+        with _lock:
+            if name not in _formats:
+                _formats.append(name)
     return (
         width
         | height << _HEIGHT

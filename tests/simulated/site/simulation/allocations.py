@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,9 @@ class Allocation:
 _allocations: dict[int, Allocation] = {}
 _addresses: list[int] = []  # of all of them, sorted
 _lock = threading.RLock()
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
 
 
 def address_of(array: np.ndarray) -> int:

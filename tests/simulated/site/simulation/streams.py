@@ -11,6 +11,7 @@ A stream keeps a *clock*: how far it waits for each other stream. The host has o
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -31,6 +32,8 @@ DEPTH = 1024
 LEGACY, PER_THREAD = 1, 2
 
 lock = threading.RLock()
+# A child process gets a whole state, and a lock that is free.
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 class Queue:
