@@ -86,8 +86,9 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.rows
 	$(BIN)/python -m tests.benchmarks.tools
 
+# In four processes if pytest-xdist is there.
 test-gpu:
-	GPUIO_DEVICE=real $(PYTHON) -m pytest -m gpu
+	GPUIO_DEVICE=real $(PYTHON) -m pytest $(shell $(PYTHON) -c 'import xdist; print("-n 4")' 2>/dev/null) -m gpu
 
 bench-gpu:
 	$(PYTHON) -m tests.benchmarks.gpu

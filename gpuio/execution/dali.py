@@ -1,14 +1,15 @@
 """The DALI executor: runs plans as a DALI graph, on a GPU or on CPU operators.
 
-Two threads of its own work a few batches ahead of the caller::
+Three threads of its own work a few batches ahead of the caller::
 
-    submit ─► requests ─► feeder ─────────────► scheduled ─► collector ──────────► future
-                          reads, plans, waits                waits for the graph,
-                          for a free slot,                   postprocesses, resolves
-                          schedules in the graph             bad records, frees the slot
+    submit ─► requests ─► pager ─► paged in ─► feeder ─► scheduled ─► collector ─► future
 
-A slot is a place in the graph, of which there are `depth`. The feeder prepares the next batch while
-it waits for one.
+- The pager has the records of all requests read from the disk, and passes a request on when its
+  records are in memory, so that nobody else waits for the disk.
+- The feeder reads and plans the batch, waits for a free slot, and schedules it in the graph. A slot
+  is a place in the graph, of which there are `depth`; the next batch is prepared meanwhile.
+- The collector waits for the graph, postprocesses the samples, resolves bad records, and frees the
+  slot.
 
 What can go wrong with a batch:
 
@@ -22,8 +23,8 @@ What can go wrong with a batch:
 - The graph gives another batch than it should: it is replaced, and the batches in it run again.
 - It is canceled: it passes through the graph, and is dropped behind it.
 
-When the executor is closed, the feeder ends first, then the collector, which lets DALI finish what
-it reads from, drops the graphs and stops the threads that decode on the host.
+When the executor is closed, the pager ends first, then the feeder, then the collector, which lets
+DALI finish what it reads from, drops the graphs and stops the threads that decode on the host.
 """
 
 from __future__ import annotations
@@ -159,6 +160,7 @@ class DaliExecutor:
         self._warned = False
         self._generation = 0
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._paged_in: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(depth):
             self._slots.put(None)
@@ -167,7 +169,8 @@ class DaliExecutor:
         self._stopped = threading.Event()
         _open.add(self)
         _close_at_exit()
-        self._workers = Workers(2, "gpuio-dali")
+        self._workers = Workers(3, "gpuio-dali")
+        self._workers.submit(self._page_in)
         self._workers.submit(self._feed)
         self._workers.submit(self._collect)
 
@@ -194,22 +197,21 @@ class DaliExecutor:
     def _is_wanted(self, request: _Request) -> bool:
         return request.generation == self._generation and not self._stopped.is_set()
 
-    def _feed(self) -> None:
-        """Schedule the batches in the graph, in their order."""
+    def _page_in(self) -> None:
+        """Have what is submitted read from the disk, and pass it on when it is in memory."""
         waiting: collections.deque[_Request] = collections.deque()
         try:
             while not self._stopped.is_set():
                 self._read_ahead(waiting)
                 if waiting:
                     request = waiting.popleft()
-                    try:
-                        self._begin(request)
-                    except BaseException as error:
-                        _fail(request.future, error)
+                    if self._is_wanted(request):
+                        with suppress(Exception):  # reading the batch will raise it, too
+                            self._reader.source.page_in(request.indices.record)
+                    self._paged_in.put(request)
                     del request  # an idle thread keeps nothing alive
         finally:
-            self._scheduled.put(self._pipeline)
-            self._scheduled.put(None)
+            self._paged_in.put(None)
 
     def _read_ahead(self, waiting: collections.deque[_Request]) -> None:
         """Take what has been submitted, at least one batch, and have it read from the disk."""
@@ -222,11 +224,26 @@ class DaliExecutor:
                     self._reader.source.read_ahead(request.indices.record)
             waiting.append(request)
 
+    def _feed(self) -> None:
+        """Schedule the batches in the graph, in their order."""
+        try:
+            while not self._stopped.is_set():
+                request = self._paged_in.get()
+                if request is None:
+                    break
+                try:
+                    self._begin(request)
+                except BaseException as error:
+                    _fail(request.future, error)
+                del request  # an idle thread keeps nothing alive
+        finally:
+            self._scheduled.put(self._pipeline)
+            self._scheduled.put(None)
+
     def _begin(self, request: _Request) -> None:
         """Read, plan and schedule a batch."""
         if not self._is_wanted(request):
             return
-        self._reader.source.page_in(request.indices.record)
         batch = self._reader.read(request.indices, strict=True)
         assert batch.plan is not None, "the batch has been planned"
         assert self._borders or not batch.plan.borders, "the graph was built without borders"
