@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -209,8 +210,8 @@ def _own_streams(ctx: Context) -> str:
 
 def _hand_over(ctx: Context, framework: str) -> str:
     """Load batches as a framework's tensors, which must be on the GPU, and check their values."""
-    import importlib
-
+    if not _has_cuda(framework):
+        raise Error(f"{framework} is installed without CUDA, or finds no GPU")
     loader = importlib.import_module(f"gpuio.{framework}").loader
     places = set()
     images = [_marked(number) for number in range(COUNT)]
@@ -223,8 +224,16 @@ def _hand_over(ctx: Context, framework: str) -> str:
             _compare_marks(*map(np.asarray, results))
     (place,) = places
     if "cuda" not in place.lower() and "gpu" not in place.lower():
-        raise Error(f"{framework} is installed without CUDA; its tensors are on {place}")
+        raise RuntimeError(f"the tensors are on {place}")
     return f"on {place}, with the right values"
+
+
+def _has_cuda(framework: str) -> bool:
+    """Whether a framework works on GPUs here."""
+    module = importlib.import_module(framework)
+    if framework == "torch":
+        return bool(module.cuda.is_available())
+    return any(device.platform == "gpu" for device in module.devices())
 
 
 def _marked(number: int) -> bytes:
