@@ -322,7 +322,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the stream that a DLPack export names",
         NDARRAY_PY,
-        "                        usage.note_handle(handle)\n",
+        "                        usage.note_external(handle)\n",
         "                        pass\n",
         MEMORY + LIFETIME,
     ),
@@ -485,10 +485,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="of the safeguards, those with this in the name")
     options = parser.parse_args(arguments)
     mutations = [each for each in MUTATIONS if options.only in each.name]
+    if not mutations:
+        parser.error(f"no safeguard has {options.only!r} in its name")
     found = check(mutations)
     seen = sum(each.mode is not None for each in found)
     print(f"\n{seen} of {len(found)} removals were found")
-    return 0 if found and seen == len(found) else 1
+    return 0 if seen == len(found) else 1
 
 
 if __name__ == "__main__":

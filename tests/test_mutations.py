@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.mutations import MUTATIONS, ROOT, Mutation
+from tests.mutations import MUTATIONS, ROOT, Mutation, main
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -16,6 +16,12 @@ def test_a_removal_changes_code_that_still_parses(mutation: Mutation) -> None:
 
 def test_names_are_unique() -> None:
     assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
+
+
+def test_a_name_that_no_safeguard_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "no such name"])
+    assert "no safeguard has 'no such name' in its name" in capsys.readouterr().err
 
 
 def test_a_text_that_is_not_there_is_said() -> None:

@@ -60,10 +60,10 @@ class Usage:
         """Note the calling thread's current stream; see `note`."""
         self.note(require_cupy().cuda.get_current_stream(self.device_id))
 
-    def note_handle(self, handle: int) -> None:
-        """Note a stream by its handle, a ``cudaStream_t``; see `note`."""
+    def note_external(self, stream: Untyped) -> None:
+        """Note a stream of any library, or the handle of one; see `note` and `as_stream`."""
         with on_device(gpu(self.device_id)):
-            self.note(as_stream(handle))
+            self.note(as_stream(stream))
 
     def note_work(self, record: Callable[[], Event]) -> None:
         """Let the memory be kept for work that is on no known stream.

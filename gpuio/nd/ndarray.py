@@ -18,7 +18,7 @@ from gpuio.context import Context, as_context, cpu, device_of, on_device, requir
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.nd.arguments import as_index, as_ufunc_inputs
 from gpuio.nd.conversion import as_dtype, check_stype, convert
-from gpuio.nd.device_memory import as_stream, usage_of
+from gpuio.nd.device_memory import usage_of
 from gpuio.nd.nested import each_array, is_array
 from gpuio.nd.placement import (
     NDArrayBase,
@@ -225,7 +225,7 @@ class NDArray(NDArrayBase, _Base):
         """
         usage = usage_of(self)
         if usage is not None:
-            usage.note(as_stream(stream))
+            usage.note_external(stream)
 
     @property
     def stype(self) -> str:
@@ -396,7 +396,7 @@ def _device_class() -> type[NDArray]:
                     # CuPy refuses others; CUDA would take any number for an address.
                     known = isinstance(handle, int) and handle >= 0
                     if known and dl_device in (None, self.__dlpack_device__()):
-                        usage.note_handle(handle)
+                        usage.note_external(handle)
                 return super().__dlpack__(
                     stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
                 )

@@ -19,7 +19,7 @@ from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.nd.conversion import as_dtype, check_stype, convert
 from gpuio.nd.csr_format import check_columns, check_ends, check_order, check_rises
-from gpuio.nd.device_memory import as_stream, hand_over, usage_of
+from gpuio.nd.device_memory import hand_over, usage_of
 from gpuio.nd.ndarray import NDArray, storage_types
 from gpuio.nd.ndarray import wrap as wrap_dense
 from gpuio.nd.placement import common_context, host_array, on_context, to_gpu, wait_for
@@ -205,8 +205,7 @@ class CSRNDArray:
         for part in _parts(self):
             usage = usage_of(part)
             if usage is not None:
-                with on_device(self.context):
-                    usage.note(as_stream(stream))
+                usage.note_external(stream)
 
     def __copy__(self) -> CSRNDArray:
         return self.copy()

@@ -339,6 +339,8 @@ def main() -> int:
         numbers = range(*map(int, options.work.split(":")))
         work(options.seed, numbers, options.only, not options.unchecked)
         return 0
+    if options.count < 1:
+        parser.error(f"--count must be at least 1, not {options.count}")
     batches = range(options.first // BATCH, -(-(options.first + options.count) // BATCH))
     total = fuzz(options.seed, batches, not options.unchecked)
     print(
