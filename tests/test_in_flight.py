@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,16 +143,23 @@ def test_threads_lose_nothing_and_release_nothing_too_early() -> None:
     assert wrong == []
 
 
+def busy_stream() -> tuple[Any, Any]:
+    """A stream of the first GPU with work that takes a while, and the array of 50 that it makes."""
+    import cupy
+
+    with cupy.cuda.Device(0), cupy.cuda.Stream(non_blocking=True) as stream:
+        total = cupy.zeros(1 << 20, np.float32)
+        for _ in range(50):
+            total += 1
+    return stream, total
+
+
 @pytest.mark.gpu
 def test_emptying_the_cache_waits_for_all_work() -> None:
     import cupy
 
+    stream, _total = busy_stream()
     with cupy.cuda.Device(0):
-        stream = cupy.cuda.Stream(non_blocking=True)
-        with stream:
-            total = cupy.zeros(1 << 20, np.float32)
-            for _ in range(50):
-                total += 1
         in_flight.keep_until(0, None, held := Held())
         gone = weakref.ref(held)
         del held
@@ -163,14 +171,7 @@ def test_emptying_the_cache_waits_for_all_work() -> None:
 
 @pytest.mark.gpu
 def test_a_retired_stream_stays_until_its_work_is_done() -> None:
-    import cupy
-
-    with cupy.cuda.Device(0):
-        stream = cupy.cuda.Stream(non_blocking=True)
-        with stream:
-            total = cupy.zeros(1 << 20, np.float32)
-            for _ in range(50):
-                total += 1
+    stream, total = busy_stream()
     gone = weakref.ref(stream)
     in_flight.retire_stream(0, stream)
     del stream

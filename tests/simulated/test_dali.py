@@ -17,21 +17,11 @@ import cupy
 from nvidia import dali
 from nvidia.dali import Pipeline, fn, types
 from nvidia_simulated import tensors
-from simulation import accesses, memory, modes
+from simulation import accesses, memory
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("hostile")]
 
 SIZE, BATCH = (6, 8), 3
-
-
-@pytest.fixture(autouse=True)
-def hostile(monkeypatch):
-    monkeypatch.setattr(modes.mode, "name", "hostile")
-
-
-@pytest.fixture
-def stream():
-    return cupy.cuda.Stream(non_blocking=True)
 
 
 def jpegs(batch):

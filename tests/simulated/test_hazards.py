@@ -30,11 +30,6 @@ def forget_reports():
 
 
 @pytest.fixture
-def stream():
-    return cupy.cuda.Stream(non_blocking=True)
-
-
-@pytest.fixture
 def legacy():
     """The legacy default stream as the current one, whatever the run's is."""
     with cupy.cuda.Stream.null:

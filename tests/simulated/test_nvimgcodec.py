@@ -15,21 +15,11 @@ from tests.simulated import simulation_only  # noqa: F401
 import cupy
 from nvidia import nvimgcodec
 from nvidia_simulated.nvimgcodec import CPU_ONLY, DeviceImage
-from simulation import accesses, memory, modes
+from simulation import accesses, memory
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("hostile")]
 
 KINDS = nvimgcodec.BackendKind
-
-
-@pytest.fixture(autouse=True)
-def hostile(monkeypatch):
-    monkeypatch.setattr(modes.mode, "name", "hostile")
-
-
-@pytest.fixture
-def stream():
-    return cupy.cuda.Stream(non_blocking=True)
 
 
 def decoder(device_id=0, *kinds):

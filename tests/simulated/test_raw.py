@@ -8,11 +8,11 @@ from tests.simulated import simulation_only  # noqa: F401
 # isort: split
 
 import cupy
-from simulation import accesses, modes
+from simulation import accesses
 
 from tests.kernels.on_host import KernelError
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("hostile")]
 
 SOURCE = r"""
 struct Pair {
@@ -30,11 +30,6 @@ extern "C" __global__ void beyond(float* out) { out[threadIdx.x + 1] = 0; }
 PAIR = np.zeros((), [("factor", np.float32), ("shift", np.int32)])
 PAIR["factor"], PAIR["shift"] = 2, 1
 EIGHT = np.int32(8)
-
-
-@pytest.fixture(autouse=True)
-def hostile(monkeypatch):
-    monkeypatch.setattr(modes.mode, "name", "hostile")
 
 
 @pytest.fixture
