@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.image.source import read_image
 from gpuio.iterators.arguments import as_bool, as_choice, as_int
@@ -47,6 +48,8 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         (label_width,) of the first ones; None: a tensor (n,) of all
     label_dtype : "int" (in tensors int64), for classes; or "float" (float32)
     quarantine : records to leave out: the list that ``gpuio verify --quarantine`` writes
+    max_pixels : the most pixels of an image. None: what the environment variable GPUIO_MAX_PIXELS
+        says, else 2**28
 
     Raises
     ------
@@ -54,8 +57,8 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     RecordError : an index does not belong to its file, or a file without an index is damaged.
     ArgumentError : an argument is invalid, or the files have no images.
     IndexError, RecordError, DecodeError : for a sample: the index is out of range; its record is
-        damaged or not an image; its label is too short, or not an integer where label_dtype is
-        "int". The message has its location.
+        damaged, not an image or too large; its label is too short, or not an integer where
+        label_dtype is "int". The message has its location.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         label_width: int | None = 1,
         label_dtype: str = "int",
         quarantine: Path | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         self.transform, self.target_transform = transform, target_transform
         self._paths = path_imgrec, path_imgidx, quarantine
@@ -82,6 +86,7 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         self._flag = int(as_bool("color", color))
         self._width = label_width if label_width is None else as_int("label_width", label_width, 1)
         self._number = LABELS[as_choice("label_dtype", label_dtype, tuple(LABELS))]
+        self._max_pixels = resolve_max_pixels(max_pixels)
         self._open()
 
     def _open(self) -> None:
@@ -102,7 +107,7 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
             record = int(self._images[operator.index(index)])
         except IndexError:
             raise IndexError(f"index {index} of a dataset of {len(self)} images") from None
-        image, label = read_image(self._source, record, self._flag)
+        image, label = read_image(self._source, record, self._flag, self._max_pixels)
         found = self._as_output(np.asarray(image)), self._as_label(label, record)
         if self.transform is not None:
             found = self.transform(found[0]), found[1]

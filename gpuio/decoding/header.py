@@ -8,9 +8,10 @@ other formats go to Pillow.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,11 @@ from gpuio.errors import DecodeError
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset({0x01, SOI, EOI, *range(0xD0, 0xD8)})
+# Frames whose scans follow one another: progressive, with Huffman or arithmetic codes.
+PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+# Segments of a JPEG before its first scan, or chunks of a PNG before its pixels, that are visited.
+MOST_SEGMENTS = 4096
+_FILL_BYTES = re.compile(rb"\xff+")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -38,6 +44,8 @@ class ImageHeader(NamedTuple):
     orientation : EXIF orientation, 1 (upright) to 8
     channels : as stored: 1 gray, 3 color, 4 with alpha or CMYK
     format : "jpeg", "png" or Pillow's name for the format, in lower case
+    several_parts : decoding holds more than the pixels: a JPEG in several scans (progressive, or
+        with a scan for each component), or whose scans cannot be found; or an animated PNG
     """
 
     width: int
@@ -45,6 +53,7 @@ class ImageHeader(NamedTuple):
     orientation: int
     channels: int
     format: str
+    several_parts: bool = False
 
     def without_orientation(self) -> ImageHeader:
         """The header of the image as stored, ignoring the orientation."""
@@ -87,58 +96,87 @@ def read_header(data: NDArray[np.uint8]) -> ImageHeader:
 
 def _read_jpeg_header(view: memoryview) -> ImageHeader:
     orientation = 1
-    for marker, segment in segments(view):
+    following = segments(view)
+    for marker, segment in following:
         if marker in SOF:
             height, width, channels = struct.unpack_from(">HHB", segment, 1)
             if orientation in TRANSPOSED:
                 width, height = height, width
-            return ImageHeader(width, height, orientation, channels, "jpeg")
+            several = marker in PROGRESSIVE or _has_several_scans(view, following, channels)
+            return ImageHeader(width, height, orientation, channels, "jpeg", several)
         if marker == APP1 and bytes(segment[:6]) == b"Exif\0\0":
             orientation = read_orientation(segment[6:])
     raise DecodeError("not a JPEG: the scan begins before the frame header")
 
 
-def segments(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+def _has_several_scans(
+    view: memoryview, following: Generator[tuple[int, memoryview], None, int], channels: int
+) -> bool:
+    """Whether the first scan of a JPEG does not have all components, or cannot be found.
+
+    Parameters
+    ----------
+    following : the segments behind the frame header
+    """
+    try:
+        while True:
+            next(following)
+    except StopIteration as end:
+        return bool(view[end.value] < channels) if end.value < len(view) else True
+    except (DecodeError, struct.error, IndexError):
+        return True
+
+
+def segments(view: memoryview) -> Generator[tuple[int, memoryview], None, int]:
     """The marker and the content of each segment of a JPEG, up to the first scan.
+
+    Returns
+    -------
+    (of the generator) where the first scan's header has its number of components
 
     Raises
     ------
-    DecodeError : there is no marker where a segment should begin.
+    DecodeError : there is no marker where a segment should begin, or there are very many.
     struct.error, IndexError : the data ends before the first scan.
     """
     at = 2
-    while True:
-        if view[at] != 0xFF:
+    for _ in range(MOST_SEGMENTS):
+        # A marker may be preceded by fill bytes.
+        fill = _FILL_BYTES.match(view, at)
+        if fill is None:
             raise DecodeError(
                 f"not a JPEG: byte {at} should begin a marker, but is {view[at]:#04x}"
             )
-        while view[at] == 0xFF:  # a marker may be preceded by fill bytes
-            at += 1
+        at = fill.end()
         marker = view[at]
         at += 1
         if marker in STANDALONE:
             continue
         if marker == SOS:
-            return
+            return at + 2
         (length,) = struct.unpack_from(">H", view, at)
         yield marker, view[at + 2 : at + length]
         at += length
+    raise DecodeError(f"there are more than {MOST_SEGMENTS} segments before the first scan")
 
 
 def _read_png_header(view: memoryview) -> ImageHeader:
     width, height, _, color_type = struct.unpack_from(">IIBB", view, 16)
-    orientation = 1
-    at = 8
-    while True:  # eXIf, if any, precedes the pixels
+    orientation, animated, at = 1, False, 8
+    for _ in range(MOST_SEGMENTS):  # eXIf, if any, precedes the pixels
         length, name = struct.unpack_from(">I4s", view, at)
-        if name == b"eXIf":
+        if name == b"eXIf" and orientation == 1:
             orientation = read_orientation(view[at + 8 : at + 8 + length])
-        if name in (b"IDAT", b"eXIf"):
+        animated |= name == b"acTL"
+        if name == b"IDAT":
             break
         at += 12 + length
+    else:
+        raise DecodeError(f"there are more than {MOST_SEGMENTS} chunks before the pixels")
     if orientation in TRANSPOSED:
         width, height = height, width
-    return ImageHeader(width, height, orientation, PNG_CHANNELS.get(color_type, 3), "png")
+    channels = PNG_CHANNELS.get(color_type, 3)
+    return ImageHeader(width, height, orientation, channels, "png", animated)
 
 
 def _read_other_header(view: memoryview) -> ImageHeader:
@@ -155,6 +193,10 @@ def _read_other_header(view: memoryview) -> ImageHeader:
                 orientation = found if isinstance(found, int) and 1 <= found <= 8 else 1
                 channels = len(image.getbands())
                 name = (image.format or "unknown").lower()
+    except Image.DecompressionBombError as error:
+        raise DecodeError(
+            f"the image is over the limit of PIL.Image.MAX_IMAGE_PIXELS: {error}"
+        ) from error
     except Exception as error:  # Pillow's plug-ins raise errors of any type
         head = bytes(view[:8]).hex(" ")
         raise DecodeError(f"not an image: its first bytes are {head}") from error

@@ -1,7 +1,7 @@
 """Image headers as 64-bit integers: kept for many images, and converted for whole batches.
 
-A code has, from its lowest bit: width and height (16 bits each), orientation, channels, format and
-structure (8 bits each). 0 is no header.
+A code has, from its lowest bit: width and height (16 bits each), orientation and whether there are
+several parts (4 each), channels, format and structure (8 each). 0 is no header.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gpuio.decoding.header import ImageHeader
 from gpuio.decoding.structure import Structure
 
-_HEIGHT, _ORIENTATION, _CHANNELS, _FORMAT, _STRUCTURE = 16, 32, 40, 48, 56
-_SIZE_MASK, _BYTE_MASK = 0xFFFF, 0xFF
+_HEIGHT, _ORIENTATION, _PARTS, _CHANNELS, _FORMAT, _STRUCTURE = 16, 32, 36, 40, 48, 56
+_SIZE_MASK, _BYTE_MASK, _ORIENTATION_MASK = 0xFFFF, 0xFF, 0xF
 
 # The formats that occurred; codes have their numbers. Pillow has fewer than a byte can express.
 _formats = ["jpeg", "png"]
@@ -28,7 +28,7 @@ _DISTINCT = 1 << 14
 
 def encode_header(header: ImageHeader, structure: Structure) -> int:
     """Convert a header, and what the image's structure is like, to a code."""
-    width, height, orientation, channels, name = header
+    width, height, orientation, channels, name, several_parts = header
     if name not in _formats:
         with _lock:
             if name not in _formats:
@@ -37,6 +37,7 @@ def encode_header(header: ImageHeader, structure: Structure) -> int:
         width
         | height << _HEIGHT
         | orientation << _ORIENTATION
+        | several_parts << _PARTS
         | channels << _CHANNELS
         | _formats.index(name) << _FORMAT
         | structure << _STRUCTURE
@@ -48,9 +49,13 @@ def encode_upright_jpegs(
     height: NDArray[np.int64],
     channels: NDArray[np.int64],
     structure: NDArray[np.int64],
+    several_parts: NDArray[np.bool_] | bool = False,
 ) -> NDArray[np.uint64]:
-    """Convert the headers of JPEGs without orientation, int64 (N,) each, to codes: uint64 (N,)."""
+    """Convert the headers of JPEGs without orientation, int64 or bool (N,) each, to codes: uint64
+    (N,).
+    """
     code = width | height << _HEIGHT | 1 << _ORIENTATION | channels << _CHANNELS
+    code |= np.asarray(several_parts, np.int64) << _PARTS
     return code.astype(np.uint64) | structure.astype(np.uint64) << np.uint64(_STRUCTURE)
 
 
@@ -60,9 +65,10 @@ def decode_header(code: int) -> ImageHeader:
     return ImageHeader(
         code & _SIZE_MASK,
         code >> _HEIGHT & _SIZE_MASK,
-        code >> _ORIENTATION & _BYTE_MASK,
+        code >> _ORIENTATION & _ORIENTATION_MASK,
         code >> _CHANNELS & _BYTE_MASK,
         _formats[code >> _FORMAT & _BYTE_MASK],
+        bool(code >> _PARTS & 1),
     )
 
 
@@ -76,6 +82,11 @@ def structures_of(codes: NDArray[np.uint64]) -> NDArray[np.uint8]:
     return (codes >> np.uint64(_STRUCTURE)).astype(np.uint8)
 
 
+def several_parts_of(codes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether the images have several parts: bool (N,)."""
+    return (codes >> np.uint64(_PARTS) & np.uint64(1)).astype(np.bool_)
+
+
 def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Width and height in each code: int64 (N, 2); 0 x 0 where there is no header."""
     word = codes.astype(np.int64)
@@ -84,7 +95,7 @@ def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 def without_orientation(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The codes of the images as stored, ignoring their orientation."""
-    orientation = (codes >> np.uint64(_ORIENTATION)).astype(np.uint8)
+    orientation = (codes >> np.uint64(_ORIENTATION)).astype(np.uint8) & _ORIENTATION_MASK
     if (orientation <= 1).all():
         return codes
     rows = np.flatnonzero(orientation > 1)

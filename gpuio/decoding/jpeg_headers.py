@@ -21,6 +21,7 @@ from gpuio.decoding.structure import (
     FRAMES,
     JPEG_PIXELS,
     SAMPLINGS,
+    SOF_PROGRESSIVE,
     SOI,
     SOS,
     TABLES,
@@ -64,11 +65,13 @@ def read_jpeg_headers(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]
     if not images:
         return codes
     sizes = np.fromiter(map(len, images), np.int64, len(images))
-    lengths = np.minimum(sizes, WINDOW)
-    ends = lengths.cumsum()
-    data = np.concatenate([*(image[:WINDOW] for image in images), np.zeros(_LOOKAHEAD, np.uint8)])
-    frames, pixels = _walk(data, ends - lengths, ends)
-    rows = np.flatnonzero((frames > 0) & (pixels < ends - lengths + sizes))
+    # One byte more than the window, for the number of components of a scan that begins at its end.
+    lengths = np.minimum(sizes, WINDOW + 1)
+    begins = lengths.cumsum() - lengths
+    parts = [image[: WINDOW + 1] for image in images]
+    data = np.concatenate([*parts, np.zeros(_LOOKAHEAD, np.uint8)])
+    frames, scans, pixels = _walk(data, begins, begins + np.minimum(sizes, WINDOW))
+    rows = np.flatnonzero((frames > 0) & (pixels < begins + sizes))
     rows = rows[_usual_frames(data, frames[rows], sizes[rows])]
     if not len(rows):
         return codes
@@ -77,21 +80,22 @@ def read_jpeg_headers(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]
     tails = np.concatenate([images[row][-2:] for row in rows.tolist()]).reshape(-1, 2)
     ended = (tails == (0xFF, EOI)).all(1)
     structure = np.where(ended, int(Structure.COMPLETE), int(Structure.UNTERMINATED))
-    codes[rows] = encode_upright_jpegs(width, height, channels, structure)
+    several = (data[frames[rows] + 1] == SOF_PROGRESSIVE) | (data[scans[rows] + 4] < channels)
+    codes[rows] = encode_upright_jpegs(width, height, channels, structure, several)
     return codes
 
 
 def _walk(
     data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Walk over the segments of images that begin and end at these bytes of `data`.
 
     Returns
     -------
-    int64 (N,) each: where the only frame header begins, and where the first scan's data does; 0 of
-    images that are left out
+    int64 (N,) each: where the only frame header begins, where the first scan's header does, and
+    where its data does; 0 of images that are left out
     """
-    frames, pixels = np.zeros_like(begins), np.zeros_like(begins)
+    frames, scans, pixels = (np.zeros_like(begins) for _ in range(3))
     rows = np.flatnonzero((data[begins] == 0xFF) & (data[begins + 1] == SOI))
     at, limit = begins[rows] + 2, ends[rows]
     # The marker and the length of a segment that begins at each byte.
@@ -105,14 +109,14 @@ def _walk(
         kind[frame[frames[rows[frame]] > 0]] = _OTHER  # a second one
         frames[rows[frame]] = at[frame]
         scan = np.flatnonzero(kind == _SCAN)
-        pixels[rows[scan]] = following[scan]
+        scans[rows[scan]], pixels[rows[scan]] = at[scan], following[scan]
         further = kind >= _SKIPPED
         rows, at, limit = rows[further], following[further], limit[further]
         at = np.minimum(at, limit)
         if not len(rows):
             break
     frames[pixels == 0] = 0
-    return frames, pixels
+    return frames, scans, pixels
 
 
 def _usual_frames(

@@ -59,6 +59,7 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
+from gpuio.loading.memory import explain_memory_error
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
 from gpuio.sampling.order import BatchIndices
@@ -408,4 +409,4 @@ def _fail(future: Future[LoadedBatch], error: BaseException) -> None:
     """Give a batch's exception to whoever waits for it, unless it is no longer wanted."""
     if not isinstance(error, Canceled):
         with suppress(InvalidStateError):  # canceled when the loader was closed
-            future.set_exception(error)
+            future.set_exception(explain_memory_error(error))

@@ -22,6 +22,7 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
+from gpuio.loading.memory import explain_memory_error
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
 from gpuio.sampling.order import BatchIndices
@@ -122,7 +123,7 @@ class HostExecutor:
             batch = self._reader.read(indices)
             job = _Job(self, batch, self.renderer.prepare(batch), future, generation)
         except BaseException as error:
-            future.set_exception(error)
+            future.set_exception(explain_memory_error(error))
             return
         for _ in range(self.threads):
             self._workers.submit(job.run)
@@ -183,7 +184,7 @@ class _Job:
                 raise self._failure
             loaded = self._executor.finish(self._batch, self._data)
         except BaseException as error:
-            self._future.set_exception(error)
+            self._future.set_exception(explain_memory_error(error))
         else:
             self._future.set_result(loaded)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
+from gpuio.decoding.limits import MAX_PIXELS, use_max_pixels
 from gpuio.errors import DecodeError, Error
 from gpuio.loading.batch import ImageBatch
 from gpuio.planning.augmenters import check_shape
@@ -47,9 +48,17 @@ class PerSampleRenderer:
     functions : what each sample goes through
     shape : of a sample in the batch, (3, height, width); float32
     seed : the augmentation's seed
+    max_pixels : the most pixels of an image, see `decoding.limits`
     """
 
-    def __init__(self, functions: SampleFunctions, shape: tuple[int, ...], seed: int) -> None:
+    def __init__(
+        self,
+        functions: SampleFunctions,
+        shape: tuple[int, ...],
+        seed: int,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self._max_pixels = max_pixels
         self._functions = functions
         self._shape = shape
         self._seed = seed
@@ -83,6 +92,17 @@ class PerSampleRenderer:
         ------
         Error : the record cannot be used.
         """
+        with use_max_pixels(self._max_pixels):
+            self._render(label, encoded, rng, image_row, label_row)
+
+    def _render(
+        self,
+        label: Label,
+        encoded: Any,
+        rng: Rng,
+        image_row: NDArray[np.generic],
+        label_row: NDArray[np.float32],
+    ) -> None:
         functions = self._functions
         label = functions.parse_label(label)
         image = functions.decode(encoded)

@@ -24,6 +24,11 @@ OPENCV_METHODS = {
 # Pixels of the largest image that is scaled as a whole, 200 MB; of a larger one only the window is.
 LARGEST = 1 << 26
 
+# The largest width and height that OpenCV's affine maps read, less one.
+WARPED = 2**15 - 2
+# Pixels around what an affine map shows that its interpolation reads: Lanczos's.
+MARGIN = 4
+
 # A window is on the grid of whole pixels if it misses it by no more than this.
 GRID = 1e-6
 
@@ -119,15 +124,46 @@ def warp(
     """Resample an image, uint8 (h, w, C) to uint8 (height, width, C), by an affine map; see
     `Affine`. AREA counts as LINEAR.
     """
+    return _warp(image, matrix, method, size, cv2.BORDER_CONSTANT, fill)
+
+
+def _warp(
+    image: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    method: int,
+    size: tuple[int, int],
+    border: int,
+    fill: tuple[int, ...] = (),
+) -> NDArray[np.uint8]:
+    if max(image.shape[:2]) > WARPED:
+        image, matrix = _shown(image, matrix, size)
     warped = cv2.warpAffine(
         image,
         matrix,
         size,
         flags=OPENCV_METHODS[method] | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
+        borderMode=border,
         borderValue=fill,
     )
     return warped.reshape(size[1], size[0], -1)  # type: ignore[return-value]
+
+
+def _shown(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The part of an image that an affine map reads, and the map to that part. Where it is still
+    too large for OpenCV, every second, third, … row and column of it.
+    """
+    high, wide = image.shape[:2]
+    corners = matrix @ np.array([(x, y, 1) for x in (0, size[0]) for y in (0, size[1])]).T
+    most = wide - 1, high - 1
+    low = np.floor(corners.min(1) - MARGIN).clip(0, most).astype(int)
+    end = np.ceil(corners.max(1) + MARGIN).clip(low, most).astype(int) + 1
+    step = -(-(end - low) // WARPED)
+    shown = image[low[1] : end[1] : step[1], low[0] : end[0] : step[0]]
+    moved = matrix.copy()
+    moved[:, 2] -= low
+    return np.ascontiguousarray(shown), moved / step[:, None]
 
 
 def resample(
@@ -180,11 +216,7 @@ def _resample(
         to_source = np.array(
             [[1 / across, 0, x + 0.5 / across - 0.5], [0, 1 / down, y + 0.5 / down - 0.5]]
         )
-        flags = OPENCV_METHODS[method] | cv2.WARP_INVERSE_MAP
-        warped = cv2.warpAffine(
-            region, to_source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        return warped.reshape(height, width, -1)  # type: ignore[return-value]
+        return _warp(region, to_source, method, size, cv2.BORDER_REPLICATE)
     left, top = min(max(round(x), 0), wide - 1), min(max(round(y), 0), high - 1)
     right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
     return _resize(region[top:bottom, left:right], size, method)

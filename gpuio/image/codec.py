@@ -13,7 +13,13 @@ import numpy.typing as npt
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
-from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
+from gpuio.errors import (
+    ArgumentError,
+    DecodeError,
+    DeviceError,
+    RecordError,
+    RecordFileNotFoundError,
+)
 from gpuio.image.arrays import host, write
 from gpuio.nd import NDArray
 
@@ -55,7 +61,8 @@ def imdecode(
     """Decode an image, or several at once.
 
     The EXIF orientation is ignored, as in MXNet; ImageRecordIter applies it. A truncated JPEG is
-    decoded as far as possible.
+    decoded as far as possible. The most pixels that an image may have is what the environment
+    variable GPUIO_MAX_PIXELS says, by default 2**28.
 
     On a GPU, complete gray and YCbCr JPEGs of 8 bits with a common sampling (4:4:4, 4:2:2, 4:2:0,
     4:4:0) are decoded by nvImageCodec, those of a list in one batch; pixel values may differ from
@@ -81,9 +88,10 @@ def imdecode(
     ArgumentError : flag is neither 0 nor 1, or out has another shape or dtype, or is given with a
         list.
     ValueError : buf is not bytes-like.
-    DecodeError : buf is empty, or not an image; of a list, the message begins with ``buf[number]``.
+    DecodeError : buf is empty, not an image, or too large; of a list, the message begins with
+        ``buf[number]``.
     ContextError : the device is not available, or it is a GPU and nvImageCodec is not installed.
-    DeviceError : the GPU failed, or its memory is too short.
+    DeviceError : the GPU failed, or memory is too short.
     """
     if isinstance(buf, (list, tuple)):
         if out is not None:
@@ -180,22 +188,23 @@ def _decode(
     from gpuio.decoding import nvimagecodec
     from gpuio.decoding.header import read_header
     from gpuio.decoding.host import decode
+    from gpuio.decoding.limits import check_image, resolve_max_pixels
 
     if flag not in (0, 1):
         raise ArgumentError(f"flag must be 1 (color) or 0 (gray), not {flag!r}")
     require(ctx)
-    channels, bgr = 3 if flag else 1, not to_rgb
+    channels, bgr, max_pixels = 3 if flag else 1, not to_rgb, resolve_max_pixels()
     images, headers = [], []
     for name, buf in zip(names, encoded, strict=True):
         images.append(_as_uint8(buf, name))
         with _invalid_images_named(name):
             headers.append(read_header(images[-1]).without_orientation())
+            check_image(headers[-1], images[-1], max_pixels)
 
     def decode_on_host(number: int) -> Array:
         with _invalid_images_named(names[number]):
-            pixels = decode(images[number], headers[number], channels)
-        # Copy, because a JPEG's pixels are in a buffer that the next decoding overwrites.
-        return np.array(pixels[:, :, ::-1] if bgr else pixels, order="C")
+            pixels = decode(images[number], headers[number], channels, own=True)
+        return np.ascontiguousarray(pixels[:, :, ::-1]) if bgr else pixels
 
     decoded: dict[int, Array] = {}
     if ctx.device_type == "gpu":
@@ -212,6 +221,8 @@ def _invalid_images_named(name: str) -> Iterator[None]:
         yield
     except DecodeError as error:
         raise DecodeError(f"{name}Decoding failed. Invalid image file: {error}") from error
+    except MemoryError as error:
+        raise DeviceError(f"{name}Decoding failed. Memory is too short: {error}") from error
 
 
 def _in_threads(function: Callable[[In], Out], arguments: Sequence[In]) -> list[Out]:

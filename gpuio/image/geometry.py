@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.context import get_array_module, on_device
+from gpuio.decoding.limits import check_pixels
 from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, as_range, write
 from gpuio.image.resample import resize
@@ -59,7 +60,8 @@ def imresize(
     Raises
     ------
     ArgumentError : src is not an image, or of another dtype, a dimension is not an integer of at
-        least 1, there is no such interpolation, or out has another shape, dtype or device.
+        least 1, the result has too many pixels, there is no such interpolation, or out has another
+        shape, dtype or device.
     """
     image = as_image(src)
     if image.dtype not in DTYPES:
@@ -311,14 +313,15 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
 
     Raises
     ------
-    ArgumentError : src is not an image, a margin is negative, there is no such type, or out has
-        another shape, dtype or device.
+    ArgumentError : src is not an image, a margin is negative, the result has too many pixels,
+        there is no such type, or out has another shape, dtype or device.
     """
     image = as_image(src)
     margins = {"top": top, "bot": bot, "left": left, "right": right}
     for name, pixels in margins.items():
         if pixels < 0:
             raise ArgumentError(f"{name} must be at least 0 pixels, not {pixels!r}")
+    check_pixels(image.shape[1] + left + right, image.shape[0] + top + bot)
     if type not in BORDERS:
         raise ArgumentError(f"type must be 0 to {max(BORDERS)}, not {type!r}")
     with on_device(image.context):

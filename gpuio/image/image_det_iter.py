@@ -86,6 +86,7 @@ class ImageDetIter(ImageIter):
         prefetch_buffer: int = 4,
         on_error: str = "raise",
         executor: str | None = None,
+        max_pixels: int | None = None,
         **kwargs: Unpack[DetAugmenterOptions],
     ) -> None:
         if "label_width" in kwargs:
@@ -112,6 +113,7 @@ class ImageDetIter(ImageIter):
             prefetch_buffer=prefetch_buffer,
             on_error=on_error,
             executor=executor,
+            max_pixels=max_pixels,
             **kwargs,  # type: ignore[arg-type, misc]  # they go to CreateDetAugmenter
         )
 

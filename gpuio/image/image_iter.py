@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from gpuio import nd
 from gpuio.context import Context, cpu
+from gpuio.decoding.limits import use_max_pixels
 from gpuio.errors import ArgumentError, Error, RecordError
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer, SampleFunctions
@@ -121,6 +122,7 @@ class ImageIter(ImageLoaderIter):
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
     executor : as in ImageRecordIter: "host", "dali", or None: the one for the device
+    max_pixels : as in ImageRecordIter
     kwargs : of `CreateAugmenter`: resize, rand_crop, rand_resize, rand_mirror, mean, std,
         brightness, contrast, saturation, hue, pca_noise, rand_gray, inter_method
 
@@ -177,6 +179,7 @@ class ImageIter(ImageLoaderIter):
         prefetch_buffer: int = 4,
         on_error: str = "raise",
         executor: str | None = None,
+        max_pixels: int | None = None,
         **kwargs: Unpack[AugmenterOptions],
     ) -> None:
         of_augmenters = self._augmenter_options.__annotations__
@@ -204,6 +207,7 @@ class ImageIter(ImageLoaderIter):
             on_error=on_error,
             data_name=data_name,
             label_name=label_name,
+            max_pixels=max_pixels,
         )
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
@@ -291,7 +295,11 @@ class ImageIter(ImageLoaderIter):
         if self._options.executor == "dali":
             raise ArgumentError(f"executor='dali' runs plans only, but {reason}")
         log.info("augmenters run one by one on the CPU, because %s", reason)
-        renderer = PerSampleRenderer(self._functions(), self.data_shape, self._options.seed)
+        options = self._options
+        options.check_memory(output, ())
+        renderer = PerSampleRenderer(
+            self._functions(), self.data_shape, options.seed, options.limit
+        )
         label_shape, label_fill = self._label_layout()
         if type(self).next_sample is ImageIter.next_sample:
             self._load(renderer, output, label_shape, label_fill)
@@ -470,7 +478,8 @@ class ImageIter(ImageLoaderIter):
         ------
         DecodeError : it is empty, or not an image.
         """
-        return _decode(s)
+        with use_max_pixels(self._options.limit):
+            return _decode(s)
 
     def check_valid_image(self, data: Sequence[nd.NDArray]) -> None:
         """Check an image, [image]; called by several threads.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Module, device_of, get_array_module, on_device
+from gpuio.decoding.limits import check_pixels
 from gpuio.nd.placement import plain
 from gpuio.nd.types import Array, HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
@@ -37,7 +38,12 @@ def resize(image: Array, width: int, height: int, method: int) -> Array:
     -------
     a new array (height, width, channels) of the same dtype on the same device. A GPU's values
     differ from the CPU's by rounding only: by at most 1 for integers
+
+    Raises
+    ------
+    ArgumentError : the output has too many pixels.
     """
+    check_pixels(width, height)
     ctx = device_of(image)
     if ctx.device_type == "cpu":
         return _with_opencv(np.asarray(image), width, height, method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuio.context import cpu
+from gpuio.decoding.limits import resolve_max_pixels, use_max_pixels
 from gpuio.errors import DecodeError, RecordError
 from gpuio.image.codec import imdecode
 from gpuio.loading.source import ImageSource
@@ -10,7 +11,9 @@ from gpuio.nd import NDArray
 from gpuio.planning.planner import Label
 
 
-def read_image(source: ImageSource, index: int, flag: int) -> tuple[NDArray, Label]:
+def read_image(
+    source: ImageSource, index: int, flag: int, max_pixels: int | None = None
+) -> tuple[NDArray, Label]:
     """Read and decode an image, as `imdecode` does, on the host. Thread-safe.
 
     Parameters
@@ -18,6 +21,7 @@ def read_image(source: ImageSource, index: int, flag: int) -> tuple[NDArray, Lab
     source : record files, or image files
     index : of the image's record
     flag : 1 color, 0 gray
+    max_pixels : the most pixels of an image; None: see `resolve_max_pixels`
 
     Returns
     -------
@@ -26,10 +30,12 @@ def read_image(source: ImageSource, index: int, flag: int) -> tuple[NDArray, Lab
 
     Raises
     ------
-    RecordError, DecodeError : the record is damaged or not an image; the message has its location.
+    RecordError, DecodeError : the record is damaged, not an image or too large; the message has its
+        location.
     """
     try:
         encoded = source.read(index)
-        return imdecode(encoded.data, flag, ctx=cpu()), encoded.label
+        with use_max_pixels(resolve_max_pixels(max_pixels)):
+            return imdecode(encoded.data, flag, ctx=cpu()), encoded.label
     except (RecordError, DecodeError) as error:
         raise type(error)(f"{source.location(index)}: {error}") from error

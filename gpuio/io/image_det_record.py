@@ -195,6 +195,7 @@ class ImageDetRecordIter(RecordFilesIter):
         partition: str | None = None,
         executor: str | None = None,
         hw_decoder_load: float = 0.65,
+        max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
         verbose: bool = True,
@@ -272,7 +273,9 @@ class ImageDetRecordIter(RecordFilesIter):
             label_name=label_name,
             hw_decoder_load=hw_decoder_load,
             quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
+            max_pixels=max_pixels,
         )
+        options.check_size("resize: an image", max(detection.resize, 1), max(detection.resize, 1))
         label_width = _label_width(label_width)
         pad_width = as_int("label_pad_width", label_pad_width, -1)
         pad_value = as_float("label_pad_value", label_pad_value)

@@ -137,6 +137,9 @@ class ImageRecordIter(RecordFilesIter):
     executor : "host" or "dali"; None: "host" on the CPU, "dali" on a GPU. "dali" on the CPU runs
         DALI's CPU operators
     hw_decoder_load : on a GPU, the fraction of the images offered to its JPEG engines
+    max_pixels : the most pixels of an image, as it is stored and at every step of its
+        augmentation; one with more is a bad record. None: what the environment variable
+        GPUIO_MAX_PIXELS says, else 2**28
     data_name, label_name : names of the arrays
     verbose : log what was opened, through the logger "gpuio"
     device_id : has no effect, as `ctx` is the device
@@ -242,6 +245,7 @@ class ImageRecordIter(RecordFilesIter):
         antialias: bool = False,
         executor: str | None = None,
         hw_decoder_load: float = 0.65,
+        max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
         verbose: bool = True,
@@ -333,7 +337,10 @@ class ImageRecordIter(RecordFilesIter):
             antialias=crop.antialias,
             hw_decoder_load=hw_decoder_load,
             quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
+            max_pixels=max_pixels,
         )
+        options.check_size("resize: an image", crop.resize or 1, crop.resize or 1)
+        options.check_size("pad: an image", 1 + 2 * crop.pad, 1 + 2 * crop.pad)
         seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
         self._log_without_effect(
             max_random_area=(area != NONE and not resized_crop, "without random_resized_crop"),

@@ -4,6 +4,7 @@ ImageDetIter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpuio import nd
 from gpuio.context import Context, as_context, require
+from gpuio.decoding.limits import over_limit, resolve_max_pixels
 from gpuio.errors import ArgumentError, Error
 from gpuio.execution.executors import create_executor, resolve_executor, resolve_threads
 from gpuio.execution.host import HostExecutor
@@ -22,6 +24,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.loader import Executor, Loader
+from gpuio.loading.memory import check_fits
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource, RecordSource
 from gpuio.loading.stream import State, Stream, progress
@@ -31,6 +34,9 @@ from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 from gpuio.storage.local import listed
+
+# More of either cost memory and help nobody, whatever the machine.
+MOST_THREADS, MOST_AHEAD = 1 << 12, 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,7 @@ class LoaderOptions:
     antialias : see `CropOptions`
     hw_decoder_load : fraction of the images offered to a GPU's JPEG engines, 0 to 1
     quarantine : records that have been left out; None: the iterator has no such option
+    max_pixels : the most pixels of an image, see `decoding.limits`; None: the default
     data_name, label_name : names of the arrays
 
     Raises
@@ -75,12 +82,24 @@ class LoaderOptions:
     antialias: bool = False
     hw_decoder_load: float = 0.65
     quarantine: tuple[Entry, ...] | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "prefetch_buffer"):
             object.__setattr__(self, name, as_int(name, getattr(self, name), 1))
+        if self.prefetch_buffer > MOST_AHEAD:
+            raise ArgumentError(
+                f"prefetch_buffer must be at most {MOST_AHEAD}, not {self.prefetch_buffer}: a few "
+                "batches suffice"
+            )
         if self.preprocess_threads is not None:
-            as_int("preprocess_threads", self.preprocess_threads, 1)
+            threads = as_int("preprocess_threads", self.preprocess_threads, 1)
+            if threads > MOST_THREADS:
+                raise ArgumentError(
+                    f"preprocess_threads must be at most {MOST_THREADS}, not {threads}: use about "
+                    "one for each CPU"
+                )
+        object.__setattr__(self, "max_pixels", resolve_max_pixels(self.max_pixels))
         object.__setattr__(self, "seed", as_int("seed", self.seed))
         as_choice("on_error", self.on_error, ON_ERROR_MODES)
         if not 0 <= as_float("hw_decoder_load", self.hw_decoder_load) <= 1:
@@ -100,6 +119,50 @@ class LoaderOptions:
     def context(self) -> Context:
         """The device of the batches."""
         return as_context(self.ctx)
+
+    @property
+    def limit(self) -> int:
+        """The most pixels of an image."""
+        return resolve_max_pixels(self.max_pixels)
+
+    def check_size(self, kind: str, width: int, height: int) -> None:
+        """Check a size that all images will have, or exceed, at some step.
+
+        Parameters
+        ----------
+        kind : what asks for it, as a clause
+
+        Raises
+        ------
+        ArgumentError : it is more than `max_pixels`.
+        """
+        if problem := over_limit(width, height, self.limit, kind):
+            raise ArgumentError(problem)
+
+    def check_memory(self, output: OutputSpec, label_shape: tuple[int, ...]) -> None:
+        """Check that the batches can fit into this machine's memory.
+
+        Parameters
+        ----------
+        output : what the batches look like
+        label_shape : of one sample's label
+
+        Raises
+        ------
+        ArgumentError : one cannot, or those that are made ahead cannot.
+        """
+        pixels = math.prod(output.shape(self.batch_size)) * output.dtype.itemsize
+        labels = math.prod((self.batch_size, *label_shape)) * np.dtype(np.float32).itemsize
+        shape = (self.batch_size, output.channels, output.height, output.width)
+        check_fits(
+            labels + (pixels if self.context.device_type == "cpu" else 0),
+            f"batches {shape} with labels {(self.batch_size, *label_shape)} are too large",
+        )
+        if self.context.device_type == "cpu":
+            check_fits(
+                self.prefetch_buffer * (pixels + labels),
+                f"prefetch_buffer={self.prefetch_buffer} batches {shape} are too many",
+            )
 
 
 class ImageLoaderIter(StreamIter[LoadedBatch]):
@@ -174,6 +237,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         apply_orientation : rotate images as their EXIF orientation says
         """
         try:
+            self._options.check_size("data_shape: an image", output.width, output.height)
+            self._options.check_memory(output, label_shape)
             executor = self._executor(
                 planner_or_renderer, output, label_shape, label_fill, apply_orientation
             )
@@ -199,7 +264,9 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
     ) -> Executor[LoadedBatch]:
         options = self._options
         planner = planner_or_renderer if isinstance(planner_or_renderer, Planner) else None
-        reader = BatchReader(self._source, planner, label_shape, label_fill, apply_orientation)
+        reader = BatchReader(
+            self._source, planner, label_shape, label_fill, apply_orientation, options.limit
+        )
         if isinstance(planner_or_renderer, Planner):
             return create_executor(
                 resolve_executor(options.executor, self._ctx),

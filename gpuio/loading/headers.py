@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
-from gpuio.decoding.header_codes import encode_header, structures_of, with_structure
+from gpuio.decoding.header_codes import (
+    decode_header,
+    encode_header,
+    several_parts_of,
+    sizes_of,
+    structures_of,
+    with_structure,
+)
 from gpuio.decoding.jpeg_headers import read_jpeg_headers
+from gpuio.decoding.limits import MAX_PIXELS, PLAUSIBLE, check_image
 from gpuio.decoding.structure import Structure, check_structure
 from gpuio.errors import DecodeError
 from gpuio.loading.source import Encoded
@@ -25,9 +33,11 @@ class HeaderReader:
     ----------
     count : number of records
     keep : keep headers, because records never change; memory is used for those that were read
+    max_pixels : the most pixels of an image, see `decoding.limits`
     """
 
-    def __init__(self, count: int, keep: bool) -> None:
+    def __init__(self, count: int, keep: bool, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         self._kept = np.zeros(min(count, MOST_KEPT) if keep else 0, np.uint64)
 
     def read(
@@ -44,7 +54,7 @@ class HeaderReader:
         Returns
         -------
         codes : uint64 (N,), see `header_codes`; 0 where there is no header
-        errors : row -> why its header cannot be read
+        errors : row -> why its header cannot be read, or which limit the image is over
         """
         keepable = record < len(self._kept)
         codes = np.zeros(len(record), np.uint64)
@@ -53,11 +63,27 @@ class HeaderReader:
         if strict:
             wanted |= structures_of(codes) == Structure.UNKNOWN
         rows = [row for row in np.flatnonzero(wanted).tolist() if encoded[row] is not None]
-        if not rows:
-            return codes, {}
-        errors = _read(rows, encoded, codes, strict)
-        self._kept[record[keepable]] = codes[keepable]
-        return codes, errors
+        errors: dict[int, DecodeError] = {}
+        if rows:
+            errors = _read(rows, encoded, codes, strict)
+            self._kept[record[keepable]] = codes[keepable]
+        return codes, errors | self._over_limits(encoded, codes)
+
+    def _over_limits(
+        self, encoded: Sequence[Encoded | None], codes: NDArray[np.uint64]
+    ) -> dict[int, DecodeError]:
+        """Which images are over a limit, by row; only large ones and those in several scans can
+        be.
+        """
+        large = sizes_of(codes).prod(1) > min(PLAUSIBLE, self._max_pixels)
+        errors: dict[int, DecodeError] = {}
+        for row in np.flatnonzero(large | several_parts_of(codes)).tolist():
+            if (image := encoded[row]) is not None:
+                try:
+                    check_image(decode_header(int(codes[row])), image.data, self._max_pixels)
+                except DecodeError as error:
+                    errors[row] = error
+        return errors
 
 
 def _read(

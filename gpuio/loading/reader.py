@@ -13,6 +13,7 @@ from gpuio.decoding.header_codes import (
     structures_of,
     without_orientation,
 )
+from gpuio.decoding.limits import MAX_PIXELS
 from gpuio.errors import Error
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.headers import HeaderReader
@@ -31,6 +32,7 @@ class BatchReader:
     label_shape : of one sample
     label_fill : initial value of all labels
     apply_orientation : rotate images as their EXIF orientation says
+    max_pixels : the most pixels of an image, see `decoding.limits`
     """
 
     def __init__(
@@ -40,13 +42,15 @@ class BatchReader:
         label_shape: tuple[int, ...],
         label_fill: float = 0.0,
         apply_orientation: bool = True,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.source = source
         self.planner = planner
         self.apply_orientation = apply_orientation
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
-        self._headers = HeaderReader(len(source), keep=source.immutable)
+        self._max_pixels = max_pixels
+        self._headers = HeaderReader(len(source), source.immutable, max_pixels)
 
     def read(self, indices: BatchIndices, strict: bool = False) -> ImageBatch:
         """Read and plan one batch.
@@ -85,9 +89,9 @@ class BatchReader:
         for row in batch.errors:
             batch.headers[row], sizes[row] = None, 1
         labels = [None if each is None else each.label for each in batch.encoded]
-        planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels))
+        planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels, self._max_pixels))
         batch.plan = planned.plan
-        batch.errors.update(planned.errors)
+        batch.errors = planned.errors | batch.errors
         _assign_labels(batch.labels, planned.labels)
 
 

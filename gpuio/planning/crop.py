@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
+from gpuio.decoding.limits import over_limit
+from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.planning.affine import (
     NO_AFFINE,
     AffineOptions,
@@ -195,7 +196,13 @@ class CropPlanner(Planner):
         """Plan a batch."""
         labels, errors = convert_labels(samples.labels, self._check_width)
         draws = self._seed, samples.epoch, samples.record
-        plan, crop = plan_crops(self._options, samples.sizes, *draws)
+        plan, crop, largest = plan_crops(self._options, samples.sizes, *draws)
+        for row in np.flatnonzero(largest.prod(1) > samples.max_pixels).tolist():
+            labels[row] = None
+            width, height = largest[row].tolist()
+            errors[row] = DecodeError(
+                over_limit(width, height, samples.max_pixels, "the resized or padded image")
+            )
         if self._options.crop_size is not None:
             least = self._options.crop_size[1]
             for row in np.flatnonzero((crop < least).any(1)).tolist():
@@ -224,7 +231,7 @@ class CropPlanner(Planner):
 
 def plan_crops(
     options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
-) -> tuple[Plan, Ints]:
+) -> tuple[Plan, Ints, NDArray[np.float64]]:
     """Plan the geometry of a batch.
 
     Parameters
@@ -235,8 +242,8 @@ def plan_crops(
 
     Returns
     -------
-    Plan of N samples, on the host; and int64 (N, 2), width and height of what is cropped, the
-    resized and padded image, in pixels
+    Plan of N samples, on the host; int64 (N, 2), width and height of what is cropped, the resized
+    and padded image, in pixels; and float64 (N, 2), of the image when it is largest
     """
     scaled = sizes
     if options.resize is not None:
@@ -277,7 +284,14 @@ def plan_crops(
     if options.bordered:
         fill = np.full((len(sizes), len(options.fill)), options.fill, np.uint8)
         plan = replace(plan, borders=(Border(covered_pixels(shown, crop, size), fill),))
-    return plan, padded
+    return plan, padded, _largest(scaled, padded, full)
+
+
+def _largest(*steps: Ints) -> NDArray[np.float64]:
+    """For each image its size at the step with the most pixels; these overflow integers."""
+    sizes = np.stack(steps).astype(np.float64)
+    found: NDArray[np.float64] = sizes[sizes.prod(2).argmax(0), np.arange(sizes.shape[1])]
+    return found
 
 
 def _within(bounds: Ints, window: NDArray[np.float64], cut: NDArray[np.bool_]) -> Ints:

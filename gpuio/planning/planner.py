@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.limits import MAX_PIXELS
 from gpuio.errors import Error
 from gpuio.planning.plan import Plan
 
@@ -24,12 +25,14 @@ class Samples(NamedTuple):
     epoch, record : int64 (N,): with the seed, they determine all random choices of a sample
     sizes : int64 (N, 2), width and height of the images in pixels; 1 x 1 for bad records
     labels : the records' labels; None for bad records
+    max_pixels : the most that an image may have at any step; more makes a record bad
     """
 
     epoch: NDArray[np.int64]
     record: NDArray[np.int64]
     sizes: NDArray[np.int64]
     labels: Sequence[Label | None]
+    max_pixels: int = MAX_PIXELS
 
 
 class PlannedBatch(NamedTuple):

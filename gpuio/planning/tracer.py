@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpuio.errors import ArgumentError, Error
+from gpuio.decoding.limits import MAX_PIXELS, over_limit
+from gpuio.errors import ArgumentError, DecodeError, Error
 from gpuio.planning.colors import LUMA
 from gpuio.planning.plan import (
     AREA,
@@ -64,14 +65,16 @@ class ImageTracer:
     Parameters
     ----------
     width, height : of the source, in pixels
+    max_pixels : the most pixels that the image may have at any step
 
     Attributes
     ----------
     width, height : of the current image, in pixels
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
         self.width, self.height = width, height
+        self._max_pixels = max_pixels
         self._limits = width, height
         # In pixels of the source: what the current image shows, what of it may be blended into its
         # edges (left, top, right, bottom), and what may be read.
@@ -93,8 +96,10 @@ class ImageTracer:
         Raises
         ------
         ArgumentError : a dimension is not an integer of at least 1.
+        DecodeError : the image has too many pixels then.
         """
         width, height = as_pixels("w", width), as_pixels("h", height)
+        self._check_size(width, height)
         left, top, right, bottom = self._shown
         if method == AUTOMATIC:
             # After a first resampling, what counts is the change from the source.
@@ -143,10 +148,19 @@ class ImageTracer:
         Parameters
         ----------
         fill : its color, a pixel value for each channel
+
+        Raises
+        ------
+        DecodeError : the image has too many pixels then.
         """
+        self._check_size(self.width + left + right, self.height + top + bottom)
         x, y, w, h = self._window
         self._borders.append(((x, y, x + w, y + h), fill))
         self._move_window(-left, -top, self.width + left + right, self.height + top + bottom)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if problem := over_limit(width, height, self._max_pixels, "the resized or padded image"):
+            raise DecodeError(problem)
 
     def _move_window(self, x: int, y: int, width: int, height: int) -> None:
         """Make a rectangle of the current image, which may reach beyond it, the image."""
@@ -208,7 +222,9 @@ def trace_batch(
         record a bad one
     size : width and height of the output, in pixels
     """
-    tracers = [ImageTracer(*each) for each in samples.sizes.tolist()]
+    tracers = [
+        ImageTracer(width, height, samples.max_pixels) for width, height in samples.sizes.tolist()
+    ]
     traced: list[Label | None] = [None] * len(tracers)
     errors: dict[int, Error] = {}
     rngs = sample_rngs(seed, samples.epoch, samples.record)

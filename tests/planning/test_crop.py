@@ -18,7 +18,7 @@ INCEPTION = CropOptions(32, 32, resized_crop=True, area=(0.08, 1.0), ratio=(3 / 
 
 def make(augment: CropOptions, *sizes: tuple[int, int], seed: int = 0, epoch: int = 0) -> Plan:
     count = len(sizes)
-    plan, _ = plan_crops(
+    plan, *_ = plan_crops(
         augment, np.array(sizes, np.int64), seed, np.full(count, epoch), np.arange(count)
     )
     return plan
@@ -108,10 +108,10 @@ def test_a_samples_plan_does_not_depend_on_its_batch() -> None:
     sizes = np.array([(200, 160), (90, 300), (33, 41)])
     epoch, record = np.array([0, 1, 1]), np.array([5, 5, 9])
     augment = replace(INCEPTION, rand_mirror=True)
-    together, _ = plan_crops(augment, sizes, 7, epoch, record)
+    together, *_ = plan_crops(augment, sizes, 7, epoch, record)
     for row in range(3):
         at = slice(row, row + 1)
-        alone, _ = plan_crops(augment, sizes[at], 7, epoch[at], record[at])
+        alone, *_ = plan_crops(augment, sizes[at], 7, epoch[at], record[at])
         np.testing.assert_array_equal(alone.window[0], together.window[row])
         assert alone.flip[0] == together.flip[row]
 
@@ -201,7 +201,7 @@ def test_a_planner_plans_crops_and_keeps_labels() -> None:
     epoch, record = np.array([0, 1, 1]), np.array([5, 5, 9])
     label = np.float32([1, 2])
     planned = CropPlanner(options, 7, 2).plan(Samples(epoch, record, sizes, [label, None, label]))
-    expected, _ = plan_crops(options, sizes, 7, epoch, record)
+    expected, *_ = plan_crops(options, sizes, 7, epoch, record)
     np.testing.assert_array_equal(planned.plan.window, expected.window)
     np.testing.assert_array_equal(planned.plan.flip, expected.flip)
     assert planned.labels[0] is label and planned.labels[1] is None and not planned.errors

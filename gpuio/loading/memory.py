@@ -1,0 +1,48 @@
+"""The memory of this machine, and whether batches can fit into it."""
+
+from __future__ import annotations
+
+import os
+
+from gpuio.errors import ArgumentError, DeviceError
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory that this machine has; None: the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def check_fits(needed: int, what: str) -> None:
+    """Check that an allocation can succeed at all.
+
+    Parameters
+    ----------
+    needed : bytes on the host
+    what : what needs them and what to do, for the message
+
+    Raises
+    ------
+    ArgumentError : this machine has less.
+    """
+    memory = physical_memory()
+    if memory is not None and needed > memory:
+        raise ArgumentError(
+            f"{what}: they need {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
+        )
+
+
+def explain_memory_error(error: BaseException) -> BaseException:
+    """What the caller gets for an exception of a thread: for a MemoryError a DeviceError that says
+    what takes less memory; any other as it is.
+    """
+    if not isinstance(error, MemoryError):
+        return error
+    explained = DeviceError(
+        f"memory is too short to make a batch ({error}); a smaller "
+        "batch_size, prefetch_buffer or preprocess_threads takes less"
+    )
+    explained.__cause__ = error
+    return explained
