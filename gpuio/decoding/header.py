@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.claims import contradicts
 from gpuio.decoding.exif import ORIENTATION_TAG, TRANSPOSED, read_orientation
 from gpuio.errors import DecodeError
 
@@ -200,6 +201,8 @@ def _read_other_header(view: memoryview) -> ImageHeader:
     except Exception as error:  # Pillow's plug-ins raise errors of any type
         head = bytes(view[:8]).hex(" ")
         raise DecodeError(f"not an image: its first bytes are {head}") from error
+    if contradicts(view, name, width, height):
+        raise DecodeError(f"the {name} image has two sizes, one of which is {width} x {height}")
     if orientation in TRANSPOSED:
         width, height = height, width
     return ImageHeader(width, height, orientation, channels, name)

@@ -20,7 +20,8 @@ from contextvars import ContextVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header import SOS, ImageHeader
+from gpuio.decoding.claims import opencv_size
+from gpuio.decoding.header import SOS, ImageHeader, read_header
 from gpuio.errors import ArgumentError, DecodeError
 
 # The default of `max_pixels`: 0.8 GB of RGB.
@@ -158,6 +159,24 @@ def check_image(header: ImageHeader, data: NDArray[np.uint8], limit: int) -> Non
                 f"the image of {size} has more than {scans} scans, the limit for its size; "
                 "re-encoding it helps"
             )
+
+
+def check_encoded(data: NDArray[np.uint8], limit: int) -> None:
+    """Check an image that OpenCV is going to decode by itself, ignoring its orientation.
+
+    Raises
+    ------
+    DecodeError : as `check_image`, or it is not an image.
+    """
+    try:
+        header = read_header(data).without_orientation()
+    except DecodeError as error:
+        if (size := opencv_size(data.data)) is None:
+            raise DecodeError(f"not an image that OpenCV can read ({error})") from error
+        if problem := over_limit(*size, limit):
+            raise DecodeError(problem) from None
+        return
+    check_image(header, data, limit)
 
 
 def bytes_per_pixel(header: ImageHeader) -> int:

@@ -60,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Error, OSError) as error:
         print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
+    except MemoryError as error:
+        print(f"gpuio: memory is too short: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("gpuio: interrupted", file=sys.stderr)
         return INTERRUPTED

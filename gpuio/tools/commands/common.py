@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gpuio.decoding.limits import MAX_PIXELS, VARIABLE
+
 Run = Callable[[argparse.Namespace], int]
 
 # Values of flags, in any case.
@@ -113,6 +115,16 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="L",
         help="only records whose first label is this; may be repeated",
+    )
+
+
+def add_max_pixels(parser: Any) -> None:
+    """Add ``--max-pixels``, the limit on the pixels of an image; without it it is None."""
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help=f"most pixels of an image; default: what {VARIABLE} says, else {MAX_PIXELS}",
     )
 
 

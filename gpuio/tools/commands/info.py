@@ -10,11 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuio.decoding.header import read_header
+from gpuio.decoding.limits import check_image, resolve_max_pixels
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.commands.common import (
+    add_json,
+    add_max_pixels,
+    add_parser,
+    add_record_file,
+    print_json,
+)
 from gpuio.tools.files import find_index, open_records
 from gpuio.tools.labels import label_string
 from gpuio.tools.layouts import DETECTION, SAMPLE, LabelTally, Layout, spread
@@ -39,6 +46,7 @@ class Info(NamedTuple):
     width, height : minimum, median and maximum in pixels, after EXIF orientation; None: no images
     mean_bytes : mean size of an encoded image
     unreadable : records whose header or image cannot be read
+    over_limit : images that are larger than `max_pixels` allows, or claim to be
     call : a call of ImageRecordIter, or for detection data of ImageDetRecordIter, that loads the
         file; empty if it has no images
     """
@@ -58,10 +66,13 @@ class Info(NamedTuple):
     height: tuple[int, int, int] | None
     mean_bytes: int
     unreadable: int
+    over_limit: int
     call: str
 
 
-def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
+def info(
+    rec: Path, idx: Path | None = None, sample: int = SAMPLE, max_pixels: int | None = None
+) -> Info:
     """Summarize a record file.
 
     Parameters
@@ -69,12 +80,14 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
     rec : the record file
     idx : its index; None: FILE.idx if it exists, else the whole file is scanned
     sample : number of records to examine, evenly spread over the file; 0: all
+    max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
+        says, else 2**28
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
     RecordError : the file is damaged, or the index belongs to another file.
-    ArgumentError : sample is negative.
+    ArgumentError : sample is negative, or max_pixels is less than 1.
     """
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
@@ -82,7 +95,7 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
     with open_records(path, idx) as records:
         images = records.image_ordinals()
         chosen = spread(images, sample)
-        tally = _Tally()
+        tally = _Tally(resolve_max_pixels(max_pixels))
         with progress(f"examining {os.path.basename(path)}", "records", len(chosen)) as bar:
             for ordinal in chosen:
                 tally.add(records, ordinal)
@@ -93,7 +106,9 @@ def info(rec: Path, idx: Path | None = None, sample: int = SAMPLE) -> Info:
 class _Tally:
     """Counts over the examined records."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self.over_limit = 0
         self.labels: Counter[str] = Counter()
         self.kinds = LabelTally()
         self.formats: Counter[str] = Counter()
@@ -116,6 +131,10 @@ class _Tally:
         self.channels[found.channels] += 1
         self.sizes.append((found.width, found.height))
         self.nbytes.append(len(image))
+        try:
+            check_image(found, image, self._max_pixels)
+        except DecodeError:
+            self.over_limit += 1
 
     def summary(self, path: str, index: str | None, records: RecordSet, images: int) -> Info:
         """Summarize the counts."""
@@ -142,6 +161,7 @@ class _Tally:
             ranges[1],
             int(np.mean(self.nbytes)) if readable else 0,
             self.unreadable,
+            self.over_limit,
             _call(path, index, layout, sizes) if readable else "",
         )
 
@@ -183,11 +203,12 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help=f"number of records to examine; 0: all; default: {SAMPLE}",
     )
+    add_max_pixels(parser)
     add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    found = info(args.rec, args.idx, args.sample)
+    found = info(args.rec, args.idx, args.sample, args.max_pixels)
     if args.json:
         print_json(found)
         return 0
@@ -206,9 +227,10 @@ def _run(args: argparse.Namespace) -> int:
             lines[dimension] = f"{values[0]} to {values[2]} pixels, median {values[1]}"
     if found.width:
         lines["image"] = f"{found.mean_bytes:,} bytes on average"
-    if found.unreadable:
-        idx = "" if args.idx is None else f" --idx {args.idx}"
-        lines["unreadable"] = f"{found.unreadable:,}; list them with: gpuio verify {found.rec}{idx}"
+    idx = "" if args.idx is None else f" --idx {args.idx}"
+    for name, count in (("unreadable", found.unreadable), ("over the limit", found.over_limit)):
+        if count:
+            lines[name] = f"{count:,}; list them with: gpuio verify {found.rec}{idx}"
     if found.call:
         lines["load with"] = found.call
     for name, value in lines.items():

@@ -20,8 +20,8 @@ class Finding(NamedTuple):
     Attributes
     ----------
     kind : "framing": bytes that belong to no record; "index": the index does not match the file;
-        "header": a record has no image header; "image": its image cannot be read; "partial": a
-        JPEG decodes only in part, or with warnings
+        "header": a record has no image header; "image": its image cannot be read; "limit": its
+        image is over a limit; "partial": a JPEG decodes only in part, or with warnings
     offset : position in the record file, in bytes
     key : the record's key, or without an index its number; None if unknown
     reason : what is wrong

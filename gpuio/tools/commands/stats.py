@@ -14,7 +14,13 @@ from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.commands.common import (
+    add_json,
+    add_max_pixels,
+    add_parser,
+    add_record_file,
+    print_json,
+)
 from gpuio.tools.files import iterator_files
 from gpuio.tools.tasks import SHAPE
 
@@ -78,6 +84,7 @@ def stats(
     seed: int = 0,
     threads: int | None = None,
     ctx: Context | str | None = None,
+    max_pixels: int | None = None,
 ) -> Stats:
     """Compute each channel's mean and standard deviation, over the pixels that evaluation sees.
 
@@ -95,6 +102,7 @@ def stats(
     seed : of the random sample
     threads : decoding threads; None: one per CPU
     ctx : the device that decodes
+    max_pixels : the most pixels of an image, as ImageRecordIter takes it; more is unreadable
 
     Raises
     ------
@@ -122,6 +130,7 @@ def stats(
         last_batch_handle="pad",
         preprocess_threads=threads or cpu_count(),
         ctx=ctx,
+        max_pixels=max_pixels,
         verbose=False,
     ) as iterator:
         images = iterator.num_data
@@ -214,6 +223,7 @@ def add_command(commands: Any) -> None:
     )
     add("--threads", type=int, metavar="N", help="decoding threads; default: one per CPU")
     add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: cpu")
+    add_max_pixels(parser)
     add_json(parser)
 
 
@@ -231,6 +241,7 @@ def _run(args: argparse.Namespace) -> int:
         seed=args.seed,
         threads=args.threads,
         ctx=args.ctx,
+        max_pixels=args.max_pixels,
     )
     if args.json:
         print_json(found)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
+from gpuio.decoding.limits import check_image, resolve_max_pixels
 from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
@@ -27,7 +28,13 @@ from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import Path, local_path, map_file
-from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.commands.common import (
+    add_json,
+    add_max_pixels,
+    add_parser,
+    add_record_file,
+    print_json,
+)
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
 from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.parallel import map_ordered
@@ -57,7 +64,11 @@ class Verification(NamedTuple):
 
 
 def verify(
-    rec: Path, idx: Path | None = None, level: str = "headers", threads: int | None = None
+    rec: Path,
+    idx: Path | None = None,
+    level: str = "headers",
+    threads: int | None = None,
+    max_pixels: int | None = None,
 ) -> Verification:
     """Check a record file, its index, its headers and its images for damage.
 
@@ -68,17 +79,20 @@ def verify(
     level : "framing": only the framing of records, and the index; "headers": also each record's
         header and its image's header; "deep": also decode each image
     threads : number of threads; None: one per CPU
+    max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
+        says, else 2**28
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
     RecordError : the file is of another kind, such as an image.
-    ArgumentError : the level is unknown, or threads is less than 1.
+    ArgumentError : the level is unknown, or threads or max_pixels is less than 1.
     """
     if level not in LEVELS:
         raise ArgumentError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
     if threads is not None and threads < 1:
         raise ArgumentError(f"threads must be at least 1, not {threads!r}")
+    limit = resolve_max_pixels(max_pixels)
     path = local_path(rec)
     data = map_file(path)
     check_record_file(data, path)
@@ -89,7 +103,7 @@ def verify(
     keys = _index_keys(index_path, findings)
     spans = scan(data, path)
     begins = array("q")  # of intact records
-    check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path))
+    check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path), limit)
     pool = ThreadPoolExecutor(threads or cpu_count())
     try:
         with progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar:
@@ -126,7 +140,7 @@ def quarantine(found: Verification, path: Path) -> int:
 
 def _bad_records(finding: Finding) -> Sequence[tuple[int, int]]:
     """Offset and key of each record that a finding makes unusable."""
-    if finding.kind in ("header", "image"):
+    if finding.kind in ("header", "image", "limit"):
         return [(finding.offset, finding.key or 0)]
     return finding.lost
 
@@ -185,6 +199,7 @@ def _check_chunk(
     keys: dict[int, int] | None,
     level: str,
     face: bool,
+    limit: int,
     chunk: list[Span],
 ) -> _Checked:
     """Check consecutive spans."""
@@ -197,13 +212,15 @@ def _check_chunk(
             payload = parse(data, span.begin, path)[0]
             found += [
                 Finding(kind, span.begin, key, reason)
-                for kind, reason in _check_payload(payload, level, face)
+                for kind, reason in _check_payload(payload, level, face, limit)
             ]
     begins = [span.begin for span in chunk if span.reason is None]
     return _Checked(begins, chunk[-1].end - chunk[0].begin, found)
 
 
-def _check_payload(payload: NDArray[np.uint8], level: str, face: bool) -> Iterator[tuple[str, str]]:
+def _check_payload(
+    payload: NDArray[np.uint8], level: str, face: bool, limit: int
+) -> Iterator[tuple[str, str]]:
     """Find the problems of one record, as (kind, reason)."""
     try:
         header, image = unpack(payload)
@@ -214,6 +231,15 @@ def _check_payload(payload: NDArray[np.uint8], level: str, face: bool) -> Iterat
         return  # a header or identity record of a face dataset
     try:
         info = read_header(image)
+    except DecodeError as error:
+        yield "image", str(error)
+        return
+    try:
+        check_image(info, image, limit)
+    except DecodeError as error:
+        yield "limit", str(error)
+        return
+    try:
         if level == "deep":
             from gpuio.decoding.host import decode, jpeg_warning
 
@@ -252,12 +278,13 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="findings to print; default: 20",
     )
+    add_max_pixels(parser)
     add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     level = "framing" if args.framing else "deep" if args.deep else "headers"
-    found = verify(args.rec, args.idx, level, args.threads)
+    found = verify(args.rec, args.idx, level, args.threads, args.max_pixels)
     listed = quarantine(found, args.quarantine) if args.quarantine else 0
     if args.json:
         print_json(found)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
-from gpuio.tools.commands.common import add_parser
+from gpuio.tools.commands.common import add_max_pixels, add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, count_items, list_image, make_list
 from gpuio.tools.commands.im2rec.packing import ImagePacker, Packed
 from gpuio.tools.commands.im2rec.runs import pack_lists
@@ -33,6 +34,7 @@ def im2rec(
     encoding: str = ".jpg",
     color: int = 1,
     pack_label: bool = False,
+    max_pixels: int | None = None,
     num_thread: int | None = None,
     resume: bool = True,
 ) -> list[Packed]:
@@ -60,7 +62,16 @@ def im2rec(
         test_ratio=test_ratio,
         chunks=chunks,
     )
-    packer = ImagePacker(pass_through, resize, center_crop, quality, encoding, color, pack_label)
+    packer = ImagePacker(
+        pass_through,
+        resize,
+        center_crop,
+        quality,
+        encoding,
+        color,
+        pack_label,
+        resolve_max_pixels(max_pixels),
+    )
     return list(pack_lists(lists, os.fspath(root), packer, num_thread=num_thread, resume=resume))
 
 
@@ -144,6 +155,7 @@ def add_command(commands: Any) -> None:
         help="1: color (default), 0: grayscale, -1: as in the file",
     )
     parser.add_flag(records, "--pack-label", help="store all labels of a line, not only the first")
+    add_max_pixels(records)
     add("--num-thread", type=int, metavar="N", help="threads; default: one per CPU")
     parser.add_flag(
         records,
@@ -186,6 +198,7 @@ def _run(args: argparse.Namespace) -> int:
         args.encoding,
         args.color,
         bool(args.pack_label),
+        resolve_max_pixels(args.max_pixels),
     )
     bad = 0
     for packed in pack_lists(

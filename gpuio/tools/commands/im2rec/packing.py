@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
+from gpuio.decoding.limits import MAX_PIXELS, check_encoded, over_limit, resolve_max_pixels
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordFileNotFoundError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
@@ -85,6 +86,7 @@ class ImagePacker:
     encoding: str
     color: int
     pack_label: bool
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.resize < 0:
@@ -134,7 +136,8 @@ class ImagePacker:
         header = IRHeader(0, label, item.key, 0)
         if self.pass_through:
             return pack(header, encoded)
-        image = _scale(self._crop(_decode(encoded, self.color)), self.resize)
+        image = _decode(encoded, self.color, self.max_pixels)
+        image = _scale(self._crop(image), self.resize, self.max_pixels)
         return pack_img(header, image, self.quality, self.encoding)
 
     def _crop(self, image: NDArray[Any]) -> NDArray[Any]:
@@ -157,6 +160,7 @@ def write_records(
     encoding: str = ".jpg",
     color: int = 1,
     pack_label: bool = False,
+    max_pixels: int | None = None,
     num_thread: int | None = None,
     resume: bool = True,
 ) -> Packed:
@@ -179,6 +183,8 @@ def write_records(
     encoding : ".jpg" or ".png"
     color : 1: color, 0: grayscale, -1: as in the file
     pack_label : store all labels of a line, not only the first
+    max_pixels : the most pixels of an image, before and after it is resized. None: what the
+        environment variable GPUIO_MAX_PIXELS says, else 2**28
     num_thread : threads that read and encode; None: one per CPU. Does not change the result
     resume : resume an interrupted run; False: start over
 
@@ -189,7 +195,16 @@ def write_records(
     RecordError : a file cannot be written, or another run is writing it; or no image can be used,
         and there is a record file already.
     """
-    packer = ImagePacker(pass_through, resize, center_crop, quality, encoding, color, pack_label)
+    packer = ImagePacker(
+        pass_through,
+        resize,
+        center_crop,
+        quality,
+        encoding,
+        color,
+        pack_label,
+        resolve_max_pixels(max_pixels),
+    )
     threads = cpu_count() if num_thread is None else num_thread
     if threads < 1:
         raise ArgumentError(f"num_thread must be at least 1, not {num_thread!r}")
@@ -332,14 +347,16 @@ def is_older(path: str, time: float) -> bool:
     return max(status.st_mtime, status.st_ctime) < time
 
 
-def _decode(encoded: bytes, color: int) -> NDArray[Any]:
+def _decode(encoded: bytes, color: int, max_pixels: int) -> NDArray[Any]:
     """Decode to uint8 or uint16 (H, W), (H, W, 3) or (H, W, 4), as ``cv2.imread`` does."""
     import cv2
 
     if not encoded:
         raise DecodeError("the file is empty")
+    data = np.frombuffer(encoded, np.uint8)
+    check_encoded(data, max_pixels)
     try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), color)
+        image = cv2.imdecode(data, color)
     except cv2.error as error:
         raise DecodeError(f"OpenCV cannot read it: {' '.join(str(error).split())}") from error
     if image is None:
@@ -347,7 +364,7 @@ def _decode(encoded: bytes, color: int) -> NDArray[Any]:
     return image
 
 
-def _scale(image: NDArray[Any], shorter: int) -> NDArray[Any]:
+def _scale(image: NDArray[Any], shorter: int, max_pixels: int) -> NDArray[Any]:
     """Scale the shorter side to a length in pixels; 0: no scaling."""
     import cv2
 
@@ -356,6 +373,8 @@ def _scale(image: NDArray[Any], shorter: int) -> NDArray[Any]:
     if not shorter:
         return image
     size = shorter_side(image.shape[1], image.shape[0], shorter)
+    if problem := over_limit(*size, max_pixels, "the resized image"):
+        raise ArgumentError(f"it cannot be scaled to {size[0]} x {size[1]} pixels: {problem}")
     try:
         return cv2.resize(image, size)
     except cv2.error as error:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
+from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
-from gpuio.tools.commands.common import add_parser, add_record_file, add_selection
+from gpuio.tools.commands.common import add_max_pixels, add_parser, add_record_file, add_selection
 from gpuio.tools.commands.show.images import (
     LabelledImage,
     of_bad_records,
@@ -64,6 +65,7 @@ def show(
     seed: int | None = None,
     options: dict[str, Any] | None = None,
     ctx: Context | str | None = None,
+    max_pixels: int | None = None,
 ) -> Shown:
     """Draw records, or batches made from them, with labels and keys.
 
@@ -82,6 +84,8 @@ def show(
     options : show the batches of an ImageRecordIter, or for files with boxes ImageDetRecordIter,
         with these options, in its order, instead of the stored images
     ctx : the device of that iterator
+    max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
+        says, else 2**28
 
     Raises
     ------
@@ -111,16 +115,19 @@ def show(
         raise ArgumentError(
             "bad records are shown in the file's order; leave out the other choices"
         )
-    index = find_index(path, idx)
+    index, limit = find_index(path, idx), resolve_max_pixels(max_pixels)
     with open_records(path, idx) as records:
         if options is not None:
-            found = of_batches(path, index, count, size, options, ctx, layout_of(records))
+            limited = {"max_pixels": limit, **options}
+            found = of_batches(path, index, count, size, limited, ctx, layout_of(records))
         elif bad:
-            found = of_bad_records(records, index, count, size)
+            found = of_bad_records(records, index, count, size, limit)
         else:
             wanted = None if keys is None else list(dict.fromkeys(keys))
             most = count if wanted is None else max(count, len(wanted))
-            found = of_records(records, most, size, keys=wanted, labels=labels, seed=seed)
+            found = of_records(
+                records, most, size, keys=wanted, labels=labels, seed=seed, max_pixels=limit
+            )
         images = []
         with progress(f"drawing {os.path.basename(path)}", "images") as bar:
             for image in found:
@@ -207,6 +214,7 @@ def add_command(commands: Any) -> None:
     add("--seed", type=int, metavar="N", help="draw records at random; default: evenly spread")
     add_options(parser, None)
     add("--ctx", metavar="DEVICE", help="device of the batches: cpu or gpu:0; default: cpu")
+    add_max_pixels(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -222,6 +230,7 @@ def _run(args: argparse.Namespace) -> int:
         bad=args.bad,
         seed=args.seed,
         options=options_of(args.task, args.options, args.rec, args.idx) if batches else None,
+        max_pixels=args.max_pixels,
         ctx=args.ctx,
     )
     problems = f", {shown.bad} of them with problems" if shown.bad else ""

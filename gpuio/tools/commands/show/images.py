@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpuio.context import Context
 from gpuio.decoding.header import read_header
+from gpuio.decoding.limits import MAX_PIXELS, check_image
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.recordio import RecordSet
 from gpuio.sampling.order import permute
@@ -19,6 +20,9 @@ from gpuio.tools.labels import is_detection, label_string, label_strings, starts
 from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
 from gpuio.tools.sheet import denormalise
 from gpuio.tools.tasks import SHAPE, open_iterator
+
+# Rows of an image that are blended at once.
+ROWS = 256
 
 # Maximum number of a label's numbers to write.
 MAX_NUMBERS = 6
@@ -53,6 +57,7 @@ def of_records(
     keys: Iterable[int] | None = None,
     labels: Iterable[float] | None = None,
     seed: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[LabelledImage]:
     """Images of records.
 
@@ -64,6 +69,7 @@ def of_records(
     keys : these records, in this order
     labels : only records whose first label is one of these
     seed : draw records at random; None: evenly spread over the file, or with `labels` the first
+    max_pixels : the most pixels of an image that is shown
 
     Raises
     ------
@@ -88,22 +94,22 @@ def of_records(
         wanted = label_strings(labels)
         ordinals = (n for n in ordinals if starts_with_label(_label(records, n), wanted))
     for ordinal in islice(ordinals, count):
-        yield _of_record(records, ordinal, size)
+        yield _of_record(records, ordinal, size, max_pixels)
 
 
 def of_bad_records(
-    records: RecordSet, idx: str | None, count: int, size: int
+    records: RecordSet, idx: str | None, count: int, size: int, max_pixels: int = MAX_PIXELS
 ) -> Iterator[LabelledImage]:
     """Images of records that cannot be decoded, or only in part."""
     path = records.paths[0]
     reasons: dict[int | None, str] = {
         finding.offset: finding.reason
-        for finding in verify(path, idx, "deep").findings
-        if finding.kind in ("header", "image", "partial")
+        for finding in verify(path, idx, "deep", max_pixels=max_pixels).findings
+        if finding.kind in ("header", "image", "limit", "partial")
     }
     ordinals = (n for n in range(len(records)) if reasons and records.location(n).offset in reasons)
     for ordinal in islice(ordinals, count):
-        image = _of_record(records, ordinal, size)
+        image = _of_record(records, ordinal, size, max_pixels)
         yield image._replace(problem=reasons[records.location(ordinal).offset])
 
 
@@ -167,7 +173,7 @@ def of_batches(
                 break
 
 
-def _of_record(records: RecordSet, ordinal: int, size: int) -> LabelledImage:
+def _of_record(records: RecordSet, ordinal: int, size: int, max_pixels: int) -> LabelledImage:
     from gpuio.decoding.host import decode
     from gpuio.image.drawing import draw_boxes
 
@@ -178,6 +184,7 @@ def _of_record(records: RecordSet, ordinal: int, size: int) -> LabelledImage:
         label = _format_label(numbers)
         info = read_header(image)
         details = f"{info.width} x {info.height} {info.format}, {len(image) / 1e3:,.1f} kB"
+        check_image(info, image, max_pixels)
         channels = 4 if info.channels == 4 and info.format == "png" else 3
         pixels = _fit(_to_rgb(decode(image, info, channels)), size)
         if is_detection(numbers):
@@ -233,10 +240,11 @@ def _to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if image.shape[2] == 1:
         return np.repeat(image, 3, 2)
     if image.shape[2] == 4:
-        alpha = image[:, :, 3:].astype(np.uint16)
-        blended: NDArray[np.uint8] = (
-            (image[:, :, :3] * alpha + 255 * (255 - alpha)) // 255
-        ).astype(np.uint8)
+        blended = np.empty((*image.shape[:2], 3), np.uint8)
+        for row in range(0, len(image), ROWS):  # a part at a time: 16 bits take more memory
+            part = image[row : row + ROWS]
+            alpha = part[:, :, 3:].astype(np.uint16)
+            blended[row : row + ROWS] = (part[:, :, :3] * alpha + 255 * (255 - alpha)) // 255
         return blended
     return image
 
