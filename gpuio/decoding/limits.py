@@ -105,10 +105,11 @@ def over_limit(width: float, height: float, limit: int, kind: str = "the image")
     ----------
     kind : what has that size
     """
+    width, height = int(width), int(height)  # NumPy's overflow
     if width * height <= limit:
         return None
     return (
-        f"{kind} of {width:.0f} x {height:.0f} pixels is over the limit of {limit} pixels; a "
+        f"{kind} of {width} x {height} pixels is over the limit of {limit} pixels; a "
         f"larger max_pixels, or {VARIABLE} in the environment, allows it"
     )
 
@@ -172,7 +173,7 @@ def check_encoded(data: NDArray[np.uint8], limit: int) -> None:
         header = read_header(data).without_orientation()
     except DecodeError as error:
         if (size := opencv_size(data.data)) is None:
-            raise DecodeError(f"not an image that OpenCV can read ({error})") from error
+            raise DecodeError("not an image that OpenCV can read") from error
         if problem := over_limit(*size, limit):
             raise DecodeError(problem) from None
         return

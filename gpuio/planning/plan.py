@@ -208,7 +208,8 @@ def shorter_side(width: IntOrInts, height: IntOrInts, size: int) -> tuple[IntOrI
     """Width and height, numbers or arrays, after scaling the shorter to `size`; the longer is
     rounded down.
     """
-    short = np.minimum(width, height)
+    # Python's integers do not overflow.
+    short = min(width, height) if isinstance(width, int) else np.minimum(width, height)
     return size * width // short, size * height // short
 
 

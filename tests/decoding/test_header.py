@@ -1,12 +1,23 @@
 """Image headers: sizes, orientation, and errors for data that is not an image."""
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from gpuio.decoding.header import MAX_DIMENSION, SOS, ImageHeader, read_header, segments
+from gpuio.decoding.header import (
+    MAX_DIMENSION,
+    MOST_SEGMENTS,
+    SOS,
+    ImageHeader,
+    read_header,
+    segments,
+)
 from gpuio.errors import DecodeError
+from tests.decoding.bombs import claiming, with_scans
 from tests.decoding.samples import PIXELS, encoded, oriented_image
 from tests.decoding.test_exif import block
 
@@ -113,3 +124,50 @@ def test_sizes_out_of_range() -> None:
     damaged = JPEG[:at] + b"\0\0" + JPEG[at + 2 :]
     with pytest.raises(DecodeError, match="41 x 0 pixels, expected 1 to 65535 each"):
         read_header(np.frombuffer(damaged, np.uint8))
+
+
+def test_scans_are_noticed() -> None:
+    data = encoded(PIXELS, "JPEG").tobytes()
+    assert not read_header(np.frombuffer(data, np.uint8)).several_parts
+    for content in (
+        encoded(PIXELS, "JPEG", progressive=True).tobytes(),
+        with_scans(3, progressive=False),
+        data[: data.index(b"\xff\xda")],  # they cannot be found
+    ):
+        assert read_header(np.frombuffer(content, np.uint8)).several_parts
+    animated = encoded(PIXELS, "PNG", save_all=True, append_images=[Image.fromarray(PIXELS)])
+    assert read_header(animated).several_parts
+    assert not read_header(encoded(PIXELS, "PNG")).several_parts
+
+
+@pytest.mark.parametrize("content", [b"\xff\xe1\0\2", b"\xff\xd0", b"\xff\x01"])
+def test_very_many_segments_are_refused(content: bytes) -> None:
+    data = encoded(PIXELS, "JPEG").tobytes()
+    for count, bad in ((MOST_SEGMENTS // 2, False), (MOST_SEGMENTS, True)):
+        many = np.frombuffer(data[:2] + content * count + data[2:], np.uint8)
+        if bad:
+            with pytest.raises(DecodeError, match="more than 4096 segments"):
+                read_header(many)
+        else:
+            assert read_header(many)[:2] == (41, 30)
+
+
+def test_very_many_chunks_are_refused() -> None:
+    data = encoded(PIXELS, "PNG").tobytes()
+    chunk = b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")
+    many = data[:33] + chunk * MOST_SEGMENTS + data[33:]
+    with pytest.raises(DecodeError, match="more than 4096 chunks"):
+        read_header(np.frombuffer(many, np.uint8))
+
+
+def test_fill_bytes_are_skipped() -> None:
+    data = encoded(PIXELS, "JPEG").tobytes()
+    filled = np.frombuffer(data[:2] + b"\xff" * (1 << 20) + data[2:], np.uint8)
+    assert read_header(filled)[:2] == (41, 30)
+    with pytest.raises(DecodeError, match="cut off"):
+        read_header(np.frombuffer(b"\xff\xd8" + b"\xff" * 100, np.uint8))
+
+
+def test_pillow_s_own_limit() -> None:
+    with pytest.raises(DecodeError, match="MAX_IMAGE_PIXELS"):
+        read_header(np.frombuffer(claiming("BMP", 30_000, 30_000), np.uint8))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.decoding.header import read_header
-from gpuio.decoding.host import decode, jpeg_warning
+from gpuio.decoding.host import KEPT, LOOK_BACK, decode, jpeg_warning
 from gpuio.errors import DecodeError
 from tests.decoding.samples import PIXELS, encoded, oriented_image
 
@@ -136,3 +136,39 @@ def test_warnings_of_jpegs() -> None:
     assert jpeg_warning(data) is None
     warning = jpeg_warning(data[: len(data) // 2])
     assert warning is not None and "decodes in part" in warning
+
+
+def test_own_pixels_stay() -> None:
+    data = np.frombuffer(JPEG, np.uint8)
+    mine = decode(data, read_header(data), 3, own=True)
+    before = mine.copy()
+    decode(encoded(255 - PIXELS, "JPEG"), read_header(data), 3)
+    np.testing.assert_array_equal(mine, before)
+
+
+def test_a_thread_keeps_memory_for_what_it_decodes_only() -> None:
+    """In a thread of its own: it begins with none."""
+    sizes: list[int] = []
+
+    def memory_of(content: np.ndarray) -> int:
+        image = decode(content, read_header(content), 3)
+        while isinstance(image.base, np.ndarray):
+            image = image.base
+        return image.nbytes
+
+    def run() -> None:
+        small = encoded(PIXELS, "JPEG")
+        medium = encoded(np.zeros((400, 400, 3), np.uint8), "JPEG")
+        large = encoded(np.zeros((4800, 4800), np.uint8), "JPEG")
+        sizes.append(memory_of(medium))
+        sizes.extend(memory_of(small) for _ in range(LOOK_BACK))
+        sizes.append(memory_of(large))
+        sizes.append(memory_of(small))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert sizes[0] == 400 * 400 * 3
+    assert sizes[1:LOOK_BACK] == [400 * 400 * 3] * (LOOK_BACK - 1)
+    assert sizes[LOOK_BACK] == 30 * 41 * 3
+    assert sizes[-2:] == [4800 * 4800 * 3, 30 * 41 * 3] and sizes[-2] > KEPT

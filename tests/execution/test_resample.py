@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gpuio.errors import DecodeError
-from gpuio.execution.resample import OPENCV_METHODS, render_sample, resample
+from gpuio.execution.resample import OPENCV_METHODS, render_sample, resample, warp
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Border, Jitter, Plan
@@ -185,3 +185,28 @@ def test_what_cannot_be_decoded() -> None:
     with pytest.raises(DecodeError):
         render_sample(made, 0, (28, 24), 3, False)
     assert render_sample(made, 1, (28, 24), 3, False).shape == (24, 28, 3)
+
+
+@pytest.mark.parametrize("method", [LINEAR, CUBIC])
+def test_images_wider_than_opencv_s_affine_maps_read(method: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40_000, 3), np.uint8)
+    begin, window = 30_000, (30_100.25, 3.5, 40.5, 30.25)
+    part = pixels[:, begin:]
+    near = (window[0] - begin, *window[1:])
+    found = resample(pixels, window, plan(window, method, (0, 0, 40_000, 40)), 0, (28, 24), False)
+    expected = resample(part, near, plan(near, method, (0, 0, 10_000, 40)), 0, (28, 24), False)
+    np.testing.assert_array_equal(found, expected)
+    matrix = np.array([[0.5, 0.1, 30_100], [-0.1, 0.5, 10]])
+    moved = matrix - np.array([[0, 0, begin], [0, 0, 0]])
+    turned = warp(pixels, matrix, method, (28, 24), (9,) * 3)
+    expected = warp(part, moved, method, (28, 24), (9,) * 3)
+    # Fixed-point numbers of places farther from 0 round otherwise.
+    assert_images_close(turned.astype(float), expected.astype(float), Tolerance(1, 0.02))
+
+
+def test_a_window_that_is_too_wide_itself() -> None:
+    gradient = np.repeat(np.linspace(0, 255, 66_000).astype(np.uint8)[None, :, None], 3, axis=0)
+    whole = (0.5, 0.0, 65_999.0, 3.0)
+    found = resample(gradient, whole, plan(whole, bounds=(0, 0, 66_000, 3)), 0, (11, 3), False)
+    expected = np.linspace(0, 255, 23)[1::2]
+    np.testing.assert_allclose(found[1, :, 0], expected, atol=2)

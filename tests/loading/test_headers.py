@@ -9,7 +9,8 @@ from gpuio.decoding.structure import Structure, check_structure
 from gpuio.errors import DecodeError
 from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded
-from tests.decoding.samples import HOST_ONLY, NVIMAGECODEC
+from tests.decoding.bombs import claiming, with_scans
+from tests.decoding.samples import HOST_ONLY, NVIMAGECODEC, WHOLE
 
 IMAGES = [np.frombuffer(each, np.uint8) for each in (*NVIMAGECODEC.values(), *HOST_ONLY.values())]
 RECORDS = np.random.default_rng(0).permutation(len(IMAGES))
@@ -81,3 +82,19 @@ def test_records_beyond_those_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> 
         assert [decode_header(code) for code in codes.tolist()] == [
             read_header(IMAGES[record]) for record in RECORDS
         ]
+
+
+def test_images_over_a_limit_are_errors_each_time() -> None:
+    """Also where their headers are kept, and with the structure checked."""
+    images = [
+        np.frombuffer(each, np.uint8)
+        for each in (WHOLE, claiming("JPEG", 16384, 16384), with_scans(300, progressive=True))
+    ]
+    for strict in (False, True):
+        reader = HeaderReader(3, keep=True)
+        for _ in range(2):
+            codes, errors = reader.read(np.arange(3), encoded(images), strict)
+            assert sorted(errors) == [1, 2] and (codes > 0).all()
+            assert "claims" in str(errors[1]) and "scans" in str(errors[2])
+    reader = HeaderReader(3, keep=True, max_pixels=10)
+    assert sorted(reader.read(np.arange(3), encoded(images), False)[1]) == [0, 1, 2]
