@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gpuio import nd
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, Error
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.hand_over import hand_over_arrays
@@ -56,6 +56,7 @@ class DataLoaderIter(DataIter):
         self.provide_data = [DataDesc(data_name, data.shape, dtype)]
         self.provide_label = [DataDesc(label_name, label.shape, dtype)]
         self._current: Any = None
+        self._failure: BaseException | None = None
         self._batches: Iterator[tuple[nd.NDArray, nd.NDArray]] = iter(())
         self.reset()
 
@@ -63,10 +64,25 @@ class DataLoaderIter(DataIter):
         """Start a new epoch."""
         self._batches = iter(self._loader)
         self._current = None
+        self._failure = None
 
     def iter_next(self) -> bool:
-        """Move to the next batch; False if there is none."""
-        self._current = next(self._batches, None)
+        """Move to the next batch; False if there is none.
+
+        Raises
+        ------
+        Error : a batch of this epoch has failed, and the loader gives no more after it.
+        """
+        try:
+            self._current = next(self._batches, None)
+        except BaseException as error:
+            self._failure = error
+            raise
+        if self._current is None and self._failure is not None:
+            raise Error(
+                "a batch of this epoch has failed, and the loader gives no more after it; reset() "
+                "begins the next epoch"
+            ) from self._failure
         return self._current is not None
 
     def getdata(self) -> list[nd.NDArray]:

@@ -31,7 +31,8 @@ class NextSampleStream:
     """A stream of batches of the samples that a function gives.
 
     Each batch is made when it is asked for, on the caller's thread. An incomplete last one is
-    filled with its own rows, dropped, or kept for the next epoch.
+    filled with its own rows, dropped, or kept for the next epoch. If a sample fails, those before
+    it are in the batch that is made when asked again.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ class NextSampleStream:
         takes its place
     seed : the augmentation's seed
     """
+
+    state_fields = ()
 
     def __init__(
         self,
@@ -61,7 +64,8 @@ class NextSampleStream:
         self._seed = seed
         self._given = 0  # samples of this epoch
         self._rngs: list[SampleRng] = []  # of the samples that follow, in reverse
-        self._carried: _Rows | None = None
+        self._kept: _Rows | None = None  # the first samples of the next batch
+        self._rolled_over = 0  # how many of them are of the epoch before
         self._closed = False
 
     def set_renderer(
@@ -76,11 +80,11 @@ class NextSampleStream:
         self._renderer = renderer
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
-        if self._carried is not None:
-            carried = self._carried.labels
-            labels = np.full((len(carried), *self._label_shape), label_fill, np.float32)
-            labels[tuple(map(slice, carried.shape))] = carried
-            self._carried = self._carried._replace(labels=labels)
+        if self._kept is not None:
+            kept = self._kept.labels
+            labels = np.full((len(kept), *self._label_shape), label_fill, np.float32)
+            labels[tuple(map(slice, kept.shape))] = kept
+            self._kept = self._kept._replace(labels=labels)
 
     def next(self) -> LoadedBatch | None:
         """The next batch; None at the end of the epoch."""
@@ -94,31 +98,35 @@ class NextSampleStream:
             np.full((size, *self._label_shape), self._label_fill, np.float32),
             np.zeros(size, np.uint64),
         )
-        count = carried = 0
-        if self._carried is not None:
-            count = carried = len(self._carried.numbers)
-            rows.images[:count] = self._carried.images
-            rows.labels[:count] = self._carried.labels
-            rows.numbers[:count] = self._carried.numbers
-            self._carried = None
+        count, carried = 0, self._rolled_over
+        if self._kept is not None:
+            count = len(self._kept.numbers)
+            rows.images[:count] = self._kept.images
+            rows.labels[:count] = self._kept.labels
+            rows.numbers[:count] = self._kept.numbers
         bad: list[BadRecord] = []
-        while count < size:
-            try:
-                label, encoded = self._next_sample()
-            except StopIteration:
-                self.ended = True
-                break
-            number = self._given
-            self._given += 1
-            try:
-                self._renderer.render(
-                    label, encoded, self._rng(number), rows.images[count], rows.labels[count]
-                )
-            except Error as error:
-                bad.append(self._bad_record(number, error))
-                continue
-            rows.numbers[count] = number
-            count += 1
+        try:
+            while count < size:
+                try:
+                    label, encoded = self._next_sample()
+                except StopIteration:
+                    self.ended = True
+                    break
+                number = self._given
+                self._given += 1
+                try:
+                    self._renderer.render(
+                        label, encoded, self._rng(number), rows.images[count], rows.labels[count]
+                    )
+                except Error as error:
+                    bad.append(self._bad_record(number, error))
+                    continue
+                rows.numbers[count] = number
+                count += 1
+        except BaseException:
+            self._kept = rows.take(np.arange(count))  # the function gives them only once
+            raise
+        self._kept, self._rolled_over = None, 0
         return self._finish(rows, count, carried, tuple(bad))
 
     def _rng(self, number: int) -> SampleRng:
@@ -140,7 +148,7 @@ class NextSampleStream:
     ) -> LoadedBatch | None:
         size = self._batch_size
         if count < size and self._last_batch == "roll_over":
-            self._carried = rows.take(np.arange(count))
+            self._kept, self._rolled_over = rows.take(np.arange(count)), count
         if not count or (count < size and self._last_batch != "pad"):
             if not bad:
                 return None
@@ -153,6 +161,8 @@ class NextSampleStream:
 
     def reset(self) -> None:
         """Begin the next epoch."""
+        if self._given and not self.ended:
+            self.drop_carried()
         if self._given or self.ended:
             self.epoch += 1
         self._given = 0
@@ -161,7 +171,7 @@ class NextSampleStream:
 
     def drop_carried(self) -> None:
         """Drop the samples that would roll over."""
-        self._carried = None
+        self._kept, self._rolled_over = None, 0
 
     def state(self) -> State:
         """Raise: only `next_sample` knows its position.
@@ -174,6 +184,10 @@ class NextSampleStream:
             "an iterator with a next_sample of its own cannot save its state; replace other "
             "methods, or save what it needs yourself"
         )
+
+    def check(self, state: State) -> None:
+        """Raise, as `state` does."""
+        self.state()
 
     def restore(self, state: State) -> None:
         """Raise, as `state` does."""

@@ -6,20 +6,28 @@ a state needs iterators that can save theirs.
 
 from __future__ import annotations
 
+import copy
 import functools
+import sys
 import threading
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from gpuio.errors import ArgumentError, Error
+from gpuio.errors import ArgumentError, Error, StateError
 from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
-from gpuio.iterators.stream_iter import StreamIter, device_of_batches
+from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches
 from gpuio.loading.hand_over import change_arrays, share_arrays
 from gpuio.loading.prefetch import Prefetcher
+from gpuio.loading.states import field, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
 from gpuio.nd.types import Untyped
+
+MISPLACED = (
+    "a batch of this epoch, reset() or load_state_dict() has failed, and an iterator cannot be "
+    "restored to the position before it; reset() begins the next epoch"
+)
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None
 
@@ -79,7 +87,13 @@ class PrefetchingIter(StreamIter[DataBatch]):
         depth = as_int("prefetch_buffer", prefetch_buffer, 1)
         devices = [ctx for ctx in map(device_of_batches, self.iters) if ctx is not None]
         self._ctx = max(devices, key=lambda ctx: ctx.device_type == "gpu", default=None)
-        self._set_stream(_JoinedStream(self.iters, depth), data, label)
+        self._joined = _JoinedStream(self.iters, depth)
+        self._set_stream(self._joined, data, label)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        self._joined.pause()  # the iterators are copied, too: no thread may move them meanwhile
+        return reduced
 
     def _to_batch(self, batch: DataBatch) -> DataBatch:
         batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
@@ -115,6 +129,8 @@ class ResizeIter(StreamIter[DataBatch]):
             raise TypeError(f"ResizeIter takes an iterator, not {type(data_iter).__name__}")
         self.data_iter = data_iter
         self.size = as_int("size", size, 1)
+        if self.size > sys.maxsize:
+            raise ArgumentError(f"size must be at most {sys.maxsize}")
         self.reset_internal = as_bool("reset_internal", reset_internal)
         data = as_descriptions(data_iter.provide_data)
         super().__init__(getattr(data_iter, "batch_size", 0) or data[0].shape[0])
@@ -172,7 +188,7 @@ def _rename(
 def _state_of(iterator: DataIter) -> State | None:
     """An iterator's position; None if it cannot save it."""
     try:
-        return iterator.state_dict()
+        return copy.deepcopy(iterator.state_dict())  # it may be the iterator's own
     except (AttributeError, NotImplementedError):
         return None
 
@@ -192,8 +208,33 @@ def _next_batch(iterator: DataIter) -> _Prefetched | None:
     return _Prefetched(change_arrays(batch, share_arrays), _state_of(iterator))
 
 
+def _load(iterator: DataIter, state: State) -> None:
+    """Restore an iterator's position; what it gets is its own."""
+    try:
+        iterator.load_state_dict(copy.deepcopy(state))
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, StateError):
+            raise
+        raise StateError(f"not a state of {type(iterator).__name__}: {error!r}") from error
+
+
+def _put_back(iterators: Sequence[DataIter], states: Sequence[State | None]) -> bool:
+    """Restore iterators to where they were; False if one cannot be."""
+    if any(state is None for state in states):
+        return False
+    try:
+        for iterator, state in zip(iterators, states, strict=True):
+            assert state is not None
+            _load(iterator, state)
+    except Exception:
+        return False
+    return True
+
+
 class _JoinedStream:
     """Stream of the joined batches of several iterators."""
+
+    state_fields = ("epoch", "handed", "ended", "iterators")
 
     def __init__(self, iterators: list[DataIter], depth: int) -> None:
         self.epoch = 0
@@ -214,10 +255,7 @@ class _JoinedStream:
         if self.ended:
             return None
         if self._failure is not None:
-            raise Error(
-                "a batch of this epoch has failed, and an iterator cannot be restored to the "
-                "position before it; reset() begins the next epoch"
-            ) from self._failure
+            raise Error(MISPLACED) from self._failure
         prefetchers = self._start_prefetching()
         try:
             results = [prefetcher.next() for prefetcher in prefetchers]
@@ -252,8 +290,12 @@ class _JoinedStream:
             if not self.ended:
                 self._rewind()
             self._stop_prefetching()
-            for iterator in self._iterators:
-                iterator.reset()
+            try:
+                for iterator in self._iterators:
+                    iterator.reset()
+            except BaseException as error:
+                self._failure = error  # some of them may have been reset
+                raise
             self.epoch += 1
         self._begin()
 
@@ -266,17 +308,44 @@ class _JoinedStream:
             "epoch": self.epoch,
             "handed": self._count,
             "ended": self.ended,
-            "iterators": self._states,
+            "iterators": copy.deepcopy(self._states),
         }
 
+    def check(self, state: State) -> None:
+        """Check a saved position; see `Stream.check`."""
+        *_, inner = self._saved(state)
+        for iterator, each in zip(self._iterators, inner, strict=True):
+            check_state(iterator, each)
+
     def restore(self, state: State) -> None:
-        """Restore a saved position."""
-        epoch, count, ended = int(state["epoch"]), int(state["handed"]), bool(state["ended"])
+        """Restore a saved position. If an iterator refuses it, all stay where they are."""
+        epoch, count, ended, inner = self._saved(state)
         self._stop_prefetching()
-        for iterator, inner in zip(self._iterators, state["iterators"], strict=True):
-            iterator.load_state_dict(inner)
+        try:
+            for iterator, each in zip(self._iterators, inner, strict=True):
+                _load(iterator, each)
+        except BaseException as error:
+            if not self._rewind():
+                self._failure = error
+            raise
         self._begin()
         self.epoch, self._count, self.ended = epoch, count, ended
+
+    def _saved(self, state: State) -> tuple[int, int, bool, Sequence[State]]:
+        """The position that a state holds: epoch, batches handed out, whether the epoch has ended,
+        and the iterators' states.
+        """
+        return (
+            integer(state, "epoch"),
+            integer(state, "handed"),
+            flag(state, "ended"),
+            items(state, "iterators", len(self._iterators)),
+        )
+
+    def pause(self) -> None:
+        """Stop the threads until the next batch is asked for; what they made is made again."""
+        if self._prefetchers and not self._rewind():
+            self._failure = Error("an iterator could not be restored to its position")
 
     def close(self) -> None:
         """Stop the threads and close the iterators. May be called twice."""
@@ -290,12 +359,7 @@ class _JoinedStream:
     def _rewind(self) -> bool:
         """Restore the iterators to the caller's position; False if one cannot be."""
         self._stop_prefetching()
-        if any(state is None for state in self._states):
-            return False
-        for iterator, state in zip(self._iterators, self._states, strict=True):
-            assert state is not None
-            iterator.load_state_dict(state)
-        return True
+        return _put_back(self._iterators, self._states)
 
     def _start_prefetching(self) -> list[Prefetcher[_Prefetched]]:
         with self._lock:
@@ -339,12 +403,15 @@ class _JoinedStream:
 class _ResizedStream:
     """Stream of an iterator's batches, divided into epochs of another length."""
 
+    state_fields = ("epoch", "handed", "inner")
+
     def __init__(self, inner: DataIter, size: int, reset_internal: bool) -> None:
         self.epoch = 0
         self._inner = inner
         self._size = size
         self._reset_internal = reset_internal
         self._count = 0  # batches handed out in this epoch
+        self._failure: BaseException | None = None
         self._closed = False
 
     @property
@@ -358,6 +425,8 @@ class _ResizedStream:
             raise Error(CLOSED)
         if self.ended:
             return None
+        if self._failure is not None:
+            raise Error(MISPLACED) from self._failure
         batch = next(self._inner, None)
         if batch is None:
             self._inner.reset()
@@ -369,21 +438,41 @@ class _ResizedStream:
 
     def reset(self) -> None:
         """Begin the next epoch."""
+        if self._reset_internal or self._failure is not None:
+            self._inner.reset()
         if self._count:
             self.epoch += 1
-        self._count = 0
-        if self._reset_internal:
-            self._inner.reset()
+        self._count, self._failure = 0, None
 
     def state(self) -> State:
         """Save the position within the epoch, and the iterator's."""
-        return {"epoch": self.epoch, "handed": self._count, "inner": self._inner.state_dict()}
+        inner = copy.deepcopy(self._inner.state_dict())
+        return {"epoch": self.epoch, "handed": self._count, "inner": inner}
+
+    def check(self, state: State) -> None:
+        """Check a saved position; see `Stream.check`."""
+        *_, inner = self._saved(state)
+        check_state(self._inner, inner)
 
     def restore(self, state: State) -> None:
-        """Restore a saved position."""
-        epoch, count = int(state["epoch"]), int(state["handed"])
-        self._inner.load_state_dict(state["inner"])
-        self.epoch, self._count = epoch, count
+        """Restore a saved position. If the iterator refuses it, it stays where it is."""
+        epoch, count, inner = self._saved(state)
+        before = _state_of(self._inner)
+        try:
+            _load(self._inner, inner)
+        except BaseException as error:
+            if not _put_back([self._inner], [before]):
+                self._failure = error
+            raise
+        self.epoch, self._count, self._failure = epoch, count, None
+
+    def _saved(self, state: State) -> tuple[int, int, State]:
+        """The position that a state holds: epoch, batches handed out, and the iterator's state."""
+        return (
+            integer(state, "epoch"),
+            integer(state, "handed", most=self._size),
+            field(state, "inner"),
+        )
 
     def close(self) -> None:
         """Close the iterator. May be called twice."""

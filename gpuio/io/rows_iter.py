@@ -13,6 +13,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import share_arrays
 from gpuio.loading.prefetch import PrefetchedStream
+from gpuio.loading.states import integer
 from gpuio.loading.stream import DirectStream, State, Stream, progress
 from gpuio.loading.transfer import DeviceTransfer
 from gpuio.sampling.order import BatchIndices, Order
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # Batches that are copied to a GPU while the caller works on one.
 PREFETCHED_COPIES = 2
+
+# Seeds are drawn from 0 to below this.
+DRAWN_SEEDS = 2**31
 
 
 class RowsIter(StreamIter[LoadedBatch]):
@@ -75,6 +79,7 @@ class OrderedRowsIter(RowsIter):
     _ordered: DirectStream[LoadedBatch]
     _fingerprint: str
     _seed_was_drawn: bool
+    _more_state_fields = ("seed",)
 
     def _set_ordered_stream(
         self,
@@ -120,15 +125,18 @@ class OrderedRowsIter(RowsIter):
         """Batches in the current epoch. With "roll_over" epochs can differ by one."""
         return self._ordered.order.num_batches(self._ordered.start)
 
-    def state_dict(self) -> State:
-        """Save the position, as for every iterator, and the seed."""
-        return {**super().state_dict(), "seed": self._ordered.order.seed}
+    def _position(self) -> State:
+        return {**super()._position(), "seed": self._ordered.order.seed}
 
-    def load_state_dict(self, state: State) -> None:
-        """Restore a saved position, and its seed if the constructor was given none."""
-        super().load_state_dict(state)
+    def _check_position(self, state: State) -> None:
+        super()._check_position(state)
         if self._seed_was_drawn:
-            self._ordered.order = replace(self._ordered.order, seed=int(state["seed"]))
+            _drawn_seed(state)
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        if self._seed_was_drawn:  # else it is part of the identity
+            self._ordered.order = replace(self._ordered.order, seed=_drawn_seed(state))
 
     def _identity(self) -> State:
         identity = {"data": self._fingerprint, **self._ordered.order.identity()}
@@ -142,5 +150,10 @@ def seed_or_draw(seed: int | None, needed: bool = True) -> int:
     ``np.random.seed`` decides as in MXNet.
     """
     if seed is None:
-        return int(numpy_generator().randint(2**31)) if needed else 0
+        return int(numpy_generator().randint(DRAWN_SEEDS)) if needed else 0
     return as_int("seed", seed)
+
+
+def _drawn_seed(state: State) -> int:
+    """The seed in a state, one that `seed_or_draw` may have drawn."""
+    return integer(state, "seed", most=DRAWN_SEEDS - 1)

@@ -328,9 +328,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         super().reset()
         self._any_good = False
 
-    def load_state_dict(self, state: State) -> None:
-        """Restore a saved position; see `StreamIter.load_state_dict`."""
-        super().load_state_dict(state)
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
         loader = self._loader
         self._any_good = loader is not None and loader.position > loader.start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -10,7 +11,8 @@ from gpuio.errors import Error, StateError, UnsupportedError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
-from gpuio.loading.stream import State, Stream
+from gpuio.loading.states import as_state, equal, field, shown
+from gpuio.loading.stream import CLOSED, State, Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,6 +47,8 @@ class StreamIter(DataIter, Generic[T]):
     # Whether getdata and getlabel give one array instead of a list, as those iterators do that are
     # C++ in MXNet.
     _gives_single_arrays: ClassVar[bool] = False
+    # What a subclass adds to the stream's position in a state.
+    _more_state_fields: ClassVar[tuple[str, ...]] = ()
     # Whether a subclass replaces a method that gives a part of the batch; `next` then calls them.
     _in_pieces: ClassVar[bool] = False
 
@@ -209,44 +213,72 @@ class StreamIter(DataIter, Generic[T]):
 
         Returns
         -------
-        A dict that JSON can hold; `load_state_dict` of an iterator with the same arguments restores
-        the position
+        A dict that JSON can hold, and that belongs to the caller; `load_state_dict` of an iterator
+        with the same arguments restores the position
         """
         return {
             "version": STATE_VERSION,
             "kind": type(self).__name__,
-            **self._identity(),
-            **self._stream.state(),
+            **copy.deepcopy(self._identity()),
+            **self._position(),
         }
 
     def load_state_dict(self, state: State) -> None:
         """Restore the position of an iterator when it gave `state`; the next batch is bit-identical
         to the one that it would have given.
 
+        Everything is checked first: after an error the iterator continues as if this had not been
+        called. The dict is neither kept nor changed.
+
         Raises
         ------
         StateError : it is not a state of such an iterator, or of other data, another part, order or
-            seed.
+            seed; or its values are of another type, out of range, or contradict each other.
+        Error : the iterator is closed, or its data cannot be read.
         """
-        identity = {"kind": type(self).__name__, **self._identity()}
-        try:
-            version = state["version"]
-            theirs = {name: state[name] for name in identity}
-            if version == STATE_VERSION and theirs == identity:
-                self._stream.restore(state)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, StateError):
-                raise
-            raise StateError(f"not a state of {type(self).__name__}: {error!r}") from error
-        if version != STATE_VERSION:
-            raise StateError(f"the state has version {version}, expected {STATE_VERSION}")
-        for name, mine in identity.items():
-            if theirs[name] != mine:
-                raise StateError(
-                    f"the state was saved with {name}={theirs[name]!r}, here it is {mine!r}; "
-                    "create the iterator with the arguments and data it was saved with"
-                )
+        if self._closed:
+            raise Error(CLOSED)
+        self._check_state(state)
+        self._restore(state)
         self._batch = None
+
+    def _position(self) -> State:
+        """The part of a state that changes from batch to batch."""
+        return self._stream.state()
+
+    def _check_state(self, state: State) -> None:
+        """Raise what `load_state_dict` does, and change nothing."""
+        kind = type(self).__name__
+        try:
+            version = field(state, "version")
+            if not equal(STATE_VERSION, version):
+                raise StateError(
+                    f"the state has version {shown(version)}, expected {STATE_VERSION}"
+                )
+            mine = {"kind": kind, **self._identity()}
+            theirs = {name: field(state, name) for name in mine}
+            for name, value in mine.items():
+                if not equal(value, theirs[name]):
+                    raise StateError(
+                        f"the state was saved with {name}={shown(theirs[name])}, here it is "
+                        f"{value!r}; create the iterator with the arguments and data it was saved "
+                        "with"
+                    )
+            self._check_position(state)
+            if type(self).state_dict is StreamIter.state_dict:  # a subclass may add what it needs
+                known = {"version", *mine, *self._stream.state_fields, *self._more_state_fields}
+                if unknown := [name for name in as_state(state) if name not in known]:
+                    raise StateError(f"there is no {', '.join(map(shown, unknown))}")
+        except StateError as error:
+            raise StateError(f"not a state of {kind}: {error}") from error
+
+    def _check_position(self, state: State) -> None:
+        """Check what `_position` gave."""
+        self._stream.check(state)
+
+    def _restore(self, state: State) -> None:
+        """Restore a position that `_check_state` accepts."""
+        self._stream.restore(state)
 
     def close(self) -> None:
         """Release files, threads and memory. May be called twice; nothing else may be called after
@@ -285,6 +317,23 @@ class StreamIter(DataIter, Generic[T]):
         if self._batch is None:
             raise Error("there is no current batch; call next() or iter_next() first")
         return self._batch
+
+
+def check_state(iterator: DataIter, state: State) -> None:
+    """Raise if an iterator's `load_state_dict` would, and change nothing. What an iterator of the
+    user's own loads is not known in advance.
+
+    Raises
+    ------
+    NotImplementedError : it cannot load any state.
+    StateError, Error : see `StreamIter.load_state_dict`.
+    """
+    load = getattr(iterator, "load_state_dict", None)
+    defined = getattr(load, "__func__", load)
+    if defined in (None, DataIter.load_state_dict):
+        raise NotImplementedError(f"{type(iterator).__name__} cannot load a state")
+    if isinstance(iterator, StreamIter) and defined is StreamIter.load_state_dict:
+        iterator._check_state(state)
 
 
 def device_of_batches(iterator: DataIter) -> Context | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 import weakref
@@ -151,7 +152,7 @@ class PrefetchedStream(Generic[S, T]):
                 self._rewind_inner()
             raise
         if step is None:
-            self.ended = True
+            self._state, self.ended = self._inner.state(), True
             return None
         self._state, self.ended = step.state, step.ended
         return step.batch
@@ -164,11 +165,20 @@ class PrefetchedStream(Generic[S, T]):
 
     def state(self) -> State:
         """The caller's position."""
-        return {**self._state, "ended": self.ended}
+        return copy.deepcopy(self._state)
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """The names of the values of a state."""
+        return self._inner.state_fields
+
+    def check(self, state: State) -> None:
+        """Check a saved position; see `Stream.check`."""
+        self._inner.check(state)
 
     def restore(self, state: State) -> None:
         """Restore a saved position."""
-        self._stop_prefetcher()
+        self._rewind_inner()
         self._inner.restore(state)
         self._copy_position()
 

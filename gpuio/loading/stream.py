@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from gpuio.errors import Error, StateError
+from gpuio.errors import Error
+from gpuio.loading.states import Position, position_in
 from gpuio.sampling.order import BatchIndices, Order
 
 T = TypeVar("T")
@@ -23,6 +24,10 @@ class Stream(Protocol[T_co]):
 
     Positions and states count batches handed out, not those made ahead.
     """
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """The names of the values of a state."""
 
     @property
     def epoch(self) -> int:
@@ -43,16 +48,19 @@ class Stream(Protocol[T_co]):
         """
 
     def state(self) -> State:
-        """The current position."""
+        """The current position; the dict belongs to the caller."""
 
-    def restore(self, state: State) -> None:
-        """Restore a saved position.
+    def check(self, state: State) -> None:
+        """Check a saved position, and change nothing.
 
         Raises
         ------
-        StateError : its values are inconsistent.
-        KeyError, TypeError, ValueError : it is not a state.
+        StateError : it is not a position of this stream.
+        Error : the data cannot be read.
         """
+
+    def restore(self, state: State) -> None:
+        """Restore a saved position that `check` accepts; no data are read."""
 
     def close(self) -> None:
         """Release all resources. May be called twice."""
@@ -68,6 +76,8 @@ class OrderedStream:
     start : the position at which the current epoch began
     ended : whether the current epoch has no further batch
     """
+
+    state_fields = Position._fields
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -92,12 +102,13 @@ class OrderedStream:
         """The current position."""
         return {"position": self.position, "start": self.start, "ended": self.ended}
 
+    def check(self, state: State) -> None:
+        """Check a saved position; see `Stream.check`."""
+        position_in(self.order, state)
+
     def restore(self, state: State) -> None:
         """Restore a saved position."""
-        position, start = int(state["position"]), int(state["start"])
-        ended = bool(state["ended"])
-        if not 0 <= start <= position:
-            raise StateError(f"the state's position {position} does not follow its start {start}")
+        position, start, ended = position_in(self.order, state)
         self.seek(position)
         self.start, self.ended = start, ended
 

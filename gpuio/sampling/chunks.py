@@ -72,9 +72,10 @@ def cut_chunks(
     -------
     The chunks; None if there would be no more than one
     """
-    count = math.ceil(records.nbytes * SURPLUS / (parts * (megabytes << 20)))
-    if count == 1:
+    all_bytes, chunk_bytes = records.nbytes * SURPLUS, parts * (megabytes << 20)
+    if chunk_bytes >= all_bytes:
         return None
+    count = math.ceil(all_bytes / chunk_bytes)
     step = -(-records.nbytes // (parts * count))
     step = -(-step // 4) * 4  # as records are aligned
     offsets = records.starts[np.asarray(images)]

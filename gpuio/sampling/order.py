@@ -19,6 +19,9 @@ from gpuio.errors import ArgumentError
 from gpuio.sampling import philox
 from gpuio.sampling.chunks import Chunks
 
+# Records and samples of a batch at most: places are int64, also some epochs later.
+LARGEST = 2**60
+
 LAST_BATCH_MODES = ("wrap", "pad", "discard", "roll_over")
 
 # Rounds of the permutation's Feistel network. Four pass statistical tests; small domains (a handful
@@ -211,6 +214,10 @@ class Order:
             raise ArgumentError("there are no records to put in order")
         if self.batch_size < 1:
             raise ArgumentError(f"batch_size must be at least 1, not {self.batch_size}")
+        if max(self.size, self.global_batch_size) > LARGEST:
+            raise ArgumentError(
+                f"there can be at most {LARGEST} records, and as many samples in a batch"
+            )
         if self.last_batch not in LAST_BATCH_MODES:
             raise ArgumentError(
                 f"last_batch_handle must be one of {', '.join(LAST_BATCH_MODES)}, "

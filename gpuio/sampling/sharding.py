@@ -24,6 +24,9 @@ LAUNCHERS = {
 
 MODES = ("contiguous", "global")
 
+# No launcher starts more processes.
+MOST_PARTS = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -78,6 +81,9 @@ def resolve_shard(
         rank, world_size = _from_launcher(os.environ if environment is None else environment)
     else:
         rank, world_size = _number("part_index", part_index), _number("num_parts", num_parts)
+    for name, number in (("num_parts", world_size), ("part_index", rank)):
+        if number > MOST_PARTS:
+            raise ArgumentError(f"{name} must be at most {MOST_PARTS}")
     if world_size < 1:
         raise ArgumentError(f"num_parts must be at least 1, not {world_size}")
     if not 0 <= rank < world_size:

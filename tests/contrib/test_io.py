@@ -5,7 +5,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.contrib.io import DataLoaderIter
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, Error
 
 
 def loader(count: int = 10, batch_size: int = 4) -> mx.gluon.data.DataLoader:
@@ -49,3 +49,33 @@ def test_other_iterables_and_iterators_around_it(ctx: mx.Context) -> None:
 def test_a_loader_without_batches() -> None:
     with pytest.raises(ArgumentError, match="no batches"):
         DataLoaderIter([])
+
+
+def test_a_failed_batch_does_not_end_the_epoch_in_silence() -> None:
+    broken = {5}
+
+    class Numbers(mx.gluon.data.Dataset):
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> tuple[float, float]:
+            if index in broken:
+                raise ValueError("cannot be read")
+            return float(index), float(index)
+
+    for workers in (0, 2):
+        broken.discard(5)
+        iterator = DataLoaderIter(
+            mx.gluon.data.DataLoader(Numbers(), batch_size=2, num_workers=workers)
+        )
+        broken.add(5)
+        iterator.reset()
+        assert [iterator.next().data[0].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+        with pytest.raises(ValueError, match="cannot be read"):
+            iterator.next()
+        for _ in range(2):
+            with pytest.raises(Error, match=r"has failed.*reset\(\) begins the next epoch"):
+                iterator.next()
+        broken.clear()
+        iterator.reset()
+        assert [batch.data[0].tolist() for batch in iterator] == [[0, 1], [2, 3], [4, 5], [6, 7]]

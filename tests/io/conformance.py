@@ -24,6 +24,7 @@ import gpuio as mx
 from gpuio.context import device_of
 from gpuio.errors import Error, StateError
 from tests.io.threads import no_threads_left
+from tests.io.wrong_states import wrong_states
 
 ROWS, BATCH = 10, 4
 EPOCHS = 4
@@ -307,26 +308,42 @@ class Conformance:
         assert found[variant] == expected[variant]
 
     def test_states_that_do_not_fit_are_refused(self, opened: Any) -> None:
+        iterator, found = opened(), []
+        whole = trace(opened(), 6)
+        for _ in range(3):  # before the first batch, while others are made ahead, and at the end
+            state = iterator.state_dict()
+            for wrong in wrong_states(state):
+                with pytest.raises(StateError, match="not a state of"):
+                    iterator.load_state_dict(wrong)
+            assert iterator.state_dict() == state
+            found += trace(iterator, 2)
+        assert found == whole
+
+    def test_states_are_their_owners(self, opened: Any) -> None:
         iterator = opened()
+        whole = trace(opened(), 6)
+        found = trace(iterator, 1)
         state = iterator.state_dict()
-        before = trace(opened(), 3)
-        for wrong in (
-            {},
-            None,
-            {**state, "version": 0},
-            {**state, "kind": "other"},
-            {name: None for name in state},
-        ):
-            with pytest.raises(StateError):
-                iterator.load_state_dict(wrong)
-        assert trace(iterator, 3) == before
+        kept, given = copy.deepcopy(state), copy.deepcopy(state)
+        iterator.load_state_dict(given)
+        spoil(given)
+        found += trace(iterator, 2)
+        assert state == kept
+        spoil(iterator.state_dict())
+        found += trace(iterator, 3)
+        assert found == whole
+        iterator.load_state_dict(kept)
+        assert trace(iterator, 5) == whole[1:]
 
     def test_pickles_resume_where_they_were(self, opened: Any) -> None:
         iterator = opened()
         trace(iterator, 2)
-        with pickle.loads(pickle.dumps(iterator)) as again, copy.deepcopy(iterator) as another:
-            assert type(again) is type(iterator)
-            assert trace(again, 6) == trace(another, 6) == trace(iterator, 6)
+        with pickle.loads(pickle.dumps(iterator)) as again:
+            found = trace(iterator, 1)
+            with copy.deepcopy(iterator) as another:  # "pad" has ended, and was not reset
+                assert type(again) is type(another) is type(iterator)
+                rest = trace(iterator, 5)
+                assert trace(again, 6) == found + rest and trace(another, 5) == rest
 
     def test_two_at_once_do_not_disturb_each_other(self, opened: Any) -> None:
         alone = trace(opened(), 9)
@@ -360,9 +377,13 @@ class Conformance:
     def test_close_ends_it(self, opened: Any) -> None:
         iterator = opened()
         iterator.next()
+        state = iterator.state_dict()
         iterator.close()
         iterator.close()
         assert no_threads_left()
+        assert iterator.state_dict() == state
+        with pytest.raises(Error, match="closed"):
+            iterator.load_state_dict(state)
         for use in (iterator.next, iterator.iter_next, lambda: next(iterator)):
             with pytest.raises(Error, match="closed"):
                 use()
@@ -411,6 +432,14 @@ class Conformance:
                     assert tensor.is_cuda == (array.context.device_type == "gpu")
                     dense = tensor.to_dense() if tensor.layout != torch_strided() else tensor
                     np.testing.assert_array_equal(dense.cpu().numpy(), array.asnumpy())
+
+
+def spoil(state: Any) -> None:
+    """Empty a state and all that it contains."""
+    for value in state.values() if isinstance(state, dict) else state:
+        if isinstance(value, (dict, list)):
+            spoil(value)
+    state.clear()
 
 
 def kind_of_no_arguments(kind: type) -> Any:

@@ -12,6 +12,8 @@ from gpuio.errors import (
 )
 from tests.close import GPU_DECODER, Tolerance, assert_images_close
 from tests.execution.test_dali_pipeline import DAMAGED
+from tests.io.conformance import trace
+from tests.io.image_iterators import open_random, write_images
 from tests.io.records import (
     EXECUTORS,
     RUNS,
@@ -171,3 +173,43 @@ def test_a_good_batch_follows_a_bad_one_with_the_same_pixels(
                 assert_images_close(left.data[0].asnumpy(), right.data[0].asnumpy(), tolerance)
             iterator.reset()
             host.reset()
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("ImageIter of a list", "host"),
+        ("ImageIter of a list", "dali"),
+        ("ImageIter of a list, one by one", "host"),
+        ("ImageRecordIter", "host"),
+    ],
+)
+def test_a_batch_that_failed_is_made_again(name: str, run: str, tmp_path: Path) -> None:
+    """Wherever it is, and although others were being made ahead of it."""
+    write_images(tmp_path, 10)
+    options = {"last_batch_handle": "roll_over", "shuffle": False}
+    with open_random(name, run, tmp_path, **options) as iterator:
+        whole = trace(iterator, 6)
+    good = {path: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lst"}
+
+    def write(signature: bytes) -> None:
+        for path, content in good.items():
+            with open(path, "r+b") as file:
+                file.write(content.replace(b"\xff\xd8\xff", signature))
+
+    for stop in (0, 1, 2):
+        with open_random(name, run, tmp_path, **options) as iterator:
+            found = trace(iterator, stop)
+            write(b"\0\0\0")
+            failed = 0
+            while len(found) < 6:
+                state = iterator.state_dict()
+                try:
+                    found += trace(iterator, 1)
+                except DecodeError:
+                    failed += 1
+                    assert iterator.state_dict() == state
+                if failed == 2:
+                    write(b"\xff\xd8\xff")
+            assert found == whole
+            write(b"\xff\xd8\xff")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from gpuio.errors import ArgumentError, Error, UnsupportedError
+from gpuio.errors import ArgumentError, Error, StateError, UnsupportedError
 from tests.io.conformance import trace
 from tests.io.golden import arrays, assert_described, assert_epoch, tables
 from tests.io.threads import no_threads_left, run_in_thread
@@ -320,6 +320,8 @@ def test_resize_can_leave_the_iterator_where_it_is() -> None:
         iterator.next()
     with pytest.raises(ArgumentError, match="size must be at least 1"):
         mx.io.ResizeIter(Bare(5), 0)
+    with pytest.raises(ArgumentError, match="size must be at most"):
+        mx.io.ResizeIter(Bare(5), 10**30)
 
 
 def test_buckets_pass_through_resize() -> None:
@@ -398,3 +400,183 @@ def test_images_and_sentences_together(tmp_path: Any) -> None:
 def test_what_is_not_an_iterator_is_refused() -> None:
     with pytest.raises(TypeError, match="ResizeIter takes an iterator, not NoneType"):
         mx.io.ResizeIter(None, 3)
+
+
+class Own(mx.io.DataIter):
+    """A user's own iterator over numbers, with its own states; may refuse to load any."""
+
+    def __init__(self, *, refuses: type[Exception] | None = None, times: int = 10**9) -> None:
+        super().__init__(1)
+        self.provide_data, self.provide_label = [("own", (1,))], []
+        self.refuses, self.times = refuses, times
+        self.position = {"at": 0}
+
+    def reset(self) -> None:
+        self.position["at"] = 0
+
+    def next(self) -> mx.io.DataBatch:
+        if self.position["at"] == 6:
+            raise StopIteration
+        self.position["at"] += 1
+        return mx.io.DataBatch([mx.nd.array([self.position["at"] - 1])])
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.position  # not a copy
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = state  # which it has moved to when it refuses it
+        if self.refuses is not None and self.times:
+            self.times -= 1
+            raise self.refuses("no state is good enough")
+
+
+def numbers(count: int = 6) -> mx.io.NDArrayIter:
+    return mx.io.NDArrayIter(np.arange(count), batch_size=1)
+
+
+def rows(iterator: mx.io.DataIter, count: int) -> list[list[float]]:
+    return [[array.tolist()[0] for array in iterator.next().data] for _ in range(count)]
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_bad_state_of_the_second_iterator_does_not_move_the_first(depth: int) -> None:
+    with mx.io.PrefetchingIter([numbers(), numbers()], prefetch_buffer=depth) as pairs:
+        early = pairs.state_dict()
+        assert rows(pairs, 2) == [[0, 0], [1, 1]]
+        for wrong in ({**early["iterators"][1], "position": -1}, None, {}, 5):
+            bad = {**early, "iterators": [early["iterators"][0], wrong]}
+            with pytest.raises(StateError, match="not a state of NDArrayIter"):
+                pairs.load_state_dict(bad)
+        assert rows(pairs, 2) == [[2, 2], [3, 3]]
+        with pytest.raises(StateError, match="expected a list of 2"):
+            pairs.load_state_dict({**early, "iterators": early["iterators"][:1]})
+        assert rows(pairs, 2) == [[4, 4], [5, 5]]
+
+
+@pytest.mark.parametrize("error", [StateError, KeyError, TypeError])
+def test_iterators_that_moved_are_put_back_if_another_refuses(error: type[Exception]) -> None:
+    with mx.io.PrefetchingIter([numbers(), Own(refuses=error, times=1)]) as pairs:
+        early = pairs.state_dict()
+        assert rows(pairs, 2) == [[0, 0], [1, 1]]
+        with pytest.raises(StateError, match="no state is good enough"):
+            pairs.load_state_dict(early)
+        assert rows(pairs, 2) == [[2, 2], [3, 3]]
+        pairs.load_state_dict(early)
+        assert rows(pairs, 6) == [[number] * 2 for number in range(6)]
+    with mx.io.ResizeIter(Own(refuses=error, times=1), 20) as resized:
+        early = resized.state_dict()
+        assert rows(resized, 2) == [[0], [1]]
+        with pytest.raises(StateError, match="no state is good enough"):
+            resized.load_state_dict(early)
+        assert rows(resized, 2) == [[2], [3]]
+
+
+def test_no_more_pairs_if_an_iterator_cannot_be_put_back() -> None:
+    stubborn = Own(refuses=StateError)
+    for outer in (mx.io.PrefetchingIter([numbers(), stubborn]), mx.io.ResizeIter(stubborn, 20)):
+        early = outer.state_dict()
+        rows(outer, 2)
+        late = outer.state_dict()
+        with pytest.raises(StateError, match="no state is good enough"):
+            outer.load_state_dict(early)
+        for _ in range(2):
+            with pytest.raises(Error, match=r"load_state_dict\(\) has failed.*reset\(\) begins"):
+                outer.next()
+        assert outer.state_dict()["handed"] == 2
+        outer.reset()
+        assert {value for row in rows(outer, 1) for value in row} == {0}
+        with pytest.raises(StateError):
+            outer.load_state_dict(late)
+        stubborn.times = 0
+        outer.load_state_dict(late)
+        assert {value for row in rows(outer, 1) for value in row} == {2}
+        stubborn.times = 10**9
+        stubborn.reset()
+
+
+def test_what_cannot_load_a_state_is_not_moved() -> None:
+    saving = Bare(5)
+    saving.state_dict = lambda: {}  # type: ignore[method-assign]
+    with mx.io.PrefetchingIter([numbers(), saving]) as pairs:
+        state = pairs.state_dict()
+        assert rows(pairs, 1) == [[0, 0]]
+        with pytest.raises(NotImplementedError, match="Bare cannot load a state"):
+            pairs.load_state_dict(state)
+        assert rows(pairs, 1) == [[1, 1]]
+
+
+def test_states_of_own_iterators_are_copied() -> None:
+    own = Own()
+    with mx.io.PrefetchingIter(own) as iterator:
+        early = iterator.state_dict()
+        kept = copy.deepcopy(early)
+        assert rows(iterator, 3) == [[0], [1], [2]] and early == kept
+        iterator.load_state_dict(early)
+        assert rows(iterator, 2) == [[0], [1]] and early == kept
+    with mx.io.ResizeIter(Own(), 9) as resized:
+        early = resized.state_dict()
+        rows(resized, 3)
+        assert early["inner"] == {"at": 0}
+        resized.load_state_dict(early)
+        rows(resized, 1)
+        assert early["inner"] == {"at": 0}
+
+
+def test_a_subclass_may_add_to_its_states() -> None:
+    class Counting(mx.io.NDArrayIter):
+        seen = 0
+
+        def next(self) -> mx.io.DataBatch:
+            batch = super().next()
+            self.seen += 1
+            return batch
+
+        def state_dict(self) -> dict[str, Any]:
+            return {**super().state_dict(), "seen": self.seen}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            super().load_state_dict(state)
+            self.seen = state["seen"]
+
+    def opened() -> mx.io.PrefetchingIter:
+        return mx.io.PrefetchingIter([Counting(np.arange(6), batch_size=1), numbers()])
+
+    with opened() as pairs, opened() as others:
+        rows(pairs, 2)
+        others.load_state_dict(pairs.state_dict())
+        assert others.iters[0].seen == 2  # type: ignore[attr-defined]
+        assert rows(others, 1) == [[2, 2]]
+
+
+@pytest.mark.parametrize("prefetch_buffer", [1, 3])
+def test_copies_are_made_while_batches_are_made_ahead(prefetch_buffer: int, tmp_path: Any) -> None:
+    (tmp_path / "x.csv").write_text("".join(f"{number}\n" for number in range(10)))
+    files = mx.io.CSVIter(data_csv=tmp_path / "x.csv", data_shape=1, batch_size=1)
+    with mx.io.PrefetchingIter(files, prefetch_buffer=prefetch_buffer) as iterator:
+        for _ in range(12):
+            with copy.deepcopy(iterator) as another:
+                found = trace(another, 3)
+                with copy.deepcopy(iterator) as again:
+                    assert trace(again, 3) == found
+            assert trace(iterator, 1) == found[:1]
+
+
+def test_a_failing_reset_is_tried_again() -> None:
+    class Stuck(Bare):
+        stuck = True
+
+        def reset(self) -> None:
+            if self.stuck:
+                raise ValueError("cannot go back")
+            super().reset()
+
+    stuck = Stuck(3)
+    with mx.io.PrefetchingIter([numbers(3), stuck]) as pairs:
+        assert rows(pairs, 2) == [[0, 0], [1, 1]]
+        with pytest.raises(ValueError, match="cannot go back"):
+            pairs.reset()
+        with pytest.raises(Error, match=r"reset\(\) .*has failed"):
+            pairs.next()
+        stuck.stuck = False
+        pairs.reset()
+        assert pairs.epoch == 1 and rows(pairs, 3) == [[0, 0], [1, 1], [2, 2]]

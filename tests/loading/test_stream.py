@@ -65,23 +65,24 @@ def test_states_restore_any_position(last_batch: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "kind"),
+    "state",
     [
-        ({"position": 3, "start": 4, "ended": False}, StateError),
-        ({"position": -1, "start": -1, "ended": False}, StateError),
-        ({"position": 3, "start": 0}, KeyError),
-        ({"position": "three", "start": 0, "ended": False}, ValueError),
-        ({"position": None, "start": 0, "ended": False}, TypeError),
+        {"position": 3, "start": 4, "ended": False},
+        {"position": -1, "start": -1, "ended": False},
+        {"position": 3, "start": 0},
+        {"position": "three", "start": 0, "ended": False},
+        {"position": None, "start": 0, "ended": False},
     ],
     ids=str,
 )
-def test_what_is_no_state_changes_nothing(state: Any, kind: type[Exception]) -> None:
+def test_what_is_no_state_changes_nothing(state: Any) -> None:
     stream = opened()
     stream.next()
     before = stream.state()
-    with pytest.raises(kind):
-        stream.restore(state)
-    assert stream.state() == before
+    for use in (stream.check, stream.restore):
+        with pytest.raises(StateError):
+            use(state)
+        assert stream.state() == before
 
 
 def test_a_failure_leaves_the_position() -> None:

@@ -52,7 +52,8 @@ def records(tmp_path: Path) -> RecordSet:
 
 def test_chunks_have_about_equal_numbers_of_bytes(records: RecordSet) -> None:
     # 50 parts of a fiftieth are one part: the count follows from the size of all files.
-    assert cut_chunks(range(50), records, 2, 1, 0) is None
+    for parts, megabytes in ((2, 1), (1, 10**30), (1, 10**5000), (2**31, 1)):
+        assert cut_chunks(range(50), records, parts, megabytes, 0) is None
     chunks = cut_chunks(range(50), records, 1, 1, 0)
     assert records.nbytes * 1.1 > 1 << 20 and chunks is not None
     assert chunks.starts[0] == 0 and chunks.starts[-1] == 50 and len(chunks.starts) == 3

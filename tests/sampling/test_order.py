@@ -189,6 +189,9 @@ def test_restart_is_the_next_epochs_first_record() -> None:
         ({"size": 5, "batch_size": 6, "last_batch": "roll_over"}, "never full"),
         ({"size": 5, "batch_size": 1, "last_batch": "drop"}, "last_batch_handle"),
         ({"size": 5, "batch_size": 1, "rank": 2, "world_size": 2}, "rank"),
+        ({"size": 10**30, "batch_size": 1}, "at most"),
+        ({"size": 5, "batch_size": 10**5000, "last_batch": "pad"}, "at most"),
+        ({"size": 5, "batch_size": 2, "world_size": 2**62, "last_batch": "pad"}, "at most"),
     ],
 )
 def test_what_cannot_be_ordered_is_refused(arguments: dict[str, int], words: str) -> None:

@@ -78,6 +78,11 @@ class TextFiles:
         self.paths = _paths(uri, what)
         self.begins = [_body(path, skip_header) for path in self.paths]
         self._bodies = list(self.begins)
+        # Of compressed files, the decompressor knows whether the end is missing.
+        self._sizes = [
+            0 if os.path.splitext(path)[1] in OPENERS else os.path.getsize(path)
+            for path in self.paths
+        ]
         self._ends: list[int | None] = [None] * len(self.paths)
         if parts > 1:
             self._select_part(part, parts)
@@ -92,19 +97,54 @@ class TextFiles:
 
         Raises
         ------
-        DataFileError : a file cannot be read.
+        DataFileError : a file cannot be read, or has become shorter.
         """
         while file < len(self.paths):
             path = self.paths[file]
             try:
                 for text in _blocks(path, offset, self._ends[file]):
+                    if not text.endswith(b"\n"):
+                        self._check_end(file, offset + len(text))
                     yield Block(text, file, offset)
                     offset += len(text)
+                self._check_end(file, offset)
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 raise DataFileError(f"{path} cannot be read: {error}") from error
             file += 1
             if file < len(self.paths):
                 offset = self.begins[file]
+
+    def _check_end(self, file: int, offset: int) -> None:
+        """Raise if the last bytes of a file or a part are missing."""
+        end = self._ends[file]
+        expected = self._sizes[file] if end is None else end
+        if offset < expected:
+            raise DataFileError(
+                f"{self.paths[file]} ends after {offset} bytes, and had {expected} when it was "
+                "opened; it has been truncated or replaced"
+            )
+
+    def is_line_start(self, file: int, offset: int) -> bool:
+        """Whether a line of this part begins at an offset, or the part ends there. In a compressed
+        file, all that comes before would have to be read: any offset may be one.
+
+        Raises
+        ------
+        DataFileError : the file cannot be read.
+        """
+        if not 0 <= file < len(self.paths) or offset < self.begins[file]:
+            return False
+        path, end = self.paths[file], self._ends[file]
+        if offset == self.begins[file] or os.path.splitext(path)[1] in OPENERS:
+            return True
+        try:
+            with open(path, "rb") as opened:
+                if offset > (os.fstat(opened.fileno()).st_size if end is None else end):
+                    return False
+                opened.seek(offset - 1)
+                return opened.read(1) == b"\n"
+        except OSError as error:
+            raise DataFileError(f"{path} cannot be read: {error}") from error
 
     def locate(self, block: Block, line: int) -> str:
         """A line's file and number (from 1), for messages; `line` counts from 0 in the block."""

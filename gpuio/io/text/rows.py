@@ -107,6 +107,24 @@ class RowReader:
             return list(self._start)
         return [self._block.file, self._block.offset, self._taken + self._to_skip]
 
+    def check(self, mark: Sequence[int], row: int) -> None:
+        """Check a position as far as that is possible without reading what comes before it.
+
+        Parameters
+        ----------
+        row : the number of rows before it
+
+        Raises
+        ------
+        StateError : there is no such position.
+        DataFileError : the file cannot be read.
+        """
+        file, offset, rows = mark
+        if rows > row + self._skip or not self.files.is_line_start(file, offset):
+            raise StateError(
+                f"there is no row {row} at position {list(mark)} in {', '.join(self.files.paths)}"
+            )
+
     def seek(self, mark: Sequence[int]) -> None:
         """Move to a position.
 

@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
-from gpuio.errors import ArgumentError, DataFileError, Error
+from gpuio.errors import ArgumentError, DataFileError, Error, StateError
 from gpuio.io.array_sources import Rows
 from gpuio.io.text.rows import Columns, RowReader, concatenate
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.states import as_integer, as_items, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
 from gpuio.sampling.order import LAST_BATCH_MODES
+
+
+class _Position(NamedTuple):
+    """A position between two batches.
+
+    Attributes
+    ----------
+    epoch : the number of the epoch
+    row : the index of the next row
+    begun : whether a batch of the epoch has been handed out
+    carrying : whether the epoch begins with rows of the one before
+    ended : whether the epoch has no further batch
+    places : the marks of the readers, see `RowReader.mark`
+    """
+
+    epoch: int
+    row: int
+    begun: bool
+    carrying: bool
+    ended: bool
+    places: list[list[int]]
+
+    def contradiction(self, last_batch: str) -> str:
+        """What is wrong with the epoch, if the values contradict each other."""
+        may_begin_here = (
+            not self.row
+            or (self.epoch > 0 and last_batch == "wrap")
+            or (self.epoch > 0 and last_batch == "roll_over" and self.carrying)
+        )
+        if self.begun and not self.row:
+            return "has begun, but no row has been read"
+        if not self.begun and not may_begin_here:
+            return "has not begun, but rows have been read"
+        if self.ended and not self.begun:
+            return "has ended, but not begun"
+        if self.carrying and (self.begun or not self.row):
+            return "cannot begin with rows of the one before"
+        return ""
 
 
 class TextStream:
@@ -33,6 +75,8 @@ class TextStream:
     DataFileError : the files have no rows, or the first rows cannot be read.
     """
 
+    state_fields = (*_Position._fields, "checksum")
+
     def __init__(
         self,
         readers: dict[str, RowReader],
@@ -42,21 +86,29 @@ class TextStream:
         whole: bool = True,
     ) -> None:
         assert last_batch in LAST_BATCH_MODES
-        self.epoch = 0
-        self.ended = False
         self._names = list(readers)
         self._readers = list(readers.values())
         self._assemble = assemble
         self._batch_size = batch_size
         self._last_batch = last_batch
         self._whole = whole
-        self._row = 0  # index of the next row
-        self._begun = False  # whether a batch of the epoch has been handed out
-        self._carrying = False  # whether the epoch begins with rows of the one before
+        self._row = 0  # index of the readers' next row
+        # Assigned when a batch is complete: also what is saved while one is being made.
+        self._position = _Position(0, 0, False, False, False, self._marks())
         self._closed = False
         if self._readers[0].at_end:
             paths = ", ".join(self._readers[0].files.paths)
             raise DataFileError(f"{self._names[0]}: {paths} has no rows")
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0."""
+        return self._position.epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current epoch is known to have ended."""
+        return self._position.ended
 
     def next(self) -> LoadedBatch | None:
         """The next batch; None at the end of the epoch. After a failure, the next call retries."""
@@ -64,41 +116,41 @@ class TextStream:
             raise Error(CLOSED)
         if self.ended:
             return None
-        before = self._row, [reader.mark() for reader in self._readers]
-        try:
-            return self._next(*before)
-        except BaseException:
-            self._seek(*before)
-            raise
+        with self._all_or_nothing():
+            return self._next()
 
     def reset(self) -> None:
         """Begin the next epoch, as `Stream` says."""
-        if not (self._begun or self.ended):
+        epoch, _, begun, _, ended, _ = self._position
+        if not (begun or ended):
             return
-        continues = self.ended and self._last_batch in ("wrap", "roll_over")
-        if not continues or self._readers[0].at_end:
-            self._rewind()
-        self._carrying = continues and self._last_batch == "roll_over" and self._row > 0
-        self.epoch += 1
-        self._begun = self.ended = False
+        continues = ended and self._last_batch in ("wrap", "roll_over")
+        with self._all_or_nothing():
+            if not continues or self._readers[0].at_end:
+                self._rewind()
+            carrying = continues and self._last_batch == "roll_over" and self._row > 0
+            self._position = _Position(epoch + 1, self._row, False, carrying, False, self._marks())
 
     def state(self) -> State:
         """Save the position."""
+        position = self._position
         return {
-            "epoch": self.epoch,
-            "row": self._row,
-            "begun": self._begun,
-            "carrying": self._carrying,
-            "ended": self.ended,
-            "places": [reader.mark() for reader in self._readers],
+            **position._asdict(),
+            "places": [list(place) for place in position.places],
+            "checksum": _checksum(position),
         }
+
+    def check(self, state: State) -> None:
+        """Check a saved position; see `Stream.check`. The files are looked at only where the
+        position is.
+        """
+        position = self._saved(state)
+        for reader, place in zip(self._readers, position.places, strict=True):
+            reader.check(place, position.row)
 
     def restore(self, state: State) -> None:
         """Restore a saved position."""
-        epoch, row, places = int(state["epoch"]), int(state["row"]), state["places"]
-        begun, carrying, ended = (bool(state[name]) for name in ("begun", "carrying", "ended"))
-        self._seek(row, [[int(number) for number in place] for place in places])
-        self.epoch, self._begun, self._carrying, self.ended = epoch, begun, carrying, ended
+        self._move(self._saved(state))
 
     def close(self) -> None:
         """Close the files. May be called twice."""
@@ -106,26 +158,60 @@ class TextStream:
         for reader in self._readers:
             reader.close()
 
-    def _next(self, first: int, places: list[list[int]]) -> LoadedBatch | None:
-        size = self._batch_size
+    def _saved(self, state: State) -> _Position:
+        """The position that a state holds."""
+        position = _Position(
+            integer(state, "epoch"),
+            integer(state, "row"),
+            flag(state, "begun"),
+            flag(state, "carrying"),
+            flag(state, "ended"),
+            [
+                [as_integer("places", number) for number in as_items("places", place, 3)]
+                for place in items(state, "places", len(self._readers))
+            ],
+        )
+        # To compare the row with the places, all lines before them would have to be read; nor is it
+        # known where the epoch ends. States of earlier versions have no checksum.
+        if "checksum" in state and integer(state, "checksum") != _checksum(position):
+            raise StateError(
+                f"the state's row {position.row}, its places {position.places} and its other "
+                "values do not belong together"
+            )
+        if wrong := position.contradiction(self._last_batch):
+            raise StateError(f"by the state, epoch {position.epoch} at row {position.row} {wrong}")
+        return position
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Return to the position of the last batch if what is done inside fails."""
+        before = self._position
+        try:
+            yield
+        except BaseException:
+            self._move(before)
+            raise
+
+    def _next(self) -> LoadedBatch | None:
+        before, size = self._position, self._batch_size
+        first = before.row
         count, columns = self._read(size)
-        pad = 0
-        if count < size and not self._carrying:
+        last = count < size and not before.carrying
+        if last:
             self._check_rows(self._row)
-            self.ended = True
             if self._last_batch == "roll_over":
-                self._seek(first, places)
+                self._seek(first, before.places)
             if count == 0 or self._last_batch in ("discard", "roll_over"):
+                self._position = before._replace(row=self._row, ended=True, places=self._marks())
                 return None
-            pad = size - count
         index = np.arange(first, first + size, dtype=np.uint64)
         if count < size:
             index[count:] = np.arange(size - count) % self._row
             columns = self._fill(columns, size - count)
-        self._begun, self._carrying = True, False
-        self.ended = self.ended or self._readers[0].at_end
+        ended = last or self._readers[0].at_end
         data, label = self._assemble(columns)
-        return LoadedBatch(data, label, pad, index)
+        self._position = _Position(before.epoch, self._row, True, False, ended, self._marks())
+        return LoadedBatch(data, label, size - count if last else 0, index)
 
     def _fill(self, columns: Columns, missing: int) -> Columns:
         """Append the files' first rows, repeatedly if there are too few."""
@@ -175,7 +261,19 @@ class TextStream:
         for reader in self._readers:
             reader.rewind()
 
+    def _marks(self) -> list[list[int]]:
+        return [reader.mark() for reader in self._readers]
+
+    def _move(self, position: _Position) -> None:
+        self._seek(position.row, position.places)
+        self._position = position
+
     def _seek(self, row: int, places: list[list[int]]) -> None:
         self._row = row
         for reader, place in zip(self._readers, places, strict=True):
             reader.seek(place)
+
+
+def _checksum(position: _Position) -> int:
+    """Checksum of a position, for saved states."""
+    return zlib.crc32(repr(tuple(position)).encode())

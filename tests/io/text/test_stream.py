@@ -109,3 +109,64 @@ def test_a_closed_stream_says_so(tmp_path: Path) -> None:
     made.close()
     with pytest.raises(Error, match="closed"):
         made.next()
+
+
+class Failing:
+    """Calls a function, but fails at one of the calls."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.calls, self.fail_at = function, 0, -1
+
+    def __call__(self, argument: Any) -> Any:
+        self.calls += 1
+        if self.calls == self.fail_at:
+            raise OSError("not now")
+        return self.function(argument)
+
+
+def results(made: TextStream, count: int) -> list[Any]:
+    """What the next calls of `next` give, with a reset after each epoch; what fails is repeated."""
+    found: list[Any] = []
+    while len(found) < count:
+        before = made.state()
+        try:
+            batch = made.next()
+            if batch is None:
+                made.reset()
+        except OSError:
+            assert made.state() == before or made.ended
+            continue
+        found.append(
+            (made.epoch,)
+            if batch is None
+            else (batch.data[0].tolist(), batch.label[0].tolist(), batch.pad, batch.keys.tolist())
+        )
+    return found
+
+
+@pytest.mark.parametrize("last_batch", ["pad", "wrap", "discard", "roll_over"])
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_whatever_fails_is_tried_again(
+    last_batch: str, stage: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each call of the parsers of data and labels, and of what puts a batch together."""
+    monkeypatch.setattr("gpuio.io.text.files.BLOCK", 6)
+    for name in ("data", "label"):
+        (tmp_path / name).write_text("".join(f"{number}\n" for number in range(8)))
+
+    def opened(fail_at: int) -> tuple[TextStream, Failing]:
+        functions = [Failing(parse), Failing(parse), Failing(assemble)]
+        readers = {
+            name: RowReader(TextFiles(tmp_path / name, name), function)
+            for name, function in zip(("data", "label"), functions[:2], strict=True)
+        }
+        made = TextStream(readers, functions[2], 3, last_batch)
+        functions[stage].fail_at = functions[stage].calls + fail_at
+        return made, functions[stage]
+
+    made, function = opened(-1)
+    whole = results(made, 12)
+    assert function.calls >= 8
+    for fail_at in range(1, function.calls + 1):
+        made, _ = opened(fail_at)
+        assert results(made, 12) == whole, fail_at
