@@ -16,13 +16,15 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Tests of what works on several streams.
 STREAMS := tests/simulated tests/loading tests/execution tests/io
 
-.PHONY: help demo test test-streams test-mutations check format bench test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-streams test-mutations test-faults faults check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
 	@echo "make test      run the tests, those that need a GPU on simulated ones"
 	@echo "make test-streams  run those of several streams again, in random order and on other streams"
 	@echo "make test-mutations  check that these tests notice each missing wait"
+	@echo "make test-faults  run the tests with killed processes, limits, full and read-only disks"
+	@echo "make faults    kill training and tools 500 times each"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
@@ -66,6 +68,14 @@ test-streams: $(VENV)/test.done
 # Safeguards are removed one at a time; a test on simulated devices must fail for each.
 test-mutations: $(VENV)/test.done
 	$(BIN)/python -m tests.mutations
+
+# Files by their names, since no other run collects them.
+test-faults: $(VENV)/test.done
+	$(PYTEST) tests/faults/check_*.py
+
+faults: $(VENV)/test.done
+	$(BIN)/python -m tests.faults training --count 500
+	$(BIN)/python -m tests.faults tools --count 500
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

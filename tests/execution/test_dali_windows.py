@@ -8,7 +8,7 @@ from gpuio.planning.affine import AffineOptions
 from gpuio.planning.plan import NEAREST
 from gpuio.planning.planner import Samples
 from tests.execution.test_dali_graph import SIZE, planned
-from tests.fuzz.dali import AnyPlan
+from tests.fuzz.targets.graph import AnyPlan
 from tests.io.records import jpeg
 
 

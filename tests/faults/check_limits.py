@@ -1,0 +1,83 @@
+"""Limits of the operating system: on the size of files, on open files, on memory, on threads."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import Launcher, Setup
+from tests.faults.tools import Interrupter
+from tests.faults.training import Trainer, Training, trainings
+from tests.faults.writers import WRITERS
+from tests.io.records import jpeg, write_records
+
+# Bytes. Messages are shorter than the least.
+LEAST = 1000
+
+# Bytes that a process may occupy further: from nothing, over a thread or a few, to enough.
+ROOMS = [0, *(round(million * 2**20) for million in (0.5, 2, 5, 9, 14, 19, 27, 45, 90, 300))]
+
+
+@pytest.mark.parametrize("name", [name for name, writer in WRITERS.items() if writer.outputs])
+def test_size_of_files(interrupter: Interrupter, name: str) -> None:
+    files = interrupter.reference(name).files
+    given = {target for target, _ in WRITERS[name].given}
+    largest = max(len(content) for path, content in files.items() if path not in given)
+    with interrupter.tallied() as tally:
+        for limit in sorted({min(LEAST, largest - 1), largest // 2, largest - 1}):
+            for replaces in (False, True):
+                trial = interrupter.place(name, replaces)
+                ended = interrupter.run(trial, "writers:run", name, limits={"RLIMIT_FSIZE": limit})
+                interrupter.check_refused(f"{name} within {limit} bytes", trial, ended)
+                interrupter.check_again(trial)
+    assert tally.failures == []
+
+
+def test_open_files(launcher: Launcher, place: Path) -> None:
+    for number in range(6):
+        write_records(place / f"{number}", [jpeg(number, 30, 30)])
+    ended = launcher.run("tests.faults.conditions:open_many", str(place), 6)
+    assert not ended.status, ended.err
+    message, descriptors = ended.out.splitlines()
+    before, after = descriptors.split()
+    assert before == after
+    assert str(place) in message and "Too many open files" in message
+
+
+def one_of_each() -> list[Training]:
+    """A training of each kind."""
+    return list({training.kind: training for training in trainings()}.values())
+
+
+@pytest.mark.parametrize("training", one_of_each(), ids=str)
+def test_memory(trainer: Trainer, training: Training) -> None:
+    for room in ROOMS:
+        trainer.check(training, "conditions:train_in", "RLIMIT_AS", room)
+    assert trainer.tally.failures == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_memory_of_tools(interrupter: Interrupter, name: str) -> None:
+    with interrupter.tallied() as tally:
+        for room in ROOMS:
+            trial = interrupter.place(name, replaces=True)
+            ended = interrupter.run(trial, "writers:run", name, limits={"RLIMIT_AS": room})
+            what = f"{name} in {room} bytes"
+            if ended.status == WRITERS[name].status:
+                interrupter.check_result(what, trial, ended)
+            else:
+                interrupter.check_refused(what, trial, ended, names_file=False)
+                interrupter.check_again(trial)
+    assert tally.failures == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without processes")
+@pytest.mark.parametrize("training", one_of_each(), ids=str)
+def test_threads(trainer: Trainer, training: Training, place: Path) -> None:
+    os.chmod(place, 0o777)
+    user = 60000 + os.getpid() % 5000
+    for threads in range(4):
+        trainer.check(
+            training, "conditions:train_in", "RLIMIT_NPROC", 1 + threads, setup=Setup(user=user)
+        )
+    assert trainer.tally.failures == []
