@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, TypeAlias
@@ -14,7 +15,7 @@ from gpuio.io import DataBatch, DataIter
 from gpuio.io.combined import as_descriptions
 from gpuio.iterators.arguments import as_bool
 from gpuio.iterators.desc import as_batch
-from gpuio.iterators.stream_iter import device_of_batches
+from gpuio.iterators.stream_iter import StreamIter, device_of_batches
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.stream import State
 from gpuio.nd.types import Array, HostArray, Untyped
@@ -52,7 +53,8 @@ class TensorLoader:
     """Loop over an iterator in another library's arrays; see `gpuio.torch.loader`.
 
     Each ``for`` loop is an epoch: the first continues where the iterator is, each later one begins
-    the next epoch.
+    the next epoch. Several threads may share what ``iter(loader)`` returns: each batch goes to one
+    of them, in order.
 
     It can be pickled if the iterator can, and so sent to a process that is spawned; the first loop
     of the copy continues where the iterator was.
@@ -82,20 +84,29 @@ class TensorLoader:
         self._begun = False
         self._gpu = _gpu_of(device_of_batches(iterator))
         self._names: tuple[list[str], list[str]] | None = None
+        self._make_locks()
 
     def __repr__(self) -> str:
         options = ", drop_pad=True" if self._drop_pad else ""
         return f"<{self._convert.__module__}.loader over {self.iterator!r}{options}>"
 
     def __getstate__(self) -> dict[str, object]:
-        return {**vars(self), "_begun": False}
+        locks = ("_lock", "_draw_lock")
+        kept = {name: value for name, value in vars(self).items() if name not in locks}
+        return {**kept, "_begun": False}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()
+        # gpuio's own iterators let one thread at a time draw.
+        own = isinstance(self.iterator, StreamIter)
+        self._draw_lock: AbstractContextManager[object] = nullcontext() if own else self._lock
 
     def __iter__(self) -> Iterator[Batch]:
-        if self._begun or getattr(self.iterator, "ended", False):
-            self.iterator.reset()
-        self._begun = True
-        while (batch := self._next()) is not None:
-            yield self._convert_batch(batch)
+        return _Epoch(self)
 
     def __len__(self) -> int:
         """Batches in the current epoch.
@@ -114,6 +125,17 @@ class TensorLoader:
         """Restore a saved position; the next loop continues there."""
         self.iterator.load_state_dict(state)
         self._begun = False
+
+    def next_of(self, epoch: _Epoch) -> Batch | None:
+        """The next batch of an epoch, which begins with the first; None at its end."""
+        if not epoch.begun:
+            with self._lock:
+                if not epoch.begun and (self._begun or getattr(self.iterator, "ended", False)):
+                    self.iterator.reset()
+                self._begun = epoch.begun = True
+        with self._draw_lock:
+            batch = self._next()
+        return None if batch is None else self._convert_batch(batch)
 
     def _next(self) -> DataBatch | None:
         drawing: AbstractContextManager[object] = nullcontext()
@@ -153,6 +175,26 @@ class TensorLoader:
 
     def _trim(self, array: BatchArray, pad: int) -> BatchArray:
         return array[: array.shape[0] - pad] if self._drop_pad and pad else array
+
+
+class _Epoch:
+    """A loop over a loader's batches. Not a generator: that would end when a signal handler raises
+    in it, and fail where a second thread enters it.
+    """
+
+    def __init__(self, loader: TensorLoader) -> None:
+        self._loader = loader
+        self.begun = self._ended = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = None if self._ended else self._loader.next_of(self)
+        if batch is None:
+            self._ended = True
+            raise StopIteration
+        return batch
 
 
 def _gpu_of(ctx: Context | None) -> int | None:

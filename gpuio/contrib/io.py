@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gpuio import nd
 from gpuio.errors import ArgumentError, Error
 from gpuio.iterators.data_iter import DataIter
-from gpuio.iterators.desc import DataDesc
+from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.hand_over import hand_over_arrays
 
 __all__ = ["DataLoaderIter"]
@@ -27,7 +28,7 @@ class DataLoaderIter(DataIter):
     Notes
     -----
     Where a batch is smaller than the first, as the last may be, rows of zeros fill it; its `pad` is
-    their number.
+    their number. Several threads may call `next`; each batch goes to one of them.
 
     Raises
     ------
@@ -55,16 +56,23 @@ class DataLoaderIter(DataIter):
         self.dtype = dtype
         self.provide_data = [DataDesc(data_name, data.shape, dtype)]
         self.provide_label = [DataDesc(label_name, label.shape, dtype)]
+        self._lock = threading.RLock()
         self._current: Any = None
         self._failure: BaseException | None = None
         self._batches: Iterator[tuple[nd.NDArray, nd.NDArray]] = iter(())
         self.reset()
 
+    def next(self) -> DataBatch:
+        """The next batch; see `DataIter.next`."""
+        with self._lock:
+            return super().next()
+
     def reset(self) -> None:
-        """Start a new epoch."""
-        self._batches = iter(self._loader)
-        self._current = None
-        self._failure = None
+        """Start a new epoch, after the batch for which another thread waits."""
+        with self._lock:
+            self._batches = iter(self._loader)
+            self._current = None
+            self._failure = None
 
     def iter_next(self) -> bool:
         """Move to the next batch; False if there is none.
@@ -73,17 +81,18 @@ class DataLoaderIter(DataIter):
         ------
         Error : a batch of this epoch has failed, and the loader gives no more after it.
         """
-        try:
-            self._current = next(self._batches, None)
-        except BaseException as error:
-            self._failure = error
-            raise
-        if self._current is None and self._failure is not None:
-            raise Error(
-                "a batch of this epoch has failed, and the loader gives no more after it; reset() "
-                "begins the next epoch"
-            ) from self._failure
-        return self._current is not None
+        with self._lock:
+            try:
+                self._current = next(self._batches, None)
+            except BaseException as error:
+                self._failure = error
+                raise
+            if self._current is None and self._failure is not None:
+                raise Error(
+                    "a batch of this epoch has failed, and the loader gives no more after it; "
+                    "reset() begins the next epoch"
+                ) from self._failure
+            return self._current is not None
 
     def getdata(self) -> list[nd.NDArray]:
         """The data of the current batch."""

@@ -2,7 +2,7 @@
 
 Three threads of its own work a few batches ahead of the caller::
 
-    submit ─► requests ─► pager ─► paged in ─► feeder ─► scheduled ─► collector ─► future
+    submit ─► requests ─► pager ─► paged in ─► feeder ─► scheduled ─► collector ─► outcome
 
 - The pager has the records of all requests read from the disk, and passes a request on when its
   records are in memory, so that nobody else waits for the disk.
@@ -13,13 +13,13 @@ Three threads of its own work a few batches ahead of the caller::
 
 What can go wrong with a batch:
 
-- Reading, planning or scheduling it raises: its future gets the exception. After an exception while
+- Reading, planning or scheduling it raises: its outcome is the exception. After an exception while
   scheduling, DALI may hold a part of its inputs: a new graph takes the following batches, the
   collector drops the old one when the batches before have come out of it.
 - The graph fails it, perhaps because of an image: the collector runs it again in a second graph,
   without the samples that DALI refuses (`RefusedSamples`). These are decoded on the host, as they
   are from then on: their records are remembered.
-- Memory, the driver or the GPU fails: its future gets a `DeviceError`; a new graph takes over.
+- Memory, the driver or the GPU fails: its outcome is a `DeviceError`; a new graph takes over.
 - The graph gives another batch than it should: it is replaced, and the batches in it run again.
 - It is canceled: it passes through the graph, and is dropped behind it.
 
@@ -36,7 +36,6 @@ import queue
 import threading
 import weakref
 from collections.abc import Collection
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import cache, partial
 from typing import NamedTuple
@@ -60,6 +59,7 @@ from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.memory import explain_memory_error
+from gpuio.loading.outcome import Flag, Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
 from gpuio.sampling.order import BatchIndices
@@ -72,7 +72,7 @@ MAX_REFUSED = 1 << 17
 
 class _Request(NamedTuple):
     indices: BatchIndices
-    future: Future[LoadedBatch]
+    outcome: Outcome[LoadedBatch]
     generation: int
 
 
@@ -167,19 +167,24 @@ class DaliExecutor:
             self._slots.put(None)
         # A pipeline follows the last batch that was scheduled in it; None: there are no more.
         self._scheduled: queue.SimpleQueue[_Scheduled | DaliPipeline | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
+        self._stopped = Flag()
+        self._workers: Workers | None = None
+        self._roles = collections.deque([self._page_in, self._feed, self._collect])
+        self._lock = threading.Lock()  # starting the threads, and closing
         _open.add(self)
         _close_at_exit()
-        self._workers = Workers(3, "gpuio-dali")
-        self._workers.submit(self._page_in)
-        self._workers.submit(self._feed)
-        self._workers.submit(self._collect)
 
-    def submit(self, indices: BatchIndices) -> Future[LoadedBatch]:
-        """Start a batch; see `Executor`."""
-        future: Future[LoadedBatch] = Future()
-        self._requests.put(_Request(indices, future, self._generation))
-        return future
+    def submit(self, indices: BatchIndices) -> Outcome[LoadedBatch]:
+        """Start a batch; see `Executor`. The first call starts the threads.
+
+        Raises
+        ------
+        ArgumentError : the system does not allow so many threads; a later call tries again.
+        """
+        self._start()
+        outcome: Outcome[LoadedBatch] = Outcome()
+        self._requests.put(_Request(indices, outcome, self._generation))
+        return outcome
 
     def cancel_pending(self) -> None:
         """Drop the batches submitted so far; see `Executor`."""
@@ -187,13 +192,33 @@ class DaliExecutor:
 
     def close(self) -> None:
         """Stop at once, and wait until DALI has stopped reading; see `Executor`."""
+        with self._lock:
+            self._stopped.set()
+            workers = self._workers
+        if workers is None:
+            self._pipeline.close()
+            return
         # Where the garbage collector calls this on a thread of the executor's, waiting for another
         # could mean waiting for itself.
-        own = self._workers.runs_current_thread or self._host_samples.runs_current_thread
-        self._stopped.set()
+        own = workers.runs_current_thread or self._host_samples.runs_current_thread
         self._requests.put(None)
         self._slots.put(None)
-        self._workers.stop(wait=not own, drop=False)  # each thread ends as the other needs it
+        workers.stop(wait=not own, drop=False)  # each thread ends as the other needs it
+
+    def _start(self) -> None:
+        """Start the threads, unless they run or the executor is closed."""
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            if self._workers is None:
+                self._workers = Workers(3, "gpuio-dali")
+            # Again where a signal handler raised before: a thread takes each role once.
+            for _ in range(len(self._roles)):
+                self._workers.submit(self._take_role)
+
+    def _take_role(self) -> None:
+        with suppress(IndexError):
+            self._roles.popleft()()
 
     def _is_wanted(self, request: _Request) -> bool:
         return request.generation == self._generation and not self._stopped.is_set()
@@ -235,7 +260,7 @@ class DaliExecutor:
                 try:
                     self._begin(request)
                 except BaseException as error:
-                    _fail(request.future, error)
+                    _fail(request.outcome, error)
                 del request  # an idle thread keeps nothing alive
         finally:
             self._scheduled.put(self._pipeline)
@@ -290,14 +315,13 @@ class DaliExecutor:
             self._host_samples.close()
 
     def _collect_one(self, scheduled: _Scheduled) -> None:
-        future = scheduled.request.future
+        outcome = scheduled.request.outcome
         try:
             loaded = self._finish(scheduled)
         except BaseException as error:
-            _fail(future, error)
+            _fail(outcome, error)
         else:
-            with suppress(InvalidStateError):  # canceled when the loader was closed
-                future.set_result(loaded)
+            outcome.set_result(loaded)
         finally:
             self._slots.put(None)
 
@@ -405,8 +429,7 @@ def _close_all() -> None:
         executor.close()
 
 
-def _fail(future: Future[LoadedBatch], error: BaseException) -> None:
+def _fail(outcome: Outcome[LoadedBatch], error: BaseException) -> None:
     """Give a batch's exception to whoever waits for it, unless it is no longer wanted."""
     if not isinstance(error, Canceled):
-        with suppress(InvalidStateError):  # canceled when the loader was closed
-            future.set_exception(explain_memory_error(error))
+        outcome.set_exception(explain_memory_error(error))

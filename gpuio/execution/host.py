@@ -8,7 +8,6 @@ sample of one.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.memory import explain_memory_error
+from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
 from gpuio.sampling.order import BatchIndices
@@ -101,11 +101,11 @@ class HostExecutor:
         self._generation = 0
         self._workers = Workers(threads, "gpuio-host")
 
-    def submit(self, indices: BatchIndices) -> Future[LoadedBatch]:
+    def submit(self, indices: BatchIndices) -> Outcome[LoadedBatch]:
         """Start a batch; see `Executor`."""
-        future: Future[LoadedBatch] = Future()
-        self._workers.submit(partial(self._begin, indices, future, self._generation))
-        return future
+        outcome: Outcome[LoadedBatch] = Outcome()
+        self._workers.submit(partial(self._begin, indices, outcome, self._generation))
+        return outcome
 
     def cancel_pending(self) -> None:
         """Drop the batches submitted so far; see `Executor`."""
@@ -116,14 +116,14 @@ class HostExecutor:
         self._workers.stop()
         self.renderer.close()
 
-    def _begin(self, indices: BatchIndices, future: Future[LoadedBatch], generation: int) -> None:
+    def _begin(self, indices: BatchIndices, outcome: Outcome[LoadedBatch], generation: int) -> None:
         if generation != self._generation:
             return
         try:
             batch = self._reader.read(indices)
-            job = _Job(self, batch, self.renderer.prepare(batch), future, generation)
+            job = _Job(self, batch, self.renderer.prepare(batch), outcome, generation)
         except BaseException as error:
-            future.set_exception(explain_memory_error(error))
+            outcome.set_exception(explain_memory_error(error))
             return
         for _ in range(self.threads):
             self._workers.submit(job.run)
@@ -152,13 +152,13 @@ class _Job:
         executor: HostExecutor,
         batch: ImageBatch,
         data: NDArray[np.generic],
-        future: Future[LoadedBatch],
+        outcome: Outcome[LoadedBatch],
         generation: int,
     ) -> None:
         self._executor = executor
         self._batch = batch
         self._data = data
-        self._future = future
+        self._outcome = outcome
         self._generation = generation
         self._rows = iter([row for row in range(len(batch)) if row not in batch.errors])
         self._failure: BaseException | None = None
@@ -184,9 +184,9 @@ class _Job:
                 raise self._failure
             loaded = self._executor.finish(self._batch, self._data)
         except BaseException as error:
-            self._future.set_exception(explain_memory_error(error))
+            self._outcome.set_exception(explain_memory_error(error))
         else:
-            self._future.set_result(loaded)
+            self._outcome.set_result(loaded)
 
     def _next_row(self) -> int | None:
         if self._failure is not None or self._executor.is_canceled(self._generation):

@@ -33,6 +33,7 @@ from gpuio.iterators.arguments import (
     reject_unknown,
 )
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
+from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.labels import read_label_table
@@ -215,7 +216,7 @@ class ImageIter(ImageLoaderIter):
             self._create_augmenters(kwargs) if aug_list is None else aug_list
         )
         self._changes: dict[str, Any] = {}  # attributes set later, for copies
-        self._given = 0  # samples that next_sample has given in this epoch
+        self._given = 0, 0  # an epoch, and the samples that next_sample has given in it
         self._sample_stream: NextSampleStream | None = None  # if next_sample is replaced
         self.path_root = _as_folder("path_root", path_root)
         source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
@@ -407,20 +408,21 @@ class ImageIter(ImageLoaderIter):
 
     @property
     def auglist(self) -> tuple[Any, ...]:
-        """The augmenters. Others may be set, but not while another thread waits for a batch; they
-        apply from the next batch on. Setting the same ones applies changes of their attributes.
+        """The augmenters. Others may be set; they apply from the next batch on, which is after that
+        for which another thread waits. Setting the same ones applies changes of their attributes.
         """
         return self._auglist
 
     @auglist.setter
     def auglist(self, augmenters: Sequence[Any]) -> None:
-        before, self._auglist = self._auglist, self._checked(augmenters)
-        try:
-            self._restart()
-        except BaseException:
-            self._auglist = before
-            raise
-        self._changes["auglist"] = self._auglist
+        with self._turns.lock:
+            before, self._auglist = self._auglist, self._checked(augmenters)
+            try:
+                self._restart()
+            except BaseException:
+                self._auglist = before
+                raise
+            self._changes["auglist"] = self._auglist
 
     def check_data_shape(self, data_shape: Sequence[int]) -> None:
         """Check a shape of the data.
@@ -452,12 +454,15 @@ class ImageIter(ImageLoaderIter):
         StopIteration : the epoch has ended.
         """
         order = self._order
-        batch, row = divmod(self._given, order.batch_size)
+        epoch, given = self._given
+        if epoch != self.epoch:
+            given = 0
+        batch, row = divmod(given, order.batch_size)
         place = batch * order.global_batch_size + order.rank * order.batch_size + row
         if place >= order.size:
             raise StopIteration
         index = int(order.records(np.array([self.epoch]), np.array([place]))[0])
-        self._given += 1
+        self._given = self.epoch, given + 1
         label, data = self._source.read(index)
         return np.atleast_1d(np.asarray(label, np.float32)), data
 
@@ -500,13 +505,15 @@ class ImageIter(ImageLoaderIter):
         """
         return _channels_first(datum)
 
-    def reset(self) -> None:
-        """Begin the next epoch; see `StreamIter.reset`."""
-        super().reset()
-        self._given = 0
+    def _begin_epoch(self) -> None:
+        super()._begin_epoch()
+        self._given = self.epoch, 0
 
     def hard_reset(self) -> None:
         """Begin the next epoch with its first image, without samples that would roll over."""
+        self._change(RESET_MEANWHILE, self._begin_with_first)
+
+    def _begin_with_first(self) -> None:
         self.reset()
         if self._sample_stream is not None:
             self._sample_stream.drop_carried()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,7 +63,8 @@ class NextSampleStream:
         self._on_error = on_error
         self._seed = seed
         self._given = 0  # samples of this epoch
-        self._rngs: list[SampleRng] = []  # of the samples that follow, in reverse
+        self._rngs: list[SampleRng] = []  # of this epoch's samples from `_first_rng` on
+        self._first_rng = 0
         self._kept: _Rows | None = None  # the first samples of the next batch
         self._rolled_over = 0  # how many of them are of the epoch before
         self._closed = False
@@ -130,12 +131,12 @@ class NextSampleStream:
         return self._finish(rows, count, carried, tuple(bad))
 
     def _rng(self, number: int) -> SampleRng:
-        """The random numbers of the next sample of the epoch."""
-        if not self._rngs:
+        """The random numbers of a sample of the epoch."""
+        if not 0 <= number - self._first_rng < len(self._rngs):
             numbers = np.arange(number, number + self._batch_size)
             epochs = np.full(self._batch_size, self.epoch)
-            self._rngs = sample_rngs(self._seed, epochs, numbers)[::-1]
-        return self._rngs.pop()
+            self._rngs, self._first_rng = sample_rngs(self._seed, epochs, numbers), number
+        return self._rngs[number - self._first_rng]
 
     def _bad_record(self, number: int, error: Error) -> BadRecord:
         place = f"sample {number} of epoch {self.epoch}"
@@ -192,6 +193,9 @@ class NextSampleStream:
     def restore(self, state: State) -> None:
         """Raise, as `state` does."""
         self.state()
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Do nothing: the batches are made on the caller's thread."""
 
     def close(self) -> None:
         """Refuse further batches."""

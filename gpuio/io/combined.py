@@ -10,7 +10,7 @@ import copy
 import functools
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from gpuio.errors import ArgumentError, Error, StateError
@@ -153,6 +153,10 @@ class ResizeIter(StreamIter[DataBatch]):
     def _identity(self) -> State:
         return {"size": self.size}
 
+    def _position(self) -> State:
+        with self._turns.lock:  # a batch changes two positions
+            return super()._position()
+
     def _source_name(self) -> str:
         return f"over {type(self.data_iter).__name__}, size={self.size}"
 
@@ -188,9 +192,12 @@ def _rename(
 def _state_of(iterator: DataIter) -> State | None:
     """An iterator's position; None if it cannot save it."""
     try:
-        return copy.deepcopy(iterator.state_dict())  # it may be the iterator's own
+        state = iterator.state_dict()
     except (AttributeError, NotImplementedError):
         return None
+    # A user's own iterator may go on changing it.
+    own = getattr(type(iterator), "state_dict", None) is StreamIter.state_dict
+    return state if own else copy.deepcopy(state)
 
 
 class _Prefetched(NamedTuple):
@@ -206,6 +213,25 @@ def _next_batch(iterator: DataIter) -> _Prefetched | None:
     batch = as_batch(found)
     # Also if the iterator's own stream is done with them: a user's own may have worked on them.
     return _Prefetched(change_arrays(batch, share_arrays), _state_of(iterator))
+
+
+class _Place(NamedTuple):
+    """The caller's position among the batches of several iterators.
+
+    Attributes
+    ----------
+    epoch : its number, from 0
+    handed : batches handed out in this epoch
+    ended : whether the epoch has ended
+    states : the iterators' positions; None: it cannot be saved
+    number : of the next batch, see `Prefetcher`
+    """
+
+    epoch: int
+    handed: int
+    ended: bool
+    states: list[State | None]
+    number: int
 
 
 def _load(iterator: DataIter, state: State) -> None:
@@ -237,45 +263,53 @@ class _JoinedStream:
     state_fields = ("epoch", "handed", "ended", "iterators")
 
     def __init__(self, iterators: list[DataIter], depth: int) -> None:
-        self.epoch = 0
-        self.ended = False
         self._iterators = iterators
         self._depth = depth
-        self._states = [_state_of(iterator) for iterator in iterators]
+        self._place = _Place(0, 0, False, self._inner_states(), 0)
         self._prefetchers: list[Prefetcher[_Prefetched]] = []
         self._lock = threading.Lock()  # `close` may be called in another thread
-        self._count = 0  # batches handed out in this epoch
         self._failure: BaseException | None = None
         self._closed = False
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0."""
+        return self._place.epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current epoch is known to have ended."""
+        return self._place.ended
 
     def next(self) -> DataBatch | None:
         """The next batch of all iterators together."""
         if self._closed:
             raise Error(CLOSED)
-        if self.ended:
+        place = self._place
+        if place.ended:
             return None
         if self._failure is not None:
             raise Error(MISPLACED) from self._failure
         prefetchers = self._start_prefetching()
+        for prefetcher in prefetchers:
+            prefetcher.request(place.number)
         try:
-            results = [prefetcher.next() for prefetcher in prefetchers]
+            results = [prefetcher.get(place.number) for prefetcher in prefetchers]
         except BaseException as error:
-            if not (self._closed or self._rewind()):
+            failed = any(prefetcher.failed for prefetcher in prefetchers)
+            if failed and not self._closed and not self._rewind():
                 self._failure = error
             raise
         found = [result for result in results if result is not None]
         if not found:
             # Some iterators know only now that they have ended.
-            self._states = [_state_of(iterator) for iterator in self._iterators]
-            self.ended = True
+            self._place = place._replace(ended=True, states=self._inner_states())
             return None
         if len(found) < len(results):
             self._failure = self._mismatch(results)
             raise self._failure
-        self._states = [result.state for result in found]
-        self._count += 1
         first = found[0].batch
-        return DataBatch(
+        batch = DataBatch(
             [array for result in found for array in result.batch.data or ()],
             [array for result in found for array in result.batch.label or ()],
             first.pad,
@@ -283,32 +317,44 @@ class _JoinedStream:
             bucket_key=first.bucket_key,
             padding=first.padding,
         )
+        self._place = place._replace(
+            handed=place.handed + 1,
+            states=[result.state for result in found],
+            number=place.number + 1,
+        )
+        for prefetcher in prefetchers:
+            prefetcher.drop(place.number)
+        return batch
 
     def reset(self) -> None:
         """Begin the next epoch of every iterator."""
-        if self._count or self.ended or self._failure is not None:
-            if not self.ended:
+        place = self._place
+        if place.handed or place.ended or self._failure is not None:
+            if not place.ended:
                 self._rewind()
             self._stop_prefetching()
             try:
                 for iterator in self._iterators:
                     iterator.reset()
             except BaseException as error:
-                self._failure = error  # some of them may have been reset
+                if None in place.states:
+                    self._failure = error  # some of them may have been reset
                 raise
-            self.epoch += 1
-        self._begin()
+            self._begin(place.epoch + 1)
+        elif not self._prefetchers:
+            self._begin(place.epoch)
 
     def state(self) -> State:
         """Save the positions of all iterators, prefetched batches not counted."""
-        for iterator, state in zip(self._iterators, self._states, strict=True):
+        place = self._place
+        for iterator, state in zip(self._iterators, place.states, strict=True):
             if state is None:
                 raise NotImplementedError(f"{type(iterator).__name__} cannot save its state")
         return {
-            "epoch": self.epoch,
-            "handed": self._count,
-            "ended": self.ended,
-            "iterators": copy.deepcopy(self._states),
+            "epoch": place.epoch,
+            "handed": place.handed,
+            "ended": place.ended,
+            "iterators": copy.deepcopy(place.states),
         }
 
     def check(self, state: State) -> None:
@@ -328,8 +374,12 @@ class _JoinedStream:
             if not self._rewind():
                 self._failure = error
             raise
-        self._begin()
-        self.epoch, self._count, self.ended = epoch, count, ended
+        self._begin(epoch, count, ended)
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Wake the thread that waits for a batch; see `Stream.wake`."""
+        for prefetcher in self._prefetchers:
+            prefetcher.wake(interruptions)
 
     def _saved(self, state: State) -> tuple[int, int, bool, Sequence[State]]:
         """The position that a state holds: epoch, batches handed out, whether the epoch has ended,
@@ -348,45 +398,52 @@ class _JoinedStream:
             self._failure = Error("an iterator could not be restored to its position")
 
     def close(self) -> None:
-        """Stop the threads and close the iterators. May be called twice."""
+        """Stop the threads and close the iterators. May be called twice, and from any thread; one
+        that waits for a batch raises.
+        """
         with self._lock:
             self._closed = True
-        self._stop_prefetching()
+        for prefetcher in self._prefetchers:
+            prefetcher.stop()
         for iterator in self._iterators:
             if hasattr(iterator, "close"):
                 iterator.close()
 
+    def _inner_states(self) -> list[State | None]:
+        return [_state_of(iterator) for iterator in self._iterators]
+
     def _rewind(self) -> bool:
         """Restore the iterators to the caller's position; False if one cannot be."""
         self._stop_prefetching()
-        return _put_back(self._iterators, self._states)
+        return _put_back(self._iterators, self._place.states)
 
     def _start_prefetching(self) -> list[Prefetcher[_Prefetched]]:
         with self._lock:
             if self._closed:
                 raise Error(CLOSED)
             if not self._prefetchers:
-                # The threads get the iterators only, so that this stream can be freed.
+                # The threads get the iterators only, so that this stream can be freed. None works
+                # before all have been started.
                 self._prefetchers = [
                     Prefetcher(
-                        functools.partial(_next_batch, iterator), self._depth, "gpuio-prefetch"
+                        functools.partial(_next_batch, iterator),
+                        self._depth,
+                        "gpuio-prefetch",
+                        first=self._place.number,
                     )
                     for iterator in self._iterators
                 ]
             return self._prefetchers
 
     def _stop_prefetching(self) -> None:
-        with self._lock:
-            prefetchers, self._prefetchers = self._prefetchers, []
-        for prefetcher in prefetchers:
+        for prefetcher in self._prefetchers:
             prefetcher.stop()
+        self._prefetchers = []
 
-    def _begin(self) -> None:
-        """Begin to count an epoch at the iterators' present positions."""
-        self._states = [_state_of(iterator) for iterator in self._iterators]
-        self._count = 0
+    def _begin(self, epoch: int, count: int = 0, ended: bool = False) -> None:
+        """Continue at the iterators' present positions."""
         self._failure = None
-        self.ended = False
+        self._place = _Place(epoch, count, ended, self._inner_states(), self._place.number)
 
     def _mismatch(self, results: Sequence[_Prefetched | None]) -> Error:
         ended = [
@@ -396,7 +453,7 @@ class _JoinedStream:
         ]
         return Error(
             f"the iterators have epochs of different lengths: number {', '.join(ended)} ended "
-            f"after {self._count} batches, and others have more"
+            f"after {self._place.handed} batches, and others have more"
         )
 
 
@@ -406,48 +463,61 @@ class _ResizedStream:
     state_fields = ("epoch", "handed", "inner")
 
     def __init__(self, inner: DataIter, size: int, reset_internal: bool) -> None:
-        self.epoch = 0
         self._inner = inner
         self._size = size
         self._reset_internal = reset_internal
-        self._count = 0  # batches handed out in this epoch
+        self._place = 0, 0  # the epoch, and batches handed out in it
         self._failure: BaseException | None = None
         self._closed = False
 
     @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0."""
+        return self._place[0]
+
+    @property
     def ended(self) -> bool:
         """Whether all batches of the epoch have been handed out."""
-        return self._count == self._size
+        return self._place[1] == self._size
 
     def next(self) -> DataBatch | None:
         """The next batch; the iterator is reset when its own epoch ends."""
         if self._closed:
             raise Error(CLOSED)
-        if self.ended:
+        epoch, count = self._place
+        if count == self._size:
             return None
         if self._failure is not None:
             raise Error(MISPLACED) from self._failure
-        batch = next(self._inner, None)
-        if batch is None:
-            self._inner.reset()
-            batch = next(self._inner, None)
-        if batch is None:
-            raise Error(f"{type(self._inner).__name__} has no batches, even after reset()")
-        self._count += 1
+        inner = self._inner
+        before = inner._position_to_return_to() if isinstance(inner, StreamIter) else None
+        try:
+            batch = next(inner, None)
+            if batch is None:
+                inner.reset()
+                batch = next(inner, None)
+            if batch is None:
+                raise Error(f"{type(inner).__name__} has no batches, even after reset()")
+            self._place = epoch, count + 1
+        except BaseException:
+            # A signal handler may have raised after the iterator had moved on.
+            if before is not None and not self._closed:
+                inner._restore(before)  # type: ignore[attr-defined]
+            raise
         return batch
 
     def reset(self) -> None:
         """Begin the next epoch."""
+        epoch, count = self._place
         if self._reset_internal or self._failure is not None:
             self._inner.reset()
-        if self._count:
-            self.epoch += 1
-        self._count, self._failure = 0, None
+        self._place, self._failure = (epoch + (count > 0), 0), None
 
     def state(self) -> State:
         """Save the position within the epoch, and the iterator's."""
+        epoch, count = self._place
         inner = copy.deepcopy(self._inner.state_dict())
-        return {"epoch": self.epoch, "handed": self._count, "inner": inner}
+        return {"epoch": epoch, "handed": count, "inner": inner}
 
     def check(self, state: State) -> None:
         """Check a saved position; see `Stream.check`."""
@@ -464,7 +534,12 @@ class _ResizedStream:
             if not _put_back([self._inner], [before]):
                 self._failure = error
             raise
-        self.epoch, self._count, self._failure = epoch, count, None
+        self._place, self._failure = (epoch, count), None
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Wake the thread that waits for a batch of the iterator, if it is one of gpuio's."""
+        if isinstance(self._inner, StreamIter):
+            self._inner._stream.wake(interruptions)
 
     def _saved(self, state: State) -> tuple[int, int, State]:
         """The position that a state holds: epoch, batches handed out, and the iterator's state."""

@@ -19,6 +19,7 @@ from gpuio.io.array_sources import (
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int, check_call
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import drop_carried
 from gpuio.nd.types import Values
@@ -164,6 +165,9 @@ class NDArrayIter(OrderedRowsIter):
 
     def hard_reset(self) -> None:
         """Begin the next epoch with its first row; rows that would have rolled over are dropped."""
+        self._change(RESET_MEANWHILE, self._begin_with_first)
+
+    def _begin_with_first(self) -> None:
         self.reset()
         drop_carried(self._stream, self._ordered.order)
 

@@ -79,4 +79,4 @@ class TextIter(RowsIter):
         return [f"epoch {self.epoch}, row {self._stream.state()['row']}", f"on {self._ctx}"]
 
     def _identity(self) -> State:
-        return {"data": self._fingerprints, "last_batch_handle": self._last_batch}
+        return {"data": list(self._fingerprints), "last_batch_handle": self._last_batch}

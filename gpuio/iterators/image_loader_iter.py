@@ -246,13 +246,13 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             if self._loader is None:
                 self._source.close()
             raise
-        loader = Loader(self._order, executor, self._options.prefetch_buffer)
-        if self._loader is not None:
-            state = self._loader.state()
-            self._loader.close()
-            loader.restore(state)
+        loader, before = Loader(self._order, executor, self._options.prefetch_buffer), self._loader
+        if before is not None:
+            loader.restore(before.state())
         self._loader = loader
         self._use_stream(loader, output, label_shape)
+        if before is not None:
+            before.close()
 
     def _executor(
         self,
@@ -323,9 +323,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
     def __bool__(self) -> bool:
         return True
 
-    def reset(self) -> None:
-        """Begin the next epoch; see `StreamIter.reset`."""
-        super().reset()
+    def _begin_epoch(self) -> None:
+        super()._begin_epoch()
         self._any_good = False
 
     def _restore(self, state: State) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gpuio.context import Context
 from gpuio.errors import Error, StateError, UnsupportedError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.turns import Turns
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.states import as_state, equal, field, shown
 from gpuio.loading.stream import CLOSED, State, Stream
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STATE_VERSION = 1
+
+RESET_MEANWHILE = "the iterator was reset while a batch was awaited"
+LOADED_MEANWHILE = "a state was loaded while a batch was awaited"
 
 # The methods that give the parts of the current batch.
 GETTERS = ("getdata", "getlabel", "getpad", "getindex")
@@ -31,13 +36,21 @@ class StreamIter(DataIter, Generic[T]):
     A subclass calls `_set_stream`, and defines `_to_batch` and `_identity`; `_source_name` and
     `_progress` for its `repr`.
 
-    One thread at a time may use an iterator; `close` may be called by any.
+    Any thread may call any method. Of several that call `next`, each gets a batch of its own, in
+    the iterator's order, and all get StopIteration at the end of the epoch. Those that are in
+    `next` while another thread calls `reset`, `load_state_dict` or `close` raise an Error. The
+    current batch, which `getdata` and its like give, is one for all threads.
+
+    An exception that a signal handler raises, such as KeyboardInterrupt, can be caught, and the
+    iterator used on: of the batches at most the one in hand is lost, and `reset` and
+    `load_state_dict` happen as a whole or not at all.
 
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
     the original's position. If that cannot be saved, it can be pickled before its first batch.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    _turns: Turns
     _stream: Stream[T]
     _ctx: Context | None = None  # the device of the batches, if it is known
     _batch: DataBatch | None = None  # the current one
@@ -62,6 +75,7 @@ class StreamIter(DataIter, Generic[T]):
         """Record the arguments, for copies."""
         iterator = super().__new__(cls)
         iterator._arguments = arguments, named
+        iterator._turns = Turns()
         return iterator
 
     def _replace_argument(self, original: object, replacement: object) -> None:
@@ -129,7 +143,9 @@ class StreamIter(DataIter, Generic[T]):
         return {}
 
     def _identity(self) -> State:
-        """What a state must have in common with the iterator that loads it, besides the class."""
+        """What a state must have in common with the iterator that loads it, besides the class; the
+        dict and its lists belong to the caller.
+        """
         raise NotImplementedError
 
     @property
@@ -163,24 +179,33 @@ class StreamIter(DataIter, Generic[T]):
         Raises
         ------
         StopIteration : the epoch has ended; `reset` begins the next.
-        Error : the batch could not be made, or the iterator is closed; the message says why.
+        Error : the batch could not be made, the iterator is closed, or another thread has reset or
+            closed it or loaded a state meanwhile; the message says why.
         """
-        if not self.iter_next():
-            raise StopIteration
-        batch = self._current()
-        return self._from_pieces(batch) if self._in_pieces else batch
+        turns = self._turns
+        changes = turns.changes
+        with turns.lock:
+            turns.check(changes)
+            if not self.iter_next():
+                raise StopIteration
+            batch = self._current()
+            return self._from_pieces(batch) if self._in_pieces else batch
 
     def iter_next(self) -> bool:
         """Move to the next batch, whose content `getdata` and its like then give; False at the end
         of the epoch.
         """
-        self._used, self._batch = True, None
-        while (drawn := self._stream.next()) is not None:
-            batch = self._to_batch(drawn)
-            if batch is not None:
-                self._batch = change_arrays(batch, hand_over_arrays)
-                return True
-        return False
+        turns = self._turns
+        changes = turns.changes
+        with turns.lock:
+            turns.check(changes)
+            self._used, self._batch = True, None
+            while (drawn := self._stream.next()) is not None:
+                batch = self._to_batch(drawn)
+                if batch is not None:
+                    self._batch = change_arrays(batch, hand_over_arrays)
+                    return True
+            return False
 
     def getdata(self) -> Any:
         """The current batch's data: a list of arrays; of the iterators that are C++ in MXNet, the
@@ -205,8 +230,11 @@ class StreamIter(DataIter, Generic[T]):
 
         After the end of an epoch the stream continues there. In the middle of one, its rest is
         dropped and the next begins with its first record. At the beginning nothing is done.
+
+        Threads that wait for a batch raise an Error. An iterator of the user's own from which they
+        wait is awaited.
         """
-        self._stream.reset()
+        self._change(RESET_MEANWHILE, self._begin_epoch)
 
     def state_dict(self) -> State:
         """The current position, which counts batches handed out, not those made ahead.
@@ -219,7 +247,7 @@ class StreamIter(DataIter, Generic[T]):
         return {
             "version": STATE_VERSION,
             "kind": type(self).__name__,
-            **copy.deepcopy(self._identity()),
+            **self._identity(),
             **self._position(),
         }
 
@@ -239,6 +267,9 @@ class StreamIter(DataIter, Generic[T]):
         if self._closed:
             raise Error(CLOSED)
         self._check_state(state)
+        self._change(LOADED_MEANWHILE, functools.partial(self._load_state, state))
+
+    def _load_state(self, state: State) -> None:
         self._restore(state)
         self._batch = None
 
@@ -280,9 +311,44 @@ class StreamIter(DataIter, Generic[T]):
         """Restore a position that `_check_state` accepts."""
         self._stream.restore(state)
 
+    def _begin_epoch(self) -> None:
+        """Move to the next epoch."""
+        self._stream.reset()
+
+    def _change(self, said: str, change: Callable[[], None]) -> None:
+        """Change the position, or stay where the iterator is if that raises.
+
+        Parameters
+        ----------
+        said : what the threads are told that wait for a batch
+        change : called while no other thread draws one
+        """
+        turns, mine = self._turns, threading.get_ident()
+        try:
+            turns.interruptions[mine] = said
+            self._stream.wake(turns.interruptions)
+            with turns.lock:
+                before = self._position_to_return_to()
+                try:
+                    change()
+                    turns.note_change(said)
+                except BaseException:
+                    if before is not None and not self._closed:
+                        self._restore(before)
+                    raise
+        finally:
+            turns.interruptions.pop(mine, None)
+
+    def _position_to_return_to(self) -> State | None:
+        """The position; None if it cannot be saved."""
+        try:
+            return self._position()
+        except Exception:  # also one of the user's own iterator
+            return None
+
     def close(self) -> None:
         """Release files, threads and memory. May be called twice; nothing else may be called after
-        it.
+        it. Threads that wait for a batch raise an Error.
         """
         self._closed = True
         self._stream.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import weakref
-from concurrent.futures import CancelledError, Future
+from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
-from gpuio.loading.stream import CLOSED, CLOSED_MEANWHILE, OrderedStream
+from gpuio.loading.outcome import Outcome, Waiter
+from gpuio.loading.stream import CLOSED, OrderedStream
 from gpuio.sampling.order import BatchIndices, Order
 
 T = TypeVar("T")
@@ -25,11 +26,11 @@ class Executor(Protocol[T]):
 
     depth: int
 
-    def submit(self, indices: BatchIndices) -> Future[T]:
-        """Start a batch. The future gives the finished batch, or raises what made it fail."""
+    def submit(self, indices: BatchIndices) -> Outcome[T]:
+        """Start a batch. The outcome is the finished batch, or what made it fail."""
 
     def cancel_pending(self) -> None:
-        """Drop the batches submitted so far; their futures may never be done."""
+        """Drop the batches submitted so far; their outcomes may never be done."""
 
     def close(self) -> None:
         """Stop at once; batches that are not finished never will be. May be called twice."""
@@ -53,8 +54,8 @@ class Loader(OrderedStream, Generic[T]):
         super().__init__(order)
         self._executor = executor
         self._ahead = max(ahead, executor.depth)
-        self._in_flight: collections.deque[tuple[BatchIndices, Future[T]]] = collections.deque()
-        self._next_position = 0  # of the next batch to submit
+        self._in_flight: collections.deque[tuple[BatchIndices, Outcome[T]]] = collections.deque()
+        self._waiter = Waiter()
         self._fork_guard = ForkGuard()
         self._close = weakref.finalize(self, executor.close)
 
@@ -71,22 +72,23 @@ class Loader(OrderedStream, Generic[T]):
         self._fork_guard.check()
         if self.ended:
             return None
-        while len(self._in_flight) < self._ahead:
-            indices = self.order.batch_at(self._next_position)
-            self._in_flight.append((indices, self._executor.submit(indices)))
-            self._next_position = indices.next_position
-        if self.closed:  # closed meanwhile by another thread
-            raise Error(CLOSED)
-        indices, future = self._in_flight[0]
-        try:
-            loaded = future.result()
-        except CancelledError:
-            raise Error(CLOSED_MEANWHILE) from None
-        except BaseException:
-            self.seek(self.position)
-            raise
-        self._in_flight.popleft()
+        in_flight = self._in_flight
+        # One that was counted, and then lost to an exception of a signal handler.
+        while in_flight and in_flight[0][0].next_position <= self.position:
+            in_flight.popleft()
+        while len(in_flight) < self._ahead:
+            indices = self.order.batch_at(
+                in_flight[-1][0].next_position if in_flight else self.position
+            )
+            in_flight.append((indices, self._executor.submit(indices)))
+        indices, outcome = in_flight[0]
+        self._waiter.wait_for(outcome)
+        if (error := outcome.error) is not None:
+            self.drop_ahead()
+            raise error
+        loaded = outcome.result()
         self.position, self.ended = indices.next_position, indices.last
+        in_flight.popleft()
         return loaded
 
     @property
@@ -94,14 +96,21 @@ class Loader(OrderedStream, Generic[T]):
         """Whether it has been closed."""
         return not self._close.alive
 
-    def seek(self, position: int) -> None:
-        """Move to another position; batches made ahead are dropped."""
-        self._executor.cancel_pending()
+    def drop_ahead(self) -> None:
+        """Drop the batches made ahead."""
         self._in_flight.clear()
-        self.position = self._next_position = position
+        self._executor.cancel_pending()
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Wake the thread that waits for a batch; see `Stream.wake`."""
+        self._waiter.wake(interruptions)
 
     def close(self) -> None:
-        """Stop the executor and wait until it has stopped. May be called twice."""
-        self._close()
-        for _, future in list(self._in_flight):
-            future.cancel()  # wakes a thread that waits for it
+        """Stop the executor and wait until it has stopped. May be called twice, and from any
+        thread; one that waits for a batch raises.
+        """
+        if self.closed:
+            return
+        self._waiter.close()
+        self._executor.close()
+        self._close.detach()

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import copy
-import queue
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.loading.hand_over import callers_streams
-from gpuio.loading.stream import CLOSED, CLOSED_MEANWHILE, State, Stream
-from gpuio.loading.workers import Task, Workers
+from gpuio.loading.outcome import Outcome, Waiter
+from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.loading.workers import Workers
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Outcome(Generic[T]):
-    result: T | None
-    error: BaseException | None
-
-
 class Prefetcher(Generic[T]):
     """Calls a function repeatedly in a thread, until it returns None or raises.
+
+    Nothing is called before the first result is asked for. The results have numbers, so that a
+    caller whom a signal handler's exception interrupts can ask again.
 
     It works on GPUs on the streams that are current for the thread that creates this.
 
@@ -36,17 +34,29 @@ class Prefetcher(Generic[T]):
     produce : gives the next result, None at the end; called by one thread only
     depth : number of results that may wait for the caller, at least 1
     name : the thread's name
+    first : the number of the first result
+
+    Attributes
+    ----------
+    over : the function has returned None or raised, and the caller has been told so
+    failed : it has raised
+    stopped : `stop` has been called
     """
 
-    def __init__(self, produce: Callable[[], T | None], depth: int, name: str) -> None:
-        self.over = False
+    def __init__(
+        self, produce: Callable[[], T | None], depth: int, name: str, first: int = 0
+    ) -> None:
+        self.over = self.failed = self.stopped = False
+        self._next = self._limit = first
+        self._depth = depth
         self._fork_guard = ForkGuard()
-        self._outcomes: queue.SimpleQueue[_Outcome[T]] = queue.SimpleQueue()
+        self._waiter = Waiter()
+        self._outcomes: dict[int, Outcome[T | None]] = {}
         self._workers = Workers(1, name)
-        self._task = _task(produce, self._outcomes, callers_streams())
-        self._stop = weakref.finalize(self, _stop, self._workers, self._outcomes)
-        for _ in range(depth):
-            self._workers.submit(self._task)
+        self._make = _maker(
+            produce, first, self._outcomes, callers_streams(), self._workers.stopped.is_set
+        )
+        self._stop = weakref.finalize(self, self._workers.stop)
 
     def next(self) -> T | None:
         """The next result in order; None at the end.
@@ -55,53 +65,89 @@ class Prefetcher(Generic[T]):
         ------
         whatever `produce` raised, in place of its result; after that nothing more comes.
         """
+        number = self._next
+        result = self.get(number)
+        self._next = number + 1
+        self.drop(number)
+        return result
+
+    def get(self, number: int) -> T | None:
+        """The result of a number, or the end; it can be asked for until it is dropped.
+
+        Raises
+        ------
+        whatever `produce` raised, in place of its result; after that nothing more comes.
+        """
         if self.over:
             return None
         self._fork_guard.check()
-        outcome = self._outcomes.get()
-        if outcome.error is not None or outcome.result is None:
+        self._outcomes.pop(number - 1, None)
+        self.request(number)
+        outcome = self._outcomes.setdefault(number, Outcome())
+        self._waiter.wait_for(outcome)
+        if (error := outcome.error) is not None:
+            self.over = self.failed = True
+            self.stop()
+            raise error
+        result = outcome.result()
+        if result is None:
             self.over = True
-            self._stop()
-            if outcome.error is not None:
-                raise outcome.error
-            return None
-        self._workers.submit(self._task)
-        return outcome.result
+            self.stop()
+        return result
+
+    def request(self, number: int) -> None:
+        """Make results up to a number, and those that may wait behind it."""
+        limit = number + self._depth
+        if limit > self._limit:
+            self._workers.submit(partial(self._make, limit))
+            self._limit = limit
+
+    def drop(self, number: int) -> None:
+        """Drop a result that the caller has, so that another may be made."""
+        self._outcomes.pop(number, None)
+        if not self.over:
+            self.request(number + 1)
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Wake the thread that waits for a result; see `Stream.wake`."""
+        self._waiter.wake(interruptions)
 
     def stop(self) -> None:
         """Drop the results that wait, and wait for the running call. May be called twice, and from
         any thread.
         """
-        self._stop()
+        self.stopped = True
+        self._waiter.close()
+        self._workers.stop()
+        self._stop.detach()
 
 
-def _task(
+def _maker(
     produce: Callable[[], T | None],
-    outcomes: queue.SimpleQueue[_Outcome[T]],
+    first: int,
+    outcomes: dict[int, Outcome[T | None]],
     use_streams: Callable[[], None],
-) -> Task:
-    """One call of the function; it does nothing once the function has ended."""
-    ended = threading.Event()
+    stopped: Callable[[], bool],
+) -> Callable[[int], None]:
+    """A function that makes results below a limit; it does nothing once the end has come."""
+    made, ended = first, False
 
-    def call() -> None:
-        if ended.is_set():
-            return
-        outcome: _Outcome[T]
-        try:
-            use_streams()
-            outcome = _Outcome(produce(), None)
-        except BaseException as error:
-            outcome = _Outcome(None, error)
-        if outcome.result is None:
-            ended.set()
-        outcomes.put(outcome)
+    def make(limit: int) -> None:
+        nonlocal made, ended
+        while made < limit and not ended and not stopped():
+            outcome = outcomes.setdefault(made, Outcome())
+            made += 1
+            try:
+                use_streams()
+                result = produce()
+            except BaseException as error:
+                ended = True
+                outcome.set_exception(error)
+            else:
+                ended = result is None
+                outcome.set_result(result)
 
-    return call
-
-
-def _stop(workers: Workers, outcomes: queue.SimpleQueue[_Outcome[T]]) -> None:
-    workers.stop()
-    outcomes.put(_Outcome(None, Error(CLOSED_MEANWHILE)))
+    return make
 
 
 @dataclass(frozen=True)
@@ -109,6 +155,21 @@ class _Ahead(Generic[T]):
     batch: T
     state: State
     ended: bool
+
+
+class _Place(NamedTuple):
+    """The caller's position.
+
+    Attributes
+    ----------
+    epoch, ended, state : of the stream
+    number : of the next batch, see `Prefetcher`
+    """
+
+    epoch: int
+    ended: bool
+    state: State
+    number: int
 
 
 class PrefetchedStream(Generic[S, T]):
@@ -127,16 +188,25 @@ class PrefetchedStream(Generic[S, T]):
     def __init__(
         self, inner: Stream[S], transform: Callable[[S], T], depth: int, name: str
     ) -> None:
-        self.epoch = inner.epoch
-        self.ended = inner.ended
         self._inner = inner
         self._transform = transform
         self._depth = depth
         self._name = name
-        self._state = inner.state()
+        self._place = _Place(inner.epoch, inner.ended, inner.state(), 0)
+        # While there is one, the inner stream's position is that of its thread.
         self._prefetcher: Prefetcher[_Ahead[T]] | None = None
         self._closed = False
         self._lock = threading.Lock()  # closing from another thread, and starting the thread
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0."""
+        return self._place.epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current epoch is known to have ended."""
+        return self._place.ended
 
     def next(self) -> T | None:
         """The next batch; None at the end of the epoch. If it fails, asking again tries again."""
@@ -144,17 +214,19 @@ class PrefetchedStream(Generic[S, T]):
             raise Error(CLOSED)
         if self.ended:
             return None
+        place = self._place
         prefetcher = self._started_prefetcher()
         try:
-            step = prefetcher.next()
+            step = prefetcher.get(place.number)
         except BaseException:
-            if not self._closed:
+            if prefetcher.failed and not self._closed:
                 self._rewind_inner()
             raise
         if step is None:
-            self._state, self.ended = self._inner.state(), True
+            self._place = place._replace(ended=True, state=self._inner.state())
             return None
-        self._state, self.ended = step.state, step.ended
+        self._place = _Place(place.epoch, step.ended, step.state, place.number + 1)
+        prefetcher.drop(place.number)
         return step.batch
 
     def reset(self) -> None:
@@ -165,7 +237,7 @@ class PrefetchedStream(Generic[S, T]):
 
     def state(self) -> State:
         """The caller's position."""
-        return copy.deepcopy(self._state)
+        return copy.deepcopy(self._place.state)
 
     @property
     def state_fields(self) -> tuple[str, ...]:
@@ -182,38 +254,44 @@ class PrefetchedStream(Generic[S, T]):
         self._inner.restore(state)
         self._copy_position()
 
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Wake the thread that waits for a batch; see `Stream.wake`."""
+        if (prefetcher := self._prefetcher) is not None:
+            prefetcher.wake(interruptions)
+
     def close(self) -> None:
-        """Stop the thread and close the inner stream. May be called twice."""
+        """Stop the thread and close the inner stream. May be called twice, and from any thread; one
+        that waits for a batch raises.
+        """
         with self._lock:
             self._closed = True
-        self._stop_prefetcher()
+        if (prefetcher := self._prefetcher) is not None:
+            prefetcher.stop()
         self._inner.close()
 
     def _started_prefetcher(self) -> Prefetcher[_Ahead[T]]:
+        if (prefetcher := self._prefetcher) is not None and prefetcher.stopped and not self._closed:
+            self._rewind_inner()  # a signal handler's exception has prevented it
         with self._lock:
             if self._closed:
                 raise Error(CLOSED)
             if self._prefetcher is None:
                 produce = _step(self._inner, self._transform)
-                self._prefetcher = Prefetcher(produce, self._depth, self._name)
+                self._prefetcher = Prefetcher(
+                    produce, self._depth, self._name, first=self._place.number
+                )
             return self._prefetcher
 
     def _rewind_inner(self) -> None:
         """Move the inner stream from the thread's position back to the caller's."""
-        if self._stop_prefetcher():
-            self._inner.restore(self.state())
-
-    def _stop_prefetcher(self) -> bool:
-        """Stop the thread; whether there was one."""
-        with self._lock:
-            prefetcher, self._prefetcher = self._prefetcher, None
-        if prefetcher is not None:
+        if (prefetcher := self._prefetcher) is not None:
             prefetcher.stop()
-        return prefetcher is not None
+            self._inner.restore(self.state())
+            self._prefetcher = None
 
     def _copy_position(self) -> None:
-        self._state = self._inner.state()
-        self.epoch, self.ended = self._inner.epoch, self._inner.ended
+        inner = self._inner
+        self._place = _Place(inner.epoch, inner.ended, inner.state(), self._place.number)
 
 
 def _step(inner: Stream[S], transform: Callable[[S], T]) -> Callable[[], _Ahead[T] | None]:

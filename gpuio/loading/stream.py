@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gpuio.errors import Error
@@ -16,13 +16,17 @@ T_co = TypeVar("T_co", covariant=True)
 State: TypeAlias = dict[str, Any]
 
 CLOSED = "the iterator is closed; create a new one"
-CLOSED_MEANWHILE = "the iterator was closed while a batch was awaited"
 
 
 class Stream(Protocol[T_co]):
     """Where an iterator takes its batches from.
 
     Positions and states count batches handed out, not those made ahead.
+
+    One thread at a time may call `next`, `reset` and `restore`; any may call the others at any
+    time. If a signal handler raises in one of the three, the stream can still be used: after
+    `next` it continues, and has lost one batch at most; after the others the position has to be
+    restored, if it can be.
     """
 
     @property
@@ -62,6 +66,11 @@ class Stream(Protocol[T_co]):
     def restore(self, state: State) -> None:
         """Restore a saved position that `check` accepts; no data are read."""
 
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Make the thread that waits in `next` look at the interruptions; see `Waiter.wake`. A
+        stream whose `next` returns soon may do nothing.
+        """
+
     def close(self) -> None:
         """Release all resources. May be called twice."""
 
@@ -94,9 +103,8 @@ class OrderedStream:
         position = self.position
         if not self.ended and position != self.start:
             position = self.order.next_epoch_start(position)
-            self.seek(position)
-        self.start = position
-        self.ended = False
+            self.drop_ahead()
+        self.position, self.start, self.ended = position, position, False
 
     def state(self) -> State:
         """The current position."""
@@ -109,12 +117,14 @@ class OrderedStream:
     def restore(self, state: State) -> None:
         """Restore a saved position."""
         position, start, ended = position_in(self.order, state)
-        self.seek(position)
-        self.start, self.ended = start, ended
+        self.drop_ahead()
+        self.position, self.start, self.ended = position, start, ended
 
-    def seek(self, position: int) -> None:
-        """Move to another position."""
-        self.position = position
+    def drop_ahead(self) -> None:
+        """Drop what has been made ahead of the caller, before the position changes."""
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Do nothing: `next` does not wait for other threads."""
 
 
 class DirectStream(OrderedStream, Generic[T]):

@@ -6,21 +6,26 @@ several batches ahead must not.
 
 from __future__ import annotations
 
+import _thread
 import queue
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 
 from gpuio.errors import ArgumentError
+from gpuio.loading.outcome import Flag, Outcome
 
 Task = Callable[[], None]
+
+REFUSED = "can't start new thread"  # what Python says
 
 
 class Workers:
     """Threads that run tasks in the order in which they were submitted.
 
     The threads are daemons and reference only the queue, so that an owner without references can be
-    garbage-collected and the interpreter can exit. Whoever creates a pool must see to it that
-    `stop` is called.
+    garbage-collected and the interpreter can exit. They end with the pool at the latest; whoever
+    creates one and wants them to be awaited must see to it that `stop` is called.
 
     Parameters
     ----------
@@ -34,23 +39,29 @@ class Workers:
 
     def __init__(self, count: int, name: str) -> None:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self.stopped = threading.Event()
+        self.stopped = Flag()
         self._threads = [
             threading.Thread(
                 target=_run, args=(self._tasks, self.stopped), name=f"{name}-{number}", daemon=True
             )
             for number in range(count)
         ]
-        for number, thread in enumerate(self._threads):
-            try:
-                thread.start()
-            except RuntimeError as error:
-                del self._threads[number:]
-                self.stop()
-                raise ArgumentError(
-                    f"the system refused thread {number + 1} of {count}; ask for fewer, about one "
-                    "for each CPU"
-                ) from error
+        # Also where a signal handler raises before anybody else can stop them.
+        self._end = weakref.finalize(self, _end, self._tasks, self.stopped, count)
+        self._end.atexit = False
+        outcome: Outcome[None] = Outcome()
+        try:
+            _thread.start_new_thread(_start, (self._threads, outcome))
+            outcome.result()
+        except BaseException as error:
+            self.stop()
+            if not isinstance(error, MemoryError) and str(error) != REFUSED:
+                raise
+            started = sum(thread.ident is not None for thread in self._threads)
+            raise ArgumentError(
+                f"the system refused thread {started + 1} of {count}; ask for fewer, about one "
+                "for each CPU"
+            ) from error
 
     @property
     def runs_current_thread(self) -> bool:
@@ -77,12 +88,33 @@ class Workers:
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
-            if wait and thread is not threading.current_thread():
+            if wait and thread.is_alive() and thread is not threading.current_thread():
                 thread.join()
+        self._end.detach()
 
 
-def _run(tasks: queue.SimpleQueue[Task | None], stopped: threading.Event) -> None:
+def _start(threads: Sequence[threading.Thread], outcome: Outcome[None]) -> None:
+    """Start threads. Called on a thread of its own: ``Thread.start`` is not made for exceptions of
+    signal handlers, which the main thread runs.
+    """
+    try:
+        for thread in threads:
+            thread.start()
+    except BaseException as error:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(None)
+
+
+def _run(tasks: queue.SimpleQueue[Task | None], stopped: Flag) -> None:
     while (task := tasks.get()) is not None:
         if not stopped.is_set():
             task()
         del task  # an idle thread keeps nothing alive
+
+
+def _end(tasks: queue.SimpleQueue[Task | None], stopped: Flag, count: int) -> None:
+    """Let the threads end without waiting for them."""
+    stopped.set()
+    for _ in range(count):
+        tasks.put(None)

@@ -1,7 +1,6 @@
 """The host executor: threads, errors, cancelling, closing."""
 
 import threading
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from gpuio.errors import DecodeError, RecordError
 from gpuio.execution.host import HostExecutor, PlanRenderer
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
+from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.crop import CropOptions, CropPlanner
 from tests.io.records import jpeg
@@ -66,7 +66,7 @@ def opened() -> Any:
         executor.close()
 
 
-def result(future: "Future[Any]") -> Any:
+def result(future: Outcome[Any]) -> Any:
     return future.result(60)
 
 

@@ -230,3 +230,23 @@ def test_it_is_closed() -> None:
     stream.stream.close()
     with pytest.raises(Error, match="closed"):
         stream.stream.next()
+
+
+def test_what_rolled_over_is_not_lost_by_an_error(folder: Path) -> None:
+    image = folder / "images" / "1.jpg"
+    good = image.read_bytes()
+    with odd(folder, last_batch_handle="roll_over") as iterator:
+        for reset in (False, True):
+            (batch,) = iterator
+            assert batch.label[0][:, 0].tolist() == [101, 103, 105]
+            iterator.reset()
+            image.write_bytes(b"not an image")
+            with pytest.raises(DecodeError, match="sample 0 of epoch"):
+                iterator.next()
+            image.write_bytes(good)
+            if reset:  # the rest of the epoch is dropped, and they with it
+                iterator.reset()
+            batch = iterator.next()
+            expected = [101, 103, 105] if reset else [107, 103, 105]
+            assert batch.label[0][:, 0].tolist() == expected and batch.pad == (0 if reset else 2)
+            iterator.hard_reset()

@@ -23,7 +23,7 @@ import pytest
 import gpuio as mx
 from gpuio.context import device_of
 from gpuio.errors import Error, StateError
-from tests.io.threads import no_threads_left
+from tests.io.threads import no_threads_left, run_in_thread
 from tests.io.wrong_states import wrong_states
 
 ROWS, BATCH = 10, 4
@@ -353,6 +353,29 @@ class Conformance:
             mixed[0].extend(trace(first, 1))
             mixed[1].extend(trace(second, 1))
         assert mixed == (alone, alone)
+
+    def test_each_batch_goes_to_one_thread(self, opened: Any) -> None:
+        iterator, other = opened(), opened()
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for _ in range(2):
+                found: list[str] = []
+
+                def draw(found: list[str] = found) -> None:
+                    for batch in iterator:
+                        found.append(digest(batch))
+
+                threads = [run_in_thread(draw) for _ in range(3)]
+                for thread, _ in threads:
+                    thread.join(20)
+                    assert not thread.is_alive()
+                assert [error for _, raised in threads for error in raised] == []
+                assert sorted(found) == sorted(map(digest, other))
+                for one in (iterator, other):
+                    one.reset()
+        finally:
+            sys.setswitchinterval(interval)
 
     def test_its_repr_tells_what_it_is(self, opened: Any, ctx: mx.Context) -> None:
         iterator = opened()

@@ -1,13 +1,13 @@
 """What several tests of loading use: a source in memory, batches, and an executor that waits."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 from gpuio.errors import DecodeError, Error, RecordError
 from gpuio.loading.batch import ImageBatch
+from gpuio.loading.outcome import Outcome
 from gpuio.loading.source import Encoded, read_or_error
 from gpuio.recordio.record_set import Location
 from gpuio.sampling.order import BatchIndices, Order
@@ -75,19 +75,19 @@ class HeldExecutor:
 
     def __init__(self, depth: int = 1) -> None:
         self.depth = depth
-        self.submitted: list[tuple[BatchIndices, Future[list[int]]]] = []
+        self.submitted: list[tuple[BatchIndices, Outcome[list[int]]]] = []
         self.canceled = 0
         self.closed = 0
 
-    def submit(self, at: BatchIndices) -> "Future[list[int]]":
-        future: Future[list[int]] = Future()
-        self.submitted.append((at, future))
-        return future
+    def submit(self, at: BatchIndices) -> Outcome[list[int]]:
+        outcome: Outcome[list[int]] = Outcome()
+        self.submitted.append((at, outcome))
+        return outcome
 
     def finish(self, number: int) -> None:
         """Finish one of the batches that were submitted."""
-        at, future = self.submitted[number]
-        future.set_result(at.record.tolist())
+        at, outcome = self.submitted[number]
+        outcome.set_result(at.record.tolist())
 
     def cancel_pending(self) -> None:
         self.canceled += 1
@@ -103,11 +103,11 @@ class ReadyExecutor(HeldExecutor):
         super().__init__(depth)
         self.fail_on: int | None = None
 
-    def submit(self, at: BatchIndices) -> "Future[list[int]]":
-        future = super().submit(at)
+    def submit(self, at: BatchIndices) -> Outcome[list[int]]:
+        outcome = super().submit(at)
         records = at.record.tolist()
         if self.fail_on in records:
-            future.set_exception(RecordError(f"record {self.fail_on}"))
+            outcome.set_exception(RecordError(f"record {self.fail_on}"))
         else:
-            future.set_result(records)
-        return future
+            outcome.set_result(records)
+        return outcome

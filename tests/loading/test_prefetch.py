@@ -43,6 +43,7 @@ def test_no_more_is_made_than_asked_for() -> None:
         return 1
 
     prefetcher = Prefetcher(produce, 3, "gpuio-test")
+    prefetcher.request(0)
     for number in (3, 4, 5):
         assert turns[number - 1].wait(20)
         assert len(made) == number

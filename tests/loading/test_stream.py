@@ -114,7 +114,7 @@ def test_epochs_are_those_of_the_order() -> None:
     assert stream.epoch == 0
     stream.restore({"position": 8, "start": 8, "ended": False})
     assert stream.epoch == 1  # a batch belongs to the epoch of its last sample
-    stream.seek(0)
+    stream.restore({"position": 0, "start": 0, "ended": False})
     assert stream.position == 0
 
 

@@ -61,7 +61,7 @@ def test_stop_waits_for_what_runs_and_drops_the_rest() -> None:
 
     stopping = threading.Thread(target=stop)
     stopping.start()
-    assert workers.stopped.wait(20)
+    assert eventually(workers.stopped.is_set)
     assert not stopped.is_set()
     may_end.set()
     assert stopped.wait(20)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Generic, TypeVar
 
-from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
-from gpuio.loading.stream import CLOSED_MEANWHILE
+from gpuio.loading.outcome import Outcome, Waiter
 from gpuio.loading.workers import Task, Workers
 
 In = TypeVar("In")
@@ -21,8 +20,10 @@ Out = TypeVar("Out")
 class OrderedBatches(Generic[In, Out]):
     """An iterator over ``make(item)`` for each item, computed by threads ahead of the caller.
 
-    The items are taken in the caller's thread. The threads end with the iterator: when the items
-    do, an error was raised, it is closed or nobody references it any more.
+    Any thread may ask for the next result; each goes to one of them, in order. The items are taken
+    in the caller's thread. The threads end with the iterator: when the items do, an error was
+    raised, it is closed or nobody references it any more. They do not end where a signal handler
+    raises: the iterator can be used on.
 
     Parameters
     ----------
@@ -49,11 +50,13 @@ class OrderedBatches(Generic[In, Out]):
         self._timeout = timeout
         self._receive = receive
         self._fork_guard = ForkGuard()
-        self._pending: deque[Future[Out]] = deque()
+        self._pending: deque[Outcome[Out]] = deque()
+        self._items_ended = False
+        self._waiter = Waiter()
+        self._lock = threading.RLock()  # held by the thread that takes a result
         self._workers = Workers(threads, "gpuio-data")
-        self._stop = weakref.finalize(self, _stop, self._workers, self._pending)
-        for _ in range(ahead):
-            self._submit_next()
+        self._stop = weakref.finalize(self, self._workers.stop)
+        self._submit(ahead)
 
     def __iter__(self) -> Iterator[Out]:
         return self
@@ -70,71 +73,78 @@ class OrderedBatches(Generic[In, Out]):
         if not self._stop.alive:
             raise StopIteration
         self._fork_guard.check("the DataLoader's threads are in another process; iterate anew")
-        self._submit_next()
-        if not self._pending:
-            self._stop()
-            raise StopIteration
-        future = self._pending.popleft()
-        try:
-            result = future.result(self._timeout)
+        with self._lock:
+            if not self._stop.alive:
+                raise StopIteration
+            self._submit(self._ahead + 1)
+            pending = self._pending
+            if not pending:
+                self.close()
+                raise StopIteration
+            outcome = pending[0]
+            self._wait_for(outcome)
+            if (error := outcome.error) is not None:
+                self.close()
+                raise error
+            result = outcome.result()
+            pending.popleft()
             return result if self._receive is None else self._receive(result)
-        except BaseException as error:
-            if isinstance(error, FutureTimeoutError) and not future.done():
-                # The thread hangs in the dataset: nobody may wait for it.
-                self._stop.detach()
-                self._workers.stop(wait=False)
-                raise TimeoutError(
-                    f"a batch was not ready after {self._timeout} seconds; give the DataLoader a "
-                    "larger timeout or more num_workers, or see what its dataset waits for"
-                ) from None
-            self._stop()
-            if isinstance(error, CancelledError):
-                raise Error(CLOSED_MEANWHILE) from None
-            raise
 
     def close(self) -> None:
-        """Stop the threads, after the sample that each is working on. May be called twice."""
-        self._stop()
+        """Stop the threads, after the sample that each is working on. May be called twice, and from
+        any thread; one that waits for a batch that is not made any more raises.
+        """
+        self._workers.stop()
+        self._waiter.close()
+        self._stop.detach()
+        self._pending = deque()
 
-    def _submit_next(self) -> None:
-        future: Future[Out] = Future()
-        try:
-            item = next(self._items)
-        except StopIteration:
+    def _wait_for(self, outcome: Outcome[Out]) -> None:
+        deadline = time.monotonic() + self._timeout
+        if self._waiter.wait_for(outcome, deadline):
             return
-        except BaseException as error:
-            future.set_exception(error)
-            self._items = iter(())
-        else:
-            stopped = self._workers.stopped.is_set
-            self._workers.submit(_task(self._make, item, stopped, future))
-        self._pending.append(future)
+        # The thread hangs in the dataset: nobody may wait for it.
+        self._stop.detach()
+        self._workers.stop(wait=False)
+        raise TimeoutError(
+            f"a batch was not ready after {self._timeout} seconds; give the DataLoader a "
+            "larger timeout or more num_workers, or see what its dataset waits for"
+        )
+
+    def _submit(self, count: int) -> None:
+        """Have results made until `count` are pending."""
+        while len(self._pending) < count and not self._items_ended:
+            outcome: Outcome[Out] = Outcome()
+            try:
+                item = next(self._items)
+            except StopIteration:
+                self._items_ended = True
+                return
+            except Exception as error:
+                self._items_ended = True
+                outcome.set_exception(error)
+            else:
+                stopped = self._workers.stopped.is_set
+                self._workers.submit(_task(self._make, item, stopped, outcome))
+            self._pending.append(outcome)
 
 
 def _task(
     make: Callable[[In, Callable[[], bool]], Out],
     item: In,
     stopped: Callable[[], bool],
-    future: Future[Out],
+    outcome: Outcome[Out],
 ) -> Task:
     """What a thread runs; it must not reference the iterator."""
 
     def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
         try:
-            future.set_result(make(item, stopped))
+            outcome.set_result(make(item, stopped))
         except StopIteration as error:  # would end the caller's loop
-            future.set_exception(RuntimeError("the dataset raised StopIteration"))
-            future.exception().__cause__ = error  # type: ignore[union-attr]
+            raised = RuntimeError("the dataset raised StopIteration")
+            raised.__cause__ = error
+            outcome.set_exception(raised)
         except BaseException as error:
-            future.set_exception(error)
+            outcome.set_exception(error)
 
     return run
-
-
-def _stop(workers: Workers, pending: deque[Future[Out]]) -> None:
-    workers.stop()
-    for future in pending:
-        future.cancel()
-    pending.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -36,8 +37,9 @@ class DataLoader:
     (``numpy.random.seed``), and is MXNet's. A transform of your own that draws from a global
     generator is reproducible with ``num_workers=0`` only.
 
-    Several loops may run at the same time. A loop that is left early ends its threads. On GPUs
-    these work on the streams that are current where the loop begins.
+    Several loops may run at the same time, and several threads may share one: each batch of what
+    ``iter(loader)`` returns goes to one of them, in order. A loop that is left early ends its
+    threads. On GPUs these work on the streams that are current where the loop begins.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class DataLoader:
         epoch, self._next_epoch = self._next_epoch, None
         if epoch is None:
             epoch = self._epoch()
-        return self._then_refresh(epoch) if self.auto_reload else epoch
+        return _Reloading(epoch, self._refresh_if_needed) if self.auto_reload else epoch
 
     def refresh(self) -> None:
         """Begin the next epoch's first batches now."""
@@ -131,20 +133,19 @@ class DataLoader:
         """Drop what `refresh` has begun."""
         self._next_epoch = None
 
-    def _then_refresh(self, epoch: Iterator[Any]) -> Iterator[Any]:
-        yield from epoch
+    def _refresh_if_needed(self) -> None:
         if self._next_epoch is None and self.auto_reload:
             self.refresh()
 
     def _epoch(self) -> Iterator[Any]:
-        batches = _placed(self._batch_sampler)
+        batches = _Placed(self._batch_sampler)
         make = _maker(self._dataset, self._batchify_fn, self._finish)
         if self._workers:
             make = _on_streams(callers_streams(), make)
             return OrderedBatches(
                 batches, make, self._workers, self._ahead, self._timeout, _handed_over
             )
-        return (_handed_over(make(batch, lambda: False)) for batch in batches)
+        return _Direct(batches, make)
 
 
 def _batch_sampler(
@@ -160,25 +161,88 @@ def _batch_sampler(
 
 
 # The indices of a batch, the place in the epoch of the first, and the epoch's seed.
-_Placed = tuple[list[Any], int, int]
+_Place = tuple[list[Any], int, int]
 
 
-def _placed(batch_sampler: Iterable[Any]) -> Iterator[_Placed]:
-    """The batches of an epoch."""
-    seed = current_rng().randint(0, SEEDS - 1)
-    place = 0
-    for indices in batch_sampler:
-        batch = list(indices)
-        yield batch, place, seed
-        place += len(batch)
+class _Placed:
+    """The batches of an epoch with their places, see `_Place`."""
+
+    def __init__(self, batch_sampler: Iterable[Any]) -> None:
+        self._batch_sampler = batch_sampler
+        self._begun: tuple[Iterator[Any], int] | None = None  # the batches, and the seed
+        self._place = 0
+
+    def __iter__(self) -> Iterator[_Place]:
+        return self
+
+    def __next__(self) -> _Place:
+        if self._begun is None:
+            seed = current_rng().randint(0, SEEDS - 1)
+            self._begun = iter(self._batch_sampler), seed
+        batches, seed = self._begun
+        batch, place = list(next(batches)), self._place
+        self._place = place + len(batch)
+        return batch, place, seed
+
+
+class _Direct:
+    """An epoch's batches, each made when it is asked for, by one thread at a time.
+
+    Not a generator: that would end when a signal handler raises in it, and fail where a second
+    thread enters it.
+    """
+
+    def __init__(
+        self, places: Iterator[_Place], make: Callable[[_Place, Callable[[], bool]], Any]
+    ) -> None:
+        self._places = places
+        self._make = make
+        self._ended = False
+        self._lock = threading.RLock()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with self._lock:
+            if self._ended:
+                raise StopIteration
+            try:
+                return _handed_over(self._make(next(self._places), lambda: False))
+            except Exception:
+                self._ended = True
+                raise
+
+
+class _Reloading:
+    """An epoch's batches; at their end the next epoch begins."""
+
+    def __init__(self, batches: Iterator[Any], refresh: Callable[[], None]) -> None:
+        self._batches = batches
+        self._refresh = refresh
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            with self._lock:
+                if not self._ended:
+                    self._refresh()
+                    self._ended = True
+            raise
 
 
 def _maker(
     dataset: Any, batchify_fn: BatchifyFn, finish: Callable[[Any], Any]
-) -> Callable[[_Placed, Callable[[], bool]], Any]:
+) -> Callable[[_Place, Callable[[], bool]], Any]:
     """A function that makes a batch."""
 
-    def make(placed: _Placed, stopped: Callable[[], bool]) -> Any:
+    def make(placed: _Place, stopped: Callable[[], bool]) -> Any:
         indices, begin, seed = placed
         samples = []
         for place, index in enumerate(indices, begin):
@@ -192,11 +256,11 @@ def _maker(
 
 
 def _on_streams(
-    use_streams: Callable[[], None], make: Callable[[_Placed, Callable[[], bool]], Any]
-) -> Callable[[_Placed, Callable[[], bool]], Any]:
+    use_streams: Callable[[], None], make: Callable[[_Place, Callable[[], bool]], Any]
+) -> Callable[[_Place, Callable[[], bool]], Any]:
     """`make` for threads that work on the caller's streams, as he may have made the dataset."""
 
-    def make_there(placed: _Placed, stopped: Callable[[], bool]) -> Any:
+    def make_there(placed: _Place, stopped: Callable[[], bool]) -> Any:
         use_streams()
         return make(placed, stopped)
 

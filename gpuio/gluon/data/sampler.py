@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -120,8 +121,8 @@ class IntervalSampler(Sampler):
         self._begins = range(interval if rollover else 1)
 
     def __iter__(self) -> Iterator[int]:
-        for begin in self._begins:
-            yield from range(begin, self._length, self._interval)
+        ranges = [range(begin, self._length, self._interval) for begin in self._begins]
+        return itertools.chain.from_iterable(ranges)
 
     def __len__(self) -> int:
         return sum(len(range(begin, self._length, self._interval)) for begin in self._begins)
@@ -154,19 +155,45 @@ class BatchSampler(Sampler):
         self._carried: list[Any] = []
 
     def __iter__(self) -> Iterator[list[Any]]:
-        batch, self._carried = self._carried, []
-        for index in self._sampler:
-            batch.append(index)
-            if len(batch) == self._batch_size:
-                yield batch
-                batch = []
-        if batch and self._last_batch == "keep":
-            yield batch
-        elif self._last_batch == "rollover":
-            self._carried = batch
+        carried, self._carried = self._carried, []
+        return _Batches(itertools.chain(carried, self._sampler), self._batch_size, self._end)
+
+    def _end(self, rest: list[Any]) -> list[Any] | None:
+        """The last batch of an epoch, of the indices that do not fill one; None: there is none."""
+        if self._last_batch == "rollover":
+            self._carried = rest
+        return rest if rest and self._last_batch == "keep" else None
 
     def __len__(self) -> int:
         count = len(self._carried) + len(self._sampler)  # type: ignore[arg-type]
         if self._last_batch == "keep":
             count += self._batch_size - 1
         return count // self._batch_size
+
+
+class _Batches:
+    """The batches of an epoch. Not a generator, which ends when a signal handler raises in it."""
+
+    def __init__(
+        self,
+        indices: Iterator[Any],
+        batch_size: int,
+        end: Callable[[list[Any]], list[Any] | None],
+    ) -> None:
+        self._indices = indices
+        self._batch_size = batch_size
+        self._end = end
+        self._ended = False
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return self
+
+    def __next__(self) -> list[Any]:
+        batch = [] if self._ended else list(itertools.islice(self._indices, self._batch_size))
+        if len(batch) == self._batch_size:
+            return batch
+        last = None if self._ended else self._end(batch)
+        self._ended = True
+        if last is None:
+            raise StopIteration
+        return last

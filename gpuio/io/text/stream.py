@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from gpuio.errors import ArgumentError, DataFileError, Error, StateError
 from gpuio.io.array_sources import Rows
 from gpuio.io.text.rows import Columns, RowReader, concatenate
 from gpuio.loading.batch import LoadedBatch
+from gpuio.loading.outcome import CLOSED_MEANWHILE
 from gpuio.loading.states import as_integer, as_items, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
 from gpuio.sampling.order import LAST_BATCH_MODES
@@ -116,20 +116,35 @@ class TextStream:
             raise Error(CLOSED)
         if self.ended:
             return None
-        with self._all_or_nothing():
-            return self._next()
+        before = self._position
+        try:
+            batch = self._next(before)
+        except BaseException:
+            self._move(before)
+            raise
+        finally:
+            if self._closed:
+                self._close_readers()  # `close` came before they were opened
+        if self._closed:
+            raise Error(CLOSED_MEANWHILE)
+        return batch
 
     def reset(self) -> None:
         """Begin the next epoch, as `Stream` says."""
-        epoch, _, begun, _, ended, _ = self._position
-        if not (begun or ended):
+        before = self._position
+        if not (before.begun or before.ended):
             return
-        continues = ended and self._last_batch in ("wrap", "roll_over")
-        with self._all_or_nothing():
+        continues = before.ended and self._last_batch in ("wrap", "roll_over")
+        try:
             if not continues or self._readers[0].at_end:
                 self._rewind()
             carrying = continues and self._last_batch == "roll_over" and self._row > 0
-            self._position = _Position(epoch + 1, self._row, False, carrying, False, self._marks())
+            self._position = _Position(
+                before.epoch + 1, self._row, False, carrying, False, self._marks()
+            )
+        except BaseException:
+            self._move(before)
+            raise
 
     def state(self) -> State:
         """Save the position."""
@@ -155,6 +170,12 @@ class TextStream:
     def close(self) -> None:
         """Close the files. May be called twice."""
         self._closed = True
+        self._close_readers()
+
+    def wake(self, interruptions: Mapping[int, str]) -> None:
+        """Do nothing: `next` waits no longer than it takes to parse a batch."""
+
+    def _close_readers(self) -> None:
         for reader in self._readers:
             reader.close()
 
@@ -182,19 +203,8 @@ class TextStream:
             raise StateError(f"by the state, epoch {position.epoch} at row {position.row} {wrong}")
         return position
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Return to the position of the last batch if what is done inside fails."""
-        before = self._position
-        try:
-            yield
-        except BaseException:
-            self._move(before)
-            raise
-
-    def _next(self) -> LoadedBatch | None:
-        before, size = self._position, self._batch_size
-        first = before.row
+    def _next(self, before: _Position) -> LoadedBatch | None:
+        size, first = self._batch_size, before.row
         count, columns = self._read(size)
         last = count < size and not before.carrying
         if last:
