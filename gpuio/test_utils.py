@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import shutil
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -153,22 +153,33 @@ def get_mnist(path: str = "data") -> dict[str, HostArray]:
     ------
     DataFileError : a file is damaged, or could not be downloaded; the message says where to put it.
     """
+    from gpuio.io.mnist import IMAGES, LABELS
+
     made = {}
     for part, image, label in zip(("train", "test"), _IMAGES, _LABELS, strict=True):
-        pixels = _unpacked(path, image, 16).reshape(-1, 1, 28, 28)
+        pixels = _downloaded(path, image, IMAGES)[:, None]
         made[f"{part}_data"] = pixels.astype(np.float32) / 255
-        made[f"{part}_label"] = _unpacked(path, label, 8).astype(np.int8)
+        made[f"{part}_label"] = _downloaded(path, label, LABELS).astype(np.int8)
     return made
 
 
 def get_mnist_ubyte(path: str = "data") -> None:
-    """MNIST's four files, uncompressed, in a directory; downloaded unless they are there."""
+    """MNIST's four files, uncompressed, in a directory; downloaded unless they are there.
+
+    Raises
+    ------
+    DataFileError : a file is damaged, or could not be downloaded; the message says where to put it.
+    """
+    from gpuio.io.mnist import IMAGES, LABELS
+
     for name in (*_IMAGES, *_LABELS):
         target = os.path.join(path, name)
         if not os.path.exists(target):
-            content = _packed(path, name)
+            magic = IMAGES if name in _IMAGES else LABELS
+            values = _downloaded(path, name, magic)
             with open(target, "wb") as file:
-                file.write(content)
+                file.write(struct.pack(f">{1 + values.ndim}I", magic, *values.shape))
+                file.write(values)
 
 
 def get_mnist_iterator(
@@ -202,26 +213,26 @@ def get_mnist_iterator(
     return train, validation
 
 
-def _unpacked(path: str, name: str, header: int) -> HostArray:
-    content = _packed(path, name)
-    if len(content) <= header:
-        raise DataFileError(f"{os.path.join(path, name)}.gz has no data")
-    return np.frombuffer(content, np.uint8, offset=header)
+def _downloaded(path: str, name: str, magic: int) -> HostArray:
+    """The values of one of MNIST's files, uint8, which is downloaded unless it is there."""
+    from gpuio.io.mnist import read_idx
 
-
-def _packed(path: str, name: str) -> bytes:
-    """The content of a gzipped file of MNIST."""
     where = os.path.join(path, f"{name}.gz")
     try:
         download(f"{MNIST_URL}{name}.gz", dirname=path)
-        with gzip.open(where) as file:
-            return file.read()
     except DataFileError as error:
         raise DataFileNotFoundError(f"{error}; or put the file there yourself: {where}") from error
-    except (OSError, EOFError) as error:
+    try:
+        values = read_idx(where, magic)
+    except DataFileError as error:
         raise DataFileError(
             f"{where} is damaged: {error}; delete it to download it again"
         ) from error
+    if values.shape[1:] not in ((), (28, 28)):
+        raise DataFileError(
+            f"{where} has images of {values.shape[1:]} pixels, not MNIST's (28, 28)"
+        )
+    return values
 
 
 def __getattr__(name: str) -> Any:

@@ -90,7 +90,11 @@ def test_mnist_that_is_not_there(
     with pytest.raises(DataFileError, match="is damaged"):
         test_utils.get_mnist(str(tmp_path))
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"short"))
-    with pytest.raises(DataFileError, match="has no data"):
+    with pytest.raises(DataFileError, match=r"is damaged: .* begins with 0x"):
+        test_utils.get_mnist(str(tmp_path))
+    small = struct.pack(">4I", 0x803, 1, 2, 2) + bytes(4)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(small))
+    with pytest.raises(DataFileError, match=r"images of \(2, 2\) pixels"):
         test_utils.get_mnist(str(tmp_path))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,14 @@ from gpuio.image.image_iter import ImageIter, replaced_hooks
 from gpuio.iterators.arguments import as_image_shape, as_int, check_call
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.source import ImageSource
-from gpuio.planning.boxes import Boxes, is_degenerate, split_label
+from gpuio.planning.boxes import (
+    MIN_HEADER_WIDTH,
+    MIN_OBJECT_WIDTH,
+    Boxes,
+    is_degenerate,
+    label_widths,
+    split_label,
+)
 from gpuio.planning.planner import Label
 from gpuio.sampling.sample_rng import current_rng
 from gpuio.storage.local import Path
@@ -56,7 +65,8 @@ class ImageDetIter(ImageIter):
 
     Raises
     ------
-    RecordError : a label does not have this form.
+    RecordError : a label does not have this form, or has more than 2**18 numbers; with `on_error`
+        other than "raise" such a record is a bad record.
     ArgumentError, TypeError, RecordFileNotFoundError, ContextError : as in `ImageIter`.
     """
 
@@ -127,8 +137,8 @@ class ImageDetIter(ImageIter):
                 "of an augmenter of images"
             )
 
-    def _measure_labels(self, source: ImageSource) -> None:
-        self.label_shape = largest_label(source)
+    def _measure_labels(self, source: ImageSource, skip_bad: bool) -> None:
+        self.label_shape = largest_label(source, skip_bad)
 
     def _replaced_hooks(self) -> list[str]:
         return replaced_hooks(type(self), ImageDetIter)
@@ -137,7 +147,7 @@ class ImageDetIter(ImageIter):
         return self.label_shape, NO_OBJECT
 
     def _label_parser(self) -> Callable[[Label], Label]:
-        return _parse_boxes
+        return functools.partial(_parse_boxes, width=self.label_shape[1])
 
     def _label_finisher(self) -> Callable[[Label], Label]:
         shape = self.label_shape
@@ -295,9 +305,17 @@ class ImageDetIter(ImageIter):
                 yield drawn
 
 
-def _parse_boxes(label: Label) -> Label:
-    """The boxes of a record's label, without degenerate ones: float32 (objects, object width)."""
-    return split_label(np.atleast_1d(np.asarray(label, np.float32)))[1]
+def _parse_boxes(label: Label, width: int) -> Label:
+    """The boxes of a record's label, without degenerate ones: float32 (objects, object width).
+
+    Raises
+    ------
+    RecordError : it is not a detection label, or its objects have another width.
+    """
+    boxes = split_label(np.atleast_1d(np.asarray(label, np.float32)))[1]
+    if boxes.shape[1] != width:
+        raise RecordError(f"the label's objects have {boxes.shape[1]} numbers, not {width}")
+    return boxes
 
 
 def fill_label(boxes: Boxes, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -319,36 +337,33 @@ def fill_label(boxes: Boxes, shape: tuple[int, int]) -> NDArray[np.float32]:
     return label
 
 
-def largest_label(source: ImageSource) -> tuple[int, int]:
+def largest_label(source: ImageSource, skip_bad: bool = False) -> tuple[int, int]:
     """The most objects that an image has, at least 1, and the numbers of an object.
+
+    Parameters
+    ----------
+    skip_bad : ignore records that are damaged or have no detection label; of several widths of
+        objects, that of most records counts
 
     Raises
     ------
     RecordError : a label is not a detection label, or objects have different widths.
     """
-    most, widths = 1, set()
-    for indices, labels in source.label_blocks():
-        heads = labels[:, :2]
-        same = len(labels) > 1 and (heads == heads[0]).all()
-        if not same:
-            for index, label in zip(indices.tolist(), labels, strict=True):
-                count, width = _objects(source, index, label)
-                most = max(most, count)
-                widths.add(width)
-            continue
-        _, width = _objects(source, int(indices[0]), labels[0])
-        boxes = labels[:, int(heads[0, 0]) :].reshape(len(labels), -1, width)
-        most = max(most, int((~is_degenerate(boxes)).sum(1).max(initial=0)))
-        widths.add(width)
-    if len(widths) > 1:
+    most, widths = 1, Counter[int]()
+    for indices, labels in source.label_blocks(skip_bad):
+        _, group_of = np.unique(labels[:, :MIN_HEADER_WIDTH], axis=0, return_inverse=True)
+        group_of = group_of.reshape(-1)
+        order = np.argsort(group_of, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1):
+            try:
+                header, width = label_widths(labels[rows[0]])
+            except RecordError as error:
+                if skip_bad:
+                    continue
+                raise RecordError(f"{source.location(int(indices[rows[0]]))}: {error}") from error
+            boxes = labels[rows, header:].reshape(len(rows), -1, width)
+            most = max(most, int((~is_degenerate(boxes)).sum(1).max(initial=0)))
+            widths[width] += len(rows)
+    if len(widths) > 1 and not skip_bad:
         raise RecordError(f"inconsistent object widths: {sorted(widths)}")
-    return most, widths.pop()
-
-
-def _objects(source: ImageSource, index: int, label: NDArray[np.float32]) -> tuple[int, int]:
-    """The number of objects in a label, and their width."""
-    try:
-        _, boxes = split_label(label)
-    except RecordError as error:
-        raise RecordError(f"{source.location(index)}: {error}") from error
-    return len(boxes), boxes.shape[1]
+    return most, max(widths, key=widths.__getitem__, default=MIN_OBJECT_WIDTH)

@@ -221,7 +221,7 @@ class ImageIter(ImageLoaderIter):
         self.path_root = _as_folder("path_root", path_root)
         source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
         try:
-            self._measure_labels(source)
+            self._measure_labels(source, options.on_error != "raise")
             self._open(source, equal_shard(source.images, options.shard), options)
             self._start()
         except BaseException:
@@ -267,8 +267,13 @@ class ImageIter(ImageLoaderIter):
             raise ArgumentError("the source has no images")
         return source
 
-    def _measure_labels(self, source: ImageSource) -> None:
-        """Determine the shape of the labels, if that depends on the source."""
+    def _measure_labels(self, source: ImageSource, skip_bad: bool) -> None:
+        """Determine the shape of the labels, if that depends on the source.
+
+        Parameters
+        ----------
+        skip_bad : ignore records that cannot be used
+        """
 
     def _start(self) -> None:
         """Start loading, at the present position, with the present augmenters and shapes."""

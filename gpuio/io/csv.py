@@ -137,7 +137,7 @@ class CSVIter(TextIter):
             sources.append(("label_csv", label_csv, labels))
         readers = {
             name: RowReader(
-                TextFiles(uri, name, header),
+                TextFiles(uri, name, header, fields=prod(row)),
                 _parse_with(CsvParser(prod(row), target, delimiter)),
                 prefetch=self._prefetch_rows,
             )

@@ -24,6 +24,7 @@ from gpuio.iterators.arguments import (
 )
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
+from gpuio.planning.boxes import MAX_LABEL
 from gpuio.planning.detection import (
     EMIT_MODES,
     LABEL_PREFIX,
@@ -59,7 +60,8 @@ class ImageDetRecordIter(RecordFilesIter):
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
     label_width : numbers in each record's label; -1: any
     label_pad_width : space for numbers in each label of a batch; 0 or -1: as many as the longest
-        label of the file
+        label of the file. A record whose label has over 2**18 numbers, or more than this and
+        label_width if those are larger, is a bad record
     label_pad_value : fills the rest of a label
     resize : scale the shorter side to this many pixels first; -1: keep the size
     rand_mirror_prob : probability of flipping left to right
@@ -293,7 +295,12 @@ class ImageDetRecordIter(RecordFilesIter):
         source = self._open_files(
             path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )
-        longest = source.records.most_labels(source.images) if table is None else table.longest
+        limit = max(MAX_LABEL, pad_width, label_width)
+        longest = (
+            source.records.most_labels(source.images, limit)
+            if table is None
+            else table.longest(limit)
+        )
         longest = max(longest, label_width)
         if 0 < pad_width < longest:
             source.close()

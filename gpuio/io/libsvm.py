@@ -105,7 +105,9 @@ class LibSVMIter(TextIter):
         label_columns = _columns("label_shape", label_shape)
         shard = resolve_shard(num_parts, part_index, "contiguous")
         self._check_arguments(round_batch, last_batch_handle, prefetch_buffer, ctx)
-        files = TextFiles(data_libsvm, "data_libsvm", 0, shard.index, shard.count)
+        files = TextFiles(
+            data_libsvm, "data_libsvm", 0, shard.index, shard.count, fields=columns + 1
+        )
         readers = {
             "data_libsvm": RowReader(files, _parse_with(columns), prefetch=self._prefetch_rows)
         }
@@ -116,7 +118,7 @@ class LibSVMIter(TextIter):
                     "label_libsvm needs label_shape, the number of columns of the labels, of at "
                     f"least 2, not {label_shape!r}"
                 )
-            labels = TextFiles(label_libsvm, "label_libsvm")
+            labels = TextFiles(label_libsvm, "label_libsvm", fields=label_columns + 1)
             readers["label_libsvm"] = RowReader(
                 labels, _parse_with(label_columns), files.lines_before(), self._prefetch_rows
             )

@@ -9,7 +9,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ from gpuio.storage.local import Path
 IMAGES, LABELS = 2051, 2049
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+# A file that is compressed further than this (MNIST's are to a half or a fifth), and takes more
+# than so many bytes unpacked, is not read: a file of a few bytes could fill the memory.
+MAX_RATIO, UNPACKED_BYTES = 100, 64 << 20
 
 # MXNet's options that have no effect here.
 NO_EFFECT = {
@@ -202,33 +206,88 @@ def read_mnist(image: Path, label: Path) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
-    """The contents of an idx file of bytes: (N,), or (N, height, width)."""
+    """The contents of an idx file of bytes: (N,), or (N, height, width).
+
+    Parameters
+    ----------
+    path : the file, plain or compressed with gzip
+    magic : IMAGES or LABELS
+
+    Raises
+    ------
+    DataFileError, DataFileNotFoundError : the file is missing, has another format, or has more or
+        fewer bytes than its header declares.
+    """
+    name = os.fspath(path)
     try:
         with open(path, "rb") as file:
-            content = file.read()
-        if content.startswith(GZIP_MAGIC):
-            content = gzip.decompress(content)
+            size = os.fstat(file.fileno()).st_size
+            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
+                file.seek(0)
+                shape = _read_shape(file, name, magic, size)
+                _check_size(name, shape, size - _header_bytes(shape))
+                values = np.fromfile(file, np.uint8, math.prod(shape))
+                _check_size(name, shape, len(values))  # it may have changed since
+                return values.reshape(shape)
+            file.seek(0)
+            with gzip.open(file) as unpacked:
+                shape = _read_shape(unpacked, name, magic, size)
+                return _unpack(unpacked, name, shape, size)
     except FileNotFoundError as error:
         raise DataFileNotFoundError(
-            f"{os.fspath(path)} does not exist; MNIST's files are train-images-idx3-ubyte, "
+            f"{name} does not exist; MNIST's files are train-images-idx3-ubyte, "
             "train-labels-idx1-ubyte and so on, compressed with gzip or not"
         ) from error
     except (OSError, EOFError, zlib.error) as error:
-        raise DataFileError(f"{os.fspath(path)} cannot be read: {error}") from error
+        raise DataFileError(f"{name} cannot be read: {error}") from error
+
+
+def _read_shape(file: IO[bytes] | gzip.GzipFile, name: str, magic: int, size: int) -> list[int]:
+    """The shape that an idx file's header declares."""
     axes = magic & 0xFF
-    begin = 4 * (axes + 1)
-    numbers = np.frombuffer(content[:begin], ">u4", len(content[:begin]) // 4).tolist()
+    header = file.read(4 * (axes + 1))
+    numbers: list[int] = np.frombuffer(header, ">u4", len(header) // 4).tolist()
     if not numbers or numbers[0] != magic:
         found = f"0x{numbers[0]:08x}" if numbers else "nothing"
         kind = "images (idx3-ubyte)" if magic == IMAGES else "labels (idx1-ubyte)"
         raise DataFileError(
-            f"{os.fspath(path)} begins with {found}, expected 0x{magic:08x}: it does not contain "
-            f"{kind}"
+            f"{name} begins with {found}, expected 0x{magic:08x}: it does not contain {kind}"
         )
-    shape = numbers[1:]
-    if len(shape) < axes or len(content) != begin + math.prod(shape):
+    if len(numbers) <= axes:
         raise DataFileError(
-            f"{os.fspath(path)} has {len(content)} bytes, but its header declares "
-            f"{' x '.join(map(str, shape)) or 'no'} bytes after the first {begin}"
+            f"{name} has {len(header)} bytes, too few for the header, of {4 * (axes + 1)}"
         )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
+    return numbers[1:]
+
+
+def _header_bytes(shape: list[int]) -> int:
+    return 4 * (len(shape) + 1)
+
+
+def _check_size(name: str, shape: list[int], found: int, more: bool = False) -> None:
+    """Raise unless `found` bytes, or at least as many, follow the header of a shape."""
+    if more or found != math.prod(shape):
+        begin = _header_bytes(shape)
+        raise DataFileError(
+            f"{name} has {'more than ' * more}{begin + found} bytes, but its header declares "
+            f"{' x '.join(map(str, shape))} bytes after the first {begin}"
+        )
+
+
+def _unpack(file: gzip.GzipFile, name: str, shape: list[int], packed: int) -> NDArray[np.uint8]:
+    """The values of an idx file compressed to `packed` bytes, whose header has been read."""
+    count = math.prod(shape)
+    most = max(UNPACKED_BYTES, MAX_RATIO * packed)
+    if count > most:
+        raise DataFileError(
+            f"{name} has {packed} bytes, and its header declares {' x '.join(map(str, shape))} "
+            f"bytes: more than {most} are not unpacked of so few; decompress the file, if it is "
+            "intact"
+        )
+    values = np.empty(count, np.uint8)
+    found = 0
+    while found < count and (read := file.readinto(memoryview(values)[found:])):
+        found += read
+    # The first byte behind the values; or none, for which gzip compares the checksum.
+    _check_size(name, shape, found, more=bool(file.read(1)))
+    return values.reshape(shape)

@@ -24,10 +24,6 @@ class LabelTable:
     ----------
     items : the lines of the list
     name : of the list, for errors
-
-    Attributes
-    ----------
-    longest : the most numbers in a label
     """
 
     def __init__(self, items: Iterable[ListItem], name: str) -> None:
@@ -42,7 +38,11 @@ class LabelTable:
         self._keys = unsorted[self._line]
         self._numbers = np.array(numbers, np.float32)
         self._ends = np.array(ends, np.int64)
-        self.longest = int(np.diff(self._ends).max(initial=0))
+
+    def longest(self, limit: int) -> int:
+        """The most numbers in a label, of those with at most `limit`."""
+        lengths = np.diff(self._ends)
+        return int(lengths[lengths <= limit].max(initial=0))
 
     def find(self, key: int, what: str) -> NDArray[np.float32]:
         """The label for a key: float32 (n,).
@@ -79,13 +79,13 @@ class LabelTable:
             )
         ]
 
-    def first_missing(self, keys: NDArray[np.int64]) -> int | None:
-        """The index of the first of several keys that has no line; None: all have one."""
-        known = np.isin(keys.astype(np.uint64), self._keys)
-        return None if known.all() else int(np.argmin(known))
+    def known(self, keys: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which of several keys have a line: bool (n,)."""
+        known: NDArray[np.bool_] = np.isin(keys.astype(np.uint64), self._keys)
+        return known
 
     def blocks(
-        self, keys: NDArray[np.int64]
+        self, keys: NDArray[np.integer]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The labels for several keys, all of which have a line, in blocks of one length.
 

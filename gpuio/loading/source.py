@@ -69,8 +69,12 @@ class ImageSource(Protocol):
     def location(self, index: int) -> Location:
         """Where a record is."""
 
-    def label_blocks(self) -> Iterator[LabelBlock]:
+    def label_blocks(self, skip_damaged: bool = False) -> Iterator[LabelBlock]:
         """The labels of all images, in blocks of the same length.
+
+        Parameters
+        ----------
+        skip_damaged : leave out records that are damaged or have no label
 
         Raises
         ------
@@ -147,19 +151,23 @@ class RecordSource:
         """File, byte offset and key of a record."""
         return self.records.location(index)
 
-    def label_blocks(self) -> Iterator[LabelBlock]:
+    def label_blocks(self, skip_damaged: bool = False) -> Iterator[LabelBlock]:
         """The labels of all images, in blocks of the same length."""
         if self._table is None:
-            yield from self.records.label_blocks(self.images)
+            yield from self.records.label_blocks(self.images, skip_damaged)
             return
         images = np.asarray(self.images, np.int64)
+        keys: NDArray[np.integer]
         if self._by_id:
-            keys = np.array([self.records.record(index)[0].id for index in images.tolist()])
+            ids = [self.records.record(index)[0].id for index in images.tolist()]
+            keys = np.array(ids, np.uint64)
         else:
             keys = self.keys[images]
-        missing = self._table.first_missing(keys)
-        if missing is not None:
-            index = int(images[missing])
+        known = self._table.known(keys)
+        if skip_damaged:
+            images, keys = images[known], keys[known]
+        elif not known.all():
+            index = int(images[np.argmin(known)])
             try:
                 self.read(index)
             except RecordError as error:
@@ -246,7 +254,7 @@ class FileSource:
         path = os.path.join(self._root, self.names[index])
         return Location(path, None, int(self.keys[index]))
 
-    def label_blocks(self) -> Iterator[LabelBlock]:
+    def label_blocks(self, skip_damaged: bool = False) -> Iterator[LabelBlock]:
         """The labels of all files, in blocks of the same length."""
         lengths = np.array([len(label) for label in self._labels])
         for length in np.unique(lengths):

@@ -23,32 +23,76 @@ CORNERS = slice(LEFT, BOTTOM + 1)
 # The least length of a raw label's header, and of an object.
 MIN_HEADER_WIDTH, MIN_OBJECT_WIDTH = 2, 5
 
+# The most numbers in a label, unless the caller asks for more: over 50,000 objects, 1 MiB.
+MAX_LABEL = 1 << 18
 
-def split_label(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], Boxes]:
+# The largest absolute value of a coordinate: even labels in pixels stay far below.
+MAX_COORDINATE = 1 << 24
+
+
+def split_label(
+    raw: NDArray[np.float32], most: int = MAX_LABEL
+) -> tuple[NDArray[np.float32], Boxes]:
     """Split a raw label into its header and its boxes, float32 (objects, object width).
 
     Degenerate boxes are dropped.
 
+    Parameters
+    ----------
+    raw : float32 (n,)
+    most : the most numbers that a label may have
+
     Raises
     ------
-    RecordError : it is not a detection label.
+    RecordError : it is not a detection label, see `label_widths`; or a coordinate is infinite, or
+        above MAX_COORDINATE.
     """
-    widths = raw[:MIN_HEADER_WIDTH]
-    if len(raw) < MIN_HEADER_WIDTH or not (
-        np.isfinite(widths).all() and (widths >= (MIN_HEADER_WIDTH, MIN_OBJECT_WIDTH)).all()
+    header, width = label_widths(raw, most)
+    boxes = raw[header:].reshape(-1, width)
+    boxes = boxes[~is_degenerate(boxes)]
+    largest = np.abs(boxes[:, CORNERS]).max(initial=0)
+    if largest > MAX_COORDINATE:
+        raise RecordError(
+            "the coordinates of a box are fractions of the image's width and height, and this "
+            f"label has one of {largest:g}"
+        )
+    return raw[:header], boxes
+
+
+def label_widths(raw: NDArray[np.float32], most: int = MAX_LABEL) -> tuple[int, int]:
+    """The lengths of a raw label's header and of an object.
+
+    Parameters
+    ----------
+    raw, most : see `split_label`
+
+    Raises
+    ------
+    RecordError : the label is too long, its first two numbers are not these lengths, or the objects
+        are incomplete.
+    """
+    if len(raw) > most:
+        raise RecordError(
+            f"the label has {len(raw)} numbers, more than the {most} that a detection label may "
+            "have"
+        )
+    first, second = raw[:MIN_HEADER_WIDTH].tolist() if len(raw) > 1 else (0.0, 0.0)
+    if not (
+        MIN_HEADER_WIDTH <= first <= most
+        and MIN_OBJECT_WIDTH <= second <= most
+        and first % 1 == second % 1 == 0
     ):
         raise RecordError(
-            "a detection label begins with the header's width, at least 2, and an object's, at "
-            f"least 5; this one is {raw[:6].tolist()}"
+            "a detection label begins with the header's width, an integer of at least 2, and an "
+            f"object's, of at least 5; this one is {raw[:6].tolist()}"
         )
-    header, width = int(raw[0]), int(raw[1])
+    header, width = int(first), int(second)
     if header > len(raw) or (len(raw) - header) % width:
         raise RecordError(
             f"Label shape {raw.shape} inconsistent with annotation width {width}, after a header "
             f"of {header}"
         )
-    boxes = raw[header:].reshape(-1, width)
-    return raw[:header], boxes[~is_degenerate(boxes)]
+    return header, width
 
 
 def is_degenerate(boxes: Floats) -> NDArray[np.bool_]:

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
-from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes, split_label
+from gpuio.planning.boxes import (
+    CORNERS,
+    MAX_LABEL,
+    Boxes,
+    areas,
+    boxes_in_window,
+    flip_boxes,
+    split_label,
+)
 from gpuio.planning.plan import Jitter, check_method, draw_method, gray_fill
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
 from gpuio.planning.tracer import ImageTracer, trace_batch
@@ -167,7 +175,7 @@ class DetectionPlanner(Planner):
             raise RecordError(
                 f"the label holds {len(raw)} numbers, label_width asks for {self._label_width}"
             )
-        return split_label(raw)
+        return split_label(raw, max(MAX_LABEL, self._label_length - LABEL_PREFIX))
 
     def _jitter(self, rng: SampleRng) -> tuple[list[int], float]:
         """Shifts of hue, lightness and saturation, and the factor of the contrast."""
@@ -276,7 +284,7 @@ class DetectionPlanner(Planner):
         numbers = np.concatenate([header, boxes.reshape(-1)])
         end = LABEL_PREFIX + len(numbers)
         if end > self._label_length:
-            raise ArgumentError(
+            raise RecordError(
                 f"the label holds {len(numbers)} numbers, label_pad_width leaves space for "
                 f"{self._label_length - LABEL_PREFIX}"
             )

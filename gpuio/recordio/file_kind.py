@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,9 @@ class FileKind(NamedTuple):
 RECORDS, RIGHT_FILE = "a record file", "give the file with the records"
 UNPACK, PACK = "unpack it first", "'gpuio im2rec' packs images into record files"
 ARRAYS = "NDArrayIter iterates over arrays"
+
+# The bytes in which signatures are.
+SIGNATURE_BYTES = 512
 
 # Signatures by offset. Archives may contain record files.
 ARCHIVES = (
@@ -96,6 +100,19 @@ def name_of_non_index(data: NDArray[np.uint8]) -> str | None:
     return None if kind in (None, INDEX, TEXT) else kind.name
 
 
+def name_of_binary(begin: bytes) -> str | None:
+    """The kind of a file that is not text, by its first SIGNATURE_BYTES; None: unknown."""
+    signatures = (
+        (at, known, kind) for at, known, kind in (*ARCHIVES, *OTHERS) if _is_binary(known)
+    )
+    kind = _by_signature(begin, signatures)
+    return None if kind is None else kind.name
+
+
+def _is_binary(signature: bytes) -> bool:
+    return not (signature.isascii() and signature.decode().isprintable())
+
+
 def _has_magic(data: NDArray[np.uint8]) -> bool:
     """Whether a record may begin not far from the beginning of a file."""
     return any(
@@ -104,7 +121,7 @@ def _has_magic(data: NDArray[np.uint8]) -> bool:
     )
 
 
-def _by_signature(begin: bytes, known: tuple[tuple[int, bytes, FileKind], ...]) -> FileKind | None:
+def _by_signature(begin: bytes, known: Iterable[tuple[int, bytes, FileKind]]) -> FileKind | None:
     return next((kind for at, signature, kind in known if begin.startswith(signature, at)), None)
 
 

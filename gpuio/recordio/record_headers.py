@@ -78,7 +78,10 @@ class RecordHeaders(NamedTuple):
         """
         # The label of flag 0 is in the header, behind the flag.
         begin = self.word[rows] + np.where(self.flag[rows] == 0, LABEL_WORD, HEAD_BYTES // 4)
-        found = self.words[begin[:, None] + np.arange(width)].view("<f4")
+        if len(rows) == 1:  # without an index array, which would be larger than a long label
+            found = self.words[begin[0] : begin[0] + width].view("<f4")[None]
+        else:
+            found = self.words[begin[:, None] + np.arange(width)].view("<f4")
         labels: NDArray[np.float32] = found.astype(np.float32, copy=False)
         return labels
 

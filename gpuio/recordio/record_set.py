@@ -296,24 +296,27 @@ class RecordSet:
             return None
         return header if is_face_header(header, image) else None
 
-    def most_labels(self, ordinals: range | NDArray[np.int64]) -> int:
+    def most_labels(self, ordinals: range | NDArray[np.int64], limit: int) -> int:
         """Length of the longest label array of some records; 0 if there are only single numbers.
 
-        Only headers are read. Records whose header is damaged are ignored.
+        Only headers are read. Records whose header is damaged are ignored, and so are those whose
+        label is longer than `limit`.
         """
         longest = 0
         for _, headers in self._headers(ordinals):
-            longest = max(longest, int(headers.flag[headers.intact].max(initial=0)))
+            usable = headers.intact & (headers.flag <= limit)
+            longest = max(longest, int(headers.flag[usable].max(initial=0)))
         return longest
 
     def label_blocks(
-        self, ordinals: range | NDArray[np.int64]
+        self, ordinals: range | NDArray[np.int64], skip_damaged: bool = False
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Read the labels of many records at once.
 
         Parameters
         ----------
         ordinals : records, in any order
+        skip_damaged : leave out damaged records
 
         Yields
         ------
@@ -332,20 +335,25 @@ class RecordSet:
             for group in np.split(order, np.flatnonzero(ascending[1:] != ascending[:-1]) + 1):
                 width = int(widths[group[0]])
                 if not width:
-                    yield from map(self._label_block, inside[group].tolist())
+                    yield from self._single_blocks(inside[group].tolist(), skip_damaged)
                     continue
                 rows = max(1, NUMBERS_AT_ONCE // width)
                 for first in range(0, len(group), rows):
                     some = group[first : first + rows]
                     yield inside[some], headers.labels(some, width)
 
-    def _label_block(self, ordinal: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Block of a single record, read by `record`."""
-        try:
-            label = self.record(ordinal)[0].label
-        except RecordError as error:
-            raise RecordError(f"{self.location(ordinal)}: {error}") from error
-        return np.array([ordinal], np.int64), np.array(label, np.float32).reshape(1, -1)
+    def _single_blocks(
+        self, ordinals: list[int], skip_damaged: bool
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Blocks of one record each, read by `record`."""
+        for ordinal in ordinals:
+            try:
+                label = self.record(ordinal)[0].label
+            except RecordError as error:
+                if skip_damaged:
+                    continue
+                raise RecordError(f"{self.location(ordinal)}: {error}") from error
+            yield np.array([ordinal], np.int64), np.array(label, np.float32).reshape(1, -1)
 
     def _headers(
         self, ordinals: range | NDArray[np.int64]

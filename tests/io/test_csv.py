@@ -338,6 +338,41 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert grown[240_000] - grown[60_000] < 30_000, grown
 
 
+# Prints how many bytes of memory the error of a file takes.
+MEASURED = """
+import resource, sys
+import polars  # so much that any CSV file takes
+import gpuio as mx
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, -1))
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    mx.io.CSVIter(data_csv=sys.argv[1], data_shape=(1,), batch_size=1)
+except mx.errors.DataFileError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used, error)
+"""
+
+
+def test_a_long_line_takes_little_memory(tmp_path: Path) -> None:
+    """Polars makes a column for each field of the first line; of 30 million it aborts."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"1," * 10**7 + b"1\n")
+    script = [sys.executable, "-c", MEASURED, str(path)]
+    child = subprocess.run(script, capture_output=True, text=True)
+    assert "line 1: the line has more than 1048640 bytes" in child.stdout, child.stderr
+    assert int(child.stdout.split()[0]) < 200_000  # KiB
+
+
+def test_a_very_wide_file(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    values = np.arange(2 * 10**5, dtype=np.int64) * 10**12
+    path.write_text(",".join(map(str, values.tolist())) + "\n")
+    options = {"data_csv": path, "batch_size": 1, "dtype": "int64"}
+    with mx.io.CSVIter(data_shape=len(values), **options) as iterator:
+        np.testing.assert_array_equal(iterator.next().data[0].asnumpy(), [values])
+    with pytest.raises(DataFileError, match="line 1: 200000 fields, expected 199998"):
+        mx.io.CSVIter(data_shape=len(values) - 2, **options)
+
+
 def test_options_without_effect(caplog: pytest.LogCaptureFixture) -> None:
     call = dict(data_csv=DATA_CSV, data_shape=(6,), batch_size=2)
     with caplog.at_level("INFO", "gpuio"):

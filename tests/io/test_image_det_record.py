@@ -403,19 +403,64 @@ def test_a_crop_may_show_nothing_but_canvas(executor: str, tmp_path: Path) -> No
     assert (labels[:, 3] == 2).all()
 
 
-@pytest.mark.parametrize(
-    "label",
-    [[2, np.nan, 0, 0.2, 0.2, 0.6, 0.7], [np.nan, 5], [2, np.inf, 0], [np.inf] * 9],
-    ids=str,
-)
-def test_labels_that_are_no_numbers(label: list[float], tmp_path: Path) -> None:
-    good = [2, 5, 0, 0.2, 0.2, 0.6, 0.7]
-    records = files(tmp_path, [jpeg(0), jpeg(1)], [good, label])
-    with opened(records, batch_size=2, on_error="skip") as iterator:
+MALFORMED: dict[str, list[float]] = {
+    "no width": [2, np.nan, 0, 0.2, 0.2, 0.6, 0.7],
+    "no header": [np.nan, 5],
+    "infinite width": [2, np.inf, 0],
+    "infinite": [np.inf] * 9,
+    "huge width": [2, 1e30],
+    "huge header": [1e30, 5],
+    "fraction": [2.5, 5],
+    "too long": [2, 5, *[0.0] * 5 * 2**16],
+}
+GOOD_LABEL = [2, 5, 0, 0.2, 0.2, 0.6, 0.7]
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_malformed_labels_are_bad_records(name: str, executor: str, tmp_path: Path) -> None:
+    records = files(tmp_path, [jpeg(0), jpeg(1)], [GOOD_LABEL, MALFORMED[name]])
+    with opened(records, batch_size=2, on_error="skip", **RUNS[executor]) as iterator:
+        assert iterator.provide_label[0].shape[1] <= 4 + len(MALFORMED["infinite"])
         assert iterator.next().pad == 1
-        assert "a detection label begins with" in iterator.bad_records[0].reason
-    with pytest.raises(RecordError, match="a detection label begins with"):
-        mx.image.ImageDetIter(2, (3, 24, 28), **records)
+        (bad,) = iterator.bad_records
+        assert bad.key == 10 and "a detection label" in bad.reason
+    with (
+        opened(records, batch_size=2, **RUNS[executor]) as iterator,
+        pytest.raises(RecordError, match=r"x\.rec, key 10, byte \d+: .*a detection label"),
+    ):
+        iterator.next()
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_malformed_labels_are_bad_records_of_imagedetiter(
+    name: str, executor: str, tmp_path: Path
+) -> None:
+    labels = [GOOD_LABEL, MALFORMED[name], GOOD_LABEL]
+    records = files(tmp_path, [jpeg(0), jpeg(1), jpeg(2)], labels)
+    options = {**records, **RUNS[executor]}
+    with mx.image.ImageDetIter(3, (3, 24, 28), on_error="substitute", **options) as iterator:
+        assert iterator.label_shape == (1, 5)
+        label = iterator.next().label[0].asnumpy()
+        np.testing.assert_array_equal(label, np.float32([[GOOD_LABEL[2:]]] * 3))
+        (bad,) = iterator.bad_records
+        assert bad.key == 10 and "a detection label" in bad.reason
+    with pytest.raises(RecordError, match="key 10, byte"):
+        mx.image.ImageDetIter(2, (3, 24, 28), **options)
+
+
+def test_records_without_a_label_do_not_determine_its_shape(tmp_path: Path) -> None:
+    """Nor do objects of another width than most."""
+    other = [2, 6, 0, 0.2, 0.2, 0.6, 0.7, 1]
+    records = files(tmp_path, [jpeg(n) for n in range(4)], [GOOD_LABEL, other, GOOD_LABEL, 7.0])
+    content = bytearray(records["path_imgrec"].read_bytes())
+    content[0] ^= 1  # the first record's magic
+    records["path_imgrec"].write_bytes(content)
+    with mx.image.ImageDetIter(4, (3, 24, 28), on_error="skip", **records) as iterator:
+        assert iterator.label_shape == (1, 5)
+        assert iterator.next().pad == 3
+        assert [bad.key for bad in iterator.bad_records] == [0, 10, 30]
 
 
 def test_paths_with_blanks_in_lists(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,32 @@ def test_broken_files(tmp_path: Path) -> None:
         mx.io.MNISTIter(image=empty, label=label)
     with pytest.raises(DataFileNotFoundError, match="train-images-idx3-ubyte does not exist"):
         mx.io.MNISTIter(image=tmp_path / "train-images-idx3-ubyte", label=label)
+
+
+def test_what_a_compressed_file_takes_is_known_from_its_header(tmp_path: Path) -> None:
+    label = write(tmp_path / "l", 2049, (5,))
+
+    def image(content: bytes) -> Path:
+        path = tmp_path / "i.gz"
+        path.write_bytes(gzip.compress(content))
+        return path
+
+    for shape, size, text in (
+        ((5, 3, 2), 29, "has 45 bytes, but its header declares 5 x 3 x 2"),
+        ((5, 3, 2), 31, "has more than 46 bytes, but its header declares 5 x 3 x 2"),
+        ((1 << 31, 28, 28), 9, "declares 2147483648 x 28 x 28 bytes: more than 67108864 are not"),
+        ((2**32 - 1,) * 3, 9, "are not unpacked of so few"),
+    ):
+        content = struct.pack(">4I", 2051, *shape) + bytes(size)
+        with pytest.raises(DataFileError, match=text):
+            mx.io.MNISTIter(image=image(content), label=label, batch_size=5)
+    # What follows is not unpacked: 40 MB for 30 bytes of values.
+    bomb = image(struct.pack(">4I", 2051, 5, 3, 2) + bytes(40 << 20))
+    tracemalloc.start()
+    with pytest.raises(DataFileError, match="has more than 46 bytes"):
+        mx.io.MNISTIter(image=bomb, label=label, batch_size=5)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class MemorySource:
     def location(self, index: int) -> Location:
         return Location("memory.rec", 100 * index, int(self.keys[index]))
 
-    def label_blocks(self) -> Iterator[Any]:
+    def label_blocks(self, skip_damaged: bool = False) -> Iterator[Any]:
         return iter(())
 
     def close(self) -> None:

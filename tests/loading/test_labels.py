@@ -33,7 +33,7 @@ def test_labels_are_found_by_key(lines: list[tuple[int, list[float]]]) -> None:
     assert [None if each is None else each.tolist() for each in several] == [
         by_key[key % 2**64] for key, _ in lines
     ]
-    assert made.longest == max((len(label) for _, label in lines), default=0)
+    assert made.longest(100) == max((len(label) for _, label in lines), default=0)
 
 
 @given(st.sets(st.integers(0, 50)), st.integers(0, 50))
@@ -67,15 +67,15 @@ def test_many_labels_come_in_blocks_of_one_length(
     assert len(set(lengths)) == len(lengths)
 
 
-def test_the_first_key_without_a_label_is_told() -> None:
+def test_which_keys_have_a_label_is_known() -> None:
     made = table([(1, [1.0]), (3, [2.0])])
-    assert made.first_missing(np.array([1, 2, 3, 4])) == 1
-    assert made.first_missing(np.array([3, 1, 3])) is None
-    assert table([]).first_missing(np.array([3])) == 0
+    assert made.known(np.array([1, 2, 3, 4])).tolist() == [True, False, True, False]
+    assert made.known(np.array([3, 1, 3])).all()
+    assert not table([]).known(np.array([3])).any()
 
 
 def test_an_empty_list() -> None:
-    assert table([]).longest == 0
+    assert table([]).longest(100) == 0
     with pytest.raises(RecordError, match="no line for key 0"):
         table([]).find(0, "key")
 
@@ -84,7 +84,11 @@ def test_a_table_is_read_from_a_list(tmp_path: Path) -> None:
     path = tmp_path / "some.lst"
     path.write_text("7\t1.5\t2.5\ta b.jpg\n\n9\t3\t4\tc.jpg\n")
     table = read_label_table(path)
-    assert table.find(7, "key").tolist() == [1.5, 2.5] and table.longest == 2
+    assert (
+        table.find(7, "key").tolist() == [1.5, 2.5]
+        and table.longest(2) == 2
+        and table.longest(1) == 0
+    )
     with pytest.raises(RecordError, match=re.escape(f"{path} has no line for key 8")):
         table.find(8, "key")
     path.write_text("7 1.5 2.5 a b.jpg\n")

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from gpuio.errors import RecordError
 from gpuio.planning.boxes import (
+    MAX_LABEL,
     areas,
     boxes_in_window,
     flip_boxes,
@@ -50,12 +51,28 @@ def test_degenerate_boxes_are_dropped() -> None:
         ([2, np.inf], "begins with the header's width"),
         ([2, 5, 0, 0, 0, 1], "inconsistent with annotation width 5, after a header of 2"),
         ([3, 5], "inconsistent with annotation width 5, after a header of 3"),
+        ([2, 1e30], "begins with the header's width"),
+        ([1e30, 5], "begins with the header's width"),
+        ([-2, 5], "begins with the header's width"),
+        ([2.5, 5, 0], "an integer of at least 2"),
+        ([2, 5.5, 0, 0, 0, 1, 1], "an object's, of at least 5"),
+        ([2, 2**18 + 1], "begins with the header's width"),
+        ([2, 5, 0, 0, 0, np.inf, 1], "has one of inf"),
+        ([2, 5, 0, -1e30, 0, 1, 1], "has one of 1e\\+30"),
     ],
     ids=str,
 )
 def test_other_labels_are_errors(numbers: list[float], said: str) -> None:
     with pytest.raises(RecordError, match=said):
         split_label(label(*numbers))
+
+
+def test_a_label_has_at_most_so_many_numbers() -> None:
+    long = np.zeros(MAX_LABEL + 1, np.float32)
+    long[:2] = 2, MAX_LABEL - 1
+    with pytest.raises(RecordError, match="262145 numbers, more than the 262144"):
+        split_label(long)
+    assert split_label(long, MAX_LABEL + 1)[1].shape == (0, MAX_LABEL - 1)
 
 
 def test_the_area_of_a_degenerate_box_is_0() -> None:

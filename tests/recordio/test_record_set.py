@@ -303,7 +303,7 @@ def test_label_blocks_are_the_labels_of_the_records(
                 if isinstance(label, list) and SPLITTING not in label
             ]
             if not records.has_faces:
-                assert records.most_labels(records.image_ordinals()) >= max(lengths, default=0)
+                assert records.most_labels(records.image_ordinals(), 100) >= max(lengths, default=0)
 
 
 def test_labels_of_equal_length_are_one_block(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_a_damaged_record_is_named(kind: str, message: str, tmp_path: Path) -> N
         assert gathered(records, range(2)).keys() == {0, 1}
         with pytest.raises(RecordError, match=rf"a\.rec, key 2, byte {begin}: .*{message}"):
             gathered(records, range(3))
-        assert records.most_labels(records.image_ordinals()) == 2
+        assert records.most_labels(records.image_ordinals(), 100) == 2
 
 
 def test_an_index_that_points_at_a_later_part(tmp_path: Path) -> None:
@@ -367,6 +367,6 @@ def test_an_index_that_points_at_a_later_part(tmp_path: Path) -> None:
 def test_a_tiny_file_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "a.rec").write_bytes(MAGIC + bytes(4))
     with RecordSet(tmp_path / "a.rec") as records:
-        assert records.most_labels(records.image_ordinals()) == 0
+        assert records.most_labels(records.image_ordinals(), 100) == 0
         with pytest.raises(RecordError, match=r"a\.rec, key 0, byte 0: the record has 0 bytes"):
             gathered(records, range(1))

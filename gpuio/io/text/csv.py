@@ -140,9 +140,9 @@ class CsvParser:
         for number, line in text_lines(block):
             if not line.strip(self._blank):
                 continue
-            row = self._split(line)
-            if len(row) != self.columns:
-                raise BadLine(number, None, self._wrong_count(row))
+            count, row = self._split(line)
+            if count != self.columns:
+                raise BadLine(number, None, self._wrong_count(count, row))
             for column, field in enumerate(row):
                 try:
                     fields.append(normalize(field))
@@ -154,22 +154,30 @@ class CsvParser:
         assert values is not None, "a number was accepted that Polars cannot parse"
         return values.reshape(-1, self.columns)
 
-    def _split(self, line: str) -> list[str]:
-        """Split a line into fields without quotes and white space."""
-        row = [field.strip(self._padding) for field in line.split(self.delimiter)]
-        if self.delimiter == " ":
-            row = [field for field in row if field]
-        row = [_unquote(field) for field in row]
-        if len(row) == self.columns + 1 and not row[-1]:
-            row.pop()
-        return row
+    def _split(self, line: str) -> tuple[int, list[str]]:
+        """Split a line into fields without quotes and white space.
 
-    def _wrong_count(self, row: list[str]) -> str:
+        Returns
+        -------
+        The number of fields, and the fields; of too many, only the first ones
+        """
+        if self.delimiter == " ":
+            runs = re.compile(f"[{WHITE}]+")
+            line = runs.sub(lambda run: " " if " " in run[0] else run[0], line).strip(WHITE)
+        count = line.count(self.delimiter) + 1
+        fields = line.split(self.delimiter, self.columns + 1)
+        row = [_unquote(field.strip(self._padding)) for field in fields]
+        if count == self.columns + 1 and not row[-1]:
+            row.pop()
+            count -= 1
+        return count, row
+
+    def _wrong_count(self, count: int, row: list[str]) -> str:
         """Message for a row with too many or too few fields."""
-        reason = f"{len(row)} field{'s' * (len(row) != 1)}, expected {self.columns}"
-        if len(row) == 1:
+        reason = f"{count} field{'s' * (count != 1)}, expected {self.columns}"
+        if count == 1:
             for other in ",;\t| ":
-                if len(row[0].split(other)) == self.columns:
+                if row[0].count(other) == self.columns - 1:
                     return f"{reason}; the delimiter is {self.delimiter!r}, not {other!r}"
         return reason
 
@@ -181,6 +189,10 @@ def read_table(
     import polars as pl
 
     _polars_fork_guard().check(FORKED)
+    # Polars makes a column for each field of the first line: hundreds of bytes, and of millions of
+    # fields it ends the process.
+    if text.count(separator.encode(), 0, _line_end(text)) != len(dtypes) - 1:
+        return None
     schema = {
         str(number): getattr(pl, POLARS_NAMES[dtype.name]) for number, dtype in enumerate(dtypes)
     }
@@ -211,6 +223,12 @@ def text_lines(block: bytes) -> Iterator[tuple[int, str]]:
     """The lines of a block with their indices; invalid UTF-8 is escaped."""
     for number, line in enumerate(_lines(block)):
         yield number, line.decode("utf-8", "backslashreplace")
+
+
+def _line_end(text: bytes) -> int:
+    """Where the first line ends."""
+    end = text.find(b"\n")
+    return len(text) if end < 0 else end
 
 
 def _lines(text: bytes) -> list[bytes]:

@@ -13,15 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, NamedTuple, cast
 
 from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError, UnsupportedError
+from gpuio.recordio.file_kind import SIGNATURE_BYTES, name_of_binary
 from gpuio.storage.local import Path
 
 # Bytes per read. Larger blocks exceed the CPU caches; in smaller ones the overhead per block shows.
 BLOCK = 4 << 20
 
-# A file with a longer line is taken for a binary file.
-LONGEST_LINE = 256 << 20
+# How long a line may be, in bytes: so much, and more for each field, separators and white space
+# included; but never longer than the last. What a line costs to read is so bounded.
+LINE_BYTES, FIELD_BYTES, LONGEST_LINE = 1 << 20, 64, 256 << 20
 
-BOM = b"\xef\xbb\xbf"
+# Bytes of a header that are read at a time.
+PIECE = 1 << 20
+
+BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 OPENERS: dict[str, Callable[[str], object]] = {
     ".gz": gzip.open,
@@ -59,11 +64,12 @@ class TextFiles:
     skip_header : lines to skip at the beginning of each file
     part, parts : the bytes are divided into `parts` equal ranges, and a line belongs to the range
         in which it begins
+    fields : the most fields that a line should have, which bounds its length
 
     Raises
     ------
     DataFileNotFoundError : a file does not exist.
-    DataFileError : a file cannot be read.
+    DataFileError : a file cannot be read, or is binary or in UTF-16.
     UnsupportedError : a compressed file cannot be divided into parts, or a file is remote.
     """
 
@@ -74,7 +80,10 @@ class TextFiles:
         skip_header: int = 0,
         part: int = 0,
         parts: int = 1,
+        fields: int = LONGEST_LINE,
     ) -> None:
+        self._fields = fields
+        self._longest = min(LINE_BYTES + FIELD_BYTES * fields, LONGEST_LINE)
         self.paths = _paths(uri, what)
         self.begins = [_body(path, skip_header) for path in self.paths]
         self._bodies = list(self.begins)
@@ -97,15 +106,17 @@ class TextFiles:
 
         Raises
         ------
-        DataFileError : a file cannot be read, or has become shorter.
+        DataFileError : a file cannot be read, or has become shorter, or a line is too long.
         """
         while file < len(self.paths):
             path = self.paths[file]
             try:
-                for text in _blocks(path, offset, self._ends[file]):
+                for text in _blocks(path, offset, self._ends[file], self._longest):
                     if not text.endswith(b"\n"):
                         self._check_end(file, offset + len(text))
-                    yield Block(text, file, offset)
+                    block = Block(text, file, offset)
+                    self._check_lines(block)
+                    yield block
                     offset += len(text)
                 self._check_end(file, offset)
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
@@ -145,6 +156,20 @@ class TextFiles:
                 return opened.read(1) == b"\n"
         except OSError as error:
             raise DataFileError(f"{path} cannot be read: {error}") from error
+
+    def _check_lines(self, block: Block) -> None:
+        """Raise if a line is longer than its fields can be."""
+        text, longest, begin = block.text, self._longest, 0
+        while len(text) - begin > longest:
+            end = text.rfind(b"\n", begin, begin + longest + 1)
+            if end < 0:
+                place = self.locate(block, text.count(b"\n", 0, begin))
+                raise DataFileError(
+                    f"{place}: the line has more than {longest} bytes, expected at most "
+                    f"{self._fields} field{'s' * (self._fields != 1)}; is it a text file, with "
+                    "line ends?"
+                )
+            begin = end + 1
 
     def locate(self, block: Block, line: int) -> str:
         """A line's file and number (from 1), for messages; `line` counts from 0 in the block."""
@@ -228,11 +253,25 @@ def _body(path: str, skip_header: int) -> int:
     """Offset of the first line after the byte order mark and the header."""
     try:
         with _open(path) as file:
-            begin = len(BOM) if file.read(len(BOM)) == BOM else 0
+            first = file.read(SIGNATURE_BYTES)
+            name = "text in UTF-16" if first.startswith(UTF16_BOMS) else name_of_binary(first)
+            if name is not None:
+                raise DataFileError(f"{path} is {name}, not text in ASCII or UTF-8; convert it")
+            begin = len(BOM) if first.startswith(BOM) else 0
             file.seek(begin)
-            return begin + sum(len(file.readline()) for _ in range(skip_header))
+            return begin + sum(_line_bytes(file) for _ in range(skip_header))
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataFileError(f"{path} cannot be read: {error}") from error
+
+
+def _line_bytes(file: IO[bytes]) -> int:
+    """Read a line of any length; returns its length, with its end."""
+    length = 0
+    while piece := file.readline(PIECE):
+        length += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return length
 
 
 def _line_start(path: str, offset: int) -> int:
@@ -241,20 +280,18 @@ def _line_start(path: str, offset: int) -> int:
         return 0
     with open(path, "rb") as file:
         file.seek(offset - 1)
-        return offset - 1 + len(file.readline())
+        return offset - 1 + _line_bytes(file)
 
 
-def _blocks(path: str, begin: int, end: int | None) -> Iterator[bytes]:
-    """The bytes from `begin` to `end`, in blocks that end at line ends."""
+def _blocks(path: str, begin: int, end: int | None, longest: int = LONGEST_LINE) -> Iterator[bytes]:
+    """The bytes from `begin` to `end`, in blocks that end at line ends, or after `longest` bytes
+    without one.
+    """
     with _open(path) as file:
         file.seek(begin)
         left = sys.maxsize if end is None else end - begin
         while left and (text := file.read(min(BLOCK, left))):
             if not text.endswith(b"\n"):
-                text += file.readline(min(LONGEST_LINE, left - len(text)))
-                if len(text) > LONGEST_LINE and not text.endswith(b"\n"):
-                    raise DataFileError(
-                        f"{path}: no line end in {LONGEST_LINE >> 20} MiB; is it a text file?"
-                    )
+                text += file.readline(min(longest + 1, left - len(text)))
             left -= len(text)
             yield text

@@ -3,12 +3,13 @@
 import bz2
 import gzip
 import lzma
+import re
 from pathlib import Path
 
 import pytest
 
 from gpuio.errors import DataFileError, DataFileNotFoundError, UnsupportedError
-from gpuio.io.text.files import TextFiles
+from gpuio.io.text.files import FIELD_BYTES, LINE_BYTES, TextFiles
 
 LINES = [f"line {number}\n".encode() for number in range(20)]
 
@@ -99,11 +100,50 @@ def test_a_fingerprint_depends_on_the_contents_and_the_part(tmp_path: Path) -> N
     assert TextFiles(path, "data").fingerprint() == prints[2]
 
 
-def test_a_file_without_line_ends_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_blocks: None
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("before", [0, 1, 5])
+def test_a_line_longer_than_its_fields_can_be_is_named(
+    before: int, ending: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("gpuio.io.text.files.LONGEST_LINE", 1 << 20)
+    """The length of a line bounds what its parser takes, however few fields it should have."""
+    path = tmp_path / f"x{ending}"
+    longest = LINE_BYTES + 3 * FIELD_BYTES
+    lines = [b"1,2,3\n"] * before
+    for text in (b",".join([b"1"] * (longest // 2 + 2)), bytes(3 * longest), b"1\r" * longest):
+        for last in (text, text + b"\n", text + b"\n4,5,6\n"):
+            content = b"".join([*lines, last])
+            path.write_bytes(gzip.compress(content, 1) if ending else content)
+            files = TextFiles(path, "data", fields=3)
+            said = f"line {before + 1}: the line has more than {longest} bytes, expected at most 3"
+            with pytest.raises(DataFileError, match=re.escape(said)):
+                text_of(files)
+    content = b"".join([*lines, bytes(longest), b"\n", *lines])
+    path.write_bytes(gzip.compress(content, 1) if ending else content)
+    assert text_of(TextFiles(path, "data", fields=3)) == content
+
+
+def test_a_long_line_in_the_header_or_before_a_part_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    path.write_bytes(bytes(3 << 20))
-    with pytest.raises(DataFileError, match="no line end in 1 MiB; is it a text file"):
-        text_of(TextFiles(path, "data"))
+    path.write_bytes(bytes(5 << 20) + b"\n1\n")
+    assert text_of(TextFiles(path, "data", skip_header=1, fields=1)) == b"1\n"
+    assert text_of(TextFiles(path, "data", 0, 1, 2, fields=1)) == b"1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+        (b"PK\x03\x04", "a zip archive"),
+        (gzip.compress(b"1\n2\n"), "a gzip archive"),
+        ("1\n2\n".encode("utf-16"), "text in UTF-16"),
+    ],
+)
+def test_other_files_are_named(content: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataFileError, match=rf"x\.csv is {name}, not text in ASCII or UTF-8"):
+        TextFiles(path, "data")
+    # These begin like an image and an archive.
+    for text in (b"GIF8,BZh\n", b"PAR1\n"):
+        path.write_bytes(text)
+        assert text_of(TextFiles(path, "data")) == text

@@ -164,7 +164,10 @@ class CIFAR10(_FilesDataset):
 
     def _read(self, path: str) -> NDArray[np.uint8]:
         """The rows of a file: labels and pixels, uint8 (n, bytes of an image)."""
-        content = np.fromfile(path, np.uint8)
+        try:
+            content = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise DataFileError(f"{path} cannot be read: {error.strerror}") from error
         width = self._label_bytes + int(np.prod(CIFAR_SHAPE))
         if not len(content) or len(content) % width:
             raise DataFileError(
