@@ -46,6 +46,13 @@ class ShortLabelError(RecordError, ValueError):
     """A record is shorter than its header and label."""
 
 
+class FileChangedError(Error):
+    """A file was truncated or overwritten while it was read.
+
+    Not a RecordError: no record is bad that could be left out.
+    """
+
+
 class DataFileError(Error, ValueError):
     """A data file (CSV, LibSVM, MNIST, .params) is damaged, or its contents are not as expected."""
 

@@ -28,8 +28,7 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
 
     A sample is ``(image, label)``, as those of torchvision's datasets. The header and the identity
     records of face data sets (MS1MV3, Glint360K and their like) are left out; their labels are the
-    identities. The files are memory-mapped: it works in forked and in spawned workers, which share
-    the pages, and is pickled by the paths.
+    identities. It works in forked and in spawned workers, and is pickled by the paths.
 
     For batches at the speed of the whole machine, and on a GPU, use `gpuio.torch.loader` over an
     ImageRecordIter.

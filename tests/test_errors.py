@@ -16,6 +16,7 @@ EXPECTED = {
     "RecordKeyError": KeyError,
     "ShortRecordError": struct.error,
     "ShortLabelError": ValueError,
+    "FileChangedError": RuntimeError,
     "DataFileError": ValueError,
     "DataFileNotFoundError": FileNotFoundError,
     "DecodeError": ValueError,

@@ -49,12 +49,16 @@ for _across, _down in itertools.product(range(1, 16), repeat=2):
             _SAMPLINGS[(*_factors, _across, _down)] = True
 
 
-def read_jpeg_headers(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
+def read_jpeg_headers(
+    images: Sequence[NDArray[np.uint8]], sizes: NDArray[np.int64] | None = None
+) -> NDArray[np.uint64]:
     """Read the headers of JPEGs and check their structure.
 
     Parameters
     ----------
-    images : N of uint8 (bytes,), the contents of image files
+    images : N of uint8 (bytes,), the contents of image files, or their beginnings, of which the
+        structure remains unknown
+    sizes : int64 (N,), the files' sizes in bytes; None: these are the whole contents
 
     Returns
     -------
@@ -64,13 +68,14 @@ def read_jpeg_headers(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]
     codes = np.zeros(len(images), np.uint64)
     if not images:
         return codes
-    sizes = np.fromiter(map(len, images), np.int64, len(images))
+    given = np.fromiter(map(len, images), np.int64, len(images))
+    sizes = given if sizes is None else sizes
     # One byte more than the window, for the number of components of a scan that begins at its end.
-    lengths = np.minimum(sizes, WINDOW + 1)
+    lengths = np.minimum(given, WINDOW + 1)
     begins = lengths.cumsum() - lengths
     parts = [image[: WINDOW + 1] for image in images]
     data = np.concatenate([*parts, np.zeros(_LOOKAHEAD, np.uint8)])
-    frames, scans, pixels = _walk(data, begins, begins + np.minimum(sizes, WINDOW))
+    frames, scans, pixels = _walk(data, begins, begins + np.minimum(given, WINDOW))
     rows = np.flatnonzero((frames > 0) & (pixels < begins + sizes))
     rows = rows[_usual_frames(data, frames[rows], sizes[rows])]
     if not len(rows):
@@ -80,7 +85,10 @@ def read_jpeg_headers(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]
     tails = np.concatenate([images[row][-2:] for row in rows.tolist()]).reshape(-1, 2)
     ended = (tails == (0xFF, EOI)).all(1)
     structure = np.where(ended, int(Structure.COMPLETE), int(Structure.UNTERMINATED))
-    several = (data[frames[rows] + 1] == SOF_PROGRESSIVE) | (data[scans[rows] + 4] < channels)
+    structure[given[rows] < sizes[rows]] = int(Structure.UNKNOWN)
+    components = scans[rows] + 4  # where their number in the first scan is
+    several = (data[frames[rows] + 1] == SOF_PROGRESSIVE) | (data[components] < channels)
+    several |= components >= (begins + lengths)[rows]  # it is not there
     codes[rows] = encode_upright_jpegs(width, height, channels, structure, several)
     return codes
 

@@ -2,11 +2,11 @@
 
 Three threads of its own work a few batches ahead of the caller::
 
-    submit ─► requests ─► pager ─► paged in ─► feeder ─► scheduled ─► collector ─► outcome
+    submit ─► requests ─► reader ─► read ─► feeder ─► scheduled ─► collector ─► outcome
 
-- The pager has the records of all requests read from the disk, and passes a request on when its
-  records are in memory, so that nobody else waits for the disk.
-- The feeder reads and plans the batch, waits for a free slot, and schedules it in the graph. A slot
+- The reader asks the system to read the records of all requests from the disk, reads them into
+  memory, and passes them on, so that nobody else waits for the disk.
+- The feeder plans the batch, waits for a free slot, and schedules it in the graph. A slot
   is a place in the graph, of which there are `depth`; the next batch is prepared meanwhile.
 - The collector waits for the graph, postprocesses the samples, resolves bad records, and frees the
   slot.
@@ -23,7 +23,7 @@ What can go wrong with a batch:
 - The graph gives another batch than it should: it is replaced, and the batches in it run again.
 - It is canceled: it passes through the graph, and is dropped behind it.
 
-When the executor is closed, the pager ends first, then the feeder, then the collector, which lets
+When the executor is closed, the reader ends first, then the feeder, then the collector, which lets
 DALI finish what it reads from, drops the graphs and stops the threads that decode on the host.
 """
 
@@ -41,6 +41,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from gpuio.context import Context
+from gpuio.errors import Error
 from gpuio.execution.dali_errors import GraphError
 from gpuio.execution.dali_graph import (
     Feed,
@@ -61,6 +62,7 @@ from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.memory import explain_memory_error
 from gpuio.loading.outcome import Flag, Outcome
 from gpuio.loading.reader import BatchReader
+from gpuio.loading.source import Encoded
 from gpuio.loading.workers import Workers
 from gpuio.sampling.order import BatchIndices
 
@@ -74,6 +76,13 @@ class _Request(NamedTuple):
     indices: BatchIndices
     outcome: Outcome[LoadedBatch]
     generation: int
+
+
+class _Read(NamedTuple):
+    """A batch whose records are in memory; of each what was read, or why it cannot be used."""
+
+    request: _Request
+    records: list[Encoded | Error]
 
 
 class _Scheduled(NamedTuple):
@@ -161,7 +170,7 @@ class DaliExecutor:
         self._warned = False
         self._generation = 0
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._paged_in: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._read: queue.SimpleQueue[_Read | None] = queue.SimpleQueue()
         self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(depth):
             self._slots.put(None)
@@ -169,7 +178,7 @@ class DaliExecutor:
         self._scheduled: queue.SimpleQueue[_Scheduled | DaliPipeline | None] = queue.SimpleQueue()
         self._stopped = Flag()
         self._workers: Workers | None = None
-        self._roles = collections.deque([self._page_in, self._feed, self._collect])
+        self._roles = collections.deque([self._read_records, self._feed, self._collect])
         self._lock = threading.Lock()  # starting the threads, and closing
         _open.add(self)
         _close_at_exit()
@@ -223,21 +232,24 @@ class DaliExecutor:
     def _is_wanted(self, request: _Request) -> bool:
         return request.generation == self._generation and not self._stopped.is_set()
 
-    def _page_in(self) -> None:
-        """Have what is submitted read from the disk, and pass it on when it is in memory."""
+    def _read_records(self) -> None:
+        """Read what is submitted into memory, and pass it on."""
         waiting: collections.deque[_Request] = collections.deque()
         try:
             while not self._stopped.is_set():
                 self._read_ahead(waiting)
                 if waiting:
                     request = waiting.popleft()
-                    if self._is_wanted(request):
-                        with suppress(Exception):  # reading the batch will raise it, too
-                            self._reader.source.page_in(request.indices.record)
-                    self._paged_in.put(request)
+                    try:
+                        if self._is_wanted(request):
+                            records = self._reader.read_whole(request.indices)
+                            self._read.put(_Read(request, records))
+                            del records
+                    except BaseException as error:
+                        _fail(request.outcome, error)
                     del request  # an idle thread keeps nothing alive
         finally:
-            self._paged_in.put(None)
+            self._read.put(None)
 
     def _read_ahead(self, waiting: collections.deque[_Request]) -> None:
         """Take what has been submitted, at least one batch, and have it read from the disk."""
@@ -254,23 +266,23 @@ class DaliExecutor:
         """Schedule the batches in the graph, in their order."""
         try:
             while not self._stopped.is_set():
-                request = self._paged_in.get()
-                if request is None:
+                read = self._read.get()
+                if read is None:
                     break
                 try:
-                    self._begin(request)
+                    self._begin(*read)
                 except BaseException as error:
-                    _fail(request.outcome, error)
-                del request  # an idle thread keeps nothing alive
+                    _fail(read.request.outcome, error)
+                del read  # an idle thread keeps nothing alive
         finally:
             self._scheduled.put(self._pipeline)
             self._scheduled.put(None)
 
-    def _begin(self, request: _Request) -> None:
-        """Read, plan and schedule a batch."""
+    def _begin(self, request: _Request, records: list[Encoded | Error]) -> None:
+        """Plan and schedule a batch."""
         if not self._is_wanted(request):
             return
-        batch = self._reader.read(request.indices, strict=True)
+        batch = self._reader.plan(request.indices, records, strict=True)
         assert batch.plan is not None, "the batch has been planned"
         assert self._borders or not batch.plan.borders, "the graph was built without borders"
         left_out = self._left_out(batch)

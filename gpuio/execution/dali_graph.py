@@ -36,8 +36,8 @@ class Feed(NamedTuple):
 
     Attributes
     ----------
-    encoded : B uint8 arrays, views of the record files unless a JPEG has to be completed; a single
-        black pixel replaces what is not decoded in the graph
+    encoded : B uint8 arrays, the contents of image files; a single black pixel replaces what is not
+        decoded in the graph
     anchor, shape : int32 (B, 2), rows and columns: the region to decode
     start, end : float32 (B, 2), rows and columns in that region: the window to resample
     method : int32 (B,), DALI's interpolation

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import Error
+from gpuio.errors import Error, FileChangedError
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
 from gpuio.execution.output import OutputSpec
@@ -170,6 +170,8 @@ class _Job:
         while (row := self._next_row()) is not None:
             try:
                 self._executor.renderer.write(self._batch, row, self._data)
+            except FileChangedError as error:
+                self._failure = error
             except Error as error:
                 self._batch.errors[row] = error
             except BaseException as error:

@@ -14,10 +14,10 @@ from gpuio.decoding.header_codes import (
     without_orientation,
 )
 from gpuio.decoding.limits import MAX_PIXELS
-from gpuio.errors import Error
+from gpuio.errors import Error, FileChangedError
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.headers import HeaderReader
-from gpuio.loading.source import ImageSource
+from gpuio.loading.source import Encoded, ImageSource
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
@@ -50,18 +50,32 @@ class BatchReader:
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
         self._max_pixels = max_pixels
-        self._headers = HeaderReader(len(source), source.immutable, max_pixels)
+        self._headers = HeaderReader(len(source), max_pixels)
 
-    def read(self, indices: BatchIndices, strict: bool = False) -> ImageBatch:
-        """Read and plan one batch.
+    def read(self, indices: BatchIndices) -> ImageBatch:
+        """Read and plan one batch."""
+        return self.plan(indices, self.source.read_batch(indices.record))
+
+    def read_whole(self, indices: BatchIndices) -> list[Encoded | Error]:
+        """Read the records of a batch, with all of their images in memory."""
+        return [
+            each if isinstance(each, Error) else _in_memory(each)
+            for each in self.source.read_batch(indices.record)
+        ]
+
+    def plan(
+        self, indices: BatchIndices, read: Sequence[Encoded | Error], strict: bool = False
+    ) -> ImageBatch:
+        """Plan a batch that has been read.
 
         Parameters
         ----------
-        strict : also check the images' structure, for DALI; see `ImageBatch.structures`
+        read : of each record what was read, or why it cannot be used
+        strict : also check the images' structure, for DALI; see `ImageBatch.structures`. They must
+            be in memory
         """
         epoch, record = indices.epoch, indices.record
         count = len(record)
-        read = self.source.read_batch(record)
         batch = ImageBatch(
             indices=indices,
             epoch=epoch,
@@ -77,7 +91,9 @@ class BatchReader:
         return batch
 
     def _plan(self, batch: ImageBatch, planner: Planner, strict: bool) -> None:
-        codes, errors = self._headers.read(batch.record, batch.encoded, strict)
+        codes, errors = self._headers.read(
+            batch.record, batch.encoded, strict, keep=self.source.immutable
+        )
         for row, error in errors.items():
             batch.errors[row], batch.encoded[row] = error, None
         if strict:
@@ -93,6 +109,15 @@ class BatchReader:
         batch.plan = planned.plan
         batch.errors = planned.errors | batch.errors
         _assign_labels(batch.labels, planned.labels)
+
+
+def _in_memory(encoded: Encoded) -> Encoded | Error:
+    try:
+        return encoded.in_memory()
+    except FileChangedError:
+        raise
+    except Error as error:
+        return error
 
 
 def _assign_labels(labels: NDArray[np.float32], planned: Sequence[Label | None]) -> None:

@@ -10,22 +10,50 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, Error, RecordError
+from gpuio.errors import ArgumentError, Error, FileChangedError, RecordError
 from gpuio.loading.labels import LabelTable
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_set import Location
+from gpuio.recordio.stored_image import StoredImage
 
 # Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
 LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Encoded(NamedTuple):
-    """One record: its label, and the encoded image, uint8 (bytes,)."""
+    """One record: its label, and the encoded image.
+
+    Attributes
+    ----------
+    label : see `Label`
+    image : uint8 (bytes,), the content of an image file; or the image in a record file, of which
+        only the beginning is in memory
+    """
 
     label: Label
-    data: NDArray[np.uint8]
+    image: NDArray[np.uint8] | StoredImage
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """The encoded image: uint8 (bytes,). Read each time if it is not in memory.
+
+        Raises
+        ------
+        FileChangedError : it has changed since its beginning was read.
+        RecordError : it cannot be read.
+        """
+        return self.image.read() if isinstance(self.image, StoredImage) else self.image
+
+    @property
+    def beginning(self) -> NDArray[np.uint8]:
+        """The beginning of the encoded image, as much as is in memory: uint8 (bytes,)."""
+        return self.image.beginning if isinstance(self.image, StoredImage) else self.image
+
+    def in_memory(self) -> Encoded:
+        """The same record with its image in memory; raises as `data`."""
+        return Encoded(self.label, self.data) if isinstance(self.image, StoredImage) else self
 
 
 class ImageSource(Protocol):
@@ -36,13 +64,15 @@ class ImageSource(Protocol):
     keys : int64 (n,), the records' keys
     images : the indices of the records that hold images, ascending
     fingerprint : identifies the dataset in saved states
-    immutable : whether a record's content is the same each time it is read
     """
 
     keys: NDArray[np.int64]
     images: range | NDArray[np.int64]
     fingerprint: str
-    immutable: bool
+
+    @property
+    def immutable(self) -> bool:
+        """Whether a record's content has been the same each time it was read."""
 
     def __len__(self) -> int:
         """The number of records."""
@@ -53,17 +83,19 @@ class ImageSource(Protocol):
         Raises
         ------
         RecordError : it is damaged or missing, or has no label.
+        FileChangedError : its file has changed meanwhile.
         """
 
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Note that records will soon be read; does not wait."""
 
-    def page_in(self, indices: NDArray[np.int64]) -> None:
-        """Wait until reading records, and using what was read, will not wait for a disk."""
-
     def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
         """Read several records, int64 (N,): for each what `read` returns, or the error that it
-        raises.
+        raises. Large images may be read only when their `data` is asked for.
+
+        Raises
+        ------
+        FileChangedError : a file has changed meanwhile.
         """
 
     def location(self, index: int) -> Location:
@@ -86,9 +118,11 @@ class ImageSource(Protocol):
 
 
 def read_or_error(source: ImageSource, index: int) -> Encoded | Error:
-    """Read a record, and return the error if that fails."""
+    """Read a record, and return the error if that fails; a changed file's is raised."""
     try:
         return source.read(index)
+    except FileChangedError:
+        raise
     except Error as error:
         return error
 
@@ -104,8 +138,6 @@ class RecordSource:
         as MXNet's ImageIter does
     """
 
-    immutable = True
-
     def __init__(
         self, records: RecordSet, table: LabelTable | None = None, by_id: bool = False
     ) -> None:
@@ -119,8 +151,13 @@ class RecordSource:
     def __len__(self) -> int:
         return len(self.records)
 
+    @property
+    def immutable(self) -> bool:
+        """Whether nobody has written to the files since they were opened."""
+        return not self.records.has_changed
+
     def read(self, index: int) -> Encoded:
-        """Read a record: its label, and a view of the record file."""
+        """Read a record: its label and its image."""
         header, data = self.records.record(index)
         if self._table is None:
             return Encoded(header.label, data)
@@ -130,10 +167,6 @@ class RecordSource:
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Ask the system to read records from the disk."""
         self.records.read_ahead(indices)
-
-    def page_in(self, indices: NDArray[np.int64]) -> None:
-        """Wait until records are in memory."""
-        self.records.page_in(indices)
 
     def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
         """Read several records; see `ImageSource`."""
@@ -159,7 +192,7 @@ class RecordSource:
         images = np.asarray(self.images, np.int64)
         keys: NDArray[np.integer]
         if self._by_id:
-            ids = [self.records.record(index)[0].id for index in images.tolist()]
+            ids = [self.records.header(index).id for index in images.tolist()]
             keys = np.array(ids, np.uint64)
         else:
             keys = self.keys[images]
@@ -231,8 +264,6 @@ class FileSource:
     def read_file(self, name: str) -> bytes:
         """Read a file below the root.
 
-        It is not mapped: truncating it meanwhile would end the process.
-
         Raises
         ------
         RecordError : it cannot be read.
@@ -245,9 +276,6 @@ class FileSource:
 
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Do nothing: files are read as a whole."""
-
-    def page_in(self, indices: NDArray[np.int64]) -> None:
-        """Do nothing: what has been read is in memory."""
 
     def location(self, index: int) -> Location:
         """Path and key of a file."""

@@ -13,6 +13,7 @@ from gpuio.recordio.framing import (
     parse,
     repair_advice,
 )
+from gpuio.storage.local import ByteSequence
 
 # Records to walk from one whose place is certain, and offsets of an index to try.
 WALKED, SAMPLED = 1024, 64
@@ -20,7 +21,7 @@ WALKED, SAMPLED = 1024, 64
 
 def explain(
     error: FramingError,
-    data: NDArray[np.uint8],
+    data: ByteSequence,
     path: str,
     offset: int = 0,
     starts: NDArray[np.int64] | None = None,
@@ -30,7 +31,7 @@ def explain(
     Parameters
     ----------
     error : what `parse` raised
-    data : uint8 (bytes,), the file
+    data : the file
     path : its name
     offset : where the record was expected
     starts : int64 (n,), offsets of all records in the index that has this offset, ascending; None:
@@ -54,7 +55,7 @@ def explain(
 
 
 def mismatch(
-    data: NDArray[np.uint8],
+    data: ByteSequence,
     path: str,
     index_path: str,
     key: int,
@@ -81,7 +82,7 @@ def mismatch(
     )
 
 
-def check_record_file(data: NDArray[np.uint8], path: str) -> None:
+def check_record_file(data: ByteSequence, path: str) -> None:
     """Check that a file is not of another kind; damage is not noticed.
 
     Raises
@@ -99,7 +100,7 @@ def index_advice(path: str) -> str:
 
 
 def index_is_wrong(
-    data: NDArray[np.uint8], path: str, offset: int, starts: NDArray[np.int64]
+    data: ByteSequence, path: str, offset: int, starts: NDArray[np.int64]
 ) -> bool | None:
     """Whether the index is to blame for an offset at which no record begins; False: the file is
     damaged; None: unknown.
@@ -123,7 +124,7 @@ def index_is_wrong(
     return None if passed.issuperset(listed.tolist()) else True
 
 
-def _is_cut_off(data: NDArray[np.uint8], path: str, starts: NDArray[np.int64]) -> bool:
+def _is_cut_off(data: ByteSequence, path: str, starts: NDArray[np.int64]) -> bool:
     """Whether a file has all records of an index up to its end, where it lacks some."""
     inside = starts[starts + len(MAGIC_BYTES) <= len(data)]
     if not len(inside):
@@ -138,7 +139,7 @@ def _is_cut_off(data: NDArray[np.uint8], path: str, starts: NDArray[np.int64]) -
     return end == int(starts[len(inside)])
 
 
-def _earlier_record(data: NDArray[np.uint8], offset: int, starts: NDArray[np.int64]) -> int:
+def _earlier_record(data: ByteSequence, offset: int, starts: NDArray[np.int64]) -> int:
     """An offset of the index, not far before the given one, at which a record begins; else 0."""
     number, step = int(np.searchsorted(starts, offset)) - 1, 1
     while number >= 0:
@@ -149,5 +150,5 @@ def _earlier_record(data: NDArray[np.uint8], offset: int, starts: NDArray[np.int
     return 0
 
 
-def _begins(data: NDArray[np.uint8], offset: int) -> bool:
+def _begins(data: ByteSequence, offset: int) -> bool:
     return offset >= 0 and data[offset : offset + len(MAGIC_BYTES)].tobytes() == MAGIC_BYTES

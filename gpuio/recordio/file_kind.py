@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gpuio.recordio.framing import MAGIC_BYTES
+from gpuio.storage.local import ByteSequence
 
 # Bytes of text that are examined.
 TEXT_BYTES = 4096
@@ -75,12 +73,12 @@ LIST_LINE = re.compile(r"-?[\d.]+(e[+-]?\d+)?(\t\s*[-+\d.einfa]+)+\t.*\S.*", re.
 HTML_BEGIN = re.compile(r"\s*<(!doctype html|html)", re.IGNORECASE)
 
 
-def foreign_kind(data: NDArray[np.uint8]) -> FileKind | None:
+def foreign_kind(data: ByteSequence) -> FileKind | None:
     """The kind of a file without records; None if it may hold some, even if it is damaged.
 
     Parameters
     ----------
-    data : uint8 (bytes,), the file
+    data : the file
     """
     begin = bytes(data[:TEXT_BYTES])
     if begin.startswith(MAGIC_BYTES) or MAGIC_BYTES.startswith(begin):
@@ -91,7 +89,7 @@ def foreign_kind(data: NDArray[np.uint8]) -> FileKind | None:
     return _by_signature(begin, OTHERS) or _text_kind(begin, len(begin) == len(data))
 
 
-def name_of_non_index(data: NDArray[np.uint8]) -> str | None:
+def name_of_non_index(data: ByteSequence) -> str | None:
     """The kind of a file that is not an index, such as "a JPEG image"; None: unknown."""
     begin = bytes(data[:TEXT_BYTES])
     if begin.startswith(MAGIC_BYTES):
@@ -113,7 +111,7 @@ def _is_binary(signature: bytes) -> bool:
     return not (signature.isascii() and signature.decode().isprintable())
 
 
-def _has_magic(data: NDArray[np.uint8]) -> bool:
+def _has_magic(data: ByteSequence) -> bool:
     """Whether a record may begin not far from the beginning of a file."""
     return any(
         MAGIC_BYTES in bytes(data[first : first + PIECE + len(MAGIC_BYTES) - 1])

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
+from gpuio.storage.local import ByteSequence
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -32,6 +33,10 @@ WHOLE, FIRST, MIDDLE, LAST = range(4)
 
 HEADER = struct.Struct("<II")
 PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo four
+
+# Bytes of a file that are read at a time when its records are walked over: few if each of them has
+# the beginning of one record only.
+MIN_WALKED, MAX_WALKED = 1 << 9, 1 << 18
 
 # Below this many bytes a substring search finds the magic number faster than an array comparison.
 SHORT = 4096
@@ -114,13 +119,13 @@ def _error(kind: type[FramingError], path: str, offset: int, fact: str) -> Frami
     return error.with_advice(repair_advice(path))
 
 
-def part_kind(data: NDArray[np.uint8], offset: int) -> int | None:
+def part_kind(data: ByteSequence, offset: int) -> int | None:
     """The kind in the part header at an offset: WHOLE, FIRST, MIDDLE or LAST; None if there is no
     valid kind. The magic number is not checked.
     """
     if offset + HEADER.size > len(data):
         return None
-    kind: int = HEADER.unpack_from(data, offset)[1] >> LENGTH_BITS
+    kind: int = HEADER.unpack(data[offset : offset + HEADER.size])[1] >> LENGTH_BITS
     return kind if kind <= LAST else None
 
 
@@ -132,24 +137,25 @@ def aligned_magics(view: memoryview) -> list[int]:
     return (np.flatnonzero(words == MAGIC) * 4).tolist()
 
 
-def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.uint8], int]:
+def parse(data: ByteSequence, offset: int, path: str) -> tuple[NDArray[np.uint8], int]:
     """Read the record at an offset.
 
     Parameters
     ----------
-    data : uint8 (bytes,), the file
+    data : the file; or its content, uint8 (bytes,)
     offset : where the record begins, in bytes
     path : the file's name, for error messages
 
     Returns
     -------
-    payload : uint8 (bytes,); a view of `data` if the record has one part
+    payload : uint8 (bytes,); if the record has one part, a slice of `data`
     end : where the next record begins, in bytes
 
     Raises
     ------
     TruncatedRecordError : the file ends before the record does.
     FramingError : there is no complete record at the offset.
+    FileChangedError : the file has become shorter.
     """
     kind, begin, end = _part(data, offset, path)
     if kind == WHOLE:
@@ -178,7 +184,7 @@ def parse(data: NDArray[np.uint8], offset: int, path: str) -> tuple[NDArray[np.u
     return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
 
 
-def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, int]:
+def _part(data: ByteSequence, offset: int, path: str) -> tuple[int, int, int]:
     """Kind of the part at an offset, and the begin and end of its content in bytes."""
     begin = offset + HEADER.size
     if offset < 0 or begin > len(data):
@@ -188,7 +194,7 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
             offset,
             f"expected a record, but the file has {len(data)} bytes: it is cut off",
         )
-    magic, word = HEADER.unpack_from(data, offset)
+    magic, word = HEADER.unpack(data[offset:begin])
     if magic != MAGIC:
         raise _error(FramingError, path, offset, f"magic {magic:#010x}, expected {MAGIC:#010x}")
     length = word & LENGTH_MASK
@@ -204,24 +210,34 @@ def _part(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, int, in
     return word >> LENGTH_BITS, begin, end
 
 
-def walk(data: NDArray[np.uint8], path: str) -> Iterator[int]:
+def walk(data: ByteSequence, path: str) -> Iterator[int]:
     """Offset of each record of a file, in order.
+
+    Parameters
+    ----------
+    data, path : see `parse`
 
     Raises
     ------
     FramingError : the file is damaged; the offsets yielded before are valid.
+    FileChangedError : it has become shorter.
     """
     unpack, size = HEADER.unpack_from, len(data)
-    offset = 0
+    offset, length = 0, MAX_WALKED
     while offset < size:
-        if offset + HEADER.size <= size:
-            magic, word = unpack(data, offset)
+        piece, first, count = data[offset : offset + length], offset, 0
+        last = first + len(piece) - HEADER.size
+        while offset <= last:
+            magic, word = unpack(piece, offset - first)
             end = offset + HEADER.size + (((word & LENGTH_MASK) + 3) & ~3)
             # A single part, as nearly all records are.
-            if magic == MAGIC and word < LIMIT and end <= size:
-                yield offset
-                offset = end
-                continue
-        following = parse(data, offset, path)[1]
-        yield offset
-        offset = following
+            if magic != MAGIC or word >= LIMIT or end > size:
+                break
+            yield offset
+            offset = end
+            count += 1
+        if not count:
+            following = parse(data, offset, path)[1]
+            yield offset
+            offset = following
+        length = min(length * 2, MAX_WALKED) if count > 2 else max(length // 2, MIN_WALKED)

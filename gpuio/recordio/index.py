@@ -20,7 +20,7 @@ from gpuio.progress import progress
 from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.file_kind import name_of_non_index
 from gpuio.recordio.framing import FramingError, walk
-from gpuio.storage.local import Path, create, local_path, map_file
+from gpuio.storage.local import LocalFile, Path, create, local_path
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
 KeyArray: TypeAlias = NDArray[Any]  # int64, or object if key_type is not int
@@ -78,7 +78,7 @@ class Index:
                     return cls(_objects(keys), np.array(offsets, np.int64))
                 blocks = [_numbers(block, path, line) for line, block in _blocks(file)]
         except IndexFormatError as error:
-            name = name_of_non_index(map_file(path))
+            name = name_of_non_index(LocalFile(path))
             if name is None:
                 raise
             raise IndexFormatError(f"{path} is {name}, not an index") from error
@@ -98,9 +98,10 @@ class Index:
         Raises
         ------
         RecordError : the file is damaged; the message says where.
+        FileChangedError : it has become shorter.
         """
         path = local_path(path)
-        data = map_file(path)
+        data = LocalFile(path)
         blocks, walked = [], 0
         records = walk(data, path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:

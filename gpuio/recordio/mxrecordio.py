@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordKeyError
 from gpuio.recordio.diagnosis import explain
@@ -21,7 +20,7 @@ from gpuio.recordio.framing import (
     parse,
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
-from gpuio.storage.local import Path, create, local_path, map_file
+from gpuio.storage.local import BufferedFile, LocalFile, Path, create, local_path, to_bytes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -105,7 +104,8 @@ class MXRecordIO:
         if self.writable:
             self._file: IO[bytes] = create(self.uri, "wb")
         else:
-            self._data: NDArray[np.uint8] = map_file(self.uri)
+            self._records = LocalFile(self.uri)
+            self._forwards = BufferedFile(self._records)
         self.is_open = True
         self.pid = os.getpid()
 
@@ -118,7 +118,8 @@ class MXRecordIO:
         if self.writable:
             self._file.close()
         else:
-            self._data = np.empty(0, np.uint8)
+            # A thread that is still reading keeps the file open.
+            del self._records, self._forwards
 
     def reset(self) -> None:
         """Start over: a reader returns to the first record, a writer empties its file. A closed
@@ -157,23 +158,24 @@ class MXRecordIO:
         ------
         RecordError : the file is damaged here. After a wrong magic number the next call continues
             eight bytes further; after a truncated record it returns None.
+        FileChangedError : the file has become shorter since it was opened.
         """
         self._check(writing=False)
         with self._lock:
-            if self._position >= len(self._data):
+            if self._position >= len(self._records):
                 return None
             begin = self._position
             try:
-                payload, self._position = parse(self._data, begin, self.uri)
+                payload, self._position = parse(self._forwards, begin, self.uri)
             except FramingError as error:
                 cut_off = isinstance(error, TruncatedRecordError)
-                self._position = len(self._data) if cut_off else begin + HEADER.size
+                self._position = len(self._records) if cut_off else begin + HEADER.size
                 raise self._explained(error, begin) from error
-        return payload.tobytes()
+        return to_bytes(payload)
 
     def _explained(self, error: FramingError, offset: int) -> RecordError:
         """The error of a record at an offset, with what to do about it."""
-        return explain(error, self._data, self.uri)
+        return explain(error, self._records, self.uri)
 
     def _check(self, writing: bool) -> None:
         if not self.is_open:
@@ -317,14 +319,15 @@ class MXIndexedRecordIO(MXRecordIO):
         ------
         RecordKeyError : (also a KeyError) there is no such key.
         RecordError : no intact record begins where the index points.
+        FileChangedError : the file has become shorter since it was opened.
         """
         self._check(writing=False)
         offset = self._offset(idx)
         try:
-            payload, self._position = parse(self._data, offset, self.uri)
+            payload, self._position = parse(self._records, offset, self.uri)
         except FramingError as error:
             raise self._explained(error, offset) from error
-        return payload.tobytes()
+        return to_bytes(payload)
 
     def _offset(self, key: Key) -> int:
         try:
@@ -348,7 +351,7 @@ class MXIndexedRecordIO(MXRecordIO):
         if self.idx_path is None:
             return super()._explained(error, offset)
         starts = np.sort(self._read_index().offsets)
-        return explain(error, self._data, self.uri, offset, starts)
+        return explain(error, self._records, self.uri, offset, starts)
 
     def _read_index(self) -> Index:
         """The index; for a writer, of the records written so far."""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER_BYTES
+from gpuio.recordio.stored_image import StoredImage
+from gpuio.storage.local import LocalFile
 
 # Bytes of a part's header and a record's header, before the label if it is an array; and the words
 # of a record with its label, if that is a single number, and its id.
@@ -23,23 +25,24 @@ class RecordBatch(NamedTuple):
     Attributes
     ----------
     labels : n, as in `HEADER`; None for those
-    images : n of uint8 (bytes,), views of the files; None for those
+    images : n of uint8 (bytes,), or `StoredImage` of those that are not read yet; None for those
     ids : uint64 (n,), as in `HEADER`; 0 for those
     """
 
     labels: list[float | NDArray[np.float32] | None]
-    images: list[NDArray[np.uint8] | None]
+    images: list[NDArray[np.uint8] | StoredImage | None]
     ids: NDArray[np.uint64]
 
 
 class RecordHeaders(NamedTuple):
-    """Headers of n records of one file.
+    """Headers of n records of one file, of which at least the beginnings are in memory.
 
     Attributes
     ----------
-    data : uint8 (file bytes,), the file
-    words : uint32 (file bytes // 4,), the file
+    data : uint8 (bytes,), the records' beginnings
+    words : uint32 (bytes // 4,), the same
     word : int64 (n,), where each record begins in `words`
+    known : int64 (n,), bytes of each record in `data`, or to its end
     kind, length, flag : int64 (n,), kind and content bytes of the first part, and IRHeader.flag; 0
         if the file ends before them
     intact : bool (n,), whether the first part lies within the file and contains header and label
@@ -48,6 +51,7 @@ class RecordHeaders(NamedTuple):
     data: NDArray[np.uint8]
     words: NDArray[np.uint32]
     word: NDArray[np.int64]
+    known: NDArray[np.int64]
     kind: NDArray[np.int64]
     length: NDArray[np.int64]
     flag: NDArray[np.int64]
@@ -55,14 +59,18 @@ class RecordHeaders(NamedTuple):
 
     @property
     def whole(self) -> NDArray[np.bool_]:
-        """Which records have a single part, and are intact: bool (n,)."""
-        whole: NDArray[np.bool_] = self.intact & (self.kind == WHOLE)
+        """Which records have a single part, are intact, and have their label in memory."""
+        whole: NDArray[np.bool_] = (
+            self.intact & (self.kind == WHOLE) & (HEAD_BYTES + 4 * self.flag <= self.known)
+        )
         return whole
 
     @property
     def end(self) -> NDArray[np.int64]:
-        """Where the content of each record's first part ends, in bytes: int64 (n,)."""
-        return self.word * 4 + PART_HEADER.size + self.length
+        """Where the content of each record's first part ends, in bytes from the beginning of the
+        record: int64 (n,).
+        """
+        return PART_HEADER.size + self.length
 
     def labels(self, rows: NDArray[np.intp], width: int) -> NDArray[np.float32]:
         """Gather labels.
@@ -85,9 +93,14 @@ class RecordHeaders(NamedTuple):
         labels: NDArray[np.float32] = found.astype(np.float32, copy=False)
         return labels
 
-    def contents(self) -> RecordBatch:
-        """Labels, images and ids of the records that are whole."""
-        return RecordBatch(self._labels(), self._images(), self._ids())
+    def contents(self, file: LocalFile, starts: NDArray[np.int64]) -> RecordBatch:
+        """Labels, images and ids of the records that are whole.
+
+        Parameters
+        ----------
+        file, starts : the file, and where the records begin in it, in bytes
+        """
+        return RecordBatch(self._labels(), self._images(file, starts), self._ids())
 
     def _ids(self) -> NDArray[np.uint64]:
         ids = np.zeros(len(self.word), np.uint64)
@@ -112,21 +125,46 @@ class RecordHeaders(NamedTuple):
             labels[row] = numbers[begin : begin + int(self.flag[row])]
         return labels
 
-    def _images(self) -> list[NDArray[np.uint8] | None]:
-        begin = self.word * 4 + HEAD_BYTES + 4 * self.flag
-        data = self.data
-        return [
-            data[first:last] if whole else None
-            for first, last, whole in zip(
-                begin.tolist(), self.end.tolist(), self.whole.tolist(), strict=True
+    def _images(
+        self, file: LocalFile, starts: NDArray[np.int64]
+    ) -> list[NDArray[np.uint8] | StoredImage | None]:
+        data, at, begin, end = self.data, self.word * 4, HEAD_BYTES + 4 * self.flag, self.end
+        whole = self.whole
+        images: list[NDArray[np.uint8] | StoredImage | None] = [
+            data[first:last] if complete else None
+            for first, last, complete in zip(
+                (at + begin).tolist(),
+                (at + end).tolist(),
+                (whole & (end <= self.known)).tolist(),
+                strict=True,
             )
         ]
+        for row in np.flatnonzero(whole & (end > self.known)).tolist():
+            first = int(at[row])
+            known = data[first : first + int(self.known[row])]
+            images[row] = StoredImage(file, int(starts[row]), int(begin[row]), int(end[row]), known)
+        return images
 
 
-def read_record_headers(data: NDArray[np.uint8], starts: NDArray[np.int64]) -> RecordHeaders:
-    """Read the headers of records that begin at `starts`, in bytes from the start of the file."""
+def read_record_headers(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    known: NDArray[np.int64] | None = None,
+    left: NDArray[np.int64] | None = None,
+) -> RecordHeaders:
+    """Read the headers of records.
+
+    Parameters
+    ----------
+    data : uint8 (bytes,), a file, or the beginnings of its records
+    starts : int64 (n,), where they begin in `data`, in bytes
+    known : int64 (n,), bytes of each record in `data`; None: up to its end
+    left : int64 (n,), bytes of the file from the beginning of each record on; None: as in `data`
+    """
     words = np.asarray(data[: len(data) // 4 * 4]).view("<u4")
-    inside = starts + HEAD_BYTES <= len(data)
+    known = len(data) - starts if known is None else known
+    left = len(data) - starts if left is None else left
+    inside = known >= HEAD_BYTES
     # Magic number, part kind and length, flag.
     found: NDArray[Any] = np.zeros((len(starts), 3), np.int64)
     found[inside] = words[starts[inside, None] // 4 + np.arange(3)]
@@ -137,6 +175,6 @@ def read_record_headers(data: NDArray[np.uint8], starts: NDArray[np.int64]) -> R
         & (magic == MAGIC)
         & ((kind == WHOLE) | (kind == FIRST))
         & (HEADER_BYTES + 4 * flag <= length)
-        & (starts + PART_HEADER.size + (length + 3) // 4 * 4 <= len(data))
+        & (PART_HEADER.size + (length + 3) // 4 * 4 <= left)
     )
-    return RecordHeaders(data, words, starts // 4, kind, length, flag, intact)
+    return RecordHeaders(data, words, starts // 4, known, kind, length, flag, intact)

@@ -1,4 +1,11 @@
-"""RecordSet: record files as one dataset, with random access and without copying."""
+"""RecordSet: record files as one dataset, with random access.
+
+A file may change while it is read, see `gpuio.storage.local`. The label and the beginning of a
+record are read at once; what is read later of the same record must begin with the same bytes. If
+the file is shorter than when it was opened, reading from it raises FileChangedError. Anything else
+that another process writes is what is read from then on, if it is a valid record; its framing is
+checked each time.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +21,14 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio.diagnosis import explain, mismatch
+from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
-from gpuio.recordio.record_headers import HEAD_BYTES, RecordBatch, RecordHeaders
+from gpuio.recordio.record_headers import RecordBatch, RecordHeaders
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.storage.local import Path, local_path, map_file
-from gpuio.storage.read_ahead import page_in, read_ahead
+from gpuio.storage.local import LocalFile, Path, local_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,10 +38,20 @@ if TYPE_CHECKING:
 SAMPLES, SAMPLE_BYTES = 64, 256
 
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
-HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 18, 1 << 20
+HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 14, 1 << 20
 
-# Bytes of a record that are read ahead, at most; and while little is known of their lengths.
-MAX_EXTENT, USUAL_EXTENT = 1 << 24, 1 << 18
+# Bytes of a record that are read when only its header and label are wanted: up to 56 numbers.
+LABEL_BYTES = 1 << 8
+
+# Records of a batch of at most this many bytes are read at once; the beginnings of others, with the
+# image's header.
+MAX_WHOLE, BEGINNING = 1 << 14, (1 << 12) + LABEL_BYTES
+
+# What to do about a record that is not where it was.
+CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
+
+# Bytes of a record that are read ahead, at most.
+MAX_AHEAD = 1 << 18
 
 
 class Location(NamedTuple):
@@ -75,6 +92,7 @@ class RecordSet:
     keys : int64 (n,)
     starts : int64 (n,), where each record begins, in bytes from the start of the first file
     nbytes : total size of the files
+    has_changed : whether `read_many` has found a file that was written to since it was opened
 
     Raises
     ------
@@ -95,10 +113,10 @@ class RecordSet:
             )
         self._indexes = indexes
         self.has_index = indexes is not None
-        self._data = [map_file(path) for path in self.paths]
-        self._base = np.cumsum([0, *(len(data) for data in self._data)]).tolist()
+        self._files: list[LocalFile] = [LocalFile(path) for path in self.paths]
+        self._base = np.cumsum([0, *map(len, self._files)]).tolist()
         self.nbytes: int = self._base[-1]
-        self._extent = USUAL_EXTENT  # bytes that are read ahead of a record
+        self.has_changed = False
         found = [self._entries(number) for number in range(len(self.paths))]
         self._first: list[int] = np.cumsum([0, *(len(keys) for keys, _ in found)])[:-1].tolist()
         self.keys: NDArray[np.int64] = _joined([keys for keys, _ in found])
@@ -108,13 +126,13 @@ class RecordSet:
 
     def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys and starts of one file's records, in the order of their offsets."""
-        path, data = self.paths[number], self._data[number]
+        path, file = self.paths[number], self._files[number]
         index = Index.build(path) if self._indexes is None else Index.load(self._indexes[number])
         keys, offsets = index.keys, index.offsets
-        wrong = np.flatnonzero((offsets < 0) | (offsets >= len(data)) | (offsets % 4 != 0))
+        wrong = np.flatnonzero((offsets < 0) | (offsets >= len(file)) | (offsets % 4 != 0))
         if len(wrong) and self._indexes is not None:
             key, offset = int(keys[wrong[0]]), int(offsets[wrong[0]])
-            raise mismatch(data, path, self._indexes[number], key, offset, np.sort(offsets))
+            raise mismatch(file, path, self._indexes[number], key, offset, np.sort(offsets))
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
             keys, offsets = keys[order], offsets[order]
@@ -138,23 +156,32 @@ class RecordSet:
 
         Returns
         -------
-        uint8 (bytes,), read-only; if the record has one part, a view of the file, which remains
-        valid after `close`
+        uint8 (bytes,)
 
         Raises
         ------
         RecordError : no intact record begins at the offset in the index.
+        FileChangedError : the file has become shorter.
         """
         which, offset = self._find(ordinal)
-        data, path = self._data[which], self.paths[which]
+        file, path = self._file(which), self.paths[which]
         try:
-            return parse(data, offset, path)[0]
+            return parse(file, offset, path)[0]
         except FramingError as error:
+            if file.has_changed():
+                raise error.with_advice(CHANGED) from error
             starts = None
             if self.has_index:
                 end = [*self._first, len(self)][which + 1]
                 starts = self.starts[self._first[which] : end] - self._base[which]
-            raise explain(error, data, path, offset, starts) from error
+            raise explain(error, file, path, offset, starts) from error
+
+    def header(self, ordinal: int) -> HEADER:
+        """Read a record's header and label, without its image if possible; see `record`."""
+        for _, headers in self._headers(np.array([ordinal])):
+            if headers.whole[0]:
+                return unpack(headers.data[PART_HEADER.size :])[0]
+        return self.record(ordinal)[0]
 
     def record(self, ordinal: int) -> tuple[HEADER, NDArray[np.uint8]]:
         """Read a record's header, and the rest of its payload: uint8 (bytes,).
@@ -168,42 +195,48 @@ class RecordSet:
 
     def read_ahead(self, ordinals: NDArray[np.int64]) -> None:
         """Ask the system to read records from the disk; does not wait."""
-        for data, begins, ends in self._extents(ordinals):
-            read_ahead(data, begins, ends.clip(max=begins + self._extent))
+        for number, _, starts, ends in self._by_file(ordinals):
+            self._file(number).advise(starts, ends.clip(max=starts + MAX_AHEAD))
 
-    def page_in(self, ordinals: NDArray[np.int64]) -> None:
-        """Wait until records are in memory; other threads of Python go on."""
-        for data, begins, ends in self._extents(ordinals):
-            page_in(data, begins, begins + HEAD_BYTES)
-            headers = read_headers(data, begins)
-            known = np.where(headers.whole, headers.end, ends)
-            page_in(data, begins, known)
-            self._extent = max(USUAL_EXTENT, 2 * int((known - begins).mean()))
-
-    def _extents(
+    def _by_file(
         self, ordinals: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
-        """Where records begin, and where the next one of the index does, file by file."""
-        starts = self.starts[ordinals]
-        after = self.starts[np.minimum(ordinals + 1, len(self) - 1)]
-        ends = np.where(after > starts, after, self.nbytes).clip(max=starts + MAX_EXTENT)
-        which = np.searchsorted(self._base, starts, side="right") - 1
+    ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]]:
+        """Split records by their files.
+
+        Yields
+        ------
+        The number of a file; intp (k,), which of the records are in it; int64 (k,) each, where they
+        begin, and where the next one of the index does, or the file ends
+        """
+        which = np.searchsorted(self._first, ordinals, side="right") - 1
         for number in np.unique(which).tolist():
-            chosen = which == number
-            base = self._base[number]
-            yield self._data[number], starts[chosen] - base, ends[chosen] - base
+            rows = np.flatnonzero(which == number)
+            chosen, base = ordinals[rows], self._base[number]
+            starts = self.starts[chosen] - base
+            after = self.starts[np.minimum(chosen + 1, len(self) - 1)] - base
+            size = self._base[number + 1] - base
+            yield number, rows, starts, np.where(after > starts, after, size).clip(max=size)
 
     def read_many(self, ordinals: NDArray[np.int64]) -> RecordBatch:
-        """Read several records at once, int64 (n,), in any order."""
-        which = np.searchsorted(self._first, ordinals, side="right") - 1
+        """Read several records at once, int64 (n,), in any order: small ones as a whole, of others
+        the beginning.
+
+        Raises
+        ------
+        FileChangedError : a file has become shorter.
+        RecordError : a file cannot be read.
+        """
         batch = RecordBatch(
             [None] * len(ordinals), [None] * len(ordinals), np.zeros(len(ordinals), np.uint64)
         )
-        for number in np.unique(which).tolist():
-            rows = np.flatnonzero(which == number)
-            starts = self.starts[ordinals[rows]] - self._base[number]
-            headers = read_headers(self._data[number], starts)
-            part = headers.contents()
+        for number, rows, starts, ends in self._by_file(ordinals):
+            file = self._file(number)
+            known = ends - starts
+            known[known > MAX_WHOLE] = BEGINNING
+            data, places = file.read_parts(starts, starts + known)
+            self.has_changed |= file.has_changed()
+            headers = read_headers(data, places, known, len(file) - starts)
+            part = headers.contents(file, starts)
             if len(rows) == len(ordinals):
                 return part
             batch.ids[rows] = part.ids
@@ -361,28 +394,33 @@ class RecordSet:
         """The headers of many records, in chunks of bounded size, each with its ordinals."""
         for first in range(0, len(ordinals), HEADERS_AT_ONCE):
             chunk = np.asarray(ordinals[first : first + HEADERS_AT_ONCE], np.int64)
-            which = np.searchsorted(self._first, chunk, side="right") - 1
-            for number in np.unique(which).tolist():
-                inside = chunk[which == number]
-                starts = self.starts[inside] - self._base[number]
-                yield inside, read_headers(self._data[number], starts)
+            for number, rows, starts, ends in self._by_file(chunk):
+                file = self._file(number)
+                known = np.minimum(ends - starts, LABEL_BYTES)
+                data, places = file.read_parts(starts, starts + known)
+                yield chunk[rows], read_headers(data, places, known, len(file) - starts)
 
     @cached_property
     def fingerprint(self) -> str:
         """Dataset fingerprint, for saved states: a digest of file names, sizes and some records."""
         digest = hashlib.sha256()
-        for path, data in zip(self.paths, self._data, strict=True):
-            digest.update(f"{os.path.basename(path)} {len(data)}\n".encode())
+        for path, size in zip(self.paths, np.diff(self._base).tolist(), strict=True):
+            digest.update(f"{os.path.basename(path)} {size}\n".encode())
         digest.update(f"{len(self)}\n".encode())
         for ordinal in np.linspace(0, max(0, len(self) - 1), min(SAMPLES, len(self))).astype(int):
             which, offset = self._find(int(ordinal))
             digest.update(f"{self.keys[ordinal]} {offset}\n".encode())
-            digest.update(self._data[which][offset : offset + SAMPLE_BYTES])
+            digest.update(self._file(which)[offset : offset + SAMPLE_BYTES])
         return digest.hexdigest()[:16]
 
+    def _file(self, number: int) -> LocalFile:
+        if not self._files:
+            raise RecordError(f"{self.paths[number]} is closed")
+        return self._files[number]
+
     def close(self) -> None:
-        """Release the files; views handed out before remain valid. May be called repeatedly."""
-        self._data = [np.empty(0, np.uint8) for _ in self.paths]
+        """Release the files; what was read before remains valid. May be called repeatedly."""
+        self._files = []  # a thread that is still reading keeps its file open
 
 
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gpuio.recordio.framing import (
     FIRST,
     MAGIC_BYTES,
@@ -17,6 +14,7 @@ from gpuio.recordio.framing import (
     parse,
     part_kind,
 )
+from gpuio.storage.local import ByteSequence
 
 # Bytes searched at a time for the beginning of a record.
 PIECE = 1 << 20
@@ -36,8 +34,8 @@ class Span(NamedTuple):
     reason: str | None
 
 
-def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
-    """Split a file into intact records and the damaged ranges between them; never fails.
+def scan(data: ByteSequence, path: str) -> Iterator[Span]:
+    """Split a file into intact records and the damaged ranges between them; damage is no error.
 
     After damage, reading resumes at the next magic number at which an intact record begins. In the
     format, no magic number occurs inside a part at a multiple of four bytes from its beginning; a
@@ -47,12 +45,16 @@ def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
 
     Parameters
     ----------
-    data : uint8 (bytes,), the file
+    data : the file
     path : the file's name, for reasons that lie elsewhere in it
 
     Yields
     ------
     spans in order, without gaps; two damaged ones are never adjacent
+
+    Raises
+    ------
+    FileChangedError : the file has become shorter.
     """
     offset, size = 0, len(data)
     damage: Span | None = None
@@ -71,7 +73,7 @@ def scan(data: NDArray[np.uint8], path: str) -> Iterator[Span]:
         yield damage
 
 
-def _record(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str | None]:
+def _record(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None]:
     """End of the record at an offset, or why there is no intact record."""
     end, reason = _framed(data, offset, path)
     if reason is None and not _is_boundary(data, end):
@@ -84,7 +86,7 @@ def _record(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
     return end, reason
 
 
-def _framed(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str | None]:
+def _framed(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None]:
     """As `_record`, judging by the record's own bytes only."""
     try:
         payload, end = parse(data, offset, path)
@@ -99,9 +101,9 @@ def _framed(data: NDArray[np.uint8], offset: int, path: str) -> tuple[int, str |
     return end, None
 
 
-def _next_record(data: NDArray[np.uint8], offset: int, path: str, limit: int) -> int:
+def _next_record(data: ByteSequence, offset: int, path: str, limit: int) -> int:
     """Where the next intact record begins after an offset; the limit if there is none before it."""
-    for place in _magics(data[: limit + len(MAGIC_BYTES) - 1], offset + 1):
+    for place in _magics(data, offset + 1, limit):
         if part_kind(data, place) not in (WHOLE, FIRST):
             continue
         end, reason = _framed(data, place, path)
@@ -111,7 +113,7 @@ def _next_record(data: NDArray[np.uint8], offset: int, path: str, limit: int) ->
     return limit
 
 
-def _is_boundary(data: NDArray[np.uint8], end: int) -> bool:
+def _is_boundary(data: ByteSequence, end: int) -> bool:
     """Whether the file ends here, or another part seems to begin."""
     if end == len(data):
         return True
@@ -119,10 +121,11 @@ def _is_boundary(data: NDArray[np.uint8], end: int) -> bool:
     return begins and part_kind(data, end) is not None
 
 
-def _magics(data: NDArray[np.uint8], begin: int) -> Iterator[int]:
-    """Offsets of the magic number from `begin` on, at any alignment."""
-    while begin < len(data):
-        piece = bytes(data[begin : begin + PIECE])
+def _magics(data: ByteSequence, begin: int, limit: int) -> Iterator[int]:
+    """Offsets of the magic number from `begin` on and before `limit`, at any alignment."""
+    end = min(limit + len(MAGIC_BYTES) - 1, len(data))
+    while begin < end:
+        piece = bytes(data[begin : min(begin + PIECE, end)])
         found = piece.find(MAGIC_BYTES)
         while found >= 0:
             yield begin + found

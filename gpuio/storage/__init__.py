@@ -1,1 +1,1 @@
-"""File access: local files, mapped into memory."""
+"""File access: local files."""

@@ -43,7 +43,7 @@ from gpuio.errors import (
     RecordFileNotFoundError,
     UnsupportedError,
 )
-from gpuio.storage.local import Path, create, local_path, map_file
+from gpuio.storage.local import LocalFile, Path, create, local_path
 
 # Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
 HostArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -112,15 +112,15 @@ def read(path: Path) -> ArrayFile:
     DataFileNotFoundError : it does not exist.
     DataFileError : it is not a file of arrays, or is damaged.
     UnsupportedError : it has a row_sparse array, or one of a dtype that NumPy does not have.
+    FileChangedError : it was truncated meanwhile.
     """
     name = local_path(path)
     try:
-        data = map_file(name)
+        return _read(LocalFile(name), name)
     except RecordFileNotFoundError as error:
         raise DataFileNotFoundError(str(error)) from error
     except RecordError as error:
         raise DataFileError(str(error)) from error
-    return read_buffer(data, name)
 
 
 def read_buffer(data: bytes | HostArray, name: str = "the buffer") -> ArrayFile:
@@ -131,7 +131,11 @@ def read_buffer(data: bytes | HostArray, name: str = "the buffer") -> ArrayFile:
     data : bytes, or uint8 (size,)
     name : what the bytes are called in messages
     """
-    parser = _Parser(memoryview(data).cast("B"), name)
+    return _read(memoryview(data).cast("B"), name)
+
+
+def _read(data: memoryview | LocalFile, name: str) -> ArrayFile:
+    parser = _Parser(data, name)
     if len(parser.data) < 8 or parser.unpack("Q", "the magic")[0] != _LIST_MAGIC:
         raise DataFileError(
             f"{name} is not a file of arrays as MXNet's nd.save writes: it does not begin with "
@@ -228,7 +232,7 @@ class _Parser:
     name : what it is called in messages
     """
 
-    def __init__(self, data: memoryview, name: str) -> None:
+    def __init__(self, data: memoryview | LocalFile, name: str) -> None:
         self.data = data
         self._name = name
         self._at = 0
@@ -245,7 +249,7 @@ class _Parser:
                 "follow; the file is truncated or damaged"
             )
 
-    def _take(self, size: int, what: str) -> memoryview:
+    def _take(self, size: int, what: str) -> memoryview | HostArray:
         left = len(self.data) - self._at
         if size > left:
             raise self._error(

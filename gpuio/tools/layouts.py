@@ -83,7 +83,7 @@ def layout_of(records: RecordSet, sample: int = SAMPLE) -> Layout:
     tally = LabelTally()
     for ordinal in spread(records.image_ordinals(), sample):
         try:
-            tally.add(records.record(ordinal)[0])
+            tally.add(records.header(ordinal))
         except RecordError:
             continue
     return tally.layout(records.has_faces)

@@ -19,7 +19,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gpuio.storage.local import map_file
 from gpuio.tools import index, list_image, make_samples, verify, write_records
 from gpuio.tools.commands.bench.measure import measure
 from tests.benchmarks.image_record import PHOTOS
@@ -102,10 +101,6 @@ def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
                 pass
         return size / 1e6
 
-    def touch() -> float:
-        int(map_file(rec)[::4096].max())
-        return size / 1e6
-
     def verified(level: str) -> float:
         assert not verify(rec, level=level).findings
         return size / 1e6
@@ -117,7 +112,6 @@ def compare_readers(rec: str, rounds: int) -> dict[str, Any]:
     results = measure(
         {
             "reading": read,
-            "touching each page": touch,
             "gpuio index": indexed,
             "gpuio verify --framing": lambda: verified("framing"),
             "gpuio verify": lambda: verified("headers"),

@@ -38,7 +38,8 @@ NUMBER = 1 << 40  # of the batch
 def planned(payloads: list[Any], **options: Any) -> ImageBatch:
     planner = CropPlanner(CropOptions(24, 28, **options), 0, 1)
     reader = BatchReader(MemorySource(payloads), planner, ())
-    return reader.read(indices(len(payloads), len(payloads)), strict=True)
+    at = indices(len(payloads), len(payloads))
+    return reader.plan(at, reader.read_whole(at), strict=True)
 
 
 def run(

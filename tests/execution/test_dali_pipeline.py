@@ -59,7 +59,8 @@ def feed(payloads: list[Any], channels: int = 3, borders: bool = False) -> Feed:
     refused = {row: each for row, each in enumerate(payloads) if each in (RASTER, DAMAGED)}
     planned = [GOOD[0] if row in refused else each for row, each in enumerate(payloads)]
     reader = BatchReader(MemorySource(planned), CropPlanner(CropOptions(24, 28), 0, 1), ())
-    batch = reader.read(indices(len(payloads), len(payloads)), strict=True)
+    at = indices(len(payloads), len(payloads))
+    batch = reader.plan(at, reader.read_whole(at), strict=True)
     made = make_feed(batch, (28, 24), channels, interpolation_types(), borders)
     for row, payload in refused.items():
         made.encoded[row] = np.frombuffer(payload, np.uint8)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,19 +10,9 @@ import numpy as np
 import pytest
 
 from tests.io.records import jpeg, write_records
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[2]
-
-
-def run_process(code: str, *arguments: object) -> str:
-    """The output of a new process; it must end well, within two minutes."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +38,7 @@ for _ in range(2):
     iterator.next()
     iterator.close()
     with open(path, "r+b") as file:
-        file.truncate(0)  # whoever reads the mapped file now dies
+        file.truncate(0)  # who still read the file would fail
         print(str(path) in Path("/proc/self/maps").read_text())
         file.write(content)
 print("alive")

@@ -38,9 +38,6 @@ class MemorySource:
     def read_ahead(self, indices: np.ndarray) -> None:
         pass
 
-    def page_in(self, indices: np.ndarray) -> None:
-        pass
-
     def read_batch(self, indices: np.ndarray) -> list[Encoded | Error]:
         return [read_or_error(self, index) for index in indices.tolist()]
 

@@ -28,9 +28,9 @@ def batch() -> list[Encoded | None]:
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("keep", [False, True])
 def test_headers_are_those_of_single_images(keep: bool, strict: bool) -> None:
-    reader = HeaderReader(len(IMAGES), keep)
+    reader = HeaderReader(len(IMAGES))
     for _ in range(2):
-        codes, errors = reader.read(RECORDS, batch(), strict)
+        codes, errors = reader.read(RECORDS, batch(), strict, keep)
         assert not errors
         for record, code, structure in zip(
             RECORDS, codes.tolist(), structures_of(codes).tolist(), strict=True
@@ -41,34 +41,35 @@ def test_headers_are_those_of_single_images(keep: bool, strict: bool) -> None:
 
 
 def test_structures_are_checked_when_they_are_asked_for() -> None:
-    reader = HeaderReader(len(IMAGES), keep=True)
-    first, _ = reader.read(RECORDS, batch(), strict=False)
+    reader = HeaderReader(len(IMAGES))
+    first, _ = reader.read(RECORDS, batch(), strict=False, keep=True)
     assert (structures_of(first) == Structure.UNKNOWN).any()
-    second, _ = reader.read(RECORDS, batch(), strict=True)
+    second, _ = reader.read(RECORDS, batch(), strict=True, keep=True)
     assert (structures_of(second) != Structure.UNKNOWN).all()
 
 
 def test_what_is_kept_is_not_read_again() -> None:
     others = encoded([IMAGES[0]] * len(IMAGES))
     for keep in (True, False):
-        reader = HeaderReader(len(IMAGES), keep)
-        before, _ = reader.read(RECORDS, batch(), strict=True)
-        after, _ = reader.read(RECORDS, others, strict=True)
+        reader = HeaderReader(len(IMAGES))
+        before, _ = reader.read(RECORDS, batch(), strict=True, keep=True)
+        after, _ = reader.read(RECORDS, others, strict=True, keep=keep)
         assert np.array_equal(before, after) == keep
 
 
 def test_records_may_be_read_in_parts_and_repeatedly() -> None:
-    reader = HeaderReader(4, keep=True)
+    reader = HeaderReader(4)
     some = encoded([IMAGES[1], IMAGES[3], IMAGES[1]])
-    first, _ = reader.read(np.array([1, 3, 1]), some, strict=True)
-    second, _ = reader.read(np.arange(4), encoded(IMAGES[:4]), strict=True)
+    first, _ = reader.read(np.array([1, 3, 1]), some, strict=True, keep=True)
+    second, _ = reader.read(np.arange(4), encoded(IMAGES[:4]), strict=True, keep=True)
     assert first.tolist() == [second[1], second[3], second[1]]
 
 
 def test_errors_are_found_each_time() -> None:
-    reader = HeaderReader(3, keep=True)
+    reader = HeaderReader(3)
     for _ in range(2):
-        codes, errors = reader.read(np.arange(3), [*encoded([IMAGES[0], BAD]), None], strict=True)
+        some = [*encoded([IMAGES[0], BAD]), None]
+        codes, errors = reader.read(np.arange(3), some, strict=True, keep=True)
         assert list(errors) == [1] and isinstance(errors[1], DecodeError)
         assert "not an image" in str(errors[1])
         assert codes[0] and codes[1:].tolist() == [0, 0]
@@ -76,9 +77,9 @@ def test_errors_are_found_each_time() -> None:
 
 def test_records_beyond_those_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpuio.loading.headers.MOST_KEPT", 2)
-    reader = HeaderReader(len(IMAGES), keep=True)
+    reader = HeaderReader(len(IMAGES))
     for _ in range(2):
-        codes, _ = reader.read(RECORDS, batch(), strict=True)
+        codes, _ = reader.read(RECORDS, batch(), strict=True, keep=True)
         assert [decode_header(code) for code in codes.tolist()] == [
             read_header(IMAGES[record]) for record in RECORDS
         ]

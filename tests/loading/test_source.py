@@ -150,7 +150,7 @@ def test_damaged_records_are_errors_in_their_places(tmp_path: Path) -> None:
     assert type(second) is raised.type and str(second) == str(raised.value)
 
 
-def test_a_records_data_is_a_view_of_the_file(tmp_path: Path) -> None:
+def test_a_records_data_is_read_only(tmp_path: Path) -> None:
     source = record_source(tmp_path)
     (encoded,) = source.read_batch(np.array([1]))
     assert isinstance(encoded, Encoded)

@@ -8,6 +8,7 @@ from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from gpuio.recordio.framing import MAGIC_BYTES
 from gpuio.recordio.record_headers import read_record_headers
 from gpuio.recordio.record_set import RecordSet
+from gpuio.storage.local import LocalFile
 
 RECORDS = [
     (3.5, 7, b"an image"),
@@ -31,7 +32,8 @@ def test_what_whole_records_contain(tmp_path: Path) -> None:
     headers = read_record_headers(data, records.starts)
     assert headers.intact.all() and headers.whole.tolist() == [True, True, False, True]
     assert headers.flag.tolist() == [0, 3, 0, 1]
-    labels, views, ids = headers.contents()
+    file = LocalFile(records.paths[0])
+    labels, views, ids = headers.contents(file, records.starts)
     assert labels[0] == 3.5 and isinstance(labels[0], float) and labels[2] is None
     assert np.array_equal(labels[1], [1, 2, 3]) and np.array_equal(labels[3], [0.25])
     assert ids.tolist() == [7, 2**64 - 1, 0, 11]
@@ -49,7 +51,7 @@ def test_damaged_records_are_not_whole(tmp_path: Path) -> None:
         inside = starts + 32 <= len(damaged)
         headers = read_record_headers(damaged, starts)
         assert not headers.whole[~inside].any() and not headers.whole[3]
-        labels, images, ids = headers.contents()
+        labels, images, ids = headers.contents(LocalFile(records.paths[0]), starts)
         assert labels[3] is None and images[3] is None and ids[3] == 0
     for at in (starts[0], starts[1] + 8):  # the magic number, the length of the label
         changed = data.copy()

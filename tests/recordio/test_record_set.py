@@ -13,9 +13,19 @@ from hypothesis import strategies as st
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack, record_set
 from gpuio.recordio.framing import frame
-from gpuio.recordio.record_set import Location
+from gpuio.recordio.record_set import MAX_WHOLE, Location
+from gpuio.recordio.stored_image import StoredImage
+from gpuio.storage.local import LocalFile
 
 MAGIC = b"\x0a\x23\xd7\xce"
+
+
+# Among the numbers one that has the bytes of the magic, which splits the record within its label.
+SPLITTING = float(np.frombuffer(MAGIC, "<f4")[0])
+NUMBERS = st.one_of(st.floats(width=32), st.just(SPLITTING))
+LABELS = st.one_of(NUMBERS, st.lists(NUMBERS, max_size=5))
+IMAGES = st.sampled_from([b"", b"image", MAGIC, b"some" + MAGIC * 2 + b"image", b"x" * 50])
+FILES = st.lists(st.lists(st.tuples(LABELS, IMAGES), max_size=6), min_size=1, max_size=3)
 
 
 def write(folder: Path, name: str, keys: list[int]) -> tuple[Path, Path]:
@@ -77,13 +87,15 @@ def test_records_come_in_the_order_of_their_offsets(tmp_path: Path) -> None:
         assert contents(records) == [EXPECTED[0], EXPECTED[2]]
 
 
-def test_payloads_are_views_that_outlive_the_set(two: list[tuple[Path, Path]]) -> None:
+def test_what_was_read_outlives_the_set(two: list[tuple[Path, Path]]) -> None:
     records = RecordSet(two[0][0])
     payload = records.payload(0)
-    assert not payload.flags.owndata and not payload.flags.writeable
     records.close()
     records.close()
     assert payload[24:].tobytes() == b"a 5"
+    for read in (records.payload, records.record, records.header):
+        with pytest.raises(RecordError, match=r"a\.rec is closed"):
+            read(0)
 
 
 def test_several_records_are_read_at_once(two: list[tuple[Path, Path]]) -> None:
@@ -96,7 +108,8 @@ def test_several_records_are_read_at_once(two: list[tuple[Path, Path]]) -> None:
     assert [bytes(image) for image in one_file.images] == [b"a 5"] * 2  # type: ignore[arg-type]
     records.close()
     assert bytes(one_file.images[0]) == b"a 5"  # type: ignore[arg-type]
-    assert records.read_many(wanted).images == [None] * 5
+    with pytest.raises(RecordError, match="is closed"):
+        records.read_many(wanted)
 
 
 def test_face_layout(tmp_path: Path) -> None:
@@ -171,20 +184,20 @@ def test_an_index_between_records_is_an_error_of_that_record(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def extents(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[int]]]:
-    """What is read ahead, and paged in: first byte and length of each part, call by call."""
-    found: dict[str, list[list[int]]] = {"read_ahead": [], "page_in": []}
-    for name, noted in found.items():
+def extents(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """What is read ahead: first byte and length of each part."""
+    found: list[list[int]] = []
 
-        def note(data: Any, begins: Any, ends: Any, noted: list[Any] = noted) -> None:
-            assert len(data)
-            noted += np.stack([begins, ends - begins], axis=1).tolist()
+    def note(file: LocalFile, begins: Any, ends: Any) -> None:
+        found.extend(np.stack([begins, ends - begins], axis=1).tolist())
 
-        monkeypatch.setattr(record_set, name, note)
+    monkeypatch.setattr(LocalFile, "advise", note)
     return found
 
 
-def test_of_a_partial_index_only_its_records_are_read(tmp_path: Path, extents: Any) -> None:
+def test_of_a_partial_index_only_its_records_are_read_ahead(
+    tmp_path: Path, extents: list[list[int]]
+) -> None:
     """What lies between them, megabytes here, is not."""
     sizes = [300, 4_000_000, 500, 4_000_000, 4_000_000]
     rec, idx = write_file(tmp_path / "a", [(0, bytes(size)) for size in sizes], [*range(5)])
@@ -192,33 +205,49 @@ def test_of_a_partial_index_only_its_records_are_read(tmp_path: Path, extents: A
         starts = whole.starts.tolist()
     idx.write_text("".join(f"{key}\t{starts[key]}\n" for key in (0, 2, 3)))
     with RecordSet(rec, idx) as records:
-        for _ in range(2):
-            records.read_ahead(np.array([0, 1]))
-            records.page_in(np.array([1, 0]))
-        records.page_in(np.array([2]))  # large ones: more is read ahead
-        records.read_ahead(np.array([2, 2]))
-    ahead = [length for _, length in extents["read_ahead"]]
-    assert max(ahead[:4]) == ahead[0] == record_set.USUAL_EXTENT and ahead[1] < 600
-    assert [starts[2], 32 + 500] in extents["page_in"] and [starts[0], 32 + 300] in extents[
-        "page_in"
+        records.read_ahead(np.array([0, 1, 2]))
+        images = records.read_many(np.array([2, 0, 1])).images
+    assert extents == [
+        [starts[0], record_set.MAX_AHEAD],
+        [starts[2], starts[3] - starts[2]],
+        [starts[3], record_set.MAX_AHEAD],
     ]
-    assert [starts[3], 32 + 4_000_000] in extents["page_in"]
-    assert max(length for _, length in extents["page_in"]) == 32 + 4_000_000
-    assert min(ahead[4:]) > 4_000_000
+    assert [image.nbytes for image in images if image is not None] == [4_000_000, 300, 500]
 
 
-def test_records_of_several_files_and_parts_are_paged_in(tmp_path: Path, extents: Any) -> None:
-    one, two = ((0, b"x" * 8), (0, b"x" * 8 + MAGIC + b"y" * 8))
-    files = [write_file(tmp_path / name, [one, two, one], [0, 1, 2]) for name in "ab"]
-    recs, idxs = zip(*files, strict=True)
-    with RecordSet(recs, idxs) as records:
-        starts = records.starts[:3].tolist()
-        for ordinals in ([0, 4], [5, 2]):
-            records.page_in(np.array(ordinals))
-    parts = [part for part in extents["page_in"] if part[1] != record_set.HEAD_BYTES]
-    assert parts == [
-        [starts[0], 40], [starts[1], starts[2] - starts[1]], [starts[2], 40], [starts[2], 40],
-    ]  # fmt: skip
+def test_records_of_several_files_are_read_ahead(tmp_path: Path, extents: list[list[int]]) -> None:
+    files = [write_file(tmp_path / name, [(0, b"x" * 8)] * 3, [0, 1, 2]) for name in "ab"]
+    with RecordSet(*zip(*files, strict=True)) as records:
+        records.read_ahead(np.array([4, 0, 5]))
+    assert extents == [[0, 40], [40, 40], [80, 40]]
+
+
+SIZES = st.sampled_from([0, 1, 3_000, 4_000, 5_000, MAX_WHOLE - 40, MAX_WHOLE, 20_000, 100_000])
+
+
+@given(st.lists(st.tuples(LABELS, SIZES), min_size=1, max_size=6), st.data())
+def test_records_of_all_sizes_are_read_at_once(
+    tmp_path_factory: pytest.TempPathFactory, sizes: Any, data: st.DataObject
+) -> None:
+    contents = [(label, bytes(size // 2) + b"x" * (size - size // 2)) for label, size in sizes]
+    file = write_file(tmp_path_factory.mktemp("sizes") / "a", contents, [*range(len(contents))])
+    chosen = data.draw(st.lists(st.integers(0, len(contents) - 1), max_size=9))
+    with RecordSet(*file) as records:
+        batch = records.read_many(np.array(chosen, np.int64))
+        for ordinal, label, image in zip(chosen, batch.labels, batch.images, strict=True):
+            header, expected = records.record(ordinal)
+            found = records.header(ordinal)
+            assert found[2:] == header[2:]
+            for each in [found.label] if image is None else [found.label, label]:
+                np.testing.assert_array_equal(each, header.label)
+            if isinstance(image, StoredImage):
+                assert image.nbytes == len(expected) > MAX_WHOLE - 100
+                assert image.beginning.tobytes() == expected[: len(image.beginning)].tobytes()
+                assert len(image.beginning) > 4000
+                assert image.read().tobytes() == contents[ordinal][1]
+            elif image is not None:
+                assert image.tobytes() == contents[ordinal][1]
+            assert expected.tobytes() == contents[ordinal][1]
 
 
 def test_memory_per_record_is_two_integers(tmp_path: Path) -> None:
@@ -236,16 +265,6 @@ def test_memory_per_record_is_two_integers(tmp_path: Path) -> None:
 def test_locations_as_strings() -> None:
     assert str(Location("train.rec", 123, 5)) == "train.rec, key 5, byte 123"
     assert f"{Location('a/cat.jpg', None, 5)}" == "a/cat.jpg, key 5"
-
-
-# ---------------------------------------------------------------- labels
-
-# Among the numbers one that has the bytes of the magic, which splits the record within its label.
-SPLITTING = float(np.frombuffer(MAGIC, "<f4")[0])
-NUMBERS = st.one_of(st.floats(width=32), st.just(SPLITTING))
-LABELS = st.one_of(NUMBERS, st.lists(NUMBERS, max_size=5))
-IMAGES = st.sampled_from([b"", b"image", MAGIC, b"some" + MAGIC * 2 + b"image", b"x" * 50])
-FILES = st.lists(st.lists(st.tuples(LABELS, IMAGES), max_size=6), min_size=1, max_size=3)
 
 
 def write_file(path: Path, records: list[tuple[Any, bytes]], order: list[int]) -> tuple[Path, Path]:

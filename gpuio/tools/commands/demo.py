@@ -117,7 +117,7 @@ def demo(
         ordinals = records.image_ordinals()
         if not len(ordinals):
             raise ArgumentError(f"{data.rec} has no images; give a record file that has")
-        label_width = max(1, records.record(int(ordinals[0]))[0].flag)
+        label_width = max(1, records.header(int(ordinals[0])).flag)
     if rec is not None:
         _print("records", f"{len(ordinals):,} images in {data.rec}")
     default = "" if ctx is not None else " (the first GPU)" if num_gpus() else " (no GPU found)"

@@ -83,9 +83,11 @@ def extract(
             for ordinal in ordinals:
                 bar.update()
                 try:
-                    header, image = records.record(ordinal)
-                    if wanted is not None and not starts_with_label(header.label, wanted):
+                    if wanted is not None and not starts_with_label(
+                        records.header(ordinal).label, wanted
+                    ):
                         continue
+                    header, image = records.record(ordinal)
                     found = read_header(image)
                 except (RecordError, DecodeError) as error:
                     bad.append(BadImage(str(records.location(ordinal)), str(error)))

@@ -17,7 +17,7 @@ from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
-from gpuio.storage.local import Path, local_path, map_file
+from gpuio.storage.local import LocalFile, Path, local_path
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import count_items
 from gpuio.tools.files import check_outputs, index_of, replacing
@@ -52,7 +52,7 @@ def index(
     ArgumentError : there is another index and `force` is False, or the list does not belong to the
         file or cannot be read.
     """
-    check_record_file(map_file(local_path(rec)), local_path(rec))
+    check_record_file(LocalFile(local_path(rec)), local_path(rec))
     path = index_of(rec) if idx is None else local_path(idx)
     check_outputs([path], [rec], indexes=False)
     built = Index.build(rec)
@@ -126,7 +126,7 @@ def _ids(rec: str, offsets: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDAr
     ------
     RecordError : a record has no header.
     """
-    data = map_file(rec)
+    data = LocalFile(rec)
     ids = np.empty(len(offsets), np.uint64)
     listed = np.ones(len(offsets), bool)
     face = False

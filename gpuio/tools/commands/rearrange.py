@@ -1,6 +1,6 @@
 """Split, merge, shuffle and filter record files.
 
-Records are copied one by one from the memory-mapped inputs, so memory use grows with the number of
+Records are copied one by one from the inputs, so memory use grows with the number of
 records, by some hundred bytes each, not with their size. Outputs and their indexes get their names
 only when they are complete.
 
@@ -207,12 +207,11 @@ def _matches(
 ) -> bool | None:
     """Whether a record meets the conditions; None: it cannot be read."""
     try:
-        header, image = records.record(ordinal)
-        if labels is not None and not starts_with_label(header.label, labels):
+        if labels is not None and not starts_with_label(records.header(ordinal).label, labels):
             return False
         if least <= 0 and most is None:
             return True
-        found = read_header(image)
+        found = read_header(records.record(ordinal)[1])
     except (RecordError, DecodeError):
         return None
     shorter = min(found.width, found.height)

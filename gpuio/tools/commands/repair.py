@@ -16,9 +16,12 @@ from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import Path, create, local_path, map_file
+from gpuio.storage.local import ByteSequence, LocalFile, Path, create, local_path
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
 from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of, replacing
+
+# Bytes of damage that are copied at a time.
+PIECE = 1 << 24
 
 
 class Repair(NamedTuple):
@@ -61,7 +64,7 @@ def repair(
     """
     path = local_path(rec)
     target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
-    data = map_file(path)
+    data = LocalFile(path)
     check_record_file(data, path)
     rest = [] if damaged is None else [damaged]
     check_outputs([target, index_of(target), *rest], [path, *([] if idx is None else [idx])])
@@ -83,7 +86,8 @@ def repair(
         if damaged is not None:
             with replacing(damaged) as name, create(name, "wb") as file:
                 for span in lost:
-                    file.write(data[span.begin : span.end])
+                    for begin in range(span.begin, span.end, PIECE):
+                        file.write(data[begin : min(begin + PIECE, span.end)])
     return Repair(output.rec, output.idx, len(begins), lost)
 
 
@@ -101,7 +105,7 @@ def _old_keys(path: str, idx: Path | None) -> dict[int, int]:
     return dict(zip(index.offsets.tolist(), index.keys.tolist(), strict=True))
 
 
-def _keys(data: NDArray[np.uint8], begins: list[int], old: dict[int, int], path: str) -> list[int]:
+def _keys(data: ByteSequence, begins: list[int], old: dict[int, int], path: str) -> list[int]:
     """Choose a distinct key for each record."""
     keys: list[int | None] = []
     taken: set[int] = set()

@@ -27,7 +27,7 @@ from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import Path, local_path, map_file
+from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
@@ -94,7 +94,7 @@ def verify(
         raise ArgumentError(f"threads must be at least 1, not {threads!r}")
     limit = resolve_max_pixels(max_pixels)
     path = local_path(rec)
-    data = map_file(path)
+    data = LocalFile(path)
     check_record_file(data, path)
     index_path = find_index(path, idx)
     if idx is not None and not os.path.isfile(str(index_path)):
@@ -177,7 +177,7 @@ def _with_number(finding: Finding, begins: array[int]) -> Finding:
     return finding
 
 
-def _is_face_file(data: NDArray[np.uint8], path: str) -> bool:
+def _is_face_file(data: ByteSequence, path: str) -> bool:
     """Whether the first record is the header of a face dataset."""
     try:
         return is_face_header(*unpack(parse(data, 0, path)[0]))
@@ -194,7 +194,7 @@ class _Checked(NamedTuple):
 
 
 def _check_chunk(
-    data: NDArray[np.uint8],
+    data: ByteSequence,
     path: str,
     keys: dict[int, int] | None,
     level: str,

@@ -140,7 +140,8 @@ class Graph:
 def read_batch(which: int, payloads: Sequence[bytes], checked: bool) -> ImageBatch:
     """Read and plan a batch; unless it is checked, everything goes into the graph."""
     reader = BatchReader(MemorySource(list(payloads)), settings()[which].planner, ())
-    batch = reader.read(indices(len(payloads), len(payloads), seed=which), strict=True)
+    at = indices(len(payloads), len(payloads), seed=which)
+    batch = reader.plan(at, reader.read_whole(at), strict=True)
     if not checked:
         batch.structures = np.full(len(batch), Structure.COMPLETE, np.uint8)
     return batch

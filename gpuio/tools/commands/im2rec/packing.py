@@ -26,7 +26,7 @@ from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.lists import ListItem
-from gpuio.storage.local import Path, map_file
+from gpuio.storage.local import LocalFile, Path
 from gpuio.tools.commands.im2rec.lists import BadImage, count_items, read_list
 from gpuio.tools.files import PART, ExistingRecords, RecordOutput, open_exclusive
 from gpuio.tools.parallel import map_ordered
@@ -270,7 +270,7 @@ class _RunState:
         keys = np.array([item.key for item in read_list(lst) if isinstance(item, ListItem)], object)
         if not os.path.exists(rec + PART) or len(set(keys)) < len(keys):
             return  # a record whose key occurs twice could belong to either line
-        data = map_file(rec + PART)
+        data = LocalFile(rec + PART)
         offset, kept = 0, ExistingRecords(array("q"), array("q"), 0)
         for item in read_list(lst):
             try:

@@ -218,7 +218,7 @@ def _draw_batch_boxes(
 
 def _label(records: RecordSet, ordinal: int) -> Any:
     try:
-        return records.record(ordinal)[0].label
+        return records.header(ordinal).label
     except RecordError:
         return []
 
