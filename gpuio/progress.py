@@ -6,6 +6,8 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from gpuio.terminal import printable
+
 # Seconds before a bar appears.
 DELAY = 2.0
 
@@ -35,7 +37,7 @@ def progress(
     from tqdm import tqdm
 
     bar: AbstractContextManager[Bar] = tqdm(
-        desc=description,
+        desc=printable(description),
         unit=unit if unit == "B" else f" {unit}",
         unit_scale=unit == "B",
         total=total,

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuio.context import Context, current_context, num_gpus
-from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
+from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError, RecordError
 from gpuio.nd.placement import host_array
 from gpuio.nd.types import HostArray, Values
+from gpuio.storage.writing import replacing, write_file
 
 if TYPE_CHECKING:
     from gpuio.io.mnist import MNISTIter
@@ -128,11 +129,10 @@ def download(
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     for left in reversed(range(retries)):
         try:
-            with urllib.request.urlopen(url) as source, open(f"{path}.part", "wb") as target:
+            with urllib.request.urlopen(url) as source, replacing(path) as target:
                 shutil.copyfileobj(source, target)
-            os.replace(f"{path}.part", path)
             break
-        except (OSError, ValueError) as error:  # URLError is an OSError
+        except (OSError, ValueError, RecordError) as error:  # URLError is an OSError
             if not left or not isinstance(error, urllib.error.URLError):
                 raise DataFileError(f"{url} cannot be downloaded: {error}") from error
             log.warning("%s: %s; %d more attempts", url, error, left)
@@ -177,9 +177,11 @@ def get_mnist_ubyte(path: str = "data") -> None:
         if not os.path.exists(target):
             magic = IMAGES if name in _IMAGES else LABELS
             values = _downloaded(path, name, magic)
-            with open(target, "wb") as file:
-                file.write(struct.pack(f">{1 + values.ndim}I", magic, *values.shape))
-                file.write(values)
+            header = struct.pack(f">{1 + values.ndim}I", magic, *values.shape)
+            try:
+                write_file(target, header + values.tobytes())
+            except RecordError as error:
+                raise DataFileError(str(error)) from error
 
 
 def get_mnist_iterator(

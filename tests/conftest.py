@@ -8,6 +8,7 @@ them fail instead, so that nothing hides on a machine that should have one;
 import gc
 import os
 import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
 def ctx(request: pytest.FixtureRequest) -> mx.Context:
     """Each device in turn."""
     return mx.Context(request.param)
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A temporary folder that other users may read, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ MAP = PACKAGE / "README.md"
 
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
-    ["errors", "version", "progress", "in_flight"],
+    ["errors", "version", "terminal", "in_flight"],
+    ["progress"],
     ["context"],
     ["storage"],
     ["generators"],

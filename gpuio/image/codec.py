@@ -143,8 +143,9 @@ def _read(path: str) -> bytes:
             return file.read()
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"{path}: couldn't open file: No such file") from error
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: its name has a null character
+        reason = getattr(error, "strerror", None) or error
+        raise RecordError(f"{path} cannot be read: {reason}") from error
 
 
 def imencode(img: Array, quality: int = 95, img_fmt: str = ".jpg") -> bytes:

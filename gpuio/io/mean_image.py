@@ -8,13 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import device_of, on_device
-from gpuio.errors import ArgumentError, DataFileError, DataFileNotFoundError
+from gpuio.errors import (
+    ArgumentError,
+    DataFileError,
+    DataFileNotFoundError,
+    RecordError,
+    RecordFileNotFoundError,
+)
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.loading.loader import Loader
 from gpuio.nd.placement import host_array
 from gpuio.storage import array_files
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import check_creatable
 
 # The name of the array in MXNet's files.
 NAME = "mean_img"
@@ -62,20 +69,12 @@ def check_writable(path: Path) -> None:
     ------
     DataFileError, DataFileNotFoundError : it cannot.
     """
-    target = local_path(path)
-    folder = os.path.dirname(target) or "."
-    if not os.path.isdir(folder):
-        raise DataFileNotFoundError(f"{target}: its directory does not exist; create it first")
-    unfinished = _unfinished(target)
     try:
-        with open(unfinished, "wb"):
-            pass
-        os.remove(unfinished)
-    except OSError as error:
-        raise DataFileError(
-            f"the mean image {target} cannot be written: {error.strerror}; choose a location with "
-            "write permission"
-        ) from error
+        check_creatable(path)
+    except RecordFileNotFoundError as error:
+        raise DataFileNotFoundError(str(error)) from error
+    except RecordError as error:
+        raise DataFileError(f"the mean image {error}") from error
 
 
 def write(path: Path, mean: NDArray[np.float32]) -> None:
@@ -85,19 +84,7 @@ def write(path: Path, mean: NDArray[np.float32]) -> None:
     ------
     DataFileError, DataFileNotFoundError : the file cannot be written.
     """
-    target = local_path(path)
-    unfinished = _unfinished(target)
-    try:
-        array_files.write(unfinished, [array_files.StoredArray(mean)], [NAME])
-        os.replace(unfinished, target)
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
-        raise
-
-
-def _unfinished(target: str) -> str:
-    return f"{target}.{os.getpid()}.tmp"
+    array_files.write(path, [array_files.StoredArray(mean)], [NAME])
 
 
 def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:

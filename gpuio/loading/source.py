@@ -238,7 +238,10 @@ class FileSource:
         keys, self._labels = [], []
         for key, labels, path in items:
             label = np.array(labels, np.float32)
-            digest.update(f"{key} {label.tolist()} {path}\n".encode(errors="surrogateescape"))
+            try:
+                digest.update(f"{key} {label.tolist()} {path}\n".encode(errors="surrogateescape"))
+            except UnicodeEncodeError as error:
+                raise ArgumentError(f"no file can have the name {path!r} of the list") from error
             keys.append(key)
             self.names.append(path)
             self._labels.append(label)
@@ -271,8 +274,9 @@ class FileSource:
         try:
             with open(os.path.join(self._root, name), "rb") as file:
                 return file.read()
-        except OSError as error:
-            raise RecordError(f"the file cannot be read: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: its name has a null character
+            reason = getattr(error, "strerror", None) or error
+            raise RecordError(f"the file cannot be read: {reason}") from error
 
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Do nothing: files are read as a whole."""

@@ -20,7 +20,8 @@ from gpuio.progress import progress
 from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.file_kind import name_of_non_index
 from gpuio.recordio.framing import FramingError, walk
-from gpuio.storage.local import LocalFile, Path, create, local_path
+from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.writing import replacing
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
 KeyArray: TypeAlias = NDArray[Any]  # int64, or object if key_type is not int
@@ -116,12 +117,17 @@ class Index:
         return cls(np.arange(len(offsets), dtype=np.int64), offsets)
 
     def save(self, path: Path) -> None:
-        """Write an index file."""
-        with create(local_path(path), "w") as file:
-            for first in range(0, len(self), BLOCK):
-                part = slice(first, first + BLOCK)
-                pairs = zip(self.keys[part].tolist(), self.offsets[part].tolist(), strict=True)
-                file.writelines(f"{key}\t{offset}\n" for key, offset in pairs)
+        """Write an index file; an existing one is replaced when the new one is complete."""
+        with replacing(path) as file:
+            self.write(file)
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write the lines of an index file."""
+        for first in range(0, len(self), BLOCK):
+            part = slice(first, first + BLOCK)
+            pairs = zip(self.keys[part].tolist(), self.offsets[part].tolist(), strict=True)
+            lines = "".join(f"{key}\t{offset}\n" for key, offset in pairs)
+            file.write(lines.encode("utf-8", "surrogateescape"))
 
     def find(self, key: Hashable) -> int:
         """Position in the index of the record with a key; of several records, the last.
@@ -234,7 +240,7 @@ def _read_lines(
     keys: list[Key] = []
     offsets: list[int] = []
     for number, line in enumerate(lines, first_line):
-        fields = line.decode("utf-8", "replace").strip().split("\t")
+        fields = line.decode("utf-8", "surrogateescape").strip().split("\t")
         try:
             if len(fields) < 2:
                 raise ValueError("there is no tab")

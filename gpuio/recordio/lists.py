@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -37,7 +39,7 @@ def parse_line(line: str, label_width: int | None = None, whitespace: bool = Fal
 
     Parameters
     ----------
-    line : with or without its line ending; bytes that are not UTF-8 as surrogates
+    line : with or without its line ending; file names are decoded as by `os.fsdecode`
     label_width : number of labels to read, further ones are ignored; None: all fields between key
         and path
     whitespace : allow other white space as separator, as MXNet's C++ iterators do; without
@@ -80,8 +82,8 @@ def _key(field: str) -> int:
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a list that are not blank, each with its number from 1.
 
-    Bytes that are not UTF-8, as in old file names, are decoded as surrogates. The file is opened
-    when the first line is asked for.
+    Lines are decoded as file names are, so that each names its file, in whatever encoding that
+    name is. A byte order mark is skipped. The file is opened when the first line is asked for.
 
     Raises
     ------
@@ -90,15 +92,18 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     name = local_path(path)
     try:
-        file = open(name, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # below
+        file = open(  # noqa: SIM115  # below
+            name, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors()
+        )
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(
             f"the list {name} does not exist; 'gpuio im2rec --list' makes one"
         ) from error
     with file:
+        mark = os.fsdecode(codecs.BOM_UTF8)
         for number, line in enumerate(file, 1):
             if line.strip(BLANKS):
-                yield number, line
+                yield number, line.removeprefix(mark) if number == 1 else line
 
 
 def read_list(

@@ -20,7 +20,8 @@ from gpuio.recordio.framing import (
     parse,
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
-from gpuio.storage.local import BufferedFile, LocalFile, Path, create, local_path, to_bytes
+from gpuio.storage.local import BufferedFile, LocalFile, Path, local_path, to_bytes
+from gpuio.storage.writing import create, discard
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -110,13 +111,16 @@ class MXRecordIO:
         self.pid = os.getpid()
 
     def close(self) -> None:
-        """Flush and close the file. May be called repeatedly."""
+        """Flush and close the file. May be called repeatedly. In a process that inherited a writer,
+        nothing is flushed: what is in its buffers will be written by the process that opened it.
+        """
         if not self.is_open:
             return
+        inherited = self.pid != os.getpid()
         self.is_open = False
         self.pid = None
         if self.writable:
-            self._file.close()
+            _close(self._file, inherited)
         else:
             # A thread that is still reading keeps the file open.
             del self._records, self._forwards
@@ -264,11 +268,21 @@ class MXIndexedRecordIO(MXRecordIO):
             raise
 
     def close(self) -> None:
-        """Flush and close both files; `keys` and `idx` remain valid. May be called repeatedly."""
-        if self.is_open and self.writable:
-            self._read_index()
-            self._index_file.close()
-        super().close()
+        """Flush and close both files; `keys` and `idx` remain valid. May be called repeatedly. For
+        a process that inherited a writer, see `MXRecordIO.close`.
+        """
+        if not (self.is_open and self.writable):
+            super().close()
+            return
+        self._read_index()
+        unwanted = self.pid != os.getpid()
+        try:
+            super().close()
+        except BaseException:
+            unwanted = True  # no line of the index shall point at a record that is not there
+            raise
+        finally:
+            _close(self._index_file, unwanted)
 
     def flush(self) -> None:
         """Hand buffered data to the operating system, records first, so that every index line
@@ -362,3 +376,11 @@ class MXIndexedRecordIO(MXRecordIO):
                 np.array(offsets, np.int64),
             )
         return self._index
+
+
+def _close(file: IO[Any], unwanted: bool) -> None:
+    """Close a file, with or without what is in its buffer."""
+    if unwanted:
+        discard(file)
+    else:
+        file.close()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
-from gpuio.storage.local import Path, create, local_path
+from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import replacing
 
 
 class Entry(NamedTuple):
@@ -34,12 +36,11 @@ class Entry(NamedTuple):
 
 
 def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a list; an existing file is overwritten."""
-    with create(local_path(path), "wb") as file:
+    """Write a list; an existing one is replaced when the new one is complete."""
+    with replacing(path) as file:
         for entry in entries:
-            reason = " ".join(entry.reason.split())
-            line = f"{entry.file}\t{entry.offset}\t{entry.key}\t{reason}\n"
-            file.write(line.encode("utf-8", "surrogateescape"))
+            rest = f"\t{entry.offset}\t{entry.key}\t{' '.join(entry.reason.split())}\n"
+            file.write(os.fsencode(entry.file) + rest.encode("utf-8", "backslashreplace"))
 
 
 def quarantine_fingerprint(entries: Iterable[Entry]) -> str:
@@ -59,7 +60,9 @@ def read_quarantine(path: Path) -> list[Entry]:
     path = local_path(path)
     entries = []
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(
+            path, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors()
+        ) as file:
             for number, line in enumerate(file, 1):
                 try:
                     name, offset, key, *reason = line.rstrip("\n").split("\t")

@@ -405,7 +405,8 @@ class RecordSet:
         """Dataset fingerprint, for saved states: a digest of file names, sizes and some records."""
         digest = hashlib.sha256()
         for path, size in zip(self.paths, np.diff(self._base).tolist(), strict=True):
-            digest.update(f"{os.path.basename(path)} {size}\n".encode())
+            digest.update(os.fsencode(os.path.basename(path)))
+            digest.update(f" {size}\n".encode())
         digest.update(f"{len(self)}\n".encode())
         for ordinal in np.linspace(0, max(0, len(self) - 1), min(SAMPLES, len(self))).astype(int):
             which, offset = self._find(int(ordinal))

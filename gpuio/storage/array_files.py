@@ -26,7 +26,6 @@ of shape (); and V3 alone has dimensions of 0, which mean "unknown" to MXNet els
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +42,8 @@ from gpuio.errors import (
     RecordFileNotFoundError,
     UnsupportedError,
 )
-from gpuio.storage.local import LocalFile, Path, create, local_path
+from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.writing import replacing
 
 # Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
 HostArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -152,8 +152,8 @@ def _read(data: memoryview | LocalFile, name: str) -> ArrayFile:
 
 
 def write(path: Path, arrays: Sequence[StoredArray], names: Sequence[str] = ()) -> None:
-    """Write a file, with the bytes that MXNet 1.9.1 writes. An existing file is replaced only after
-    all arguments have been checked.
+    """Write a file, with the bytes that MXNet 1.9.1 writes. An existing file is replaced when the
+    new one is complete.
 
     Parameters
     ----------
@@ -173,18 +173,16 @@ def write(path: Path, arrays: Sequence[StoredArray], names: Sequence[str] = ()) 
         pieces += _pieces(array)
     pieces.append(struct.pack("<Q", len(names)))
     for name in names:
-        encoded = name.encode()
+        encoded = name.encode(errors="surrogateescape")
         pieces.append(struct.pack("<Q", len(encoded)) + encoded)
     try:
-        with create(local_path(path), "wb") as file:
+        with replacing(path) as file:
             for piece in pieces:
                 file.write(piece)
     except RecordFileNotFoundError as error:
         raise DataFileNotFoundError(str(error)) from error
     except RecordError as error:
         raise DataFileError(str(error)) from error
-    except OSError as error:
-        raise DataFileError(f"{os.fspath(path)} cannot be written: {error.strerror}") from error
 
 
 def _pieces(array: StoredArray) -> list[bytes | HostArray]:

@@ -1,4 +1,4 @@
-"""Local files: paths, reading at any offset, and creating files.
+"""Local files: paths, and reading at any offset.
 
 Files are read into memory of their own, not mapped. A mapped file that another process truncates
 ends this process with SIGBUS when a page behind its new end is touched, in whatever thread and
@@ -16,12 +16,13 @@ import stat
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import (
+    ArgumentError,
     FileChangedError,
     RecordError,
     RecordFileNotFoundError,
@@ -58,11 +59,14 @@ def local_path(uri: Path) -> str:
     Raises
     ------
     UnsupportedError : the URI has another scheme.
+    ArgumentError : the path has a null character.
     TypeError : `uri` is not str or os.PathLike[str].
     """
     path = os.fspath(uri)
     if not isinstance(path, str):
         raise TypeError(f"a path must be str or os.PathLike[str], not {type(path).__name__}")
+    if "\0" in path:
+        raise ArgumentError(f"{path!r}: no file has a null character in its name")
     scheme, separator, rest = path.partition("://")
     if not separator:
         return path
@@ -279,28 +283,3 @@ def _similar(path: str) -> str:
         return ""
     more = ", …" if len(found) > MAX_SIMILAR else ""
     return f"; its folder has {', '.join(found[:MAX_SIMILAR])}{more}"
-
-
-def create(path: str, mode: str) -> IO[Any]:
-    """Open a file for writing, in text (UTF-8) or binary mode; an existing file is emptied.
-
-    Raises
-    ------
-    RecordFileNotFoundError : the directory does not exist.
-    RecordError : the file cannot be written.
-    """
-    try:
-        return open(
-            path,
-            mode,
-            encoding=None if "b" in mode else "utf-8",
-            newline=None if "b" in mode else "\n",
-        )
-    except FileNotFoundError as error:
-        raise RecordFileNotFoundError(
-            f"{path}: its directory does not exist; create it first"
-        ) from error
-    except OSError as error:
-        raise RecordError(
-            f"{path} cannot be written: {error.strerror}; choose a location with write permission"
-        ) from error

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gpuio.errors import Error
+from gpuio.terminal import echo
 from gpuio.tools.commands.bench import add_command as add_bench
 from gpuio.tools.commands.common import CommandParser
 from gpuio.tools.commands.demo import add_command as add_demo
@@ -58,13 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (Error, OSError) as error:
-        print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
+        echo(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     except MemoryError as error:
         print(f"gpuio: memory is too short: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("gpuio: interrupted", file=sys.stderr)
+        echo("gpuio: interrupted", file=sys.stderr)
         return INTERRUPTED
 
 

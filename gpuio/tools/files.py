@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import stat
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.recordio import Index, RecordSet
 from gpuio.recordio.framing import Payload, frame
-from gpuio.storage.local import Path, create, local_path
+from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import (
+    adopt,
+    followed,
+    open_exclusive,
+    replaced_status,
+    replacing,
+    unfinished,
+    write_error,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-# Suffix of files that are being written.
-PART = ".part"
 
 
 def index_of(rec: Path) -> str:
@@ -65,19 +71,24 @@ def check_outputs(
     Raises
     ------
     ArgumentError : an output is one of the inputs, or given twice, or not a regular file.
+    RecordError : this user may not write an output, or its name is too long.
     """
     targets = [local_path(path) for path in outputs]
     originals = [local_path(path) for path in inputs]
     if indexes:
         originals += [index_of(path) for path in originals]
     for target in targets:
-        for name in (target, target + PART):
+        for name in (target, unfinished(target)):
             for path in originals:
                 if os.path.exists(name) and os.path.exists(path) and os.path.samefile(name, path):
                     raise ArgumentError(
                         f"{target} would overwrite the original {path}; choose another output file"
                     )
-        if os.path.exists(target) and not os.path.isfile(target):
+        try:
+            found = replaced_status(target)
+        except (OSError, ValueError) as error:
+            raise write_error(target, error) from error
+        if found is not None and not stat.S_ISREG(found.st_mode):
             raise ArgumentError(
                 f"{target} exists and is not a regular file; choose another output file"
             )
@@ -86,57 +97,6 @@ def check_outputs(
             f"the outputs {', '.join(targets)} must be different files; the index of a record file "
             "has the same name with the extension .idx"
         )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[str]:
-    """Replace a file atomically: yields a temporary name to write to, which is renamed to `path` on
-    success and removed on failure.
-    """
-    target = local_path(path)
-    try:
-        yield target + PART
-        os.replace(target + PART, target)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(target + PART)
-        raise
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file atomically.
-
-    Raises
-    ------
-    RecordFileNotFoundError : the directory does not exist.
-    RecordError : the file cannot be written.
-    """
-    with replacing(path) as name, create(name, "wb") as file:
-        file.write(data)
-
-
-def open_exclusive(path: str) -> IO[bytes]:
-    """Open a file for appending, locked against other processes; existing content stays.
-
-    Raises
-    ------
-    RecordFileNotFoundError : the directory does not exist.
-    RecordError : the file cannot be written, or another process has it locked.
-    """
-    while True:
-        file: IO[bytes] = create(path, "ab+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when this process ends
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                return file
-        except FileNotFoundError:
-            pass  # the previous owner has just renamed or removed it: create it again
-        except OSError as error:
-            file.close()
-            raise RecordError(
-                f"{path} is being written by another run; wait until that has finished"
-            ) from error
-        file.close()
 
 
 class ExistingRecords(NamedTuple):
@@ -156,8 +116,8 @@ class ExistingRecords(NamedTuple):
 class RecordOutput:
     """Writes a record file and its index, which get their final names only when complete.
 
-    Until the ``with`` block ends they carry the suffix ``.part``. On success they are renamed and
-    replace existing files of those names; on failure they are removed.
+    Until the ``with`` block ends the record file carries the suffix ``.part``, so that the next run
+    can find it. On success both replace existing files of their names; on failure they are removed.
 
     Parameters
     ----------
@@ -193,7 +153,10 @@ class RecordOutput:
         self.offsets = existing.offsets if existing else array("q")
         self._position = existing.end if existing else 0
         self.keep_part = keep_part
-        self._file = open_exclusive(self.rec + PART)
+        self._part = unfinished(self.rec)
+        self._file = open_exclusive(self._part)
+        if (old := replaced_status(self.rec)) is not None:
+            adopt(self._file.fileno(), old)
         self._file.truncate(self._position)  # opened for appending, so writing continues here
 
     def __enter__(self) -> Self:
@@ -201,9 +164,11 @@ class RecordOutput:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         try:
-            self._file.flush()
             if kind is None:
                 self._finish()
+            else:
+                with suppress(RecordError):
+                    self._file.flush()  # for the next run, if it keeps the file
         except BaseException:
             self._discard()
             raise
@@ -211,7 +176,7 @@ class RecordOutput:
             if kind is not None:
                 self._discard()
         finally:
-            self._file.close()  # releases the lock, so it comes last
+            self._file.raw.close()  # releases the lock, so it comes last
 
     def write(self, key: int, payload: Payload) -> None:
         """Append a record.
@@ -230,14 +195,20 @@ class RecordOutput:
         self._position += sum(map(len, pieces))
 
     def _finish(self) -> None:
-        Index(np.array(self.keys, np.int64), np.array(self.offsets, np.int64)).save(self.idx + PART)
-        # In this order no index ever accompanies records of another file.
-        with suppress(FileNotFoundError):
-            os.remove(self.idx)
-        os.replace(self.rec + PART, self.rec)
-        os.replace(self.idx + PART, self.idx)
+        with replacing(self.idx) as file:
+            Index(np.array(self.keys, np.int64), np.array(self.offsets, np.int64)).write(file)
+            file.flush()
+            self._file.flush()
+            try:
+                os.fsync(self._file.fileno())
+                # In this order no index ever accompanies records of another file.
+                with suppress(FileNotFoundError):
+                    os.remove(followed(self.idx))
+                os.replace(self._part, followed(self.rec))
+            except OSError as error:
+                raise write_error(self.rec, error) from error
 
     def _discard(self) -> None:
-        for path in [self.idx] if self.keep_part else [self.idx, self.rec]:
+        if not self.keep_part:
             with suppress(OSError):
-                os.remove(path + PART)
+                os.remove(self._part)

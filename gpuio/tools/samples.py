@@ -8,6 +8,7 @@ same on every run.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, Error
 from gpuio.storage.local import Path
+from gpuio.storage.writing import create, write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -187,9 +189,11 @@ def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
             aspect = _ASPECTS[i % len(_ASPECTS)]
             crop = _random_crop(original, aspect, _LONGER_SIDES[i % len(_LONGER_SIDES)], rng)
             file = os.path.join(folder, f"{source.name}-{i:02}.jpg")
-            crop.save(file, quality=(85, 90, 95)[i % 3], subsampling=(2, 0)[i % 2])
-    with open(os.path.join(root, SOURCES), "w", encoding="utf-8") as sources:
-        sources.write(_sources())
+            encoded = io.BytesIO()
+            crop.save(encoded, "JPEG", quality=(85, 90, 95)[i % 3], subsampling=(2, 0)[i % 2])
+            with create(file, "wb") as output:
+                output.write(encoded.getbuffer())
+    write_file(os.path.join(root, SOURCES), _sources().encode())
     return [source.name for source in SOURCE_IMAGES]
 
 

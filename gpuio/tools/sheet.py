@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,8 +96,40 @@ def contact_sheet(
         fitted = _fit(label, font, width)
         draw.text((x, y + height + round(line * 0.62)), fitted, INK, font, anchor="ls")
     if path is not None:
-        sheet.save(path)
+        save_image(sheet, local_path(path))
     return sheet
+
+
+def image_format(path: str) -> str:
+    """Pillow's name of the format that a file name's extension stands for.
+
+    Raises
+    ------
+    ArgumentError : there is none.
+    """
+    from PIL import Image
+
+    extension = os.path.splitext(path)[1].lower()
+    try:
+        return Image.registered_extensions()[extension]
+    except KeyError:
+        raise ArgumentError(
+            f"{extension!r} is not an image file extension; write to a name such as sheet.png or "
+            "page.html"
+        ) from None
+
+
+def save_image(image: Image, path: str) -> None:
+    """Write an image in the format of the extension; an existing file is replaced as a whole.
+
+    Raises
+    ------
+    ArgumentError : the extension is unknown.
+    RecordError : the file cannot be written.
+    """
+    encoded = io.BytesIO()
+    image.save(encoded, image_format(path))
+    write_file(path, encoded.getvalue())
 
 
 def denormalise(

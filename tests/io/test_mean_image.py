@@ -136,6 +136,6 @@ def test_a_place_that_cannot_be_written_is_noticed_before_anything_is_read(
     missing = tmp_path / "no" / "mean.nd"
     with pytest.raises(DataFileNotFoundError, match=f"^{missing}: its directory does not exist"):
         open_iter(mean_img=missing)
-    with pytest.raises(DataFileError, match=f"mean image {tmp_path}/{'m' * 255} cannot be written"):
-        open_iter(mean_img=tmp_path / ("m" * 255))
+    with pytest.raises(DataFileError, match=f"mean image {tmp_path}/{'m' * 256} cannot be written"):
+        open_iter(mean_img=tmp_path / ("m" * 256))
     assert os.listdir(tmp_path) == []

@@ -412,3 +412,47 @@ def test_a_writer_is_closed_when_it_is_collected(tmp_path: Path) -> None:
     MXRecordIO(tmp_path / "x.rec", "w").write(b"kept")
     with MXRecordIO(tmp_path / "x.rec", "r") as reader:
         assert reader.read() == b"kept"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_copy_of_a_writer_writes_nothing(tmp_path: Path) -> None:
+    """What was in the buffers when it was copied is written once, by the process that opened it."""
+    code = f"""
+import os, sys
+from gpuio.recordio import MXIndexedRecordIO
+writer = MXIndexedRecordIO({str(tmp_path / "x.idx")!r}, {str(tmp_path / "x.rec")!r}, "w")
+for key in range(5):
+    writer.write_idx(key, b"%d" % key)
+    if not (child := os.fork()):
+        if key % 2:
+            writer.close()
+        sys.exit(0)
+    os.waitpid(child, 0)
+writer.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "r") as reader:
+        assert list(reader) == [reader.read_idx(key) for key in reader.keys]
+        assert [reader.read_idx(key) for key in reader.keys] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("size", [10, 3000, 30_000])
+def test_a_full_disk_is_named_and_no_line_is_without_its_record(size: int, tmp_path: Path) -> None:
+    code = f"""
+import resource
+from gpuio.errors import RecordError
+from gpuio.recordio import MXIndexedRecordIO
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+writer = MXIndexedRecordIO({str(tmp_path / "x.idx")!r}, {str(tmp_path / "x.rec")!r}, "w")
+try:
+    with writer:
+        for key in range(900):
+            writer.write_idx(key, bytes({size}))
+except RecordError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(f"{tmp_path / 'x.rec'} cannot be written: File too large; make")
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "r") as reader:
+        assert all(len(reader.read_idx(key)) == size for key in reader.keys)

@@ -1,4 +1,4 @@
-"""Local files: paths and URIs, reading at any offset, and creating files."""
+"""Local files: paths and URIs, and reading at any offset."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import (
+    ArgumentError,
     FileChangedError,
     RecordError,
     RecordFileNotFoundError,
     UnsupportedError,
 )
 from gpuio.storage import local
-from gpuio.storage.local import BufferedFile, LocalFile, create, local_path, to_bytes
+from gpuio.storage.local import BufferedFile, LocalFile, local_path, to_bytes
 from tests.processes import run_process
 
 
@@ -36,6 +37,11 @@ def test_remote_files_are_not_supported(uri: str) -> None:
 def test_a_path_is_a_string_or_path_like(uri: object) -> None:
     with pytest.raises(TypeError, match=r"(must be|expected) str"):
         local_path(uri)  # type: ignore[arg-type]
+
+
+def test_a_path_has_no_null_character() -> None:
+    with pytest.raises(ArgumentError, match=r"'a\\x00b': no file has a null character in its name"):
+        local_path("a\0b")
 
 
 def written(path: Path, content: bytes) -> LocalFile:
@@ -191,24 +197,3 @@ def test_pipes_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with pytest.raises(RecordError, match="is a pipe or a device, not a regular file"):
         LocalFile(str(pipe))  # nor is there a wait for somebody who writes to it
-
-
-@pytest.mark.parametrize(("mode", "content"), [("w", "a\nä"), ("wb", b"a\n\xff")])
-def test_a_created_file_has_the_same_bytes_everywhere(
-    mode: str, content: str | bytes, tmp_path: Path
-) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"overwritten" * 9)
-    with create(str(path), mode) as file:
-        file.write(content)
-    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
-
-
-def test_files_that_cannot_be_created(tmp_path: Path) -> None:
-    with pytest.raises(RecordFileNotFoundError, match="its directory does not exist; create it"):
-        create(str(tmp_path / "none" / "x"), "w")
-    # Neither may root do this.
-    (tmp_path / "file").touch()
-    for path in (tmp_path, tmp_path / "file" / "x"):
-        with pytest.raises(RecordError, match="choose a location with write permission"):
-            create(str(path), "wb")

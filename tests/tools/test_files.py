@@ -74,6 +74,66 @@ def test_split_and_unfinished_files(rec: Path, tmp_path: Path) -> None:
     assert T.repair(part, tmp_path / "z.rec").records == 6
 
 
+@pytest.mark.parametrize("plant", ["symlink_to", "hardlink_to"])
+def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(
+    plant: str, rec: Path, tmp_path: Path
+) -> None:
+    """Its name is known before; whoever may write to the folder could put it there."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    write_list(tmp_path / "out.lst", [])
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, run in {
+        "out.rec.part": lambda: T.shuffle(rec, tmp_path / "out.rec"),
+        "out.rec.part.json": lambda: T.write_records(tmp_path / "out.lst", images),
+    }.items():
+        getattr(tmp_path / name, plant)(victim)
+        with pytest.raises(RecordError, match=f"{name} is a .* link"):
+            run()
+        (tmp_path / name).unlink()
+    assert victim.read_bytes() == b"precious" and not (tmp_path / "out.rec").exists()
+
+
+def test_outputs_may_be_links(rec: Path, tmp_path: Path) -> None:
+    """The files that they name are replaced, also if there is none yet."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "y.rec").write_bytes(b"old")
+    for name in ("y.rec", "y.idx"):
+        (tmp_path / name).symlink_to(f"disk/{name}")
+    before = contents(tmp_path / "disk")
+    with RecordOutput(tmp_path / "y.rec") as output:
+        output.write(1, b"one")
+        assert "y.rec.part" in contents(tmp_path / "disk")
+        assert (tmp_path / "disk" / "y.rec").read_bytes() == before["y.rec"]
+    assert set(contents(tmp_path / "disk")) == {"y.rec", "y.idx"}
+    assert T.shuffle(rec, tmp_path / "y.rec").records == 6
+    assert (tmp_path / "y.rec").is_symlink() and (tmp_path / "y.idx").is_symlink()
+    assert T.info(tmp_path / "y.rec").records == 6
+    (tmp_path / "loop.rec").symlink_to("loop.rec")
+    with pytest.raises(RecordError, match=r"loop\.rec cannot be written: Too many levels"):
+        T.shuffle(rec, tmp_path / "loop.rec")
+
+
+def test_names_as_long_as_they_may_be(rec: Path, tmp_path: Path) -> None:
+    name = "n" * 251
+    (tmp_path / f"{name}.lst").write_text("")
+    assert T.shuffle(rec, tmp_path / f"{name}.rec").records == 6
+    (tmp_path / "images").mkdir()
+    (tmp_path / f"{name}.rec").unlink()
+    assert T.write_records(tmp_path / f"{name}.lst", tmp_path / "images").records == 0
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(RecordError, match="cannot be written: File name too long"):
+        T.shuffle(rec, tmp_path / ("n" * 255))  # its index would have a longer name
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_an_output_keeps_its_permissions(rec: Path, tmp_path: Path) -> None:
+    (tmp_path / "y.rec").touch(0o600)
+    T.shuffle(rec, tmp_path / "y.rec")
+    assert (tmp_path / "y.rec").stat().st_mode & 0o777 == 0o600
+
+
 def test_only_files_are_replaced(rec: Path, tmp_path: Path) -> None:
     (tmp_path / "out.rec").mkdir()
     (tmp_path / "out.idx").write_bytes(b"precious")

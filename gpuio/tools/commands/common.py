@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuio.decoding.limits import MAX_PIXELS, VARIABLE
+from gpuio.terminal import echo
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -135,7 +136,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: Any) -> None:
     """Print one line of JSON; named tuples become objects, NaN and infinity null."""
-    print(json.dumps(_plain(value), allow_nan=False))
+    echo(json.dumps(_plain(value), allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

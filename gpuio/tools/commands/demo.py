@@ -16,6 +16,7 @@ from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
 from gpuio.tools.commands.im2rec.packing import write_records
@@ -128,7 +129,7 @@ def demo(
     os.makedirs(output, exist_ok=True)
     path = os.path.join(output, "train-batch.png")
     _draw(first, data.names, path)
-    print()
+    echo()
     _print("contact sheet", path)
     return path
 
@@ -190,7 +191,7 @@ def _load(
         first, speed = _measure(iterator, phase, count, epochs)
         bad = [BadImage(each.place, each.reason) for each in iterator.bad_records]
     array, label = first.data[0], first.label[0]
-    print()
+    echo()
     _print(phase, description)
     _print("batches", f"{array.dtype} {array.shape} on {array.context}, labels {label.shape}")
     _print(
@@ -264,7 +265,7 @@ def _print_bad(bad: list[BadImage]) -> None:
 
 
 def _print(heading: str, message: str) -> None:
-    print(f"{heading:>15}  {message}", flush=True)
+    echo(f"{heading:>15}  {message}", flush=True)
 
 
 def add_command(commands: Any) -> None:

@@ -14,6 +14,7 @@ from gpuio.context import gpu as gpu_context
 from gpuio.context import num_gpus
 from gpuio.errors import Error
 from gpuio.loading.cpus import cpu_count
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_json, add_parser, print_json
 from gpuio.version import VERSION
 
@@ -191,7 +192,7 @@ def _run(args: argparse.Namespace) -> int:
         print_json(checks)
     else:
         for check in checks:
-            print(f"{check.state:8} {check.name}: {check.text}")
+            echo(f"{check.state:8} {check.name}: {check.text}")
     failed = any(check.state == "broken" for check in checks)
     without_gpu = args.gpu and not num_gpus()
     return 1 if failed or without_gpu else 0

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+import stat
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gpuio.decoding.header import read_header
-from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import remove_abandoned, replacing_in, write_error
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_parser, add_record_file, add_selection
-from gpuio.tools.commands.im2rec.lists import BadImage, write_list
+from gpuio.tools.commands.im2rec.lists import BadImage, list_lines
 from gpuio.tools.files import open_records
 from gpuio.tools.labels import label_strings, starts_with_label
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# The list of the images.
+LIST = "records.lst"
+
+# How folders are opened.
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 # Extensions of the written files, by format, where the two differ.
 EXTENSIONS = {"jpeg": ".jpg"}
@@ -48,6 +61,7 @@ def extract(
     *,
     keys: Iterable[int] | None = None,
     labels: Iterable[float] | None = None,
+    force: bool = False,
 ) -> Extraction:
     """Write the images of a record file to folders, unchanged, with a list for im2rec.
 
@@ -58,6 +72,9 @@ def extract(
     same records again, provided that im2rec can make them: keys are at least 0 and equal to the
     headers' ids, and single labels are not stored as arrays.
 
+    All names are made of numbers, and links below `folder` are not followed, so nothing is written
+    outside it. Each file appears when it is complete, the list last.
+
     Parameters
     ----------
     rec : the record file
@@ -65,45 +82,170 @@ def extract(
     idx : the index; None: FILE.idx if it exists, else keys are 0, 1, 2, …
     keys : only these records; None: all
     labels : only records whose first label is one of these; None: all
+    force : replace files that exist; False: refuse, before anything is written
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
-    RecordError : the record file is damaged, or the index belongs to another file.
-    ArgumentError : no record has one of the keys.
+    RecordError : the record file is damaged, or the index belongs to another file; or a file cannot
+        be written.
+    ArgumentError : no record has one of the keys; files exist, and `force` is False; or something
+        in the folder is not a folder or a regular file where it should be, such as a link.
     """
     path, root = local_path(rec), local_path(folder)
     wanted = None if labels is None else label_strings(labels)
-    items: list[ListItem] = []
-    taken: set[str] = set()
-    bad: list[BadImage] = []
     with open_records(path, idx) as records:
-        ordinals = _ordinals(records, keys)
-        with progress(f"extracting {os.path.basename(path)}", "images", len(ordinals)) as bar:
-            for ordinal in ordinals:
-                bar.update()
-                try:
-                    if wanted is not None and not starts_with_label(
-                        records.header(ordinal).label, wanted
-                    ):
-                        continue
-                    header, image = records.record(ordinal)
-                    found = read_header(image)
-                except (RecordError, DecodeError) as error:
-                    bad.append(BadImage(str(records.location(ordinal)), str(error)))
+        found, bad = _find_images(records, _ordinals(records, keys), wanted)
+        with _OutputFolder(root) as output:
+            names = [item.path for item in found.values()]
+            output.check_files([*names, LIST], force)
+            with progress(f"extracting {os.path.basename(path)}", "images", len(found)) as bar:
+                for ordinal, item in found.items():
+                    with output.create(item.path) as file:
+                        file.write(records.record(ordinal)[1])
+                    bar.update()
+            with output.create(LIST) as file:
+                file.writelines(list_lines(found.values()))
+    return Extraction(root, os.path.join(root, LIST), len(found), bad)
+
+
+def _find_images(
+    records: RecordSet, ordinals: Sequence[int], wanted: Set[str] | None
+) -> tuple[dict[int, ListItem], list[BadImage]]:
+    """Name the files of the images with a wanted label, by ordinal, and list bad records."""
+    found: dict[int, ListItem] = {}
+    bad: list[BadImage] = []
+    taken: set[str] = set()
+    title = f"reading the headers of {os.path.basename(records.paths[0])}"
+    with progress(title, "records", len(ordinals)) as bar:
+        for ordinal in ordinals:
+            bar.update()
+            try:
+                if wanted is not None and not starts_with_label(
+                    records.header(ordinal).label, wanted
+                ):
                     continue
-                label = tuple(np.atleast_1d(np.asarray(header.label, np.float32)).tolist())
-                extension = EXTENSIONS.get(found.format, f".{found.format}")
-                subfolder = _subfolder(label, records.has_faces)
-                name = _unique_name(f"{subfolder}/{records.keys[ordinal]}", extension, taken)
-                os.makedirs(os.path.join(root, subfolder), exist_ok=True)
-                with open(os.path.join(root, name), "wb") as file:
-                    file.write(image)
-                items.append(ListItem(int(records.keys[ordinal]), label, name))
-    list_path = os.path.join(root, "records.lst")
-    os.makedirs(root, exist_ok=True)
-    write_list(list_path, items)
-    return Extraction(root, list_path, len(items), bad)
+                header, image = records.record(ordinal)
+                kind = read_header(image).format
+            except (RecordError, DecodeError) as error:
+                bad.append(BadImage(str(records.location(ordinal)), str(error)))
+                continue
+            label = tuple(np.atleast_1d(np.asarray(header.label, np.float32)).tolist())
+            key = int(records.keys[ordinal])
+            stem = f"{_subfolder(label, records.has_faces)}/{key}"
+            name = _unique_name(stem, EXTENSIONS.get(kind, f".{kind}"), taken)
+            found[ordinal] = ListItem(key, label, name)
+    return found, bad
+
+
+class _OutputFolder:
+    """A folder to write to, and its subfolders, none of which is a link.
+
+    Files are created relative to open folders, so that nobody can redirect what is written by
+    putting a link in the place of one.
+
+    Parameters
+    ----------
+    root : the folder; created if missing. It may be a link itself
+
+    Raises
+    ------
+    ArgumentError : it is not a folder.
+    RecordError : it cannot be created.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._cleared: set[str] = set()
+        try:
+            os.makedirs(root, exist_ok=True)
+            self._descriptor = os.open(root, FOLDER)
+        except (OSError, ValueError) as error:
+            raise self._error(root, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._descriptor)
+
+    def check_files(self, names: Iterable[str], force: bool) -> None:
+        """Check that files can be created, or with `force` also replaced, before any is.
+
+        Raises
+        ------
+        ArgumentError : files exist, or something else is in their place.
+        """
+        existing: list[str] = []
+        for name in names:
+            try:
+                with self._open(os.path.dirname(name)) as folder:
+                    found = os.stat(os.path.basename(name), dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            path = os.path.join(self._root, name)
+            if not stat.S_ISREG(found.st_mode):
+                raise ArgumentError(
+                    f"{path} exists and is not a regular file; remove it, or choose another folder"
+                )
+            existing.append(path)
+        if existing and not force:
+            raise ArgumentError(
+                f"{len(existing):,} of the files to be written exist already, the first is "
+                f"{existing[0]}; choose another folder, or replace them with --force"
+            )
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        """Create or replace a file, whose name may have one subfolder, when it is complete.
+
+        Raises
+        ------
+        RecordError, ArgumentError : it cannot be written.
+        """
+        subfolder, base = os.path.split(name)
+        path = os.path.join(self._root, name)
+        if subfolder and subfolder not in self._cleared:
+            try:
+                with suppress(FileExistsError):
+                    os.mkdir(subfolder, dir_fd=self._descriptor)
+            except OSError as error:
+                raise self._error(path, error) from error
+        with self._open(subfolder) as folder:
+            if subfolder not in self._cleared:
+                remove_abandoned(folder)
+                self._cleared.add(subfolder)
+            with replacing_in(folder, base, path) as file:
+                yield file
+
+    @contextmanager
+    def _open(self, subfolder: str) -> Iterator[int]:
+        """The descriptor of the root ("") or of a subfolder.
+
+        Raises
+        ------
+        FileNotFoundError : there is no such subfolder.
+        """
+        if not subfolder:
+            yield self._descriptor
+            return
+        try:
+            descriptor = os.open(subfolder, FOLDER | os.O_NOFOLLOW, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._error(os.path.join(self._root, subfolder), error) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _error(self, path: str, error: Exception) -> Error:
+        if isinstance(error, (NotADirectoryError, FileExistsError)):
+            return ArgumentError(
+                f"{path} is a link or not a folder; remove it, or choose another folder"
+            )
+        return write_error(path, error)
 
 
 def _subfolder(label: Sequence[float], faces: bool) -> str:
@@ -144,19 +286,23 @@ def add_command(commands: Any) -> None:
         summary="write the images of a record file to folders",
         description="Write the images of FILE.rec to FOLDER/LABEL/KEY.jpg, unchanged (faces: "
         "FOLDER/IDENTITY/KEY.jpg; images with several labels or boxes: FOLDER/images), and "
-        "FOLDER/records.lst, from which im2rec packs the same records. The exit status is 1 if "
-        "a record has no recognizable image.",
+        "FOLDER/records.lst, from which im2rec packs the same records. Nothing is written if one "
+        "of these files exists, unless --force is given. The exit status is 1 if a record has no "
+        "recognizable image.",
         example="train.rec images --label 3",
     )
     add_record_file(parser)
     parser.add_argument("folder", metavar="FOLDER", help="where to write the images")
     add_selection(parser)
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
 def _run(args: argparse.Namespace) -> int:
     keys = list(dict.fromkeys(args.key)) if args.key else None
-    extraction = extract(args.rec, args.folder, args.idx, keys=keys, labels=args.label)
+    extraction = extract(
+        args.rec, args.folder, args.idx, keys=keys, labels=args.label, force=args.force
+    )
     for path, reason in extraction.bad:
-        print(f"left out {path}: {reason}")
-    print(f"{extraction.folder}: {extraction.images:,} images; {extraction.lst} lists them")
+        echo(f"left out {path}: {reason}")
+    echo(f"{extraction.folder}: {extraction.images:,} images; {extraction.lst} lists them")
     return 1 if extraction.bad else 0

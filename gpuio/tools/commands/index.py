@@ -18,9 +18,11 @@ from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
 from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.writing import replacing
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import count_items
-from gpuio.tools.files import check_outputs, index_of, replacing
+from gpuio.tools.files import check_outputs, index_of
 
 # Keys are int64, ids in headers uint64: they are compared modulo this.
 MODULUS = 1 << 64
@@ -58,9 +60,10 @@ def index(
     built = Index.build(rec)
     if lst is not None:
         built = Index(_keys_of_list(local_path(rec), built.offsets, local_path(lst)), built.offsets)
-    with replacing(path) as name:
-        built.save(name)
-        if not force and os.path.exists(path) and not filecmp.cmp(name, path, shallow=False):
+    with replacing(path) as file:
+        built.write(file)
+        file.flush()
+        if not force and os.path.exists(path) and not filecmp.cmp(file.name, path, shallow=False):
             raise ArgumentError(
                 f"{path} {_difference(path, built)}; --force replaces it"
                 + ("" if lst else ", --list FILE writes the keys of a list")
@@ -164,7 +167,7 @@ def add_command(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     path, records = index(args.rec, args.idx, lst=args.lst, force=args.force)
-    print(f"{path}: {records:,} records")
+    echo(f"{path}: {records:,} records")
     if args.lst and (more := count_items(args.lst) - records) > 0:
-        print(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
+        echo(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
     return 0

@@ -15,6 +15,7 @@ from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path, local_path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
@@ -234,5 +235,5 @@ def _run(args: argparse.Namespace) -> int:
     if found.call:
         lines["load with"] = found.call
     for name, value in lines.items():
-        print(f"{name}: {value}")
+        echo(f"{name}: {value}")
     return 0

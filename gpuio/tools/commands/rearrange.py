@@ -25,6 +25,7 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.sampling.order import permute
 from gpuio.storage.local import Path, local_path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_parser, add_selection
 from gpuio.tools.files import RecordOutput, check_outputs, index_of
 from gpuio.tools.labels import label_strings, starts_with_label
@@ -329,7 +330,7 @@ def _split(args: argparse.Namespace) -> int:
         args.rec, args.prefix, args.ratio, parts=args.parts, shuffle=args.shuffle, seed=args.seed
     )
     for copied in outputs:
-        print(f"{copied.rec}: {copied.records:,} records")
+        echo(f"{copied.rec}: {copied.records:,} records")
     return _report_omissions(outputs[0])
 
 
@@ -347,13 +348,13 @@ def _filter(args: argparse.Namespace) -> int:
 
 
 def _report(copied: Copied) -> int:
-    print(f"{copied.rec}: {copied.records:,} records")
+    echo(f"{copied.rec}: {copied.records:,} records")
     return _report_omissions(copied)
 
 
 def _report_omissions(copied: Copied) -> int:
     if copied.left_out:
-        print(f"left out: {copied.left_out:,} header and identity records of face data")
+        echo(f"left out: {copied.left_out:,} header and identity records of face data")
     if copied.unreadable:
-        print(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
+        echo(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
     return 1 if copied.unreadable else 0

@@ -16,9 +16,11 @@ from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import ByteSequence, LocalFile, Path, create, local_path
+from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
+from gpuio.storage.writing import replacing
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of, replacing
+from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of
 
 # Bytes of damage that are copied at a time.
 PIECE = 1 << 24
@@ -84,7 +86,7 @@ def repair(
             bar.update(span.end - span.begin)
         output.keys = array("q", _keys(data, begins, old, path))
         if damaged is not None:
-            with replacing(damaged) as name, create(name, "wb") as file:
+            with replacing(damaged) as file:
                 for span in lost:
                     for begin in range(span.begin, span.end, PIECE):
                         file.write(data[begin : min(begin + PIECE, span.end)])
@@ -161,6 +163,6 @@ def _run(args: argparse.Namespace) -> int:
         print_json(result)
     else:
         for span in result.lost:
-            print(f"left out {span.end - span.begin:,} bytes at byte {span.begin}: {span.reason}")
-        print(f"{result.rec}: {result.records:,} records")
+            echo(f"left out {span.end - span.begin:,} bytes at byte {span.begin}: {span.reason}")
+        echo(f"{result.rec}: {result.records:,} records")
     return 1 if result.lost else 0

@@ -14,6 +14,7 @@ from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
@@ -246,15 +247,15 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
         return 0
-    print(found.arguments)
-    print(f"torchvision, for pixel values of 0 to 1: {found.shares}")
+    echo(found.arguments)
+    echo(f"torchvision, for pixel values of 0 to 1: {found.shares}")
     height, width = found.data_shape[1:]
     scaled = f"shorter side {found.resize}, " if found.resize > 0 else ""
-    print(f"from {found.looked_at:,} of {found.images:,} images: {scaled}center {height} x {width}")
+    echo(f"from {found.looked_at:,} of {found.images:,} images: {scaled}center {height} x {width}")
     if any(found.error):
-        print(f"the means are accurate to ±{1.96 * max(found.error):.2g} (95 % confidence)")
+        echo(f"the means are accurate to ±{1.96 * max(found.error):.2g} (95 % confidence)")
     if found.unreadable:
-        print(
+        echo(
             f"{found.unreadable:,} could not be read; list them with: gpuio verify {found.rec} "
             "--deep"
         )

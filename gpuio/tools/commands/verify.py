@@ -28,6 +28,7 @@ from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
@@ -292,16 +293,16 @@ def _run(args: argparse.Namespace) -> int:
     most = max(0, args.most)
     for finding in found.findings[:most]:
         key = "" if finding.key is None else f", key {finding.key}"
-        print(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")
+        echo(f"{finding.kind} at byte {finding.offset}{key}: {finding.reason}")
     if len(found.findings) > most:
-        print(f"… and {len(found.findings) - most:,} more")
+        echo(f"… and {len(found.findings) - most:,} more")
     kinds = Counter(finding.kind for finding in found.findings)
     summary = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    print(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {summary}")
+    echo(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {summary}")
     if kinds["framing"]:
-        print(f"'gpuio repair {found.rec}' copies the intact records")
+        echo(f"'gpuio repair {found.rec}' copies the intact records")
     elif kinds["index"]:
-        print(f"'gpuio index --force {found.rec}' makes a new index")
+        echo(f"'gpuio index --force {found.rec}' makes a new index")
     if args.quarantine:
-        print(f"{args.quarantine}: {listed:,} records")
+        echo(f"{args.quarantine}: {listed:,} records")
     return 1 if found.findings else 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import write_file
+from gpuio.terminal import echo, printable
 from gpuio.tools.commands.bench.benchmark import READING, ROUNDS, Bench, bench
 from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.files import check_outputs
 from gpuio.tools.tasks import add_options, options_of
 
 # Colors of the iterator, the other contestants, and the speed that training needs.
@@ -38,6 +42,7 @@ def plot(found: Bench, path: Path) -> None:
     ------
     ContextError : matplotlib is not installed.
     ArgumentError : matplotlib does not know the extension.
+    RecordError : the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -68,17 +73,19 @@ def plot(found: Bench, path: Path) -> None:
         needs = f"- - training needs {found.needed:,.0f}"
         axes[0].set_title(needs, loc="right", fontsize=9, color=NEEDED)
     figure.suptitle(
-        f"{os.path.basename(found.rec)} on {found.device}, batches of {found.batch_size}, "
-        f"{found.threads} of {found.cpus} CPUs",
+        f"{printable(os.path.basename(found.rec))} on {found.device}, "
+        f"batches of {found.batch_size}, {found.threads} of {found.cpus} CPUs",
         x=0.01,
         ha="left",
         fontsize=11,
+        parse_math=False,
     )
-    target = local_path(path)
+    target, encoded = local_path(path), io.BytesIO()
     try:
-        figure.savefig(target, dpi=130)
+        figure.savefig(encoded, dpi=130, format=os.path.splitext(target)[1][1:] or "png")
     except ValueError as error:
         raise ArgumentError(f"{target}: {error}") from error
+    write_file(target, encoded.getvalue())
 
 
 def add_command(commands: Any) -> None:
@@ -113,6 +120,8 @@ def add_command(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.plot:
+        check_outputs([args.plot], [args.rec])
     found = bench(
         args.rec,
         args.idx,
@@ -128,20 +137,20 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**found._asdict(), "verdict": found.verdict})
         return 0
-    print(
+    echo(
         f"{found.rec}: {found.images:,} images, batches of {found.batch_size} on {found.device}, "
         f"{found.threads} threads, {found.cpus} CPUs"
     )
-    print()
-    print("\n".join(table(found)))
-    print()
+    echo()
+    echo("\n".join(table(found)))
+    echo()
     for name, reason in found.left_out.items():
-        print(f"{name} was not measured: {reason}")
+        echo(f"{name} was not measured: {reason}")
     if found.cached:
-        print(f"{READING}: the file was in the page cache; the disk may be slower")
-    print(f"limited by {found.limit}")
+        echo(f"{READING}: the file was in the page cache; the disk may be slower")
+    echo(f"limited by {found.limit}")
     if found.verdict:
-        print(found.verdict)
+        echo(found.verdict)
     if args.plot:
-        print(f"{args.plot}: plot of the results")
+        echo(f"{args.plot}: plot of the results")
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
+from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_max_pixels, add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, count_items, list_image, make_list
 from gpuio.tools.commands.im2rec.packing import ImagePacker, Packed
@@ -72,7 +73,16 @@ def im2rec(
         pack_label,
         resolve_max_pixels(max_pixels),
     )
-    return list(pack_lists(lists, os.fspath(root), packer, num_thread=num_thread, resume=resume))
+    return list(
+        pack_lists(
+            lists,
+            os.fspath(root),
+            packer,
+            num_thread=num_thread,
+            resume=resume,
+            allow_outside=True,  # the lists have just been made from the root
+        )
+    )
 
 
 def add_command(commands: Any) -> None:
@@ -164,6 +174,11 @@ def add_command(commands: Any) -> None:
         meaning=False,
         help="start over instead of resuming",
     )
+    parser.add_flag(
+        records,
+        "--allow-outside",
+        help="pack files outside ROOT, too, where a list has absolute paths or ..",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -177,12 +192,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.list:
         made = _make_lists(args)
         if older := sorted(set(lists) - set(made)):
-            print(f"{', '.join(older)}: also packed by this prefix; remove what you do not need")
+            echo(f"{', '.join(older)}: also packed by this prefix; remove what you do not need")
         return 0
     if lists:
-        print(f"using {', '.join(lists)} (--list makes new lists)")
+        echo(f"using {', '.join(lists)} (--list makes new lists)")
         if others:
-            print(f"not using {', '.join(others)}: of another prefix")
+            echo(f"not using {', '.join(others)}: of another prefix")
     elif others:
         raise ArgumentError(
             f"there is no list {args.prefix}.lst, but {', '.join(others)}: give its whole name, or "
@@ -207,16 +222,17 @@ def _run(args: argparse.Namespace) -> int:
         packer,
         num_thread=args.num_thread,
         resume=args.resume is not False,
+        allow_outside=bool(args.allow_outside),
     ):
         for place, reason in packed.bad:
-            print(f"left out: {place}: {reason}", file=sys.stderr)
+            echo(f"left out: {place}: {reason}", file=sys.stderr)
         for place, reason in packed.doubtful:
-            print(f"stored, but not an image: {place}: {reason}", file=sys.stderr)
+            echo(f"stored, but not an image: {place}: {reason}", file=sys.stderr)
         if packed.kept:
-            print(f"resumed after {packed.kept:,} records of an interrupted run")
+            echo(f"resumed after {packed.kept:,} records of an interrupted run")
         bad += len(packed.bad)
         size = os.path.getsize(packed.rec) / 1e6
-        print(f"{packed.rec}: {packed.records:,} records, {size:.1f} MB")
+        echo(f"{packed.rec}: {packed.records:,} records, {size:.1f} MB")
     return 1 if bad else 0
 
 
@@ -237,17 +253,17 @@ def _make_lists(args: argparse.Namespace) -> list[str]:
     )
     if recursive:
         for label, name in names.items():
-            print(name, label)
+            echo(f"{name} {label}")
     listed = 0
     for path in lists:
         count = count_items(path)
-        print(f"{path}: {count:,} images")
+        echo(f"{path}: {count:,} images")
         listed += count
     # Where no list takes the rest, MXNet leaves out what is lost by rounding.
     if args.train_ratio is not None and args.train_ratio + args.test_ratio >= 1:
         total = sum(1 for _ in list_image(args.root, recursive, args.exts))
         if listed < total:
-            print(f"in none of the lists, since both ratios are rounded down: {total - listed}")
+            echo(f"in none of the lists, since both ratios are rounded down: {total - listed}")
     return lists
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.recordio.lists import ListItem, numbered_lines, parse_line
 from gpuio.storage.local import Path
-from gpuio.tools.files import replacing
+from gpuio.storage.writing import replacing
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -135,25 +135,22 @@ def make_list(
 
 
 def write_list(path: Path, items: Iterable[ListItem]) -> None:
-    """Write a list file.
+    """Write a list file; an existing one is replaced when the new one is complete.
 
     Raises
     ------
     RecordFileNotFoundError : its folder does not exist.
+    RecordError : it cannot be written.
     """
-    # surrogateescape: bytes of file names that are not UTF-8 are written unchanged.
-    try:
-        with (
-            replacing(path) as name,
-            open(name, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
-        ):
-            for key, labels, image in items:
-                file.write("\t".join([str(key), *map(_format_label, labels), image]))
-                file.write("\n")
-    except FileNotFoundError as error:
-        raise RecordFileNotFoundError(
-            f"{os.fspath(path)}: its folder does not exist; create it first"
-        ) from error
+    with replacing(path) as file:
+        file.writelines(list_lines(items))
+
+
+def list_lines(items: Iterable[ListItem]) -> Iterator[bytes]:
+    """The lines of a list file."""
+    for key, labels, image in items:
+        line = "\t".join([str(key), *map(_format_label, labels), image])
+        yield os.fsencode(f"{line}\n")  # the bytes of file names are written unchanged
 
 
 def _format_label(label: float) -> str:
@@ -192,6 +189,49 @@ def count_items(path: Path) -> int:
     RecordFileNotFoundError : the file does not exist.
     """
     return sum(1 for _ in numbered_lines(path))
+
+
+def check_inside(path: Path, root: str) -> None:
+    """Check that a list names no files outside its root.
+
+    Symbolic links that the root contains may lead anywhere, as is usual with folders of links to
+    images. Paths with ".." are judged by where they lead when all links are followed, and so are
+    absolute paths that do not begin with the root's.
+
+    Raises
+    ------
+    RecordFileNotFoundError : the list does not exist.
+    ArgumentError : a line names a file outside.
+    """
+    name = os.fspath(path)
+    real_root = os.path.realpath(root)
+    first, count = "", 0
+    for number, line in numbered_lines(name):
+        try:
+            item = parse_line(line)
+        except ValueError:
+            continue  # it is left out
+        if _is_outside(item.path, root, real_root):
+            first = first or f"line {number}: {item.path!r}"
+            count += 1
+    if count:
+        raise ArgumentError(
+            f"{name} names files outside {root}, {count:,} in all, the first in {first}; to pack "
+            "them all the same, give --allow-outside, or a folder above them as ROOT"
+        )
+
+
+def _is_outside(path: str, root: str, real_root: str) -> bool:
+    """Whether a path of a list is outside the root, whose real path is given as well."""
+    if os.pardir not in path.split(os.sep):
+        by_name = os.path.abspath(root)
+        if not os.path.isabs(path) or os.path.commonpath([path, by_name]) == by_name:
+            return False
+    try:
+        real = os.path.realpath(os.path.join(root, path))
+    except ValueError:  # a null character: it is no file
+        return False
+    return os.path.commonpath([real, real_root]) != real_root
 
 
 def _folders(root: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:

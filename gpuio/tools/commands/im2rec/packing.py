@@ -27,8 +27,9 @@ from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import LocalFile, Path
-from gpuio.tools.commands.im2rec.lists import BadImage, count_items, read_list
-from gpuio.tools.files import PART, ExistingRecords, RecordOutput, open_exclusive
+from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
+from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
+from gpuio.tools.files import ExistingRecords, RecordOutput
 from gpuio.tools.parallel import map_ordered
 
 # Images per task, and tasks per thread that may be queued or finished before their turn.
@@ -163,6 +164,7 @@ def write_records(
     max_pixels: int | None = None,
     num_thread: int | None = None,
     resume: bool = True,
+    allow_outside: bool = False,
 ) -> Packed:
     """Pack the images of a list, in its order, into a .rec and an .idx file next to it.
 
@@ -187,10 +189,12 @@ def write_records(
         environment variable GPUIO_MAX_PIXELS says, else 2**28
     num_thread : threads that read and encode; None: one per CPU. Does not change the result
     resume : resume an interrupted run; False: start over
+    allow_outside : pack files outside `root`, too, where the list has absolute paths or "..";
+        False: refuse the list. Links below `root` are followed in any case
 
     Raises
     ------
-    ArgumentError : an option is out of range.
+    ArgumentError : an option is out of range, or the list names files outside `root`.
     RecordFileNotFoundError : the list or folder does not exist.
     RecordError : a file cannot be written, or another run is writing it; or no image can be used,
         and there is a record file already.
@@ -211,6 +215,8 @@ def write_records(
     root, lst = os.fspath(root), os.fspath(lst)
     if not os.path.isdir(root):
         raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
+    if not allow_outside:
+        check_inside(lst, root)
     total = count_items(lst)
     rec = f"{os.path.splitext(lst)[0]}.rec"
     with _job_file(rec, job_identity(lst, root, packer)) as begun:
@@ -268,9 +274,10 @@ class _RunState:
         have not changed since that run began.
         """
         keys = np.array([item.key for item in read_list(lst) if isinstance(item, ListItem)], object)
-        if not os.path.exists(rec + PART) or len(set(keys)) < len(keys):
+        part = unfinished(rec)
+        if not os.path.exists(part) or len(set(keys)) < len(keys):
             return  # a record whose key occurs twice could belong to either line
-        data = LocalFile(rec + PART)
+        data = LocalFile(part)
         offset, kept = 0, ExistingRecords(array("q"), array("q"), 0)
         for item in read_list(lst):
             try:
@@ -320,21 +327,24 @@ def _job_file(rec: str, identity: str) -> Iterator[float | None]:
     The file holds the job's identity. Yields the time at which an interrupted run of the same
     identity began, as in `os.stat`; None if there was none.
     """
-    path = f"{rec}{PART}.json"
+    path, part = unfinished(rec, f"{PART}.json"), unfinished(rec)
     with open_exclusive(path) as file:
         file.seek(0)
         begun = os.fstat(file.fileno()).st_mtime if file.read() == identity.encode() else None
-        if begun is None:
-            # First, so that records never stand next to another job's identity.
-            with suppress(FileNotFoundError):
-                os.remove(rec + PART)
-            file.truncate(0)
-            file.write(identity.encode())
-            file.flush()
         try:
+            if begun is None:
+                # First, so that records never stand next to another job's identity.
+                try:
+                    with suppress(FileNotFoundError):
+                        os.remove(part)
+                except OSError as error:
+                    raise write_error(part, error) from error
+                file.truncate(0)
+                file.write(identity.encode())
+                file.flush()
             yield begun
         finally:
-            if not os.path.exists(rec + PART):
+            if not os.path.exists(part):
                 os.remove(path)
 
 

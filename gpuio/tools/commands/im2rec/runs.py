@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from gpuio.recordio.lists import ListItem
-from gpuio.storage.local import create
-from gpuio.tools.commands.im2rec.lists import BadImage, read_list
+from gpuio.storage.writing import PART, open_exclusive, unfinished, write_file
+from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
 from gpuio.tools.commands.im2rec.packing import (
     ImagePacker,
     Packed,
@@ -19,7 +19,6 @@ from gpuio.tools.commands.im2rec.packing import (
     job_identity,
     write_records,
 )
-from gpuio.tools.files import PART, write_file
 
 
 def pack_lists(
@@ -29,6 +28,7 @@ def pack_lists(
     *,
     num_thread: int | None = None,
     resume: bool = True,
+    allow_outside: bool = False,
 ) -> Iterator[Packed]:
     """Write the record file and index of each list.
 
@@ -38,9 +38,13 @@ def pack_lists(
 
     Parameters
     ----------
-    lists, root, num_thread, resume : see `write_records`
+    lists, root, num_thread, resume, allow_outside : see `write_records`; all lists are checked
+        before the first is packed
     packer : its other options
     """
+    if not allow_outside:
+        for path in lists:
+            check_inside(path, root)
     notes = [_Note(path, root, packer) for path in lists] if len(lists) > 1 else []
     for number, path in enumerate(lists):
         note = notes[number] if notes else None
@@ -49,7 +53,12 @@ def pack_lists(
             if note is not None:
                 note.begin()
             packed = write_records(
-                path, root, num_thread=num_thread, resume=resume, **asdict(packer)
+                path,
+                root,
+                num_thread=num_thread,
+                resume=resume,
+                allow_outside=True,
+                **asdict(packer),
             )
             if note is not None:
                 note.finish(packed)
@@ -63,14 +72,15 @@ class _Note:
 
     def __init__(self, lst: str, root: str, packer: ImagePacker) -> None:
         self._lst, self._root, self._packer = lst, root, packer
-        self._path = f"{os.path.splitext(lst)[0]}.rec{PART}.done"
+        self._path = unfinished(f"{os.path.splitext(lst)[0]}.rec", f"{PART}.done")
         self._begun = 0.0
 
     def begin(self) -> None:
         """Take the file system's time."""
-        with create(self._path, "w") as file:
-            self._begun = os.fstat(file.fileno()).st_mtime
         self.remove()
+        with open_exclusive(self._path) as file:
+            self._begun = os.fstat(file.fileno()).st_mtime
+            self.remove()
 
     def finish(self, packed: Packed) -> None:
         """Remember a list that was packed completely."""
@@ -84,25 +94,30 @@ class _Note:
 
     def finished(self) -> Packed | None:
         """The result of an interrupted run that has packed this list, if it would be the same."""
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                content: dict[str, Any] = json.load(file)
-        except (OSError, ValueError):  # there is none
+        if not os.path.exists(self._path):
             return None
-        rec, idx, records, bad, doubtful, _ = content["packed"]
-        packed = Packed(
-            rec,
-            idx,
-            records,
-            [BadImage(*each) for each in bad],
-            [BadImage(*each) for each in doubtful],
-            records,
-        )
+        with open_exclusive(self._path) as file:
+            file.seek(0)
+            content = file.read()
+        try:
+            note: dict[str, Any] = json.loads(content)
+            rec, idx, records, bad, doubtful, _ = note["packed"]
+            packed = Packed(
+                rec,
+                idx,
+                records,
+                [BadImage(*each) for each in bad],
+                [BadImage(*each) for each in doubtful],
+                records,
+            )
+            identity, files, begun = note["identity"], note["files"], float(note["begun"])
+        except (ValueError, TypeError, KeyError):  # it is another file
+            return None
         same = (
-            content["identity"] == job_identity(self._lst, self._root, self._packer)
-            and content["files"] == _stamps(packed)
+            identity == job_identity(self._lst, self._root, self._packer)
+            and files == _stamps(packed)
             and all(
-                is_older(os.path.join(self._root, item.path), content["begun"])
+                is_older(os.path.join(self._root, item.path), begun)
                 for item in read_list(self._lst)
                 if isinstance(item, ListItem)
             )

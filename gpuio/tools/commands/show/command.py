@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import write_file
+from gpuio.terminal import echo, printable
 from gpuio.tools.commands.common import add_max_pixels, add_parser, add_record_file, add_selection
 from gpuio.tools.commands.show.images import (
     LabelledImage,
@@ -24,10 +25,13 @@ from gpuio.tools.commands.show.images import (
     of_records,
 )
 from gpuio.tools.commands.show.page import render_page
-from gpuio.tools.files import check_outputs, find_index, open_records, write_file
+from gpuio.tools.files import check_outputs, find_index, open_records
 from gpuio.tools.layouts import layout_of
-from gpuio.tools.sheet import BACKGROUND, contact_sheet
+from gpuio.tools.sheet import BACKGROUND, contact_sheet, image_format, save_image
 from gpuio.tools.tasks import add_options, options_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 COUNT, SIZE = 32, 224
 
@@ -99,7 +103,7 @@ def show(
     check_outputs([target], [path])
     extension = os.path.splitext(target)[1].lower()
     if extension not in PAGE_EXTENSIONS:
-        _image_format(extension)
+        image_format(target)
     for name, value in (("count", count), ("size", size)):
         if value < 1:
             raise ArgumentError(f"{name} must be at least 1, not {value!r}")
@@ -140,14 +144,15 @@ def show(
     if options is not None:
         title += ": " + ", ".join(f"{name}={value}" for name, value in options.items())
     if extension in PAGE_EXTENSIONS:
-        write_file(target, render_page(images, title, size).encode())
+        page = printable(render_page(images, title, size))
+        write_file(target, page.encode())
     else:
-        write_file(target, _sheet(images, title, extension))
+        save_image(_sheet(images, title), target)
     return Shown(target, len(images), sum(bool(image.problem) for image in images))
 
 
-def _sheet(images: list[LabelledImage], title: str, extension: str) -> bytes:
-    """Draw and encode a contact sheet."""
+def _sheet(images: list[LabelledImage], title: str) -> Image:
+    """Draw a contact sheet."""
     shapes = np.array([image.pixels.shape[:2] for image in images if image.pixels is not None])
     height, width = shapes.max(0) if len(shapes) else (SIZE * 3 // 4, SIZE)
     height, width = max(height, 48), max(width, 96)
@@ -157,11 +162,7 @@ def _sheet(images: list[LabelledImage], title: str, extension: str) -> bytes:
         _draw(cell, image.pixels)
         caption = f"{image.key}: {image.label}"
         captions.append(f"{caption}  {image.problem}" if image.problem else caption)
-    buffer = io.BytesIO()
-    contact_sheet(cells, captions, title=f"{title}   (key: label)").save(
-        buffer, _image_format(extension)
-    )
-    return buffer.getvalue()
+    return contact_sheet(cells, captions, title=f"{title}   (key: label)")
 
 
 def _draw(cell: NDArray[np.uint8], pixels: NDArray[np.uint8] | None) -> None:
@@ -171,19 +172,6 @@ def _draw(cell: NDArray[np.uint8], pixels: NDArray[np.uint8] | None) -> None:
         return
     height, width = pixels.shape[:2]
     cell[cell.shape[0] - height :, :width] = pixels
-
-
-def _image_format(extension: str) -> str:
-    """Pillow's name of the format with this extension."""
-    from PIL import Image
-
-    try:
-        return Image.registered_extensions()[extension]
-    except KeyError:
-        raise ArgumentError(
-            f"{extension!r} is not an image file extension; write to a name such as sheet.png or "
-            "page.html"
-        ) from None
 
 
 def add_command(commands: Any) -> None:
@@ -234,5 +222,5 @@ def _run(args: argparse.Namespace) -> int:
         ctx=args.ctx,
     )
     problems = f", {shown.bad} of them with problems" if shown.bad else ""
-    print(f"{shown.path}: {shown.pictures} images{problems}")
+    echo(f"{shown.path}: {shown.pictures} images{problems}")
     return 0

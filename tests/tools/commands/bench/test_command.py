@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, RecordError
 from gpuio.tools.cli import main
 from gpuio.tools.commands.bench.benchmark import DALI, DECODING, READING
 from gpuio.tools.commands.bench.command import plot
@@ -35,3 +35,19 @@ def test_a_plot(extension: str, tmp_path: Path) -> None:
     assert (tmp_path / f"x.{extension}").stat().st_size > 3000
     with pytest.raises(ArgumentError, match="xyz"):
         plot(result(), tmp_path / "x.xyz")
+
+
+def test_a_plot_of_a_file_with_any_name(tmp_path: Path) -> None:
+    for name in ("pass\udce9.rec", "$x^{$.rec"):
+        plot(result()._replace(rec=name), tmp_path / "x.svg")
+    with pytest.raises(RecordError, match="its directory does not exist"):
+        plot(result(), tmp_path / "none" / "x.svg")
+
+
+def test_a_plot_that_would_replace_the_records_is_refused_first(
+    rec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(rec).read_bytes()
+    assert main(["bench", rec, "--plot", rec]) == 2
+    assert "would overwrite the original" in capsys.readouterr().err
+    assert Path(rec).read_bytes() == before

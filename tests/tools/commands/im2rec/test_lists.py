@@ -148,7 +148,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str, tmp_pa
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecordFileNotFoundError, match="nowhere is not a folder"):
         make_list(tmp_path / "x", tmp_path / "nowhere")
-    with pytest.raises(Error, match=r"nowhere/x.lst: its folder does not exist"):
+    with pytest.raises(Error, match=r"nowhere/x.lst: its directory does not exist"):
         make_list(tmp_path / "nowhere" / "x", tmp_path)
     with pytest.raises(RecordFileNotFoundError, match=r"the list .* does not exist"):
         list(read_list(tmp_path / "x.lst"))

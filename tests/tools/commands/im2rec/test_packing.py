@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio import MXIndexedRecordIO, unpack, unpack_img
 from gpuio.tools import im2rec, info, list_image, write_records
+from gpuio.tools.cli import main
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 DATA = GOLDEN / "data"
@@ -128,8 +129,8 @@ def test_files_have_their_names_only_when_complete(tmp_path: Path) -> None:
     (packed,) = im2rec(tmp_path / "x", ROOT, recursive=True, pass_through=True)
     before = Path(packed.rec).read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"x.lst", "x.rec", "x.idx"}
-    (tmp_path / "x.idx.part").mkdir()  # so that writing fails
-    with pytest.raises(Exception, match="directory"):
+    (tmp_path / "x.rec.part").mkdir()  # so that writing fails
+    with pytest.raises(RecordError, match=r"x\.rec\.part cannot be written: Is a directory"):
         write_records(tmp_path / "x.lst", ROOT)
     assert Path(packed.rec).read_bytes() == before
 
@@ -275,3 +276,72 @@ def test_an_unreadable_folder_is_an_error(images: Path, tmp_path: Path) -> None:
     (images / "secret").mkdir(0o000)
     with pytest.raises(OSError, match="secret"):
         im2rec(tmp_path / "x", images, recursive=True)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder "root" with an image, links to a folder and an image outside, and a link to it."""
+    root = tmp_path / "root"
+    (root / "below").mkdir(parents=True)
+    (root / "below" / "a.jpg").write_bytes(b"inside")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "b.jpg").write_bytes(b"outside")
+    (root / "link").symlink_to(tmp_path / "far")
+    (root / "c.jpg").symlink_to(tmp_path / "far" / "b.jpg")
+    (tmp_path / "alias").symlink_to(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["{far}/b.jpg", "../far/b.jpg", "below/../../far/b.jpg", "link/../far/b.jpg", "..", "/",
+     "{root}2/b.jpg", "{root}/../far/b.jpg", "/dev/null", "/proc/self/environ"],
+)  # fmt: skip
+def test_files_outside_the_root_are_refused(path: str, outside: Path, tmp_path: Path) -> None:
+    """By their real place: "link/.." is the folder around that to which the link leads."""
+    named = path.format(far=tmp_path / "far", root=outside)
+    lst = tmp_path / "x.lst"
+    lst.write_text(f"0\t0\tbelow/a.jpg\nnonsense\n1\t0\t{named}\n2\t0\t{named}\n")
+    message = rf"x\.lst names files outside .*root, 2 in all, the first in line 3: '{named}'; "
+    with pytest.raises(ArgumentError, match=message):
+        write_records(lst, outside, pass_through=True)
+    assert not (tmp_path / "x.rec").exists() and not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("link/b.jpg", "root"),
+        ("c.jpg", "root"),
+        ("below/../below/a.jpg", "root"),
+        ("../root/below/a.jpg", "root"),
+        ("a..b.jpg", "root"),
+        ("{root}/link/b.jpg", "root"),
+        ("{root}/below/a.jpg", "alias"),
+        ("{root}/../alias/below/a.jpg", "root"),
+        ("{root}/below/a.jpg", "/"),
+        ("..{root}/below/a.jpg", "/"),
+    ],
+)
+def test_files_below_the_root_are_packed(
+    path: str, root: str, outside: Path, tmp_path: Path
+) -> None:
+    (outside / "a..b.jpg").write_bytes(b"two points")
+    (tmp_path / "x.lst").write_text(f"0\t0\t{path.format(root=outside)}\n")
+    packed = write_records(tmp_path / "x.lst", tmp_path / root, pass_through=True)
+    assert (packed.records, packed.bad) == (1, [])
+
+
+def test_files_outside_are_packed_if_asked_for(
+    outside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No list is packed unless all are accepted."""
+    (tmp_path / "x_1.lst").write_text("0\t0\tbelow/a.jpg\n")
+    (tmp_path / "x_2.lst").write_text(f"0\t0\t{tmp_path}/far/b.jpg\n1\t0\t../far/b.jpg\n")
+    arguments = ["im2rec", str(tmp_path / "x"), str(outside), "--pass-through"]
+    assert main(arguments) == 2
+    assert "--allow-outside" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.rec*"))
+    assert main([*arguments, "--allow-outside"]) == 0
+    with MXIndexedRecordIO(tmp_path / "x_2.idx", tmp_path / "x_2.rec", "r") as reader:
+        assert [unpack(reader.read_idx(key))[1] for key in reader.keys] == [b"outside"] * 2

@@ -1,0 +1,24 @@
+"""Text for a terminal: harmless, whatever is in the names that it shows."""
+
+import pytest
+
+from gpuio.terminal import echo, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("naïve ¿ 日本", "naïve ¿ 日本"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("\x1b]0;title\x07\x1b[31mred", r"\x1b]0;title\x07\x1b[31mred"),
+        ("a\rb\x00c\x7f", r"a\x0db\x00c\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("na\udcefve \ud800", r"na\udcefve \ud800"),
+    ],
+)
+def test_control_characters_and_surrogates_are_escaped(
+    text: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert printable(text) == expected
+    echo(text)
+    assert capsys.readouterr().out == f"{expected}\n"
