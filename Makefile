@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Tests of what works on several streams.
 STREAMS := tests/simulated tests/loading tests/execution tests/io
 
-.PHONY: help demo test test-streams test-mutations test-faults faults check format bench test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-streams test-mutations test-faults faults test-fuzz fuzz check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -25,6 +25,8 @@ help:
 	@echo "make test-mutations  check that these tests notice each missing wait"
 	@echo "make test-faults  run the tests with killed processes, limits, full and read-only disks"
 	@echo "make faults    kill training and tools 500 times each"
+	@echo "make test-fuzz  feed damaged files to all readers, always the same, for two minutes"
+	@echo "make fuzz      do so with ever new ones; SECONDS=… ends it, what is found is in fuzz-findings"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
@@ -76,6 +78,14 @@ test-faults: $(VENV)/test.done
 faults: $(VENV)/test.done
 	$(BIN)/python -m tests.faults training --count 500
 	$(BIN)/python -m tests.faults tools --count 500
+
+# Damaged inputs in processes under limits of memory and time: always the same ones.
+test-fuzz: $(VENV)/test.done
+	$(BIN)/python -m tests.fuzz --seed 1 --count 20000
+
+# Others each time, until it is interrupted.
+fuzz: $(VENV)/test.done
+	$(BIN)/python -m tests.fuzz --keep fuzz-findings $(if $(SECONDS),--seconds $(SECONDS))
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

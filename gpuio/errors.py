@@ -38,6 +38,10 @@ class RecordKeyError(RecordError, KeyError):
     __str__ = RuntimeError.__str__  # KeyError's puts the message in quotes
 
 
+class HeaderValueError(ArgumentError, struct.error):
+    """A number does not fit into the header of an image record."""
+
+
 class ShortRecordError(RecordError, struct.error):
     """A record is shorter than the header of an image record."""
 

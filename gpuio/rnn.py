@@ -16,9 +16,10 @@ from gpuio.context import Context, as_context, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import ArraySource, fingerprint
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.iterators.arguments import as_choice, as_int, check_call
+from gpuio.iterators.arguments import as_batch_size, as_choice, as_float, as_int, check_call
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.batch import LoadedBatch
+from gpuio.nd.shapes import check_memory
 from gpuio.nd.types import DType, HostArray
 from gpuio.sampling.order import BatchIndices, Order, permute
 
@@ -127,7 +128,7 @@ class BucketSentenceIter(OrderedRowsIter):
         seed: int | None = None,
         ctx: Context | str | None = None,
     ) -> None:
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         self.layout = as_choice("layout", layout, ("NT", "TN"))
         self.major_axis = layout.index("N")
         self.invalid_label = invalid_label
@@ -135,7 +136,7 @@ class BucketSentenceIter(OrderedRowsIter):
         ctx = as_context(ctx)
         require(ctx)
         target = np.dtype(dtype)
-        if np.array(invalid_label).astype(target) != invalid_label:
+        if np.array(as_float("invalid_label", invalid_label)).astype(target) != invalid_label:
             raise ArgumentError(f"invalid_label {invalid_label} cannot be represented in {target}")
         lengths = [len(sentence) for sentence in sentences]
         if buckets is None:
@@ -235,6 +236,7 @@ def _fill(
     filled: dict[int, HostArray] = {}
     for bucket, numbers in members.items():
         if numbers:
+            check_memory("a bucket", (len(numbers), bucket + 1), dtype.itemsize)
             filled[bucket] = np.full((len(numbers), bucket + 1), padding, dtype)
             for row, number in zip(filled[bucket], numbers, strict=True):
                 try:

@@ -14,6 +14,7 @@ EXPECTED = {
     "RecordFileNotFoundError": FileNotFoundError,
     "IndexFormatError": ValueError,
     "RecordKeyError": KeyError,
+    "HeaderValueError": struct.error,
     "ShortRecordError": struct.error,
     "ShortLabelError": ValueError,
     "FileChangedError": RuntimeError,

@@ -16,6 +16,7 @@ import gpuio.jax
 import gpuio.torch
 from gpuio.nd.device_memory import as_stream
 from gpuio.tensor_loader import TensorLoader, exportable
+from tests.io.threads import run_in_thread
 
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 NUMBERS = np.arange(10, dtype=np.float32)
@@ -356,3 +357,60 @@ def test_copies_for_a_library_are_kept_for_its_stream() -> None:
         del copy  # on CuPy's stream, as a library does
     stream.synchronize()
     np.testing.assert_array_equal(np.concatenate([each.get() for each in results]), values[:, ::-1])
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["gpuio's", "a user's"])
+def test_threads_share_a_loop(own: bool) -> None:
+    class Counts(mx.io.DataIter):
+        """A user's own iterator, which only one thread may use."""
+
+        provide_data = [("data", (2,))]  # type: ignore[assignment]
+        provide_label: Any = []
+
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.at, self.busy = 0, False
+
+        def reset(self) -> None:
+            self.at = 0
+
+        def next(self) -> mx.io.DataBatch:
+            assert not self.busy
+            self.busy = True
+            number, self.at = self.at, self.at + 1
+            self.busy = False
+            if number >= 300:
+                raise StopIteration
+            return mx.io.DataBatch([mx.nd.array([number] * 2)], [], 0)
+
+    iterator = Counts() if own else mx.io.NDArrayIter(np.arange(300).repeat(2), batch_size=2)
+    loader = TensorLoader(iterator, lambda array: array, False)
+    for _ in range(2):
+        batches = iter(loader)
+        found: list[int] = []
+
+        def draw(batches: Any = batches, found: list[int] = found) -> None:
+            for data, _ in batches:
+                found.append(int(data.asnumpy()[0]))
+
+        threads = [run_in_thread(draw) for _ in range(4)]
+        for thread, raised in threads:
+            thread.join(20)
+            assert not thread.is_alive() and raised == []
+        assert sorted(found) == list(range(300))
+
+
+def test_a_loop_goes_on_after_an_exception() -> None:
+    """As a signal handler may raise anywhere; a generator would be at its end."""
+    failing = iter([False, True, False, False, False])
+
+    def convert(array: Any) -> Any:
+        if next(failing):
+            raise KeyboardInterrupt
+        return array
+
+    batches = iter(TensorLoader(mx.io.NDArrayIter(np.arange(8), batch_size=2), convert, False))
+    assert next(batches).data.tolist() == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert [batch.data.tolist() for batch in batches] == [[4, 5], [6, 7]]

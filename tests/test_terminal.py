@@ -1,5 +1,8 @@
 """Text for a terminal: harmless, whatever is in the names that it shows."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from gpuio.terminal import echo, printable
@@ -22,3 +25,16 @@ def test_control_characters_and_surrogates_are_escaped(
     assert printable(text) == expected
     echo(text)
     assert capsys.readouterr().out == f"{expected}\n"
+
+
+def test_tools_print_nothing_in_another_way() -> None:
+    tools = Path(__file__).parents[1] / "gpuio" / "tools"
+    found = [
+        f"{path.relative_to(tools)}:{node.lineno}"
+        for path in tools.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert found == []

@@ -162,22 +162,27 @@ def check_image(header: ImageHeader, data: NDArray[np.uint8], limit: int) -> Non
             )
 
 
-def check_encoded(data: NDArray[np.uint8], limit: int) -> None:
-    """Check an image that OpenCV is going to decode by itself, ignoring its orientation.
+def check_encoded(data: NDArray[np.uint8], limit: int) -> bool:
+    """Check an image that OpenCV is going to decode by itself.
+
+    Returns
+    -------
+    Whether it is an image
 
     Raises
     ------
-    DecodeError : as `check_image`, or it is not an image.
+    DecodeError : as `check_image`.
     """
     try:
-        header = read_header(data).without_orientation()
-    except DecodeError as error:
+        header = read_header(data)
+    except DecodeError:
         if (size := opencv_size(data.data)) is None:
-            raise DecodeError("not an image that OpenCV can read") from error
+            return False
         if problem := over_limit(*size, limit):
             raise DecodeError(problem) from None
-        return
+        return True
     check_image(header, data, limit)
+    return True
 
 
 def bytes_per_pixel(header: ImageHeader) -> int:

@@ -50,6 +50,9 @@ MOST_SEGMENTS = 4096
 # deflate, in PNGs, at least a byte for 1032.
 JPEG_PIXELS, PNG_PIXELS = 512, 1032
 
+# Pixels of the largest image that DALI is given, 200 MB of RGB: its pools of memory do not shrink.
+LARGEST = 1 << 26
+
 EXIF = b"Exif\0\0"
 
 
@@ -66,6 +69,7 @@ class Structure(IntEnum):
     SEGMENTS = 5
     FRAME = 6
     EXIF = 7
+    LARGE = 8  # not of the structure itself; see `without_large`
 
 
 # Why an image is decoded on the host.
@@ -75,6 +79,7 @@ REASONS = {
     Structure.SEGMENTS: "the order or the lengths of its segments are unusual or damaged",
     Structure.FRAME: "its size, color space or sampling is unusual or damaged",
     Structure.EXIF: "its EXIF orientation is ambiguous or damaged",
+    Structure.LARGE: "it is large, and DALI would keep the memory that it takes",
 }
 
 
@@ -98,6 +103,11 @@ def check_structure(data: NDArray[np.uint8]) -> Structure:
     except (struct.error, IndexError):
         return Structure.TRUNCATED
     return Structure.FORMAT
+
+
+def without_large(structures: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Structures, (N,), with LARGE for images that have too many pixels for DALI."""
+    return np.where(pixels > LARGEST, np.uint8(Structure.LARGE), structures)
 
 
 def _check_jpeg(view: memoryview) -> Structure:

@@ -15,13 +15,14 @@ END = "Current pipeline object is no longer valid."
 STATUS = re.compile(r"nvImageCodec failure: '#(\d+)'")
 DEVICE_STATUSES = {1, 5, 7, 10, 11, 15, 16, 21}
 
-# What DALI, CUDA and its libraries say when memory, the driver or the GPU fails.
+# What DALI, CUDA and its libraries say when memory, the driver or the GPU fails, or the system
+# refuses a thread.
 DEVICE = re.compile(
     r"\bCUDA|\bcu(da|dnn|blas)?Err|\bNVML\b|\bnvml|\bNPP_|nvJPEG error|nvjpegStatus"
     r"|out of memory|bad_alloc|insufficient (memory|resources|driver)"
     r"|alloc(ation|ate|ator)?\w*\W+(\w+\W+)?fail|fail\w* to (allocate|(re)?alloc)|cannot allocate"
     r"|device (lost|unavailable|is busy)|illegal memory access|illegal instruction"
-    r"|unspecified launch failure",
+    r"|unspecified launch failure|resource temporarily unavailable",
     re.IGNORECASE,
 )
 SAMPLE = re.compile(r"\bsample #?(\d+)")

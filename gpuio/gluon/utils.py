@@ -13,6 +13,7 @@ from gpuio import nd
 from gpuio.context import Context, as_context, on_device
 from gpuio.errors import ArgumentError, DataFileError, UnsupportedError
 from gpuio.gluon.missing import missing_name
+from gpuio.iterators.arguments import as_int
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
 from gpuio.storage.local import Path, local_path
@@ -46,8 +47,8 @@ def split_data(
     >>> [part.shape for part in split_data(mx.nd.ones((5, 2)), 2, even_split=False)]
     [(3, 2), (2, 2)]
     """
-    if num_slice < 1:
-        raise ArgumentError(f"num_slice must be at least 1, not {num_slice!r}")
+    num_slice = as_int("num_slice", num_slice, 1)
+    batch_axis = as_int("batch_axis", batch_axis)
     if not -data.ndim <= batch_axis < data.ndim:
         raise ArgumentError(f"batch_axis {batch_axis} is not an axis of an array {data.shape}")
     size = data.shape[batch_axis]

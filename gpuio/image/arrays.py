@@ -77,9 +77,13 @@ def as_range(name: str, pair: Sequence[float]) -> tuple[float, float]:
     ------
     ArgumentError : it is not 0 < least <= most.
     """
-    least, most = pair
-    if not 0 < least <= most:
-        raise ArgumentError(f"{name} must be a range 0 < least <= most, not {tuple(pair)}")
+    try:
+        least, most = pair
+        valid = 0 < least <= most
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{name} must be a range 0 < least <= most, not {pair!r}")
     return least, most
 
 

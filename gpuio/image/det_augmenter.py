@@ -6,6 +6,7 @@ further numbers; the coordinates are fractions of the image's width and height.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -425,12 +426,20 @@ def apply_det_augmenters(
 def _pair(values: float | Sequence[float], most: float) -> tuple[float, float]:
     if isinstance(values, (int, float)):
         return float(values), most
-    low, high = values
-    return float(low), float(high)
+    try:
+        low, high = map(float, values)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"area_range must be two numbers, not {values!r}") from error
+    return low, high
 
 
 def _aspects(values: float | Sequence[float]) -> tuple[float, float]:
-    low, high = (values, values) if isinstance(values, (int, float)) else values
-    if not 0 < low <= high:
-        raise ArgumentError(f"aspect_ratio_range must be 0 < least <= most, not {values}")
-    return float(low), float(high)
+    pair = (values, values) if isinstance(values, (int, float)) else values
+    try:
+        low, high = map(float, pair)
+        valid = 0 < low <= high < math.inf
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ArgumentError(f"aspect_ratio_range must be 0 < least <= most, not {values!r}")
+    return low, high

@@ -25,6 +25,7 @@ from gpuio.image.det_augmenter import DetAugmenter
 from gpuio.image.next_sample import NextSampleStream
 from gpuio.iterators.arguments import (
     LAST_BATCH_HANDLES,
+    as_batch_size,
     as_bool,
     as_choice,
     as_image_shape,
@@ -187,7 +188,7 @@ class ImageIter(ImageLoaderIter):
         unknown = {name: value for name, value in kwargs.items() if name not in of_augmenters}
         known = inspect.signature(type(self).__init__).parameters
         reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__)
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         self.check_data_shape(data_shape)
         self.data_shape = as_image_shape(data_shape)
         self.label_width = as_int("label_width", label_width, 1)

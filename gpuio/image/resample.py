@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from gpuio.context import Module, device_of, get_array_module, on_device
 from gpuio.decoding.limits import check_pixels
-from gpuio.nd.placement import plain
+from gpuio.errors import ArgumentError
+from gpuio.nd.placement import host_array, plain
 from gpuio.nd.types import Array, HostArray
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST
 
 # The third coefficient of OpenCV's bicubic kernel (Keys, IEEE Trans. ASSP 29, 1981).
 KEYS_A = -0.75
+
+# Weights of the largest matrix, of which working it out takes several times its 128 MB, and of the
+# largest that is kept.
+LARGEST_MATRIX, KEPT_MATRIX = 1 << 25, 1 << 20
 
 # Source pixels that a filter reads for an output pixel, where it does not average areas.
 TAPS = {LINEAR: 2, CUBIC: 4, LANCZOS: 8}
@@ -37,7 +42,8 @@ def resize(image: Array, width: int, height: int, method: int) -> Array:
     Returns
     -------
     a new array (height, width, channels) of the same dtype on the same device. A GPU's values
-    differ from the CPU's by rounding only: by at most 1 for integers
+    differ from the CPU's by rounding only: by at most 1 for integers. Where its matrices would be
+    huge, the array is made on the CPU and copied
 
     Raises
     ------
@@ -48,6 +54,11 @@ def resize(image: Array, width: int, height: int, method: int) -> Array:
     if ctx.device_type == "cpu":
         return _with_opencv(np.asarray(image), width, height, method)
     with on_device(ctx):
+        if max(image.shape[0] * height, image.shape[1] * width) > LARGEST_MATRIX:
+            made: Array = get_array_module(image).asarray(
+                _with_opencv(np.asarray(host_array(image)), width, height, method)
+            )
+            return made
         return with_matrices(get_array_module(image), plain(image), width, height, method)
 
 
@@ -57,7 +68,10 @@ def _with_opencv(image: HostArray, width: int, height: int, method: int) -> Host
     from gpuio.execution.resample import OPENCV_METHODS
 
     channels = image.shape[2]
-    made = cv2.resize(image, (width, height), interpolation=OPENCV_METHODS[method])
+    try:
+        made = cv2.resize(image, (width, height), interpolation=OPENCV_METHODS[method])
+    except cv2.error as error:
+        raise ArgumentError(f"an image of {width} x {height} pixels: {error.err}") from error
     return made.reshape(height, width, channels)
 
 
@@ -83,7 +97,6 @@ def averages_area(source: int, target: int) -> bool:
     return source >= target
 
 
-@lru_cache(maxsize=64)
 def weights(source: int, target: int, method: int, average: bool = False) -> NDArray[np.float32]:
     """What each source pixel of an axis counts for each output pixel.
 
@@ -98,6 +111,11 @@ def weights(source: int, target: int, method: int, average: bool = False) -> NDA
     -------
     float32 (target, source), rows of which sum to 1; read-only
     """
+    small = source * target <= KEPT_MATRIX
+    return (_kept_weights if small else _weights)(source, target, method, average)
+
+
+def _weights(source: int, target: int, method: int, average: bool) -> NDArray[np.float32]:
     weights = np.zeros((target, source))
     scale = source / target
     output = np.arange(target)
@@ -120,6 +138,9 @@ def weights(source: int, target: int, method: int, average: bool = False) -> NDA
     even: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
     even.flags.writeable = False
     return even
+
+
+_kept_weights = lru_cache(maxsize=64)(_weights)
 
 
 def _add(weights: HostArray, first: HostArray, share: HostArray, method: int) -> None:

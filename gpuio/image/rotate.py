@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.context import Module, get_array_module, on_device
+from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_ndarray, host
 from gpuio.nd import NDArray
 from gpuio.nd.placement import plain
@@ -48,7 +49,12 @@ def imrotate(
         raise ValueError(
             f"src must be (channels, height, width) or several such images, not {images.shape}"
         )
-    angles = host(rotation_degrees).astype(np.float64)
+    try:
+        angles = host(rotation_degrees).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"rotation_degrees: {error}") from error
+    if not np.isfinite(angles).all():
+        raise ArgumentError(f"rotation_degrees must be finite, not {angles.tolist()}")
     if images.ndim == 3:
         if angles.ndim:
             raise TypeError("one image takes one angle, a number")
@@ -79,7 +85,12 @@ def random_rotate(
     angle_limits : least and most, in degrees
     """
     images = as_ndarray(src)
-    low, high = angle_limits
+    try:
+        low, high = map(float, angle_limits)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"angle_limits must be the least and the largest angle, not {angle_limits!r}"
+        ) from error
     angles = current_rng().uniforms(low, high, 1 if images.ndim == 3 else len(images))
     return imrotate(images, angles[0] if images.ndim == 3 else angles, zoom_in, zoom_out)
 

@@ -16,6 +16,7 @@ from gpuio.context import Context, cpu, device_of, get_array_module, on_device
 from gpuio.errors import ArgumentError
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import hand_over_arrays
+from gpuio.nd.conversion import as_dtype
 from gpuio.nd.device_memory import hand_over
 from gpuio.nd.placement import plain
 from gpuio.nd.sparse import CSRNDArray
@@ -340,7 +341,7 @@ def is_csr(value: object) -> TypeGuard[CSRMatrix]:
 
 def _source(name: str, value: Values, what: str, dtype: DTypeLike | None, axis: int) -> Source:
     kept = dtype is None or (dtype == AUTO and isinstance(value, (nd.NDArray, CSRNDArray)))
-    target = None if kept else np.dtype(np.float32 if dtype == AUTO else dtype)
+    target = None if kept else as_dtype(np.float32 if dtype is None or dtype == AUTO else dtype)
     if is_csr(value) or hasattr(value, "tocsr"):
         return _csr_source(name, value, target)
     if not isinstance(value, np.ndarray) and _is_stored(value):

@@ -42,6 +42,11 @@ class PrefetchingIter(StreamIter[DataBatch]):
     first. An iterator's exception is raised at the batch where it occurred. On GPUs the threads
     work on the streams that are current where the epoch's first batch is asked for.
 
+    `reset`, `load_state_dict` and `close` wake the threads that wait for a batch at once, but wait
+    themselves until the iterators have returned from `next`: Python cannot stop one of your own
+    that blocks. Where such iterators cannot save their state, and an exception of a signal handler
+    interrupts `reset`, `next` raises until `reset` has been called again.
+
     Parameters
     ----------
     iters : an iterator, or several whose epochs have the same number of batches; this one takes
@@ -110,6 +115,11 @@ class ResizeIter(StreamIter[DataBatch]):
     """Epochs of exactly `size` batches, however many the iterator has.
 
     When the iterator's own epoch ends, it is reset and continues.
+
+    A thread that waits for a batch of an iterator of your own gets it; `reset` and
+    `load_state_dict` of another thread wait until then. Where an exception of a signal handler
+    interrupts `next` of such an iterator, the epoch still has `size` batches, but one may be lost
+    in between.
 
     Parameters
     ----------
@@ -291,8 +301,6 @@ class _JoinedStream:
         if self._failure is not None:
             raise Error(MISPLACED) from self._failure
         prefetchers = self._start_prefetching()
-        for prefetcher in prefetchers:
-            prefetcher.request(place.number)
         try:
             results = [prefetcher.get(place.number) for prefetcher in prefetchers]
         except BaseException as error:
@@ -317,11 +325,8 @@ class _JoinedStream:
             bucket_key=first.bucket_key,
             padding=first.padding,
         )
-        self._place = place._replace(
-            handed=place.handed + 1,
-            states=[result.state for result in found],
-            number=place.number + 1,
-        )
+        states = [result.state for result in found]
+        self._place = _Place(place.epoch, place.handed + 1, False, states, place.number + 1)
         for prefetcher in prefetchers:
             prefetcher.drop(place.number)
         return batch
@@ -433,6 +438,8 @@ class _JoinedStream:
                     )
                     for iterator in self._iterators
                 ]
+                for prefetcher in self._prefetchers:
+                    prefetcher.request(self._place.number)
             return self._prefetchers
 
     def _stop_prefetching(self) -> None:

@@ -21,11 +21,13 @@ from gpuio.io.text_iter import WITHOUT_EFFECT, TextIter
 from gpuio.iterators.arguments import (
     NoEffect,
     accept_without_effect,
+    as_batch_size,
     as_int,
     as_row_shape,
     check_call,
 )
 from gpuio.iterators.desc import DataDesc
+from gpuio.nd.shapes import check_memory
 from gpuio.nd.types import DType
 from gpuio.storage.local import Path
 
@@ -119,7 +121,7 @@ class CSVIter(TextIter):
     ) -> None:
         known = inspect.signature(CSVIter.__init__).parameters
         accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         shape = as_row_shape("data_shape", data_shape)
         labels = as_row_shape("label_shape", label_shape)
         target = _dtype(dtype)
@@ -128,7 +130,10 @@ class CSVIter(TextIter):
                 "delimiter must be one ASCII character that numbers, quotes and line ends do not "
                 f"have, such as ',', ';' or '\\t', not {delimiter!r}"
             )
-        header = as_int("skip_header", int(skip_header), 0)
+        lines = int(skip_header) if isinstance(skip_header, bool) else skip_header
+        header = as_int("skip_header", lines, 0)
+        for name, row in (("data", shape), ("labels", labels)):
+            check_memory(f"a batch of {name}", (self.batch_size, *row), target.itemsize)
         self._check_arguments(round_batch, last_batch_handle, prefetch_buffer, ctx)
         sources = [("data_csv", data_csv, shape)]
         if label_csv is None or label_csv == "NULL":

@@ -13,6 +13,7 @@ from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
 from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
+    as_batch_size,
     as_bool,
     as_channels,
     as_choice,
@@ -36,6 +37,9 @@ from gpuio.planning.detection import (
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
+
+# The most samplers: all are tried for an image of which none finds a crop.
+MAX_SAMPLERS = 1 << 16
 
 
 class ImageDetRecordIter(RecordFilesIter):
@@ -203,11 +207,11 @@ class ImageDetRecordIter(RecordFilesIter):
         verbose: bool = True,
         aug_seq: str = "det_aug_default",
     ) -> None:
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         as_choice("aug_seq", aug_seq, ("det_aug_default",))
         channels, height, width = as_image_shape(data_shape)
         samplers = _samplers(
-            as_int("num_crop_sampler", num_crop_sampler, 0),
+            as_int("num_crop_sampler", num_crop_sampler, 0, MAX_SAMPLERS),
             scales=(min_crop_scales, max_crop_scales),
             aspect_ratios=(min_crop_aspect_ratios, max_crop_aspect_ratios),
             overlaps=(min_crop_overlaps, max_crop_overlaps),

@@ -15,6 +15,7 @@ from gpuio.execution.output import OutputSpec
 from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
     as_amount,
+    as_batch_size,
     as_bool,
     as_channels,
     as_choice,
@@ -252,7 +253,7 @@ class ImageRecordIter(RecordFilesIter):
         device_id: int = 0,
         aug_seq: str = "aug_default",
     ) -> None:
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         as_choice("aug_seq", aug_seq, ("aug_default",))
         as_int("device_id", device_id)
         channels, height, width = as_image_shape(data_shape)

@@ -12,7 +12,14 @@ from gpuio.context import Context, as_context, device_of, on_device, require
 from gpuio.errors import ArgumentError
 from gpuio.io.array_sources import Rows, as_array, is_csr
 from gpuio.io.rows_iter import OrderedRowsIter
-from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int, check_call
+from gpuio.iterators.arguments import (
+    LAST_BATCH_HANDLES,
+    as_batch_size,
+    as_bool,
+    as_choice,
+    as_int,
+    check_call,
+)
 from gpuio.iterators.desc import DataDesc
 from gpuio.iterators.weak_method import weak_method
 from gpuio.loading.batch import LoadedBatch
@@ -78,7 +85,7 @@ class IndexedIter(OrderedRowsIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         order = Order(
             as_int("size", size),
             self.batch_size,

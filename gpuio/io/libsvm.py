@@ -18,6 +18,7 @@ from gpuio.io.text_iter import WITHOUT_EFFECT, TextIter
 from gpuio.iterators.arguments import (
     NoEffect,
     accept_without_effect,
+    as_batch_size,
     as_int,
     as_row_shape,
     check_call,
@@ -31,6 +32,9 @@ from gpuio.storage.local import Path
 if TYPE_CHECKING:
     from gpuio.context import Context
 
+
+# Indices are int32.
+MAX_COLUMNS = 2**31 - 1
 
 # MXNet's options that have no effect here.
 NO_EFFECT = {
@@ -100,7 +104,7 @@ class LibSVMIter(TextIter):
     ) -> None:
         known = inspect.signature(LibSVMIter.__init__).parameters
         accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         columns = _columns("data_shape", data_shape)
         label_columns = _columns("label_shape", label_shape)
         shard = resolve_shard(num_parts, part_index, "contiguous")
@@ -162,4 +166,4 @@ def _columns(name: str, shape: Sequence[int] | int) -> int:
     row = as_row_shape(name, shape)
     if len(row) != 1:
         raise ArgumentError(f"{name} must have one axis, such as (100,), not {shape!r}")
-    return row[0]
+    return as_int(name, row[0], most=MAX_COLUMNS)

@@ -29,7 +29,7 @@ NAME = "mean_img"
 
 def exists(path: Path) -> bool:
     """Whether there is a file, to be read and not written."""
-    return os.path.exists(local_path(path))
+    return os.path.exists(local_path(path, "mean_img"))
 
 
 def read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:

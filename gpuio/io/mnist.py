@@ -22,6 +22,7 @@ from gpuio.io.rows_iter import OrderedRowsIter
 from gpuio.iterators.arguments import (
     NoEffect,
     accept_without_effect,
+    as_batch_size,
     as_bool,
     as_int,
     check_call,
@@ -31,7 +32,7 @@ from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import State
 from gpuio.sampling.order import BatchIndices, Order, permute
 from gpuio.sampling.sharding import resolve_shard
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
 
 # The first four bytes of an idx file: two zeros, the type (8: unsigned byte), the number of axes.
 IMAGES, LABELS = 2051, 2049
@@ -117,7 +118,7 @@ class MNISTIter(OrderedRowsIter):
     ) -> None:
         known = inspect.signature(MNISTIter.__init__).parameters
         accept_without_effect(options, NO_EFFECT, known, type(self).__name__)
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         self._shard = shard = resolve_shard(num_parts, part_index, None)
         shuffle, reshuffle = as_bool("shuffle", shuffle), as_bool("reshuffle", reshuffle)
         seed = as_int("seed", seed)
@@ -218,9 +219,9 @@ def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
     DataFileError, DataFileNotFoundError : the file is missing, has another format, or has more or
         fewer bytes than its header declares.
     """
-    name = os.fspath(path)
+    name = local_path(path, "image" if magic == IMAGES else "label")
     try:
-        with open(path, "rb") as file:
+        with open(name, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
                 file.seek(0)

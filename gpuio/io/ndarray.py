@@ -17,7 +17,14 @@ from gpuio.io.array_sources import (
     named_sources,
 )
 from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
-from gpuio.iterators.arguments import LAST_BATCH_HANDLES, as_bool, as_choice, as_int, check_call
+from gpuio.iterators.arguments import (
+    LAST_BATCH_HANDLES,
+    as_batch_size,
+    as_bool,
+    as_choice,
+    as_int,
+    check_call,
+)
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from gpuio.loading.batch import LoadedBatch
@@ -104,12 +111,14 @@ class NDArrayIter(OrderedRowsIter):
         device_memory: int | None = None,
         copy: bool = True,
     ) -> None:
-        super().__init__(as_int("batch_size", batch_size, 1))
+        super().__init__(as_batch_size(batch_size))
         self.shuffle = as_bool("shuffle", shuffle)
         self.last_batch_handle = as_choice(
             "last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES
         )
         self.layout = layout
+        if not isinstance(layout, str | None):
+            raise ArgumentError(f"layout must be a string such as 'NCHW', or None, not {layout!r}")
         axis = DataDesc.get_batch_axis(layout)
         if axis < 0:
             raise ArgumentError(f"layout must have an 'N', the axis of the rows, not {layout!r}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.iterators.suggestions import suggestion
+from gpuio.nd.shapes import check_memory
 from gpuio.planning.plan import gray_fill
 
 # The ``__init__`` of an iterator.
@@ -199,8 +200,8 @@ def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:
         )
 
 
-def as_int(name: str, value: Any, least: int | None = None) -> int:
-    """Check an integer of at least `least`."""
+def as_int(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Check an integer from `least` to `most`."""
     try:
         if isinstance(value, bool) or int(value) != value:
             raise TypeError
@@ -208,7 +209,16 @@ def as_int(name: str, value: Any, least: int | None = None) -> int:
         raise ArgumentError(f"{name} must be an integer, not {value!r}") from None
     if least is not None and value < least:
         raise ArgumentError(f"{name} must be at least {least}, not {value}")
+    if most is not None and value > most:
+        raise ArgumentError(f"{name} must be at most {most}, not {value}")
     return int(value)
+
+
+def as_batch_size(value: Any) -> int:
+    """Check the number of samples in a batch: at least 1, and their indices fit into memory."""
+    size = as_int("batch_size", value, 1)
+    check_memory("the indices of a batch", (size,), 8)
+    return size
 
 
 def as_float(name: str, value: Any) -> float:
@@ -216,9 +226,10 @@ def as_float(name: str, value: Any) -> float:
     try:
         if isinstance(value, (str, bytes)) or not math.isfinite(value):
             raise TypeError
-    except TypeError:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{name} must be a finite number, not {value!r}") from None
-    return float(value)
+    return number
 
 
 def as_amount(name: str, value: Any) -> float:
@@ -275,7 +286,7 @@ def as_integers(name: str, values: Any) -> tuple[int, ...]:
     try:
         parts = re.split(r"[,;\s]+", values.strip()) if isinstance(values, str) else list(values)
         return tuple(as_int(name, int(part)) for part in parts if part != "")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(
             f"{name} must be integers, such as (0, 90, 180) or '0,90,180', not {values!r}"
         ) from None

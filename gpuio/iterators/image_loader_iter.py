@@ -85,20 +85,10 @@ class LoaderOptions:
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "prefetch_buffer"):
-            object.__setattr__(self, name, as_int(name, getattr(self, name), 1))
-        if self.prefetch_buffer > MOST_AHEAD:
-            raise ArgumentError(
-                f"prefetch_buffer must be at most {MOST_AHEAD}, not {self.prefetch_buffer}: a few "
-                "batches suffice"
-            )
+        for name, most in (("batch_size", None), ("prefetch_buffer", MOST_AHEAD)):
+            object.__setattr__(self, name, as_int(name, getattr(self, name), 1, most))
         if self.preprocess_threads is not None:
-            threads = as_int("preprocess_threads", self.preprocess_threads, 1)
-            if threads > MOST_THREADS:
-                raise ArgumentError(
-                    f"preprocess_threads must be at most {MOST_THREADS}, not {threads}: use about "
-                    "one for each CPU"
-                )
+            as_int("preprocess_threads", self.preprocess_threads, 1, MOST_THREADS)
         object.__setattr__(self, "max_pixels", resolve_max_pixels(self.max_pixels))
         object.__setattr__(self, "seed", as_int("seed", self.seed))
         as_choice("on_error", self.on_error, ON_ERROR_MODES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 from gpuio.recordio.lists import ListItem, read_list
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
 
 # Keys are stored modulo this: those of records are int64, the ids in their headers uint64.
 MODULUS = 2**64
@@ -110,4 +109,5 @@ def read_label_table(
     ------
     ArgumentError : the file does not exist or cannot be read, or a line is malformed.
     """
-    return LabelTable(read_list(path, label_width, whitespace), os.fspath(path))
+    name = local_path(path, "path_imglist")
+    return LabelTable(read_list(name, label_width, whitespace), name)

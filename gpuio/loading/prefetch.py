@@ -93,6 +93,8 @@ class Prefetcher(Generic[T]):
         if result is None:
             self.over = True
             self.stop()
+        else:
+            self.request(number + 1)
         return result
 
     def request(self, number: int) -> None:
@@ -103,10 +105,8 @@ class Prefetcher(Generic[T]):
             self._limit = limit
 
     def drop(self, number: int) -> None:
-        """Drop a result that the caller has, so that another may be made."""
+        """Forget a result that the caller has."""
         self._outcomes.pop(number, None)
-        if not self.over:
-            self.request(number + 1)
 
     def wake(self, interruptions: Mapping[int, str]) -> None:
         """Wake the thread that waits for a result; see `Stream.wake`."""

@@ -14,6 +14,7 @@ from gpuio.decoding.header_codes import (
     without_orientation,
 )
 from gpuio.decoding.limits import MAX_PIXELS
+from gpuio.decoding.structure import without_large
 from gpuio.errors import Error, FileChangedError
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.headers import HeaderReader
@@ -97,7 +98,7 @@ class BatchReader:
         for row, error in errors.items():
             batch.errors[row], batch.encoded[row] = error, None
         if strict:
-            batch.structures = structures_of(codes)
+            batch.structures = without_large(structures_of(codes), sizes_of(codes).prod(1))
         if not self.apply_orientation:
             codes = without_orientation(codes)
         batch.headers = list(map(decode_header, codes.tolist()))

@@ -17,6 +17,7 @@ from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
+from gpuio.storage.local import read_file
 
 # Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
 LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -272,8 +273,7 @@ class FileSource:
         RecordError : it cannot be read.
         """
         try:
-            with open(os.path.join(self._root, name), "rb") as file:
-                return file.read()
+            return read_file(os.path.join(self._root, name))
         except (OSError, ValueError) as error:  # ValueError: its name has a null character
             reason = getattr(error, "strerror", None) or error
             raise RecordError(f"the file cannot be read: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import overload
@@ -13,11 +14,11 @@ from gpuio.context import Context, as_context, gpus_in_use, num_gpus, on_device,
 from gpuio.errors import ArgumentError
 from gpuio.nd.conversion import as_dtype, convert
 from gpuio.nd.ndarray import NDArray, place, wrap
-from gpuio.nd.shapes import as_shape
+from gpuio.nd.shapes import as_shape, check_memory
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import array as sparse_array
 from gpuio.nd.sparse import zeros as sparse_zeros
-from gpuio.nd.types import Array, HostArray, SupportsToCSR, Untyped, Values
+from gpuio.nd.types import Array, HostArray, Option, SupportsToCSR, Untyped, Values
 
 __all__ = [
     "arange",
@@ -96,15 +97,16 @@ def empty(
     """
     ctx = as_context(ctx)
     require(ctx)
-    try:
-        lengths = as_shape(shape)
-    except TypeError as error:
-        raise ArgumentError(f"a shape consists of integers, not {shape!r}") from error
+    lengths = as_shape(shape)
     if any(length < 0 for length in lengths):
         raise ArgumentError(f"a shape has no negative dimensions: {shape!r}")
     target = as_dtype(np.float32 if dtype is None else dtype)
+    check_memory("an array", lengths, target.itemsize)
     if ctx.device_type == "cpu":
-        return wrap(np.empty(lengths, target))
+        try:
+            return wrap(np.empty(lengths, target))
+        except (MemoryError, ValueError) as error:
+            raise ArgumentError(f"an array of shape {lengths}: {error}") from error
     import cupy
 
     with on_device(ctx):
@@ -130,6 +132,8 @@ def full(
     ------
     ContextError, ArgumentError : see `empty`.
     """
+    if out is not None and not isinstance(out, NDArray):
+        raise ArgumentError(f"full: out must be an NDArray, not {type(out).__name__}")
     made = empty(shape, ctx, dtype) if out is None else out
     if np.isscalar(val):
         value = convert(val, made.dtype)[()]
@@ -197,9 +201,14 @@ def arange(
     ctx, dtype : see `empty`
     """
     first, end = (0, start) if stop is None else (start, stop)
-    if step == 0 or repeat < 1:
+    repeats = _lengths("arange: repeat", (repeat,))[0]
+    if not (_finite("arange: start, stop and step", first, end, step) and step and repeats):
         raise ArgumentError(f"arange: step must not be 0, nor repeat less than 1: {step}, {repeat}")
-    values = np.arange(first, end, step).repeat(repeat)
+    count = (end - first) / step
+    _finite("arange: the number of steps", count)
+    length = max(math.ceil(count), 0)
+    check_memory("the range", (length, repeats), 8)
+    values = np.arange(first, end, step).repeat(repeats) if length else np.empty(0)
     return array(values, ctx, np.float32 if dtype is None else dtype)
 
 
@@ -212,6 +221,8 @@ def linspace(
     dtype: DTypeLike | None = np.float32,
 ) -> NDArray:
     """`num` evenly spaced values from `start` to `stop`, which is included if `endpoint`."""
+    _finite("linspace: start and stop", start, stop)
+    check_memory("the range", _lengths("linspace: num", (num,)), 8)
     values = np.linspace(start, stop, num, endpoint)
     return array(values, ctx, np.float32 if dtype is None else dtype)
 
@@ -224,7 +235,34 @@ def eye(
     dtype: DTypeLike | None = None,
 ) -> NDArray:
     """Ones on the k-th diagonal of N rows and M columns (0: N), zeros elsewhere."""
-    return array(np.eye(N, M or N, k), ctx, np.float32 if dtype is None else dtype)
+    rows, columns = _lengths("eye: N and M", (N, M or N))
+    check_memory("the matrix", (rows, columns), 8)
+    _finite("eye: k", k)
+    diagonal = max(-rows, min(int(k), columns))  # beyond that, all are zeros
+    return array(np.eye(rows, columns, diagonal), ctx, np.float32 if dtype is None else dtype)
+
+
+def _lengths(what: str, lengths: Option) -> tuple[int, ...]:
+    """One or several integers of at least 0."""
+    try:
+        found = as_shape(lengths)
+        valid = all(length >= 0 for length in found)
+    except ArgumentError:
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{what} must be integers of at least 0, not {lengths!r}")
+    return found
+
+
+def _finite(what: str, *numbers: float) -> bool:
+    """Raise unless all of them are finite numbers."""
+    try:
+        valid = all(map(math.isfinite, numbers))
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{what} must be finite numbers, not {', '.join(map(repr, numbers))}")
+    return True
 
 
 def from_numpy(ndarray: HostArray, zero_copy: bool = True) -> NDArray:

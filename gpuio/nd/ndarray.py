@@ -176,7 +176,10 @@ class NDArray(NDArrayBase, _Base):
             wanted = infer_shape(old, wanted)
         wanted = wanted[::-1] if reverse else wanted
         with on_device(self.context):
-            made = wrap(plain(self).reshape(wanted, **options))
+            try:
+                made = wrap(plain(self).reshape(wanted, **options))
+            except (ValueError, OverflowError) as error:
+                raise ArgumentError(f"reshape: {error}") from error
         made.is_mask = self.is_mask
         return made
 

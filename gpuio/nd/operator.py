@@ -48,7 +48,13 @@ def operator(function: Callable[P, Values]) -> Callable[..., Values]:
                 result = function(*plain_args, **plain_options)
             except Error:
                 raise
-            except (ValueError, IndexError) as error:  # NumPy's AxisError is both
+            except (AttributeError, TypeError) as error:
+                if arrays:
+                    raise
+                raise ArgumentError(f"{title} takes NDArrays: {error}") from error
+            except (ValueError, LookupError, ArithmeticError, MemoryError) as error:
+                # NumPy's AxisError is both of the first; a number that is too large for NumPy, or a
+                # division by zero, is the third.
                 shapes = ", ".join(str(each.shape) for each in arrays)
                 raise ArgumentError(f"{title} of {shapes}: {error}") from error
             return _finish(title, result, arrays, out)

@@ -11,6 +11,7 @@ NDArrays give a distribution for each of their values: the result has their shap
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +24,7 @@ from gpuio.nd.conversion import as_dtype
 from gpuio.nd.ndarray import NDArray, place
 from gpuio.nd.operator import write
 from gpuio.nd.placement import host_array
-from gpuio.nd.shapes import as_shape
+from gpuio.nd.shapes import as_shape, check_memory
 from gpuio.nd.types import HostArray, Option, Values
 
 # A number, or an NDArray of them.
@@ -38,6 +39,8 @@ def _draw(
     ctx: Context | str | None,
     out: NDArray | None,
 ) -> NDArray:
+    if out is not None and not isinstance(out, NDArray):
+        raise ArgumentError(f"out must be an NDArray, not {type(out).__name__}")
     arrays = [each for each in parameters if isinstance(each, NDArray)]
     if len({each.shape for each in arrays}) > 1:
         raise ArgumentError(f"parameters must have one shape, not {[x.shape for x in arrays]}")
@@ -48,6 +51,7 @@ def _draw(
     else:
         place_on = as_context(ctx)
     lengths = () if shape is None else as_shape(shape)
+    check_memory("an array", lengths, 8)
     if arrays:
         numbers = [np.asarray(host_array(each)) for each in parameters]
         numbers = [x.reshape(x.shape + (1,) * len(lengths)) if x.ndim else x for x in numbers]
@@ -56,7 +60,7 @@ def _draw(
         numbers, size = list(parameters), lengths or (1,)  # type: ignore[arg-type]
     try:
         values = np.asarray(draw(*numbers, size=size))
-    except ValueError as error:  # NumPy checks the parameters
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:  # NumPy checks them
         raise ArgumentError(f"random numbers of parameters {parameters}: {error}") from error
     made = place(values.astype(as_dtype("float32" if dtype in (None, "None") else dtype)), place_on)
     return made if out is None else write(out, made)
@@ -165,9 +169,14 @@ def multinomial(
     """
     if get_prob:
         raise ArgumentError("multinomial: get_prob=True is for training, which gpuio does not do")
+    if not isinstance(data, NDArray) or not data.ndim or not data.size:
+        raise ArgumentError("multinomial takes an NDArray of probabilities, (N,) or (M, N)")
     chances = np.asarray(host_array(data), np.float64)
     lengths = () if shape is None else as_shape(shape)
-    count = int(np.prod(lengths))
+    if any(length < 0 for length in lengths):
+        raise ArgumentError(f"a shape has no negative dimensions: {shape!r}")
+    check_memory("an array", lengths, 8)
+    count = math.prod(lengths)
     steps = chances.reshape(-1, chances.shape[-1]).cumsum(1)
     drawn = numpy_generator().random_sample((len(steps), count)) * steps[:, -1:]
     rows = [np.searchsorted(step, row, "right") for step, row in zip(steps, drawn, strict=True)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import os
+from collections.abc import Sequence
+from functools import cache
 
 from gpuio.errors import ArgumentError
 from gpuio.nd.types import Option
@@ -13,12 +17,48 @@ def as_shape(shape: Option) -> tuple[int, ...]:
 
     Raises
     ------
-    TypeError : it is neither.
+    ArgumentError : it is neither.
     """
     try:
-        return (operator.index(shape),)
-    except TypeError:
-        return tuple(operator.index(length) for length in shape)
+        try:
+            return (operator.index(shape),)
+        except TypeError:
+            return tuple(operator.index(length) for length in shape)
+    except TypeError as error:
+        raise ArgumentError(f"a shape consists of integers, not {shape!r}") from error
+
+
+def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
+    """Check that this machine has the memory for an array, whether or not it is in use.
+
+    Parameters
+    ----------
+    what : the array, for the message
+    itemsize : of a value, in bytes
+
+    Raises
+    ------
+    ArgumentError : it has not, or no array can be so large.
+    """
+    size = math.prod(shape) * itemsize
+    if size > _memory() or max(shape, default=0) > _MAX_LENGTH:
+        raise ArgumentError(
+            f"{what} of shape {tuple(shape)} takes {size / 2**30:.3g} GiB, and this machine has "
+            f"{_memory() / 2**30:.3g} GiB of memory"
+        )
+
+
+# The largest dimension of an array, and the most bytes in one.
+_MAX_LENGTH = 2**63 - 1
+
+
+@cache
+def _memory() -> int:
+    """Bytes of this machine's memory, if the system tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return _MAX_LENGTH
 
 
 def infer_shape(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:

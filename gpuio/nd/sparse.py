@@ -23,6 +23,7 @@ from gpuio.nd.device_memory import hand_over, usage_of
 from gpuio.nd.ndarray import NDArray, storage_types
 from gpuio.nd.ndarray import wrap as wrap_dense
 from gpuio.nd.placement import common_context, host_array, on_context, to_gpu, wait_for
+from gpuio.nd.shapes import check_memory
 from gpuio.nd.types import (
     Array,
     CSRMatrix,
@@ -499,7 +500,9 @@ def _create(arg1: Values, shape: tuple[int, int] | None, dtype: DTypeLike | None
         raise ArgumentError(f"csr_matrix: {error}") from error
     if len(arg1) == 2:
         target = as_dtype(np.float32 if dtype is None else dtype)
-        return _host_class()(_matrix_shape(arg1), dtype=_for_scipy(target))
+        rows, columns = _matrix_shape(arg1)
+        check_memory("the row offsets of a CSR matrix", (rows + 1,), 8)
+        return _host_class()((rows, columns), dtype=_for_scipy(target))
     raise ArgumentError(
         "a tuple for csr_matrix is (data, indices, indptr), (data, (row, col)) or (rows, columns), "
         f"not one of {len(arg1)}; make a dense matrix an array or a list of lists"

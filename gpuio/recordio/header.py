@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, ShortLabelError, ShortRecordError
+from gpuio.errors import ArgumentError, HeaderValueError, ShortLabelError, ShortRecordError
 from gpuio.recordio.framing import Payload, as_bytes
 
 if TYPE_CHECKING:
@@ -57,17 +57,39 @@ def pack(header: Iterable[Any], s: Payload) -> bytes:
     Raises
     ------
     TypeError : the payload is not bytes-like, or the label is None.
-    struct.error : id or id2 is not an integer from 0 to 2**64 - 1.
+    HeaderValueError : (also a struct.error) id or id2 is not an integer from 0 to 2**64 - 1, or the
+        label is not a number, numbers, or one that float32 can hold.
     """
     _, label, number, second = header
     payload = as_bytes(s)
     if isinstance(label, numbers.Number):
-        return b"".join([_FORMAT.pack(0, label, number, second), payload])
+        return b"".join([_pack_header(0, label, number, second), payload])
     if label is None:
         raise TypeError("the label must be a number or a sequence of numbers, not None")
-    vector = np.asarray(label, np.float32)
-    head = _FORMAT.pack(vector.size, 0.0, number, second)
+    try:
+        vector = np.asarray(label, np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HeaderValueError(
+            f"the label must be a number or a sequence of numbers, not {label!r}: {error}"
+        ) from error
+    head = _pack_header(vector.size, 0.0, number, second)
     return b"".join([head, vector.tobytes(), payload])
+
+
+def _pack_header(flag: int, label: Any, number: Any, second: Any) -> bytes:
+    """The bytes of a header.
+
+    Raises
+    ------
+    HeaderValueError : a value does not fit.
+    """
+    try:
+        return _FORMAT.pack(flag, label, number, second)
+    except (struct.error, OverflowError) as error:
+        raise HeaderValueError(
+            "a record's id and id2 are integers from 0 to 2**64 - 1, and its label is a float32, "
+            f"not {number!r}, {second!r} and {label!r}: {error}"
+        ) from error
 
 
 def unpack(s: Buffer) -> tuple[HEADER, Buffer]:
@@ -142,6 +164,8 @@ def encode(img: NDArray[Any], quality: int, img_fmt: str) -> NDArray[np.uint8]:
     """Encode an image: uint8 (bytes,). Parameters and errors as for `pack_img`."""
     import cv2
 
+    if not isinstance(img_fmt, str):
+        raise ArgumentError(f"img_fmt must be a file extension such as '.jpg', not {img_fmt!r}")
     ending = img_fmt.lower()
     options: list[int] = []
     if ending in JPEG:
@@ -174,11 +198,17 @@ def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | No
     Raises
     ------
     ArgumentError : the payload is empty.
+    DecodeError : the image is over a limit, see `gpuio.image.imdecode`.
     ShortRecordError, ShortLabelError : see `unpack`.
     """
     import cv2
 
+    from gpuio.decoding.limits import check_encoded, resolve_max_pixels
+
     header, payload = unpack(as_bytes(s))
     if not len(payload):
         raise ArgumentError("the record contains no image: its payload is empty")
-    return header, cv2.imdecode(np.frombuffer(payload, np.uint8), iscolor)
+    data = np.frombuffer(payload, np.uint8)
+    if not check_encoded(data, resolve_max_pixels()):
+        return header, None
+    return header, cv2.imdecode(data, iscolor)

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpuio.errors import ArgumentError, RecordFileNotFoundError
-from gpuio.storage.local import Path, local_path
+from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
+from gpuio.storage.local import Path, bounded_lines, local_path
 
 # As in C's isspace; str.split() would also split paths at non-ASCII blanks.
 BLANKS = " \t\n\v\f\r"
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
+
+
+# The longest excerpt of a line in a message, in characters.
+EXCERPT = 200
 
 
 class ListItem(NamedTuple):
@@ -88,6 +92,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
+    RecordError : a line is too long.
     OSError : the file cannot be read.
     """
     name = local_path(path)
@@ -101,7 +106,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
     with file:
         mark = os.fsdecode(codecs.BOM_UTF8)
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(bounded_lines(file, name), 1):
             if line.strip(BLANKS):
                 yield number, line.removeprefix(mark) if number == 1 else line
 
@@ -121,19 +126,21 @@ def read_list(
     ArgumentError : the file does not exist or cannot be read, or a line is malformed; the message
         names the file and the line.
     """
-    name = local_path(path)
+    name = local_path(path, "the path of a list")
     try:
         for number, line in numbered_lines(name):
             try:
                 yield parse_line(line, label_width, whitespace)
             except ValueError as error:
                 raise ArgumentError(
-                    f"{name}, line {number}: {error}: {line.strip(BLANKS)!r}"
+                    f"{name}, line {number}: {error}: {line.strip(BLANKS)[:EXCERPT]!r}"
                 ) from error
     except FileNotFoundError as error:
         raise ArgumentError(
             f"the list {name} cannot be read: it does not exist; 'gpuio im2rec --list' makes one"
         ) from error
+    except RecordError as error:
+        raise ArgumentError(f"the list {error}") from error
     except OSError as error:
         raise ArgumentError(f"the list {name} cannot be read: {error.strerror}") from error
 

@@ -105,8 +105,8 @@ class MXRecordIO:
         if self.writable:
             self._file: IO[bytes] = create(self.uri, "wb")
         else:
-            self._records = LocalFile(self.uri)
-            self._forwards = BufferedFile(self._records)
+            records = LocalFile(self.uri)
+            self._reading: tuple[LocalFile, BufferedFile] | None = records, BufferedFile(records)
         self.is_open = True
         self.pid = os.getpid()
 
@@ -122,8 +122,7 @@ class MXRecordIO:
         if self.writable:
             _close(self._file, inherited)
         else:
-            # A thread that is still reading keeps the file open.
-            del self._records, self._forwards
+            self._reading = None  # a thread that is still reading keeps the file open
 
     def reset(self) -> None:
         """Start over: a reader returns to the first record, a writer empties its file. A closed
@@ -164,26 +163,37 @@ class MXRecordIO:
             eight bytes further; after a truncated record it returns None.
         FileChangedError : the file has become shorter since it was opened.
         """
-        self._check(writing=False)
         with self._lock:
-            if self._position >= len(self._records):
+            records, buffered = self._opened()
+            if self._position >= len(records):
                 return None
             begin = self._position
             try:
-                payload, self._position = parse(self._forwards, begin, self.uri)
+                payload, self._position = parse(buffered, begin, self.uri)
             except FramingError as error:
                 cut_off = isinstance(error, TruncatedRecordError)
-                self._position = len(self._records) if cut_off else begin + HEADER.size
-                raise self._explained(error, begin) from error
+                self._position = len(records) if cut_off else begin + HEADER.size
+                raise self._explained(error, records, begin) from error
         return to_bytes(payload)
 
-    def _explained(self, error: FramingError, offset: int) -> RecordError:
+    def _opened(self) -> tuple[LocalFile, BufferedFile]:
+        """The file that is read, and the same for reading it forwards."""
+        self._check(writing=False)
+        reading = self._reading
+        if reading is None:  # another thread has just closed it
+            raise self._closed()
+        return reading
+
+    def _explained(self, error: FramingError, records: LocalFile, offset: int) -> RecordError:
         """The error of a record at an offset, with what to do about it."""
-        return explain(error, self._records, self.uri)
+        return explain(error, records, self.uri)
+
+    def _closed(self) -> RecordError:
+        return RecordError(f"{self.uri} is closed; reset() opens it again")
 
     def _check(self, writing: bool) -> None:
         if not self.is_open:
-            raise RecordError(f"{self.uri} is closed; reset() opens it again")
+            raise self._closed()
         if writing and not self.writable:
             raise RecordError(f"{self.uri} is open for reading; open it with flag 'w' to write")
         if not writing and self.writable:
@@ -303,8 +313,17 @@ class MXIndexedRecordIO(MXRecordIO):
         ----------
         idx : the key; converted by `key_type`
         buf : the record, as for `write`
+
+        Raises
+        ------
+        ArgumentError : the key cannot be converted, or is not a 64-bit integer.
         """
-        key = self.key_type(idx)
+        try:
+            key = self.key_type(idx)
+        except (ValueError, OverflowError) as error:
+            raise ArgumentError(f"{idx!r} cannot be a key of the index: {error}") from error
+        if isinstance(key, int) and not -(2**63) <= key < 2**63 and self.key_type is int:
+            raise ArgumentError(f"the key {key} is not a 64-bit integer")
         self._check(writing=True)
         with self._lock:
             offset = self._position
@@ -335,12 +354,12 @@ class MXIndexedRecordIO(MXRecordIO):
         RecordError : no intact record begins where the index points.
         FileChangedError : the file has become shorter since it was opened.
         """
-        self._check(writing=False)
+        records, _ = self._opened()
         offset = self._offset(idx)
         try:
-            payload, self._position = parse(self._records, offset, self.uri)
+            payload, self._position = parse(records, offset, self.uri)
         except FramingError as error:
-            raise self._explained(error, offset) from error
+            raise self._explained(error, records, offset) from error
         return to_bytes(payload)
 
     def _offset(self, key: Key) -> int:
@@ -361,11 +380,11 @@ class MXIndexedRecordIO(MXRecordIO):
             f"{len(index):,} keys is {first!r}, the last {last!r} ({type(first).__name__})"
         )
 
-    def _explained(self, error: FramingError, offset: int) -> RecordError:
+    def _explained(self, error: FramingError, records: LocalFile, offset: int) -> RecordError:
         if self.idx_path is None:
-            return super()._explained(error, offset)
+            return super()._explained(error, records, offset)
         starts = np.sort(self._read_index().offsets)
-        return explain(error, self._records, self.uri, offset, starts)
+        return explain(error, records, self.uri, offset, starts)
 
     def _read_index(self) -> Index:
         """The index; for a writer, of the records written so far."""

@@ -14,8 +14,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path, bounded_lines, local_path
 from gpuio.storage.writing import replacing
+
+# The longest excerpt of a line in a message, in characters.
+EXCERPT = 200
 
 
 class Entry(NamedTuple):
@@ -57,20 +60,20 @@ def read_quarantine(path: Path) -> list[Entry]:
     RecordFileNotFoundError : the file does not exist.
     RecordError : a line is malformed.
     """
-    path = local_path(path)
+    path = local_path(path, "quarantine")
     entries = []
     try:
         with open(
             path, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors()
         ) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(bounded_lines(file, path), 1):
                 try:
                     name, offset, key, *reason = line.rstrip("\n").split("\t")
                     entries.append(Entry(os.path.basename(name), int(offset), int(key), *reason))
                 except (TypeError, ValueError) as error:
                     raise RecordError(
                         f"{path}, line {number}: expected file, offset, key and reason separated "
-                        f"by tabs, found {line.strip()!r}"
+                        f"by tabs, found {line.strip()[:EXCERPT]!r}"
                     ) from error
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"the quarantine list {path} does not exist") from error

@@ -265,12 +265,13 @@ class RecordSet:
         listed : the quarantine list
         """
         names = [os.path.basename(path) for path in self.paths]
+        sizes = np.diff(self._base).tolist()
         wanted = np.array(
             [
                 self._base[which] + entry.offset
                 for entry in listed
                 for which, name in enumerate(names)
-                if name == entry.file
+                if name == entry.file and 0 <= entry.offset < sizes[which]
             ],
             np.int64,
         )

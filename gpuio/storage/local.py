@@ -11,12 +11,13 @@ of this.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,9 @@ BUFFER = 1 << 16
 
 SHORTER = "has become shorter while it was read"
 
+# The longest line of a list, in characters: a label of a million numbers.
+LONGEST_LINE = 1 << 24
+
 # Files that an error suggests instead of a missing one.
 MAX_SIMILAR = 3
 
@@ -53,8 +57,12 @@ def listed(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def local_path(uri: Path) -> str:
+def local_path(uri: Path, name: str = "a path") -> str:
     """Convert a path or a ``file://`` URI to a path.
+
+    Parameters
+    ----------
+    name : the argument's, for the message
 
     Raises
     ------
@@ -62,9 +70,9 @@ def local_path(uri: Path) -> str:
     ArgumentError : the path has a null character.
     TypeError : `uri` is not str or os.PathLike[str].
     """
-    path = os.fspath(uri)
+    path = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
     if not isinstance(path, str):
-        raise TypeError(f"a path must be str or os.PathLike[str], not {type(path).__name__}")
+        raise TypeError(f"{name} must be str or os.PathLike[str], not {type(path).__name__}")
     if "\0" in path:
         raise ArgumentError(f"{path!r}: no file has a null character in its name")
     scheme, separator, rest = path.partition("://")
@@ -75,6 +83,25 @@ def local_path(uri: Path) -> str:
     raise UnsupportedError(
         f"{path}: remote files are not supported yet; copy it to this machine first"
     )
+
+
+def bounded_lines(file: IO[str], name: str) -> Iterator[str]:
+    """The lines of a text file, each with its end.
+
+    Raises
+    ------
+    RecordError : a line has more than LONGEST_LINE characters.
+    """
+    for number in itertools.count(1):
+        line = file.readline(LONGEST_LINE)
+        if not line:
+            return
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise RecordError(
+                f"{name}, line {number}: the line has more than {LONGEST_LINE} characters; is it a "
+                "text file, with line ends?"
+            )
+        yield line
 
 
 class ByteSequence(Protocol):
@@ -268,6 +295,26 @@ def to_bytes(data: NDArray[np.uint8]) -> bytes:
     if isinstance(base, bytes) and len(base) == len(data):
         return base
     return data.tobytes()
+
+
+def read_file(path: str) -> bytes:
+    """Read a file that a list names, as a whole.
+
+    Raises
+    ------
+    OSError : it cannot be read.
+    ValueError : no file can have this name.
+    RecordError : it is a pipe or a device, which might never end.
+    """
+    # Without waiting for a writer if it is a named pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        with open(descriptor, "rb", closefd=False) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise RecordError("a pipe or a device, not a regular file")
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _similar(path: str) -> str:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
 
 from gpuio.errors import Error
 from gpuio.terminal import echo
@@ -26,7 +31,7 @@ from gpuio.tools.commands.verify import add_command as add_verify
 from gpuio.version import VERSION
 
 # Exit statuses. Commands themselves return 0, or 1 if some of the input was left out or is bad.
-FAILED, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+FAILED, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     exit status: 0, success; 1, done, but some of the input was left out or is bad; 2, failure, with
-    the reason on stderr; 130, interrupted; 141, the reader of stdout has gone
+    the reason on stderr; 130, interrupted; 141, the reader of stdout has gone; 143, terminated
 
     Raises
     ------
@@ -50,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # for names that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = int(args.run(args))
+        with _signals_raise():
+            status = int(args.run(args))
         if sys.stdout is not None:  # None if it was closed before Python started
             sys.stdout.flush()
         return status
@@ -64,9 +70,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"gpuio: memory is too short: {error}", file=sys.stderr)
         return FAILED
+    except _TerminatedError:
+        print("gpuio: terminated", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         echo("gpuio: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Have SIGTERM raise an exception, as SIGINT does, so that unfinished files are removed.
+
+    A second signal ends the process at once. Handlers that a program has set itself stay.
+    """
+    defaults: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    own = [number for number in defaults if signal.getsignal(number) == defaults[number]]
+    if threading.current_thread() is not threading.main_thread():
+        own = []  # only the main thread may set handlers
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for each in own:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt if number == signal.SIGINT else _TerminatedError
+
+    try:
+        for number in own:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, defaults[number])
 
 
 def make_parser() -> argparse.ArgumentParser:

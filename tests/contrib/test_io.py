@@ -6,6 +6,7 @@ import pytest
 import gpuio as mx
 from gpuio.contrib.io import DataLoaderIter
 from gpuio.errors import ArgumentError, Error
+from tests.io.threads import run_in_thread
 
 
 def loader(count: int = 10, batch_size: int = 4) -> mx.gluon.data.DataLoader:
@@ -79,3 +80,19 @@ def test_a_failed_batch_does_not_end_the_epoch_in_silence() -> None:
         broken.clear()
         iterator.reset()
         assert [batch.data[0].tolist() for batch in iterator] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_threads_share_an_iterator() -> None:
+    iterator = DataLoaderIter(loader(400, 4))
+    found: list[tuple[int, int]] = []
+
+    def draw() -> None:
+        for batch in iterator:
+            found.append((int(batch.data[0].asnumpy().flat[0]), int(batch.label[0].asnumpy()[0])))
+
+    threads = [run_in_thread(draw) for _ in range(4)]
+    for thread, raised in threads:
+        thread.join(20)
+        assert not thread.is_alive() and raised == []
+    assert sorted(label for _, label in found) == list(range(0, 400, 4))
+    assert all(first == label * 6 % 256 for first, label in found)

@@ -16,6 +16,7 @@ from gpuio.decoding.structure import (
     REASONS,
     Structure,
     check_structure,
+    without_large,
 )
 from gpuio.errors import DecodeError
 from tests.decoding.samples import image, saved, segment
@@ -203,3 +204,10 @@ def test_whatever_is_for_dali_is_read_by_nvimagecodec() -> None:
             assert found == (header.format, header.width, header.height), description
             complete += 1
     assert complete > 500
+
+
+def test_large_images_are_not_for_dali() -> None:
+    structures = np.array([Structure.COMPLETE, Structure.COMPLETE, Structure.EXIF], np.uint8)
+    found = without_large(structures, np.array([1 << 26, (1 << 26) + 1, 5]))
+    assert found.tolist() == [Structure.COMPLETE, Structure.LARGE, Structure.EXIF]
+    assert "large" in REASONS[Structure.LARGE]

@@ -33,6 +33,8 @@ IMAGES = [
     ),
 ]
 DEVICE = [
+    # A thread that cannot be started.
+    "Resource temporarily unavailable",
     "CUDA runtime API error cudaErrorMemoryAllocation (2):\nout of memory",
     "CUDA driver API error CUDA_ERROR_ILLEGAL_ADDRESS (700): an illegal memory access was met",
     "CUDA allocation failed\nCurrent memory usage: 12 GB",

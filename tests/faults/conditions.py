@@ -5,6 +5,7 @@ many files, processes that fork.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import shutil
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import gpuio as mx
 from gpuio.errors import Error
 from tests.faults.journal import Entry, Journal
-from tests.faults.processes import set_limit
+from tests.faults.processes import LAZY, set_limit
 from tests.faults.training import CALLS, END, Training, take, train
 from tests.faults.writers import place_given, run
 
@@ -26,9 +27,12 @@ PRIVATE, RECURSIVE = 1 << 18, 1 << 14
 
 
 def train_in(training: list[Any], folder: str, journal: str, limit: str, value: int) -> None:
-    """A training under a limit, which is lifted at the first error of gpuio; the error is printed
-    and the training goes on. No thread may be left of an iterator that could not be opened.
+    """A training under a limit, which is lifted at the first error of gpuio, or MemoryError; the
+    error is printed and the training goes on. No thread may be left of an iterator that could not
+    be opened.
     """
+    for name in LAZY:
+        importlib.import_module(name)
     book, iterator, calls = Journal(Path(journal)), None, 0
     set_limit(limit, value)
     while calls < CALLS:
@@ -36,7 +40,7 @@ def train_in(training: list[Any], folder: str, journal: str, limit: str, value: 
             if iterator is None:
                 iterator = Training(*training).open(Path(folder))
             found = take(iterator)
-        except Error as error:
+        except (Error, MemoryError) as error:
             set_limit(limit, None)
             print(type(error).__name__, error)
             if iterator is None and len(threading.enumerate()) > 1:

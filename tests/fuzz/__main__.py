@@ -6,7 +6,7 @@ own, under limits of memory and time.
     python -m tests.fuzz --replay FILE …
 
 An input must be read or refused by one of gpuio's own errors. A process that dies or does not
-return, another exception, a wrong result, more than 2 GB of memory or 10 s of CPU time is a
+return, another exception, a wrong result, more than 2 GiB of memory or 10 s of CPU time is a
 finding. It is made as small as possible and, with ``--keep``, written to a file that ``--replay``
 runs again.
 """

@@ -161,6 +161,16 @@ def replace_token(rng: Rng, data: bytes) -> bytes:
     return data[: word.start()] + pick(rng, TOKENS).encode() + data[word.end() :]
 
 
+def replace_number(rng: Rng, data: bytes) -> bytes:
+    """Replace a number of a text by another."""
+    numbers = list(re.finditer(rb"[-+.\de]+", data[:65536]))
+    if not numbers:
+        return data
+    number, value = pick(rng, numbers), rng.normal() * 10.0 ** rng.uniform(-46, 39)
+    new = pick(rng, ["%g", "%.9g", "%.17g", "%.0f", "%+E"]) % value
+    return data[: number.start()] + new.encode() + data[number.end() :]
+
+
 def insert_token(rng: Rng, data: bytes) -> bytes:
     """Insert a word or number into a text."""
     at = int(rng.integers(len(data) + 1))
@@ -195,8 +205,8 @@ def change_lines(rng: Rng, data: bytes) -> bytes:
 
 
 TEXT_MUTATORS: list[Mutator] = [
-    *[replace_token] * 6, *[insert_token] * 2, *[replace_separator] * 3, *[change_lines] * 3,
-    *BYTE_MUTATORS,
+    *[replace_number] * 8, *[replace_token] * 6, *[insert_token] * 2, *[replace_separator] * 3,
+    *[change_lines] * 3, *BYTE_MUTATORS,
 ]  # fmt: skip
 
 # What may stand in a JSON value, and in a Python call.

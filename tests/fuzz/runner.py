@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
-import queue
 import select
 import signal
 import subprocess
@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,6 +158,7 @@ class Worker:
             stderr=self._errors,
             cwd=self._folder.name,  # for files that damaged names make
             env=environment,
+            start_new_session=True,  # Ctrl-C is for the runner
         )
         return self._process
 
@@ -240,6 +242,8 @@ class Run:
         self._report = report
         self._minimize = minimize
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._deadline = math.inf
 
     def run(self, count: int | None, seconds: float | None, jobs: int) -> None:
         """Run inputs.
@@ -250,33 +254,28 @@ class Run:
         seconds : time after which no further inputs begin; None: no limit
         jobs : processes
         """
-        deadline = None if seconds is None else time.monotonic() + seconds
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         chunks = self._chunks(count)
-        failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
         def work() -> None:
-            try:
-                with Worker() as worker:
-                    while failures.empty() and (deadline is None or time.monotonic() < deadline):
-                        with self._lock:
-                            chunk = next(chunks, None)
-                        if chunk is None:
-                            return
-                        self._run_chunk(worker, *chunk)
-            except BaseException as error:
-                failures.put(error)
+            with Worker() as worker:
+                while not self._is_over():
+                    with self._lock:
+                        chunk = next(chunks, None)
+                    if chunk is None:
+                        return
+                    self._run_chunk(worker, *chunk)
 
-        threads = [threading.Thread(target=work) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt as error:
-            failures.put(error)
-            raise
-        if not failures.empty():
-            raise failures.get()
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                for done in as_completed([pool.submit(work) for _ in range(jobs)]):
+                    done.result()
+            finally:
+                self._stopped.set()
+
+    def _is_over(self) -> bool:
+        """Whether no further input should begin."""
+        return self._stopped.is_set() or time.monotonic() > self._deadline
 
     def _chunks(self, count: int | None) -> Iterator[tuple[Target, range]]:
         """The numbers of inputs of one target after another, round after round."""
@@ -296,7 +295,7 @@ class Run:
     def _run_chunk(self, worker: Worker, target: Target, numbers: range) -> None:
         outcome = self.outcomes[target.name]
         began = time.monotonic()
-        while numbers:
+        while numbers and not self._is_over():
             number = numbers.start
             request = {
                 "target": target.name,
@@ -305,33 +304,34 @@ class Run:
             }
             try:
                 for answer in worker.ask(request):
-                    number = answer.get("started", number)
+                    if answer.get("started", number) != number:
+                        number = answer["started"]
+                        if self._is_over():
+                            raise EndedError("", "")
                     if "found" in answer:
                         found = answer["found"]
                         self._found(target, number, found)
-                        if self._poisoned(found):
+                        if is_poisoned(found):
                             raise EndedError("", "")
                     elif "done" in answer:
-                        outcome.refused += answer["done"]
+                        with self._lock:
+                            outcome.refused += answer["done"]
                     elif "peak" in answer:
                         with self._lock:
                             outcome.peak = max(outcome.peak, answer["peak"])
                             outcome.largest = max(outcome.largest, (answer["more"], number))
-                outcome.inputs += len(numbers) * target.size
-                break
+                done, numbers = len(numbers), range(0)
             except EndedError as end:
                 if end.kind:
                     found = {"kind": end.kind, "where": "", "text": end.text}
                     self._found(target, number, found)
                 worker.stop()
-                outcome.inputs += (number + 1 - numbers.start) * target.size
+                done = number + 1 - numbers.start
                 numbers = range(number + 1, numbers.stop)
-        outcome.seconds += time.monotonic() - began
-
-    @staticmethod
-    def _poisoned(found: dict[str, str]) -> bool:
-        """Whether a process cannot be trusted after this: memory or threads were missing."""
-        return found["kind"] == "MemoryError" or "start new thread" in found["text"]
+            with self._lock:
+                outcome.inputs += done * target.size
+        with self._lock:
+            outcome.seconds += time.monotonic() - began
 
     def _input(self, target: Target, number: int) -> Parts:
         """An input; made in another process, since that too takes memory and time."""
@@ -356,16 +356,24 @@ class Run:
             self._report(finding)
 
 
+def is_poisoned(found: dict[str, str]) -> bool:
+    """Whether a process is of no use after a finding: it has no more memory or threads."""
+    return found["kind"] in ("MemoryError", "memory") or "start new thread" in found["text"]
+
+
 def run_input(worker: Worker, target: str, parts: Parts) -> Finding | None:
     """What is found with one input."""
     request = {"target": target, "parts": encode_parts(parts)}
     try:
-        for answer in worker.ask(request):
-            if "found" in answer:
-                found = answer["found"]
-                return Finding(target, found["kind"], found["where"], found["text"], parts, "")
+        answers = list(worker.ask(request))
     except EndedError as end:
         return Finding(target, end.kind, "", end.text, parts, "")
+    for answer in answers:
+        if "found" in answer:
+            found = answer["found"]
+            if is_poisoned(found):
+                worker.stop()
+            return Finding(target, found["kind"], found["where"], found["text"], parts, "")
     return None
 
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from gpuio.errors import Error
 
+# Bytes that are readable in JSON.
+READABLE = frozenset(b"\t\n" + bytes(range(0x20, 0x7F)))
+
 # The files or images of an input, in an order that its target knows.
 Parts: TypeAlias = tuple[bytes, ...]
 
@@ -93,7 +96,7 @@ def encode_parts(parts: Parts) -> list[str]:
 
 
 def _encode(part: bytes) -> str:
-    if part.isascii() and part.decode("ascii").isprintable() and len(part) < 1000:
+    if len(part) < 1000 and READABLE.issuperset(part):
         return "text:" + part.decode("ascii")
     compressed = zlib.compress(part, 9)
     if len(compressed) < len(part):

@@ -26,7 +26,8 @@ from tests.fuzz.targets import find_target
 
 ROOT = Path(__file__).parents[2]
 
-# Bytes that an input may take, and seconds of CPU time.
+# Bytes that an input may take, in addition to what the process has or of physical memory with it,
+# and seconds of CPU time.
 MEMORY, CPU_SECONDS = 1 << 31, 10
 
 
@@ -69,14 +70,17 @@ def _answers(request: dict[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
         seconds = time.process_time() - began
         if found is None and seconds > CPU_SECONDS:
             found = {"kind": "slow", "where": "", "text": f"took {seconds:.0f} s of CPU time"}
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if used > peak:
+            yield {"peak": used >> 10, "more": used - peak >> 10, "number": number}
+            if used << 10 > MEMORY and peak << 10 <= MEMORY:
+                text = f"the process has taken {used >> 10} MiB, {used - peak >> 10} MiB more"
+                found = {"kind": "memory", "where": "", "text": text}
+            peak = used
         if found is not None and found["kind"] == "refused":
             refused += 1
         elif found is not None:
             yield {"found": found, "number": number}
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if used > peak:
-            yield {"peak": used >> 10, "more": used - peak >> 10, "number": number}
-            peak = used
     yield {"done": refused}
 
 
@@ -91,19 +95,20 @@ def _check(target: Target, parts: tuple[bytes, ...], folder: Path) -> dict[str, 
     except BaseException as error:
         return {
             "kind": type(error).__name__,
-            "where": _innermost(error),
+            "where": _innermost(error, isinstance(error, AssertionError)),
             "text": "".join(traceback.format_exception(error))[-3000:],
         }
     return None
 
 
-def _innermost(error: BaseException) -> str:
-    """File and function of this project in which an exception was raised."""
+def _innermost(error: BaseException, with_line: bool) -> str:
+    """File and function of this project in which an exception was raised, perhaps with the line."""
     where = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
+    for frame, line in traceback.walk_tb(error.__traceback__):
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT):
             where = f"{path.relative_to(ROOT)}:{frame.f_code.co_name}"
+            where += f":{line}" if with_line else ""
     return where
 
 

@@ -377,6 +377,25 @@ class Conformance:
         finally:
             sys.setswitchinterval(interval)
 
+    def test_states_that_are_saved_while_another_thread_draws(self, opened: Any) -> None:
+        iterator, other, resumed = opened(), opened(), opened()
+        whole = trace(other, 10)
+        states: dict[str, Any] = {}
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            thread, raised = run_in_thread(lambda: list(iterator))
+            while thread.is_alive():
+                state = iterator.state_dict()
+                states[json.dumps(state)] = state
+            assert not raised
+        finally:
+            sys.setswitchinterval(interval)
+        for state in states.values():
+            resumed.load_state_dict(state)
+            following = trace(resumed, 2)
+            assert following in [whole[first : first + 2] for first in range(5)]
+
     def test_its_repr_tells_what_it_is(self, opened: Any, ctx: mx.Context) -> None:
         iterator = opened()
         threads = threading.active_count()

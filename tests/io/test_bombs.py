@@ -10,6 +10,7 @@ import pytest
 import gpuio as mx
 from gpuio.decoding.limits import VARIABLE
 from gpuio.errors import ArgumentError, DecodeError
+from gpuio.tools.cli import main
 from tests.decoding.bombs import claiming, with_scans
 from tests.decoding.samples import encoded
 from tests.io.records import EXECUTORS, RUNS, jpeg, open_iter, write_records
@@ -169,3 +170,55 @@ def test_bombs_cost_little(bombs: dict[str, Path], tmp_path: Path) -> None:
     megabytes = int(run_process(COST, good["path_imgrec"], bombs["path_imgrec"], *paths))
     # Up to 2**26 pixels, the strip of 65500 x 1 is scaled as a whole.
     assert megabytes < 300
+
+
+def test_datasets(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "x.jpg").write_bytes(jpeg(0))
+    files = write_records(tmp_path / "x", [jpeg(0)])
+    vision = mx.gluon.data.vision
+    for make in (
+        lambda limit: vision.ImageRecordDataset(files["path_imgrec"], max_pixels=limit),
+        lambda limit: vision.ImageFolderDataset(folder, max_pixels=limit),
+        lambda limit: vision.ImageListDataset(folder, [[0, "a/x.jpg"]], max_pixels=limit),
+    ):
+        assert make(60 * 50)[0][0].shape == (50, 60, 3)
+        with pytest.raises(DecodeError, match="over the limit of 2999 pixels"):
+            make(60 * 50 - 1)[0]
+    torch = pytest.importorskip("gpuio.torch")
+    assert len(torch.RecordDataset(**files, max_pixels=60 * 50)[0][0]) == 3
+    with pytest.raises(DecodeError, match="over the limit of 2999 pixels"):
+        torch.RecordDataset(**files, max_pixels=60 * 50 - 1)[0]
+
+
+def test_tools_say_it_in_a_line(
+    bombs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rec = str(bombs["path_imgrec"])
+    strip = "16768000 x 256"  # is as good as any, unless it is resized
+    limited = len(BOMBS) - 1
+    assert main(["verify", rec, "--deep"]) == 1
+    assert f"findings: {limited} limit\n" in capsys.readouterr().out
+    assert main(["verify", rec, "--max-pixels", "1"]) == 1
+    assert f"findings: {len(BOMBS) + 2} limit\n" in capsys.readouterr().out
+    assert main(["info", rec]) == 0
+    assert f"over the limit: {limited}; list them with: gpuio verify" in capsys.readouterr().out
+    assert main(["stats", rec, "--sample", "0", "--threads", "1"]) == 0
+    assert f"{len(BOMBS)} could not be read" in capsys.readouterr().out
+    assert main(["show", rec, "--out", str(tmp_path / "x.html")]) == 0
+    page = (tmp_path / "x.html").read_text()
+    assert page.count("pixels is over the limit") == 1 and strip not in page
+    assert page.count("than jpeg can express") == 1
+
+
+def test_im2rec_leaves_them_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "images").mkdir()
+    for number, payload in enumerate([jpeg(0), *BOMBS.values()]):
+        (tmp_path / "images" / f"{number}.jpg").write_bytes(payload)
+    arguments = ["im2rec", str(tmp_path / "x"), str(tmp_path / "images"), "--resize", "256"]
+    assert main([*arguments, "--num-thread", "1"]) == 1
+    captured = capsys.readouterr()
+    assert ": 1 records" in captured.out
+    for said in BOMBS:
+        assert said in captured.err

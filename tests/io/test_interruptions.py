@@ -1,5 +1,6 @@
 """Ctrl-C at any moment: a consumer that catches it and goes on loses the batch in hand at most."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from tests.interruptions import check
+from gpuio.errors import Error
+from tests.interruptions import Interruption, check
 from tests.io.conformance import BATCH, ROWS, digest
 from tests.io.image_iterators import OWN, open_kind, write_images
 from tests.io.threads import no_threads_left
@@ -122,6 +124,24 @@ def test_an_interruption_loses_no_more_than_the_batch_in_hand(
 def number_of(name: str) -> int:
     """Another first moment for each."""
     return NAMES.index(name)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", [name for name in NAMES if "DALI" not in name])
+def test_closing_can_be_repeated_after_an_interruption(
+    name: str, opened: dict[str, Callable[[], mx.io.DataIter]]
+) -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        iterator = opened[name]()
+        iterator.next()
+        with Interruption(at) as interruption, contextlib.suppress(KeyboardInterrupt):
+            iterator.close()
+        iterator.close()
+        interrupted, at = interruption.place is not None, at + 11
+        with pytest.raises(Error, match="closed"):
+            iterator.next()
+    assert no_threads_left()
 
 
 @pytest.mark.parametrize("executor", ["host", "dali"])

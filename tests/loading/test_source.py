@@ -1,5 +1,6 @@
 """Sources of encoded images: record files, and files that a list names."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,18 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"content")
     source = FileSource([ListItem(1, (2.0,), name)], str(tmp_path))
     assert bytes(source.read(0).data) == b"content" and source.fingerprint
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    names = {
+        "pipe.jpg": "a pipe or a device, not a regular file",
+        "/dev/zero": "a pipe or a device, not a regular file",
+        "folder.jpg": "the file cannot be read: Is a directory",
+        "a\0b.jpg": "the file cannot be read: embedded null byte",
+    }
+    items = [ListItem(number, (0.0,), name) for number, name in enumerate(names)]
+    found = FileSource(items, str(tmp_path)).read_batch(np.arange(len(names)))
+    for error, message in zip(found, names.values(), strict=True):
+        assert isinstance(error, RecordError) and str(error) == message

@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gpuio.recordio.framing import (
     LIMIT,
     MAGIC_BYTES,
     WHOLE,
+    FramingError,
     TruncatedRecordError,
     frame,
     parse,
@@ -108,6 +110,61 @@ def test_the_magic_occurs_only_where_parts_begin(payloads: list[bytes]) -> None:
 )
 def test_every_kind_of_buffer_is_the_same_record(payload: bytes, kind: type) -> None:
     assert b"".join(map(bytes, frame(kind(payload)))) == b"".join(map(bytes, frame(payload)))
+
+
+def read_by_the_rules(data: bytes) -> tuple[list[bytes], int]:
+    """The records of a file, read by the format's rules as MXNet's reader does, and where the first
+    damage begins; the file's length if there is none.
+    """
+    records, at, begun, first = [], 0, None, 0
+    while at < len(data):
+        magic, word = struct.unpack_from("<4sI", data.ljust(at + 8, b"\0"), at)
+        kind, length = word >> 29, word & (1 << 29) - 1
+        end = at + 8 + (length + 3) // 4 * 4
+        if at + 8 > len(data) or magic != MAGIC_BYTES or end > len(data):
+            break
+        if (begun is None) != (kind in (WHOLE, FIRST)) or kind > LAST:
+            break
+        content = data[at + 8 : at + 8 + length]
+        begun = content if begun is None else begun + MAGIC_BYTES + content
+        at = end
+        if kind in (WHOLE, LAST):
+            records.append(begun)
+            begun, first = None, at
+    return records, first
+
+
+# Whole and damaged records, one after another.
+PARTS = st.one_of(
+    PAYLOAD.map(lambda payload: b"".join(map(bytes, frame(payload)))),
+    st.builds(
+        lambda kind, length, content: struct.pack("<4sI", MAGIC_BYTES, kind << 29 | length)
+        + content,
+        st.integers(0, 7), st.integers(0, 12), st.binary(max_size=12),
+    ),
+    st.binary(max_size=9),
+)  # fmt: skip
+
+
+@given(st.lists(PARTS, max_size=5).map(b"".join))
+def test_any_bytes_are_read_by_the_rules(content: bytes) -> None:
+    data = np.frombuffer(content, np.uint8)
+    expected, damage = read_by_the_rules(content)
+    found, errors = [], []
+    offsets = walk(data, "x.rec")
+    while True:
+        try:
+            offset = next(offsets)
+        except StopIteration:
+            break
+        except FramingError as error:
+            errors.append(error)
+            break
+        found.append(parse(data, offset, "x.rec")[0].tobytes())
+    assert found == expected and len(errors) == (damage < len(content))
+    if errors:
+        with pytest.raises(FramingError):
+            parse(data, damage, "x.rec")
 
 
 def test_a_record_of_one_part_is_a_view() -> None:

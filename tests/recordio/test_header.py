@@ -4,14 +4,18 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gpuio.errors import ArgumentError, ShortLabelError, ShortRecordError
+from gpuio.errors import ArgumentError, DecodeError, ShortLabelError, ShortRecordError
 from gpuio.recordio import IRHeader, pack, pack_img, unpack, unpack_img
 from gpuio.recordio.header import is_face_header
+from tests.decoding.bombs import claiming
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
 CASES = json.loads((DATA / "pack.json").read_text())
@@ -58,6 +62,35 @@ def test_errors() -> None:
     for number in (-1, 2**64, 1.5):
         with pytest.raises(struct.error):
             pack(IRHeader(0, 1, number, 0), b"")
+
+
+FLOATS = st.floats(width=32)
+IDS = st.integers(0, 2**64 - 1)
+
+
+@given(st.one_of(FLOATS, st.lists(FLOATS, min_size=1, max_size=5)), IDS, IDS, st.binary())
+def test_what_is_packed_unpacks(label: Any, number: int, second: int, payload: bytes) -> None:
+    header, found = unpack(pack(IRHeader(7, label, number, second), payload))
+    assert found == payload and (header.id, header.id2) == (number, second)
+    assert header.flag == (len(label) if isinstance(label, list) else 0)
+    np.testing.assert_array_equal(header.label, np.float32(label))
+
+
+@given(st.binary(max_size=60), st.integers(0, 2**32 - 1) | st.integers(0, 6))
+def test_any_bytes_unpack_or_are_too_short(content: bytes, flag: int) -> None:
+    record = struct.pack("<I", flag) + content
+    labels = 4 * flag
+    if len(record) < 24:
+        with pytest.raises(ShortRecordError):
+            unpack(record)
+    elif len(record) < 24 + labels:
+        with pytest.raises(ShortLabelError):
+            unpack(record)
+    else:
+        header, payload = unpack(record)
+        assert payload == record[24 + labels :]
+        label = np.ravel(np.float32(header.label)).tobytes()
+        assert flag == 0 or label == record[24 : 24 + labels]
 
 
 def test_headers_of_face_datasets() -> None:
@@ -136,3 +169,10 @@ def test_image_errors() -> None:
         cv2.imdecode(np.frombuffer(unpack(pack_img((0, 1, 2, 3), image))[1], np.uint8), 1)
         is not None
     )
+
+
+def test_images_over_a_limit_are_not_unpacked() -> None:
+    bomb = claiming("JPEG", 16384, 16384)
+    with pytest.raises(DecodeError, match="claims 16384 x 16384 pixels"):
+        unpack_img(pack(IRHeader(0, 1.0, 0, 0), bomb))
+    assert unpack_img(pack(IRHeader(0, 1.0, 0, 0), b"no image"))[1] is None

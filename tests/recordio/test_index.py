@@ -31,6 +31,43 @@ def test_save_load_and_find(
         loaded.find(2**70)
 
 
+FIELDS = st.sampled_from(
+    [b"1", b"-7", b" 5 ", b"+3", b"1_0", b"\xd9\xa3", b"x", b"", b"1.5", b"9223372036854775807",
+     b"9223372036854775808", b"99999999999999999999", b"\0", b"\r", b"\xff"]
+)  # fmt: skip
+LINES = st.lists(st.tuples(FIELDS, st.sampled_from([b"\t", b" ", b"\t\t"]), FIELDS), max_size=5)
+
+
+def read_line_by_line(content: bytes) -> list[tuple[int, int]] | None:
+    """The entries of an index as Python's integers; None if a line is malformed."""
+    entries = []
+    for line in content.removesuffix(b"\n").split(b"\n") if content else ():
+        fields = line.decode("utf-8", "replace").strip().split("\t")
+        try:
+            key, offset = int(fields[0]), int(fields[1])
+        except (IndexError, ValueError):
+            return None
+        if not -(2**63) <= key < 2**63 or not 0 <= offset < 2**63:
+            return None
+        entries.append((key, offset))
+    return entries
+
+
+@given(st.one_of(st.binary(max_size=40), LINES.map(lambda lines: b"\n".join(map(b"".join, lines)))))
+def test_any_bytes_are_an_index_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("index") / "x.idx"
+    path.write_bytes(content)
+    expected = read_line_by_line(content)
+    if expected is None:
+        with pytest.raises(IndexFormatError):
+            Index.load(path)
+    else:
+        loaded = Index.load(path)
+        assert [*zip(loaded.keys.tolist(), loaded.offsets.tolist(), strict=True)] == expected
+
+
 @pytest.mark.parametrize(
     "text",
     ["1\t0\n2\t8", "1\t0\textra\n2\t8\n", " 1\t0 \r\n2\t8\r\n"],

@@ -166,3 +166,21 @@ def test_malformed_imglist_items(item: Any) -> None:
     assert next(items).key == 1
     with pytest.raises(ArgumentError, match=r"imglist's items are \[label, path\].* item 2 is"):
         next(items)
+
+
+@given(
+    st.text(st.sampled_from("0123456789.-+e_ \t\r\n\v\x1c\x85\u0663nifa/\0\udce9"), max_size=30),
+    st.sampled_from([None, 1, 2]),
+    st.booleans(),
+)
+def test_any_line_is_an_item_or_an_error(line: str, width: int | None, whitespace: bool) -> None:
+    try:
+        item = parse_line(line, width, whitespace)
+    except ValueError:
+        return
+    assert len(item.labels) >= 1 and (width is None or len(item.labels) == width)
+    assert -(2**63) <= item.key < 2**64 and "\t" not in item.path
+    written = "\t".join([str(item.key), *map(repr, item.labels), item.path])
+    again = parse_line(written, len(item.labels))
+    assert (again.key, again.path) == (item.key, item.path)
+    np.testing.assert_array_equal(again.labels, item.labels)

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
+from gpuio.recordio import MXRecordIO, RecordSet
 from gpuio.recordio.quarantine import (
     Entry,
     quarantine_fingerprint,
     read_quarantine,
     write_quarantine,
 )
+from gpuio.storage.local import LONGEST_LINE
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r/"), min_size=1)
 ENTRIES = st.lists(st.builds(Entry, NAMES, st.integers(0), st.integers(), st.text()), max_size=5)
@@ -78,3 +80,42 @@ def test_the_fingerprint_depends_on_the_records_only(one: list[Entry], two: list
     assert (quarantine_fingerprint(one) == quarantine_fingerprint(two)) == (
         records[0] == records[1]
     )
+
+
+FIELDS = st.sampled_from(
+    [b"a.rec", b"8", b"-1", b"1e3", b"", b" 7 ", "\u0663".encode(), b"\xe9", b"9" * 30, b"\0", b"/"]
+)
+LINES = st.lists(st.lists(FIELDS, max_size=5).map(b"\t".join), max_size=4)
+
+
+@given(st.one_of(st.binary(max_size=60), LINES.map(b"\n".join)))
+def test_any_bytes_are_entries_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("quarantine") / "bad.tsv"
+    path.write_bytes(content)
+    try:
+        entries = read_quarantine(path)
+    except RecordError as error:
+        assert str(path) in str(error)
+        return
+    write_quarantine(path, entries)
+    assert read_quarantine(path) == [
+        entry._replace(reason=" ".join(entry.reason.split())) for entry in entries
+    ]
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(b"a.rec\t0\t0\twhy\n" + b"0" * (LONGEST_LINE + 9))
+    with pytest.raises(RecordError, match=r"bad\.tsv, line 2: the line has more than"):
+        read_quarantine(path)
+
+
+@pytest.mark.parametrize("offset", [10**30, -(10**30), -8, 2**63])
+def test_offsets_that_no_file_has_are_ignored(offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    with MXRecordIO(path, "w") as writer:
+        writer.write(b"one")
+    with RecordSet(path) as records:
+        assert records.without(range(1), [Entry("x.rec", offset, 0, "why")]) == range(1)

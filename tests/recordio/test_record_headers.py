@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gpuio.errors import RecordError
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
-from gpuio.recordio.framing import MAGIC_BYTES
+from gpuio.recordio.framing import MAGIC_BYTES, WHOLE, frame, part_kind
 from gpuio.recordio.record_headers import read_record_headers
 from gpuio.recordio.record_set import RecordSet
 from gpuio.storage.local import LocalFile
@@ -57,3 +61,36 @@ def test_damaged_records_are_not_whole(tmp_path: Path) -> None:
         changed = data.copy()
         changed[at + 1] ^= 1
         assert read_record_headers(changed, starts).whole.sum() == 2
+
+
+@given(st.data())
+def test_bulk_and_single_records_agree_about_damage(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content, starts = bytearray(), []
+    for label, number, image in RECORDS:
+        starts.append(len(content))
+        for piece in frame(pack(IRHeader(0, label, number, 0), image[:40])):
+            content += piece
+    for _ in range(data.draw(st.integers(0, 4))):
+        # Mostly in the header of a record.
+        at = data.draw(st.sampled_from(starts)) + data.draw(st.integers(0, 50))
+        if at < len(content):
+            content[at] = data.draw(st.sampled_from([0, 1, 2, 3, 8, 0x20, 0x7F, 0xFF]))
+    end = data.draw(st.integers(starts[-1] + 1, len(content)) | st.just(len(content)))
+    files = [tmp_path_factory.mktemp("headers") / name for name in ("x.rec", "x.idx")]
+    files[0].write_bytes(content[:end])
+    files[1].write_text("".join(f"{key}\t{start}\n" for key, start in enumerate(starts)))
+    file = np.frombuffer(bytes(content[:end]), np.uint8)
+    with RecordSet(*files) as records:
+        labels, images, ids = records.read_many(np.arange(len(records)))
+        for row, start in enumerate(starts):
+            try:
+                header, image = records.record(row)
+            except RecordError:
+                assert images[row] is None and labels[row] is None
+                continue
+            assert (images[row] is not None) == (part_kind(file, start) == WHOLE)
+            if images[row] is not None:
+                np.testing.assert_array_equal(labels[row], header.label)
+                assert np.array_equal(images[row], image) and ids[row] == header.id

@@ -106,6 +106,23 @@ def test_two_files_in_one(first: list[bytes], second: list[bytes], cut: int) -> 
     assert in_order(intact + second, found(kept + framed(second)[0]))
 
 
+PIECES = st.one_of(
+    st.binary(max_size=12),
+    st.builds(lambda word: MAGIC_BYTES + struct.pack("<I", word), st.integers(0, 2**32 - 1)),
+    st.builds(
+        lambda kind, length: MAGIC_BYTES + struct.pack("<I", kind << 29 | length),
+        st.integers(0, 4), st.integers(0, 12),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=10).map(b"".join))
+def test_any_bytes_are_records_and_damage(content: bytes) -> None:
+    """What is kept is an intact file."""
+    records = found(content)
+    assert found(framed(records)[0]) == records
+
+
 def test_a_length_that_includes_the_following_records() -> None:
     records = [bytes([number]) * 40 for number in range(6)]
     content, spans = framed(records)

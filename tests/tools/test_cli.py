@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -162,9 +163,22 @@ def huge(large: Path) -> Iterator[Path]:
     path.unlink()
 
 
-@pytest.mark.parametrize("name", ["merge", "im2rec", "shuffle", "repair"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("merge", signal.SIGINT),
+        ("merge", signal.SIGTERM),
+        ("im2rec", signal.SIGINT),
+        ("shuffle", signal.SIGINT),
+        ("repair", signal.SIGINT),
+    ],
+)
 def test_an_interrupt_leaves_existing_files(
-    name: str, request: pytest.FixtureRequest, large: Path, tmp_path: Path
+    name: str,
+    number: signal.Signals,
+    request: pytest.FixtureRequest,
+    large: Path,
+    tmp_path: Path,
 ) -> None:
     """What was there stays there."""
     out = tmp_path / "out.rec"
@@ -183,8 +197,9 @@ def test_an_interrupt_leaves_existing_files(
     else:
         arguments = [name, request.getfixturevalue("huge"), out]
     part = tmp_path / "out.rec.part"
-    run = stop_at(part.name, *arguments, cpu_seconds=0.3)
-    assert run.returncode == 130 and run.stderr == "gpuio: interrupted\n"
+    run = stop_at(part.name, *arguments, cpu_seconds=0.3, number=number)
+    what = "interrupted" if number == signal.SIGINT else "terminated"
+    assert (run.returncode, run.stderr) == (128 + number, f"gpuio: {what}\n")
     assert out.read_bytes() == index.read_bytes() == b"precious"
     assert part.exists() == (name == "im2rec")  # which resumes
 

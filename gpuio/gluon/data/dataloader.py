@@ -39,7 +39,9 @@ class DataLoader:
 
     Several loops may run at the same time, and several threads may share one: each batch of what
     ``iter(loader)`` returns goes to one of them, in order. A loop that is left early ends its
-    threads. On GPUs these work on the streams that are current where the loop begins.
+    threads. On GPUs these work on the streams that are current where the loop begins. After an
+    exception of a signal handler, such as KeyboardInterrupt, the loop can be continued with
+    ``next``, unless it came in a generator of your own sampler, which is then at its end.
 
     Parameters
     ----------

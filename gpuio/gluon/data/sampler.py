@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpuio.errors import ArgumentError
-from gpuio.iterators.arguments import as_choice, as_int
+from gpuio.iterators.arguments import as_batch_size, as_choice, as_int
+from gpuio.nd.shapes import check_memory
 
 LAST_BATCHES = ("keep", "discard", "rollover")
 
@@ -62,6 +63,7 @@ class RandomSampler(Sampler):
 
     def __init__(self, length: int) -> None:
         self._length = as_int("length", length, 0)
+        check_memory("an order", (self._length,), 8)
 
     def __iter__(self) -> Iterator[Any]:
         indices = np.arange(self._length)
@@ -150,7 +152,7 @@ class BatchSampler(Sampler):
 
     def __init__(self, sampler: Iterable[Any], batch_size: int, last_batch: str = "keep") -> None:
         self._sampler = sampler
-        self._batch_size = as_int("batch_size", batch_size, 1)
+        self._batch_size = as_batch_size(batch_size)
         self._last_batch = as_choice("last_batch", last_batch, LAST_BATCHES)
         self._carried: list[Any] = []
 

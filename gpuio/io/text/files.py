@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import hashlib
+import itertools
 import lzma
 import os
 import sys
@@ -259,7 +261,8 @@ def _body(path: str, skip_header: int) -> int:
                 raise DataFileError(f"{path} is {name}, not text in ASCII or UTF-8; convert it")
             begin = len(BOM) if first.startswith(BOM) else 0
             file.seek(begin)
-            return begin + sum(_line_bytes(file) for _ in range(skip_header))
+            lines = iter(functools.partial(_line_bytes, file), 0)
+            return begin + sum(itertools.islice(lines, min(skip_header, sys.maxsize)))
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataFileError(f"{path} cannot be read: {error}") from error
 

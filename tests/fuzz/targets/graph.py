@@ -173,7 +173,11 @@ def compare_with_host(batch: ImageBatch, found: np.ndarray, channels: int) -> No
         try:
             expected = render_sample(batch, row, (WIDTH, HEIGHT), channels, False)
         except DecodeError as error:
-            raise AssertionError(f"image {row} is bad on the host: {error}") from error
+            # As for `host_may_refuse` of the images' batches.
+            assert batch.structures is not None
+            terminated = batch.structures[row] != Structure.UNTERMINATED
+            assert not terminated, f"image {row} is bad on the host: {error}"
+            continue
         difference = np.abs(found[row].astype(int) - expected)[y0:y1, x0:x1].mean()
         assert difference <= DIFFERENT, f"image {row} differs by {difference:.0f} levels"
 

@@ -12,8 +12,7 @@ import numpy as np
 
 import gpuio as mx
 from gpuio.decoding.header import read_header
-from gpuio.decoding.host import decode, jpeg_warning
-from gpuio.decoding.structure import check_structure
+from gpuio.decoding.structure import Structure, check_structure
 from gpuio.errors import Error
 from gpuio.recordio import IRHeader, pack, unpack_img
 from tests.fuzz import images
@@ -25,6 +24,9 @@ from tests.io.records import jpeg, write_records
 
 # Damaged images of a batch; they are at the odd places, and good ones between them.
 DAMAGED = 16
+
+# Pixel values of an image that is decoded twice: of a large one, both would take too much memory.
+SMALL = 1 << 24
 
 # Mean difference of pixel values between the two executors from which they disagree: that of other
 # images, or of images that are turned otherwise.
@@ -51,23 +53,17 @@ def check_alone(parts: Parts, folder: Path) -> None:
     """Decode an image in all ways in which one may be decoded alone."""
     (content,) = parts
     data = np.frombuffer(content, np.uint8)
-    refused = 0
     check_structure(data)
     for flag, channels in ((1, 3), (0, 1)):
         try:
             found = mx.image.imdecode(content, flag)
         except Error:
-            refused += 1
             continue
         header = read_header(data).without_orientation()
         assert found.shape == (header.height, header.width, channels)
-        again = mx.image.imdecode(content, flag, to_rgb=False).asnumpy()[..., ::-1]
-        np.testing.assert_array_equal(found.asnumpy(), again)
-    with refusing():
-        header = read_header(data)
-        if header.format == "jpeg":
-            jpeg_warning(data)
-        decode(data, header, 4 if header.channels == 4 and header.format != "jpeg" else 3)
+        if found.size < SMALL:
+            again = mx.image.imdecode(content, flag, to_rgb=False).asnumpy()[..., ::-1]
+            np.testing.assert_array_equal(found.asnumpy(), again)
     with refusing():
         unpack_img(pack(IRHeader(0, 0.0, 0, 0), content))
 
@@ -114,8 +110,11 @@ def damaged_batch(rng: Rng) -> Parts:
 
 
 def bomb_in_batch(rng: Rng) -> Parts:
-    """A number of a setting, and one image that costs more than it looks."""
-    return bytes([int(rng.integers(len(SETTINGS)))]), *bomb(rng)
+    """A number of a setting, which is not of 4 channels, and one image that costs more than it
+    looks.
+    """
+    usual = [n for n, each in enumerate(SETTINGS) if each.options.get("data_shape", SHAPE)[0] < 4]
+    return bytes([pick(rng, usual)]), *bomb(rng)
 
 
 def _samples(setting: Setting, executor: str, damaged: Parts, folder: Path) -> Samples:
@@ -172,20 +171,29 @@ def check_on_host(parts: Parts, folder: Path) -> None:
     check_batches("host", parts, folder)
 
 
+def host_may_refuse(parts: Parts, key: int) -> bool:
+    """Whether the host may refuse an image that DALI decodes: a truncated JPEG with a mistake in
+    its header, which simplejpeg leaves to OpenCV, and OpenCV does not decode what is truncated.
+    """
+    data = np.frombuffer(parts[1 + key // 20], np.uint8)
+    return key % 20 == 10 and check_structure(data) == Structure.UNTERMINATED
+
+
 def check_both(parts: Parts, folder: Path) -> None:
     """Batches of DALI's executor, which must have the same samples as the host's, and nearly the
     same pixels.
     """
     found = check_batches("dali", parts, folder)
     expected = check_batches("host", parts, folder)
-    assert found.keys() == expected.keys(), (
-        f"DALI alone has {sorted(found.keys() - expected.keys())}, the host alone "
-        f"{sorted(expected.keys() - found.keys())}"
+    missing = {key for key in found.keys() - expected.keys() if not host_may_refuse(parts, key)}
+    assert not missing, f"only DALI decodes the records {sorted(missing)}"
+    assert found.keys() >= expected.keys(), (
+        f"only the host decodes the records {sorted(expected.keys() - found.keys())}"
     )
     which = (parts[0][0] if parts[0] else 0) % len(SETTINGS)
     if SETTINGS[which].comparable:
-        for key, (pixels, _) in found.items():
-            difference = np.abs(pixels - expected[key][0]).mean()
+        for key, (pixels, _) in expected.items():
+            difference = np.abs(found[key][0] - pixels).mean()
             assert difference < DIFFERENT, f"record {key} differs by {difference:.0f} levels"
 
 

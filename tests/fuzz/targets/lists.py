@@ -11,7 +11,7 @@ from gpuio.recordio.quarantine import quarantine_fingerprint, read_quarantine, w
 from gpuio.recordio.record_set import RecordSet
 from tests.fuzz.mutators import TEXT_MUTATORS, Rng, mutate_one
 from tests.fuzz.target import Parts, Target, refusing, write_files
-from tests.io.records import GOLDEN
+from tests.io.records import GOLDEN, jpeg
 
 QUARANTINES = [
     b"img.rec\t0\t0\tno image\nimg.rec\t1234\t3\tcut off at byte 7\nother.rec\t8\t1\t\n",
@@ -35,7 +35,7 @@ def check_quarantine(parts: Parts, folder: Path) -> None:
         entries = read_quarantine(path)
     write_quarantine(folder / "y.tsv", entries)
     again = read_quarantine(folder / "y.tsv")
-    assert again == [entry._replace(reason=" ".join(entry.reason.split())) for entry in entries]
+    assert [entry[:3] for entry in again] == [entry[:3] for entry in entries]
     assert quarantine_fingerprint(again) == quarantine_fingerprint(entries)
     with RecordSet(GOLDEN / "img.rec") as records:
         offsets = records.starts.tolist()
@@ -65,6 +65,8 @@ def check_list(parts: Parts, folder: Path) -> None:
                 iterator.next()
         except (Error, StopIteration):
             refused += 1
+    for number in range(0, 12, 2):
+        (folder / f"{number}.jpg").write_bytes(jpeg(0, 9, 9))
     with (
         refusing(StopIteration),
         mx.image.ImageIter(

@@ -3,6 +3,7 @@
 import gc
 import logging
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,8 @@ from gpuio.gluon.data import (
     batchify,
 )
 from gpuio.gluon.data.vision import transforms
+from tests.interruptions import Interruption
+from tests.io.threads import run_in_thread
 
 WAIT = 30
 WORKERS = pytest.mark.parametrize("workers", [0, 1, 3])
@@ -300,3 +303,47 @@ def test_samplers_of_ones_own() -> None:
             return iter(range(len(self) - 1, -1, -1))
 
     assert values(DataLoader([5, 6, 7], 2, sampler=Backwards(3))) == [[7, 6], [5]]
+
+
+@WORKERS
+@pytest.mark.parametrize("auto_reload", [False, True])
+def test_threads_share_a_loop(workers: int, auto_reload: bool) -> None:
+    loader = DataLoader(
+        ArrayDataset(np.arange(200)), 2, num_workers=workers, auto_reload=auto_reload
+    )
+    for _ in range(2):
+        batches = iter(loader)
+        found: list[int] = []
+
+        def draw(batches: Any = batches, found: list[int] = found) -> None:
+            for batch in batches:
+                found.append(int(batch.asnumpy()[0]))
+
+        drawing = [run_in_thread(draw) for _ in range(4)]
+        for thread, raised in drawing:
+            thread.join(WAIT)
+            assert not thread.is_alive() and raised == []
+        assert sorted(found) == list(range(0, 200, 2))
+
+
+@WORKERS
+def test_ctrl_c_that_is_caught_loses_the_batch_in_hand(workers: int) -> None:
+    loader = DataLoader(ArrayDataset(np.arange(12)), 2, num_workers=workers)
+
+    def consume(at: int) -> tuple[list[list[int]], int]:
+        batches, found = iter(loader), []
+        with Interruption(at) as interruption:
+            while True:
+                try:
+                    found.append(next(batches))
+                except KeyboardInterrupt:
+                    continue
+                except StopIteration:
+                    break
+        return [batch.asnumpy().tolist() for batch in found], interruption.moments
+
+    whole, moments = consume(sys.maxsize)
+    assert [rows[0] for rows in whole] == [0, 2, 4, 6, 8, 10]
+    for at in range(0, moments, 7):
+        found, _ = consume(at)
+        assert len(found) >= 5 and found == [rows for rows in whole if rows in found]

@@ -26,7 +26,7 @@ from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.lists import ListItem
-from gpuio.storage.local import LocalFile, Path
+from gpuio.storage.local import LocalFile, Path, read_file
 from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
 from gpuio.tools.files import ExistingRecords, RecordOutput
@@ -108,8 +108,7 @@ class ImagePacker:
             return item
         path = os.path.join(root, item.path)
         try:
-            with open(path, "rb") as file:
-                payload = self._payload(item, file.read())
+            payload = self._payload(item, read_file(path))
             framed = frame(payload)
         except (Error, OSError, ValueError, struct.error) as error:
             return BadImage(path, getattr(error, "strerror", None) or str(error))
@@ -364,9 +363,9 @@ def _decode(encoded: bytes, color: int, max_pixels: int) -> NDArray[Any]:
     if not encoded:
         raise DecodeError("the file is empty")
     data = np.frombuffer(encoded, np.uint8)
-    check_encoded(data, max_pixels)
+    usable = check_encoded(data, max_pixels)
     try:
-        image = cv2.imdecode(data, color)
+        image = cv2.imdecode(data, color) if usable else None
     except cv2.error as error:
         raise DecodeError(f"OpenCV cannot read it: {' '.join(str(error).split())}") from error
     if image is None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.context import cpu
+from gpuio.decoding.limits import resolve_max_pixels, use_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.gluon.data.dataset import Dataset, RecordFileDataset
 from gpuio.image.codec import imread
@@ -39,6 +40,8 @@ class ImageRecordDataset(RecordFileDataset):
         is scanned
     flag : 1 color, 0 gray: (height, width, 1)
     transform : takes image and label, and returns the sample
+    max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
+        says, else 2**28
 
     Raises
     ------
@@ -51,8 +54,16 @@ class ImageRecordDataset(RecordFileDataset):
     >>> image, label = ImageRecordDataset("train.rec")[0]
     """
 
-    def __init__(self, filename: Path, flag: int = 1, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        filename: Path,
+        flag: int = 1,
+        transform: Transform | None = None,
+        *,
+        max_pixels: int | None = None,
+    ) -> None:
         self._flag = _as_flag(flag)
+        self._max_pixels = resolve_max_pixels(max_pixels)
         self._transform = transform
         super().__init__(filename)
 
@@ -65,7 +76,7 @@ class ImageRecordDataset(RecordFileDataset):
 
     def __getitem__(self, idx: int) -> Any:
         """An image and its label, or what the transform makes of them."""
-        sample = read_image(self._source, self._ordinal(idx), self._flag)
+        sample = read_image(self._source, self._ordinal(idx), self._flag, self._max_pixels)
         return sample if self._transform is None else self._transform(*sample)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,6 +97,7 @@ class ImageFolderDataset(Dataset):
         ignored, with a warning
     flag : 1 color, 0 gray: (height, width, 1)
     transform : takes image and label, and returns the sample
+    max_pixels : as in ImageRecordDataset
 
     Attributes
     ----------
@@ -105,7 +117,15 @@ class ImageFolderDataset(Dataset):
     'accordion'
     """
 
-    def __init__(self, root: Path, flag: int = 1, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        flag: int = 1,
+        transform: Transform | None = None,
+        *,
+        max_pixels: int | None = None,
+    ) -> None:
+        self._max_pixels = resolve_max_pixels(max_pixels)
         self._root = os.path.expanduser(local_path(root))
         self._flag = _as_flag(flag)
         self._transform = transform
@@ -131,7 +151,8 @@ class ImageFolderDataset(Dataset):
     def __getitem__(self, idx: int) -> Any:
         """An image and its label, or what the transform makes of them."""
         path, label = self.items[idx]
-        image = imread(path, self._flag, ctx=cpu())
+        with use_max_pixels(self._max_pixels):
+            image = imread(path, self._flag, ctx=cpu())
         return (image, label) if self._transform is None else self._transform(image, label)
 
 
@@ -147,6 +168,7 @@ class ImageListDataset(Dataset):
     imglist : im2rec's list file (.lst), its path absolute or relative to `root`; or items
         ``[label, path]``, ``[[label, …], path]`` or ``[label, …, path]``
     flag : 1 color, 0 gray: (height, width, 1)
+    max_pixels : as in ImageRecordDataset
 
     Raises
     ------
@@ -163,7 +185,10 @@ class ImageListDataset(Dataset):
         root: Path = ".",
         imglist: Path | Iterable[Sequence[Any]] | None = None,
         flag: int = 1,
+        *,
+        max_pixels: int | None = None,
     ) -> None:
+        self._max_pixels = resolve_max_pixels(max_pixels)
         root = os.path.expanduser(local_path(root))
         self._flag = _as_flag(flag)
         if imglist is None:
@@ -180,7 +205,7 @@ class ImageListDataset(Dataset):
     def __getitem__(self, idx: int) -> Any:
         """An image and its label."""
         index = range(len(self._source))[operator.index(idx)]
-        image, label = read_image(self._source, index, self._flag)
+        image, label = read_image(self._source, index, self._flag, self._max_pixels)
         return image, nd.wrap(np.array(label))
 
 
