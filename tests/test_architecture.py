@@ -12,7 +12,7 @@ MAP = PACKAGE / "README.md"
 
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
-    ["errors", "version", "terminal", "in_flight"],
+    ["errors", "version", "terminal", "in_flight", "context_variables"],
     ["progress"],
     ["context"],
     ["storage"],

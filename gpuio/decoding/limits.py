@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.context_variables import call_with
 from gpuio.decoding.claims import opencv_size
 from gpuio.decoding.header import SOS, ImageHeader, read_header
 from gpuio.errors import ArgumentError, DecodeError
+
+T = TypeVar("T")
 
 # The default of `max_pixels`: 0.8 GB of RGB.
 MAX_PIXELS = 1 << 28
@@ -68,7 +71,7 @@ def resolve_max_pixels(value: int | None = None) -> int:
 
     Parameters
     ----------
-    value : as the caller says; None: that of `use_max_pixels`, else that of the environment
+    value : as the caller says; None: that of `call_with_max_pixels`, else that of the environment
         variable GPUIO_MAX_PIXELS, else `MAX_PIXELS`
 
     Raises
@@ -88,14 +91,9 @@ def resolve_max_pixels(value: int | None = None) -> int:
     return limit
 
 
-@contextmanager
-def use_max_pixels(limit: int) -> Iterator[None]:
-    """Make this the limit of what the calling thread does."""
-    token = _max_pixels.set(limit)
-    try:
-        yield
-    finally:
-        _max_pixels.reset(token)
+def call_with_max_pixels(limit: int, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function with this as the limit of what the calling thread does."""
+    return call_with(_max_pixels, limit, function, *arguments)
 
 
 def over_limit(width: float, height: float, limit: int, kind: str = "the image") -> str | None:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import nd
-from gpuio.decoding.limits import MAX_PIXELS, use_max_pixels
+from gpuio.decoding.limits import MAX_PIXELS, call_with_max_pixels
 from gpuio.errors import DecodeError, Error
 from gpuio.loading.batch import ImageBatch
 from gpuio.planning.augmenters import check_shape
 from gpuio.planning.planner import Label
-from gpuio.sampling.sample_rng import Rng, sample_rngs, use_rng
+from gpuio.sampling.sample_rng import Rng, call_with_rng, sample_rngs
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ class PerSampleRenderer:
         ------
         Error : the record cannot be used.
         """
-        with use_max_pixels(self._max_pixels):
-            self._render(label, encoded, rng, image_row, label_row)
+        call_with_max_pixels(
+            self._max_pixels, self._render, label, encoded, rng, image_row, label_row
+        )
 
     def _render(
         self,
@@ -112,8 +113,7 @@ class PerSampleRenderer:
             if isinstance(error, Error):
                 raise
             raise DecodeError(str(error)) from error
-        with use_rng(rng):
-            image, label = functions.augment(image, label)
+        image, label = call_with_rng(rng, functions.augment, image, label)
         output = functions.postprocess(image)
         check_shape(tuple(output.shape), image_row.shape)
         image_row[...] = output

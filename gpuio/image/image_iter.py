@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from gpuio import nd
 from gpuio.context import Context, cpu
-from gpuio.decoding.limits import use_max_pixels
+from gpuio.decoding.limits import call_with_max_pixels
 from gpuio.errors import ArgumentError, Error, RecordError
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer, SampleFunctions
@@ -489,8 +489,7 @@ class ImageIter(ImageLoaderIter):
         ------
         DecodeError : it is empty, or not an image.
         """
-        with use_max_pixels(self._options.limit):
-            return _decode(s)
+        return call_with_max_pixels(self._options.limit, _decode, s)
 
     def check_valid_image(self, data: Sequence[nd.NDArray]) -> None:
         """Check an image, [image]; called by several threads.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuio.context import cpu
-from gpuio.decoding.limits import resolve_max_pixels, use_max_pixels
+from gpuio.decoding.limits import call_with_max_pixels, resolve_max_pixels
 from gpuio.errors import DecodeError, RecordError
 from gpuio.image.codec import imdecode
 from gpuio.loading.source import ImageSource
@@ -35,7 +35,10 @@ def read_image(
     """
     try:
         encoded = source.read(index)
-        with use_max_pixels(resolve_max_pixels(max_pixels)):
-            return imdecode(encoded.data, flag, ctx=cpu()), encoded.label
+
+        def decode() -> NDArray:
+            return imdecode(encoded.data, flag, ctx=cpu())
+
+        return call_with_max_pixels(resolve_max_pixels(max_pixels), decode), encoded.label
     except (RecordError, DecodeError) as error:
         raise type(error)(f"{source.location(index)}: {error}") from error

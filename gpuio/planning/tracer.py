@@ -47,11 +47,11 @@ def as_pixels(name: str, value: object) -> int:
 
     Raises
     ------
-    ArgumentError : it is not an integer from 1 to 2**31 - 1.
+    ArgumentError : it is not an integer of at least 1.
     """
     try:
         length = int(value)  # type: ignore[call-overload]  # whatever the caller gave
-        valid = length == value and 1 <= length < 2**31
+        valid = length == value and length >= 1
     except (TypeError, ValueError, OverflowError):
         valid = False
     if not valid:

@@ -219,7 +219,8 @@ def _numbers(block: bytes, path: str, first_line: int) -> NDArray[np.int64]:
         and (marks[0::2] == ord("\t")).all()
         and (marks[1::2] == ord("\n")).all()
     )
-    if plain and b" " not in block:
+    # NumPy takes a sign without digits for 0.
+    if plain and not any(sign in block for sign in (b" ", b"+", b"-")):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:

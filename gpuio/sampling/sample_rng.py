@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.context_variables import call_with
 from gpuio.generators import numpy_generator, python_generator
 from gpuio.sampling import philox
 
@@ -183,11 +183,6 @@ def current_rng() -> Rng:
     return _current.get() or _global_rng
 
 
-@contextmanager
-def use_rng(rng: Rng) -> Iterator[None]:
-    """Make `rng` the current generator of this thread."""
-    token = _current.set(rng)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+def call_with_rng(rng: Rng, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function with `rng` as this thread's current generator."""
+    return call_with(_current, rng, function, *arguments)

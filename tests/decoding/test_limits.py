@@ -14,10 +14,10 @@ from gpuio.decoding.limits import (
     SCANS,
     VARIABLE,
     bytes_per_pixel,
+    call_with_max_pixels,
     check_image,
     check_pixels,
     resolve_max_pixels,
-    use_max_pixels,
 )
 from gpuio.errors import ArgumentError, DecodeError
 from tests.decoding.bombs import CLAIMS, claiming, with_scans
@@ -125,8 +125,8 @@ def test_the_environment_sets_the_default(monkeypatch: pytest.MonkeyPatch) -> No
     assert resolve_max_pixels() == MAX_PIXELS
     monkeypatch.setenv(VARIABLE, "1000")
     assert resolve_max_pixels() == 1000 and resolve_max_pixels(7) == 7
-    with use_max_pixels(50):
-        assert resolve_max_pixels() == 50 and resolve_max_pixels(7) == 7
+    assert call_with_max_pixels(50, resolve_max_pixels) == 50
+    assert call_with_max_pixels(50, resolve_max_pixels, 7) == 7
     for wrong in ("many", "0", "-1", "1.5"):
         monkeypatch.setenv(VARIABLE, wrong)
         with pytest.raises(ArgumentError, match=f"{VARIABLE} must be an integer of at least 1"):

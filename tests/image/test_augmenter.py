@@ -12,7 +12,7 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.planning.augmenters import unplannable_reason
-from gpuio.sampling.sample_rng import SampleRng, use_rng
+from gpuio.sampling.sample_rng import SampleRng, call_with_rng
 from tests.image.images import noise
 from tests.io.image_iterators import write_images
 
@@ -274,10 +274,8 @@ def test_calling_draws_and_applies() -> None:
     random.seed(7)
     image = noise(4, 5)
     np.testing.assert_allclose(Fade()(image), np.asarray(image) * np.float32(factor), rtol=1e-6)
-    with use_rng(SampleRng(1, 2, 3)):
-        first = Fade()(image)
-    with use_rng(SampleRng(1, 2, 3)):
-        np.testing.assert_array_equal(Fade()(image), first)
+    first, second = (call_with_rng(SampleRng(1, 2, 3), Fade(), image) for _ in range(2))
+    np.testing.assert_array_equal(second, first)
 
 
 def test_containers_apply_their_parts_in_order() -> None:

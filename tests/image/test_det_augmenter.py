@@ -14,7 +14,7 @@ from scipy import stats
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.planning.tracer import ImageTracer
-from gpuio.sampling.sample_rng import SampleRng, use_rng
+from gpuio.sampling.sample_rng import SampleRng, call_with_rng
 from tests.image.golden import GOLDEN
 from tests.image.images import noise
 
@@ -235,8 +235,7 @@ class DetFade(I.DetAugmenter):
 
 def test_calling_draws_applies_and_moves_boxes() -> None:
     image, label = noise(4, 5), np.ones((2, 5))
-    with use_rng(SampleRng(1, 2, 3)):
-        found, boxes = DetFade()(image, label)
+    found, boxes = call_with_rng(SampleRng(1, 2, 3), DetFade(), image, label)
     factor = SampleRng(1, 2, 3).uniform(0.2, 0.9)
     np.testing.assert_allclose(found, np.asarray(image) * factor, rtol=1e-6)
     np.testing.assert_array_equal(boxes, [[1, 1, 1, 1, factor]] * 2)

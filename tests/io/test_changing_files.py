@@ -97,7 +97,7 @@ for length in (0, 5000):
         lambda: records.header(20),
         lambda: records.read_many(np.array([3, 20])),
         lambda: list(records.label_blocks(range(24))),
-        lambda: records.most_labels(range(24)),
+        lambda: records.most_labels(range(24), 100),
         lambda: image.data,
         lambda: indexed.read_idx(200),
         lambda: dataset[20],

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gpuio.errors import Error
+from gpuio.loading.outcome import Outcome
 from tests.io.image_iterators import KINDS, open_kind, open_random, runs, write_images
 from tests.io.records import EXECUTORS, RUNS, TRAIN, open_iter
 from tests.io.threads import eventually, gpuio_threads, no_threads_left, run_in_thread
@@ -180,11 +181,9 @@ def test_a_child_process_gets_an_error(run: str, folder: Path) -> None:
 
 
 def is_waiting(thread: threading.Thread) -> bool:
-    """Whether a thread waits for a condition, as of a future."""
+    """Whether a thread waits for the outcome of another's work."""
     frame = sys._current_frames().get(thread.ident or 0)
-    return frame is not None and (
-        frame.f_code.co_filename == threading.__file__ and frame.f_code.co_name == "wait"
-    )
+    return frame is not None and frame.f_code is Outcome.wait.__code__
 
 
 @pytest.mark.parametrize(("name", "run"), runs())

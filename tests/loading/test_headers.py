@@ -92,10 +92,10 @@ def test_images_over_a_limit_are_errors_each_time() -> None:
         for each in (WHOLE, claiming("JPEG", 16384, 16384), with_scans(300, progressive=True))
     ]
     for strict in (False, True):
-        reader = HeaderReader(3, keep=True)
+        reader = HeaderReader(3)
         for _ in range(2):
-            codes, errors = reader.read(np.arange(3), encoded(images), strict)
+            codes, errors = reader.read(np.arange(3), encoded(images), strict, keep=True)
             assert sorted(errors) == [1, 2] and (codes > 0).all()
             assert "claims" in str(errors[1]) and "scans" in str(errors[2])
-    reader = HeaderReader(3, keep=True, max_pixels=10)
-    assert sorted(reader.read(np.arange(3), encoded(images), False)[1]) == [0, 1, 2]
+    reader = HeaderReader(3, max_pixels=10)
+    assert sorted(reader.read(np.arange(3), encoded(images), False, keep=True)[1]) == [0, 1, 2]

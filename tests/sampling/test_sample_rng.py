@@ -17,9 +17,9 @@ from gpuio.sampling.sample_rng import (
     WORDS_AHEAD,
     GlobalRng,
     SampleRng,
+    call_with_rng,
     current_rng,
     sample_rngs,
-    use_rng,
 )
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -159,21 +159,12 @@ def test_outside_of_iterators_the_generators_are_those_of_python_and_numpy() -> 
     ]) == expected  # fmt: skip
 
 
-def test_use_rng_nests_and_ends_with_its_block() -> None:
-    outside = current_rng()
-    first, second = SampleRng(1, 0, 0), SampleRng(2, 0, 0)
-    with use_rng(first):
-        assert current_rng() is first
-        with use_rng(second):
-            assert current_rng() is second
-        assert current_rng() is first
-        with pytest.raises(ValueError, match="broken"), use_rng(second):
-            raise ValueError("broken")
-        assert current_rng() is first
-    assert current_rng() is outside
+def test_a_generator_counts_while_a_function_is_called() -> None:
+    outside, rng = current_rng(), SampleRng(1, 0, 0)
+    assert call_with_rng(rng, current_rng) is rng and current_rng() is outside
 
 
-def test_use_rng_counts_for_its_thread_only() -> None:
+def test_a_generator_counts_for_its_thread_only() -> None:
     rngs = [SampleRng(number, 0, 0) for number in range(4)]
     barrier = threading.Barrier(4)
     seen: dict[int, tuple[Any, Any, Any]] = {}
@@ -181,18 +172,23 @@ def test_use_rng_counts_for_its_thread_only() -> None:
     def work(number: int) -> None:
         before = current_rng()
         barrier.wait(20)
-        with use_rng(rngs[number]):
-            barrier.wait(20)  # all are inside at the same time
-            inside = current_rng()
-            barrier.wait(20)
+        inside = call_with_rng(rngs[number], look)
         seen[number] = before, inside, current_rng()
 
-    with use_rng(SampleRng(9, 9, 9)):  # not inherited by new threads
+    def look() -> Any:
+        barrier.wait(20)  # all are inside at the same time
+        inside = current_rng()
+        barrier.wait(20)
+        return inside
+
+    def run_all() -> None:
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(20)
+
+    call_with_rng(SampleRng(9, 9, 9), run_all)  # not inherited by new threads
     for number, rng in enumerate(rngs):
         before, inside, after = seen[number]
         assert inside is rng

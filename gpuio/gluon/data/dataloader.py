@@ -17,7 +17,7 @@ from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSamp
 from gpuio.iterators.arguments import as_float, as_int, check_call, log_without_effect
 from gpuio.loading.hand_over import callers_streams, hand_over_arrays, share_arrays
 from gpuio.nd import NDArray, wrap
-from gpuio.sampling.sample_rng import SampleRng, current_rng, use_rng
+from gpuio.sampling.sample_rng import SampleRng, call_with_rng, current_rng
 
 # MXNet's name of the one for worker processes.
 default_mp_batchify_fn = default_batchify_fn
@@ -250,8 +250,8 @@ def _maker(
         for place, index in enumerate(indices, begin):
             if stopped():
                 return None
-            with use_rng(SampleRng(seed, 0, place)):
-                samples.append(dataset[index])
+            rng = SampleRng(seed, 0, place)
+            samples.append(call_with_rng(rng, operator.getitem, dataset, index))
         return finish(batchify_fn(samples))
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import warnings
@@ -12,7 +13,7 @@ import numpy as np
 
 from gpuio import nd
 from gpuio.context import cpu
-from gpuio.decoding.limits import resolve_max_pixels, use_max_pixels
+from gpuio.decoding.limits import call_with_max_pixels, resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.gluon.data.dataset import Dataset, RecordFileDataset
 from gpuio.image.codec import imread
@@ -151,8 +152,8 @@ class ImageFolderDataset(Dataset):
     def __getitem__(self, idx: int) -> Any:
         """An image and its label, or what the transform makes of them."""
         path, label = self.items[idx]
-        with use_max_pixels(self._max_pixels):
-            image = imread(path, self._flag, ctx=cpu())
+        read = functools.partial(imread, ctx=cpu())
+        image = call_with_max_pixels(self._max_pixels, read, path, self._flag)
         return (image, label) if self._transform is None else self._transform(image, label)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import gpuio as mx
-from gpuio.sampling.sample_rng import SampleRng, use_rng
+from gpuio.sampling.sample_rng import SampleRng, call_with_rng
 from tests.close import Tolerance, assert_images_close
 
 GOLDEN = Path(__file__).parents[4] / "golden"
@@ -37,8 +37,7 @@ class Fixed(SampleRng):
 
 def drawing(number: Any, transform: Callable[[Any], Any], x: Any) -> Any:
     """Apply a transform that draws this number."""
-    with use_rng(Fixed(number)):
-        return transform(x)
+    return call_with_rng(Fixed(number), transform, x)
 
 
 def assert_as_mxnet(
@@ -62,8 +61,8 @@ def channel_means(transform: Callable[[Any], Any], image: np.ndarray, axes: Any)
     """The mean of each channel of many draws: (draws, channels)."""
     means = []
     for draw in range(DRAWS):
-        with use_rng(SampleRng(11, 0, draw)):
-            means.append(transform(image).asnumpy().mean(axes))
+        found = call_with_rng(SampleRng(11, 0, draw), transform, image)
+        means.append(found.asnumpy().mean(axes))
     return np.array(means)
 
 

@@ -9,7 +9,7 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.gluon.data.vision import transforms as T  # noqa: N812
-from gpuio.sampling.sample_rng import SampleRng, use_rng
+from gpuio.sampling.sample_rng import SampleRng, call_with_rng
 
 
 def double(x: Any) -> Any:
@@ -44,8 +44,7 @@ def test_random_apply(kind: type[T.RandomApply], given: Any) -> None:
     def mean_of(transform: Any, draws: int = 2000) -> float:
         found = []
         for draw in range(draws):
-            with use_rng(SampleRng(3, 0, draw)):
-                found.append(transform(1))
+            found.append(call_with_rng(SampleRng(3, 0, draw), transform, 1))
         return float(np.mean(found))
 
     assert mean_of(kind(given, 0.3)) == pytest.approx(1.3, abs=0.05)
