@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import collections
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from gpuio.io.rows_iter import OrderedRowsIter, seed_or_draw
 from gpuio.iterators.arguments import as_batch_size, as_choice, as_float, as_int, check_call
 from gpuio.iterators.desc import DataBatch, DataDesc
 from gpuio.loading.batch import LoadedBatch
+from gpuio.nd.conversion import as_dtype
 from gpuio.nd.shapes import check_memory
 from gpuio.nd.types import DType, HostArray
 from gpuio.sampling.order import BatchIndices, Order, permute
@@ -135,13 +137,13 @@ class BucketSentenceIter(OrderedRowsIter):
         self.data_name, self.label_name = data_name, label_name
         ctx = as_context(ctx)
         require(ctx)
-        target = np.dtype(dtype)
+        target = as_dtype(dtype)
         if np.array(as_float("invalid_label", invalid_label)).astype(target) != invalid_label:
             raise ArgumentError(f"invalid_label {invalid_label} cannot be represented in {target}")
         lengths = [len(sentence) for sentence in sentences]
         if buckets is None:
-            counts = np.bincount(np.array(lengths, np.int64))
-            chosen = np.flatnonzero(counts >= self.batch_size).tolist()
+            counts = collections.Counter(lengths)
+            chosen = sorted(each for each in counts if counts[each] >= self.batch_size)
         else:
             chosen = sorted({as_int("buckets", bucket, 1) for bucket in buckets})
         filled = _fill(sentences, lengths, chosen, invalid_label, target)
@@ -241,9 +243,9 @@ def _fill(
             for row, number in zip(filled[bucket], numbers, strict=True):
                 try:
                     row[: lengths[number]] = sentences[number]
-                except (TypeError, ValueError) as error:
+                except (TypeError, ValueError, OverflowError) as error:
                     raise ArgumentError(
-                        f"sentence {number} is not a list of numbers: {error}; encode_sentences "
-                        "turns words into numbers"
+                        f"sentence {number} is not a list of numbers of type {dtype}: {error}; "
+                        "encode_sentences turns words into numbers"
                     ) from error
     return filled

@@ -19,8 +19,13 @@ import gpuio as mx
 PACKAGE = str(Path(mx.__file__).parent)
 
 
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 class Interruption:
-    """Raises KeyboardInterrupt once, at a moment of the calling thread's work in gpuio.
+    """Raises KeyboardInterrupt once, at a moment of the calling thread's work in gpuio, or does
+    what else a signal handler may do.
 
     Attributes
     ----------
@@ -28,10 +33,11 @@ class Interruption:
     place : where it was raised; None: the work ended before
     """
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, handler: Callable[[], object] = _interrupt) -> None:
         self.moments = 0
         self.place: str | None = None
         self._at = at
+        self._handler = handler
 
     def __enter__(self) -> "Interruption":
         sys.setprofile(self._look)
@@ -48,7 +54,7 @@ class Interruption:
         if self.moments > self._at:
             sys.setprofile(None)
             self.place = f"{code.co_filename}:{frame.f_lineno}, {event} in {code.co_name}"
-            raise KeyboardInterrupt
+            self._handler()
 
 
 class Seen(NamedTuple):

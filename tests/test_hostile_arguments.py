@@ -20,6 +20,7 @@ from tests.io.records import GOLDEN
 
 HUGE = 2**62
 FEW: list[Any] = [math.inf, math.nan, 2.5, "8", True, 10**30, -(10**30), HUGE, -1, (2**40, 2**40)]
+FEW += [1e308, 10**400, "\ud800", "9" * 5000]
 HOSTILE = [*FEW, -math.inf, "", 0, None, (), (10**30, 2), (-1, 3), [1e400], object(), {}]
 
 # Wrong types, and rows or records that are not there, are Python's own errors.
@@ -74,9 +75,20 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "multinomial": (mx.nd.random.multinomial, {"data": mx.nd.array([0.5, 0.5]), "shape": 2}),
     "imresize": (lambda w, h: mx.image.imresize(IMAGE, w, h), {"w": 3, "h": 3}),
     "resize_short": (lambda size: mx.image.resize_short(IMAGE, size), {"size": 3}),
+    "copyMakeBorder": (
+        lambda top, right, value, values: mx.image.copyMakeBorder(
+            IMAGE, top, 1, 1, right, 0, value, values
+        ),
+        {"top": 1, "right": 1, "value": 1, "values": ()},
+    ),
+    "CreateAugmenter": (mx.image.CreateAugmenter, {"data_shape": (3, 4, 4)}),
+    "CreateDetAugmenter": (mx.image.CreateDetAugmenter, {"data_shape": (3, 4, 4)}),
     "random_size_crop": (
         lambda area, ratio: mx.image.random_size_crop(IMAGE, (3, 3), area, ratio),
         {"area": (0.5, 1), "ratio": (0.5, 2)},
+    ),
+    "center_crop": (
+        lambda w, h: mx.image.center_crop(IMAGE, (w, h)), {"w": 3, "h": 3}
     ),
     "imrotate": (
         lambda angle: mx.image.imrotate(mx.nd.ones((3, 4, 4)), angle), {"angle": 5}

@@ -126,3 +126,13 @@ def test_unknown_words_share_one_number() -> None:
     assert coded == [[0, 6], [1, 0], [1]]  # MXNet numbered each anew, and could repeat numbers
     assert returned is vocabulary == {"a": 0, "b": 6, "u": 1}
     assert encode(WORDS, {"a": 5, "b": 6, "u": 9}, unknown_token="u")[0] == [[5, 6], [9, 5]]
+
+
+def test_sentences_that_do_not_fit() -> None:
+    for word in (10**400, 10**12):
+        with pytest.raises(ArgumentError, match="sentence 1 is not a list of numbers of type"):
+            mx.rnn.BucketSentenceIter([[1, 2], [1, word]], 2, dtype="int32")
+    # The longest does not decide about the memory that counting the lengths takes.
+    long = range(2**48)
+    with pytest.raises(ArgumentError, match="a bucket of shape"):
+        mx.rnn.BucketSentenceIter([long], 1)  # type: ignore[list-item]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gpuio.context_variables import call_with
 from gpuio.decoding.claims import opencv_size
-from gpuio.decoding.header import SOS, ImageHeader, read_header
+from gpuio.decoding.header import EOI, SOI, SOS, ImageHeader, read_header
 from gpuio.errors import ArgumentError, DecodeError
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ PIXELS = {"jpeg": 512, "png": 8 * 1032, "gif": 4096 * 8 // 12, "bmp": 128, "ppm"
 # all scans together visit at most so many times `max_pixels` (a pixel takes up to 2 ns).
 SCANS, VISITS = 100, 16
 
-_SCAN = bytes((0xFF, SOS))
+_START, _SCAN = bytes((0xFF, SOI)), bytes((0xFF, SOS))
 # In the data of a scan, 0xFF is followed by 0 or is a restart marker; this is another marker.
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
@@ -152,12 +152,7 @@ def check_image(header: ImageHeader, data: NDArray[np.uint8], limit: int) -> Non
             f"the image claims {size} in {len(data)} bytes, more than {header.format} can express"
         )
     if header.format == "jpeg" and header.several_parts:
-        scans = min(SCANS, VISITS * limit // pixels)
-        if _has_more_scans(data, scans):
-            raise DecodeError(
-                f"the image of {size} has more than {scans} scans, the limit for its size; "
-                "re-encoding it helps"
-            )
+        _check_scans(data, header.width, header.height, limit)
 
 
 def check_encoded(data: NDArray[np.uint8], limit: int) -> bool:
@@ -178,6 +173,8 @@ def check_encoded(data: NDArray[np.uint8], limit: int) -> bool:
             return False
         if problem := over_limit(*size, limit):
             raise DecodeError(problem) from None
+        if data[:2].tobytes() == _START:
+            _check_scans(data, *size, max(limit, MAX_PIXELS))
         return True
     check_image(header, data, limit)
     return True
@@ -198,6 +195,21 @@ def bytes_per_pixel(header: ImageHeader) -> int:
     return channels + max(working, channels * (header.orientation != 1))
 
 
+def _check_scans(data: NDArray[np.uint8], width: int, height: int, limit: int) -> None:
+    """Check the number of scans of a JPEG for its size.
+
+    Raises
+    ------
+    DecodeError : there are more.
+    """
+    scans = min(SCANS, VISITS * limit // max(width * height, 1))
+    if _has_more_scans(data, scans):
+        raise DecodeError(
+            f"the image of {width} x {height} pixels has more than {scans} scans, the limit for "
+            "its size; re-encoding it helps"
+        )
+
+
 def _has_more_scans(data: NDArray[np.uint8], most: int) -> bool:
     """Whether a JPEG has more scans than this. What merely looks like one, in metadata, is not
     counted.
@@ -209,10 +221,9 @@ def _has_more_scans(data: NDArray[np.uint8], most: int) -> bool:
     while scans <= most and (found := _MARKER.search(content, at)):
         at = found.end()
         marker = found.group(1)[0]
-        if marker == SOS:
-            scans += 1
-        elif marker not in (0x01, 0xD8):
+        scans += marker == SOS
+        if marker not in (0x01, SOI):
             at += int.from_bytes(content[at : at + 2], "big")
-        if marker == 0xD9:
+        if marker == EOI:
             break
     return scans > most

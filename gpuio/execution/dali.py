@@ -59,11 +59,11 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
-from gpuio.loading.memory import explain_memory_error
 from gpuio.loading.outcome import Flag, Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import Encoded
 from gpuio.loading.workers import Workers
+from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
 
 log = logging.getLogger("gpuio")
@@ -179,7 +179,8 @@ class DaliExecutor:
         self._stopped = Flag()
         self._workers: Workers | None = None
         self._roles = collections.deque([self._read_records, self._feed, self._collect])
-        self._lock = threading.Lock()  # starting the threads, and closing
+        # Starting the threads, and closing, which a signal handler may do.
+        self._lock = threading.RLock()
         _open.add(self)
         _close_at_exit()
 
@@ -224,10 +225,15 @@ class DaliExecutor:
             # Again where a signal handler raised before: a thread takes each role once.
             for _ in range(len(self._roles)):
                 self._workers.submit(self._take_role)
+            if self._stopped.is_set():  # a signal handler has closed it meanwhile
+                self.close()
 
     def _take_role(self) -> None:
-        with suppress(IndexError):
-            self._roles.popleft()()
+        try:
+            role = self._roles.popleft()
+        except IndexError:
+            return
+        role()
 
     def _is_wanted(self, request: _Request) -> bool:
         return request.generation == self._generation and not self._stopped.is_set()

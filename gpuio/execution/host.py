@@ -21,10 +21,10 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
-from gpuio.loading.memory import explain_memory_error
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
+from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
 
 

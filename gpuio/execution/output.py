@@ -79,7 +79,7 @@ class OutputSpec:
             )
         try:
             dtype = np.dtype(self.dtype)
-        except TypeError:
+        except (TypeError, ValueError, SyntaxError):  # as NumPy parses a string
             dtype = None
         if dtype not in [np.dtype(name) for name in DTYPES]:
             raise ArgumentError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")

@@ -26,7 +26,7 @@ from gpuio.image.augment_geometry import (
     ResizeAug,
 )
 from gpuio.image.augmenter import Augmenter
-from gpuio.iterators.arguments import as_float
+from gpuio.iterators.arguments import as_float, as_image_shape
 from gpuio.planning.colors import EIGENVALUES, EIGENVECTORS
 
 # Of ImageNet's images, as pixel values of 0 to 255: what ``mean=True`` and ``std=True`` mean.
@@ -91,7 +91,8 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
 
     Raises
     ------
-    ArgumentError : rand_resize without rand_crop, or mean or std has not 1 or 3 numbers.
+    ArgumentError : data_shape is not three integers of at least 1, rand_resize without rand_crop,
+        or mean or std has not 1 or 3 numbers.
 
     Examples
     --------
@@ -102,10 +103,11 @@ def CreateAugmenter(  # noqa: N802  # MXNet's name
     ["castaug", {"type": "float32"}]
     ["colornormalizeaug", {"mean": [123.68, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}]
     """
+    _, height, width = as_image_shape(data_shape)
+    size = (width, height)
     auglist: list[Augmenter] = []
     if resize > 0:
         auglist.append(ResizeAug(resize, inter_method))
-    size = (data_shape[2], data_shape[1])
     if rand_resize:
         if not rand_crop:
             raise ArgumentError("rand_resize crops at random; it requires rand_crop=True")

@@ -17,6 +17,7 @@ from gpuio.image.det_augmenter import (
     DetRandomPadAug,
     DetRandomSelectAug,
 )
+from gpuio.iterators.arguments import as_image_shape
 
 
 class DetAugmenterOptions(TypedDict, total=False):
@@ -129,6 +130,7 @@ def CreateDetAugmenter(  # noqa: N802  # MXNet's name
     ------
     ArgumentError : a value is out of range.
     """
+    _, height, width = as_image_shape(data_shape)
     auglist: list[DetAugmenter] = []
     if resize > 0:
         auglist.append(DetBorrowAug(ResizeAug(resize, inter_method)))
@@ -144,7 +146,7 @@ def CreateDetAugmenter(  # noqa: N802  # MXNet's name
         pad = DetRandomPadAug(aspect_ratio_range, (1.0, area_range[1]), max_attempts, pad_val)
         auglist.append(DetRandomSelectAug([pad], 1 - rand_pad))
     auglist += [
-        DetBorrowAug(ForceResizeAug((data_shape[2], data_shape[1]), inter_method)),
+        DetBorrowAug(ForceResizeAug((width, height), inter_method)),
         DetBorrowAug(CastAug()),
     ]
     auglist += map(DetBorrowAug, color_augmenters(brightness, contrast, saturation, hue, pca_noise))

@@ -14,6 +14,7 @@ from gpuio.decoding.limits import check_pixels
 from gpuio.errors import ArgumentError
 from gpuio.image.arrays import as_image, as_range, write
 from gpuio.image.resample import resize
+from gpuio.iterators.arguments import as_float, as_int
 from gpuio.nd import NDArray
 from gpuio.nd.placement import plain
 from gpuio.nd.types import Values
@@ -131,13 +132,15 @@ def check_size(size: Size) -> tuple[int, int]:
 
     Raises
     ------
-    ArgumentError : it does not have two numbers.
+    ArgumentError : it does not have two finite numbers.
     """
     try:
         width, height = size
-        float(width), float(height)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"a size is (width, height) in pixels, not {size!r}") from None
+        valid = math.isfinite(width) and math.isfinite(height)
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ArgumentError(f"a size is (width, height) in pixels, not {size!r}")
     return width, height
 
 
@@ -313,14 +316,13 @@ def copyMakeBorder(  # noqa: N802  # MXNet's name
 
     Raises
     ------
-    ArgumentError : src is not an image, a margin is negative, the result has too many pixels,
-        there is no such type, or out has another shape, dtype or device.
+    ArgumentError : src is not an image, a margin is no integer of at least 0, the result has too
+        many pixels, there is no such type, the color is not finite, or out has another shape, dtype
+        or device.
     """
     image = as_image(src)
-    margins = {"top": top, "bot": bot, "left": left, "right": right}
-    for name, pixels in margins.items():
-        if pixels < 0:
-            raise ArgumentError(f"{name} must be at least 0 pixels, not {pixels!r}")
+    top, bot = as_int("top", top, 0), as_int("bot", bot, 0)
+    left, right = as_int("left", left, 0), as_int("right", right, 0)
     check_pixels(image.shape[1] + left + right, image.shape[0] + top + bot)
     if type not in BORDERS:
         raise ArgumentError(f"type must be 0 to {max(BORDERS)}, not {type!r}")
@@ -343,9 +345,11 @@ def _bordered(
     if type:
         return xp.pad(image, ((top, bot), (left, right), (0, 0)), mode=BORDERS[type])
     height, width, channels = image.shape
-    color = np.full(channels, value, float)
     if values:
-        color = np.array([*values, *[0.0] * channels][:channels], float)
+        numbers = [as_float("values", each) for each in values]
+        color = np.array([*numbers, *[0.0] * channels][:channels])
+    else:
+        color = np.full(channels, as_float("value", value))
     if image.dtype.kind in "ui":
         limits = np.iinfo(image.dtype)
         color = np.rint(color).clip(limits.min, limits.max)

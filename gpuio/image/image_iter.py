@@ -319,6 +319,7 @@ class ImageIter(ImageLoaderIter):
                 on_error=self._options.on_error,
                 seed=self._options.seed,
             )
+        self._may_nest = True
         self._sample_stream.set_renderer(renderer, label_shape, label_fill)
         self._use_stream(self._sample_stream, output, label_shape)
 

@@ -66,6 +66,7 @@ class NextSampleStream:
         self._rngs: list[SampleRng] = []  # of this epoch's samples from `_first_rng` on
         self._first_rng = 0
         self._kept: _Rows | None = None  # the first samples of the next batch
+        self._kept_bad: list[BadRecord] = []  # those that were left out before it failed
         self._rolled_over = 0  # how many of them are of the epoch before
         self._closed = False
 
@@ -105,13 +106,13 @@ class NextSampleStream:
             rows.images[:count] = self._kept.images
             rows.labels[:count] = self._kept.labels
             rows.numbers[:count] = self._kept.numbers
-        bad: list[BadRecord] = []
+        bad, ended = [*self._kept_bad], False
         try:
             while count < size:
                 try:
                     label, encoded = self._next_sample()
                 except StopIteration:
-                    self.ended = True
+                    ended = True
                     break
                 number = self._given
                 self._given += 1
@@ -125,9 +126,10 @@ class NextSampleStream:
                 rows.numbers[count] = number
                 count += 1
         except BaseException:
-            self._kept = rows.take(np.arange(count))  # the function gives them only once
+            # The function gives them only once.
+            self._kept, self._kept_bad = rows.take(np.arange(count)), bad
             raise
-        self._kept, self._rolled_over = None, 0
+        self._kept, self._kept_bad, self._rolled_over, self.ended = None, [], 0, ended
         return self._finish(rows, count, carried, tuple(bad))
 
     def _rng(self, number: int) -> SampleRng:
@@ -172,7 +174,7 @@ class NextSampleStream:
 
     def drop_carried(self) -> None:
         """Drop the samples that would roll over."""
-        self._kept, self._rolled_over = None, 0
+        self._kept, self._kept_bad, self._rolled_over = None, [], 0
 
     def state(self) -> State:
         """Raise: only `next_sample` knows its position.

@@ -51,7 +51,7 @@ def imrotate(
         )
     try:
         angles = host(rotation_degrees).astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"rotation_degrees: {error}") from error
     if not np.isfinite(angles).all():
         raise ArgumentError(f"rotation_degrees must be finite, not {angles.tolist()}")
@@ -87,7 +87,7 @@ def random_rotate(
     images = as_ndarray(src)
     try:
         low, high = map(float, angle_limits)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(
             f"angle_limits must be the least and the largest angle, not {angle_limits!r}"
         ) from error

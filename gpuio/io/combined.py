@@ -19,6 +19,7 @@ from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
 from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches
 from gpuio.loading.hand_over import change_arrays, share_arrays
+from gpuio.loading.outcome import CLOSED_MEANWHILE
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.states import field, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
@@ -277,7 +278,7 @@ class _JoinedStream:
         self._depth = depth
         self._place = _Place(0, 0, False, self._inner_states(), 0)
         self._prefetchers: list[Prefetcher[_Prefetched]] = []
-        self._lock = threading.Lock()  # `close` may be called in another thread
+        self._lock = threading.RLock()  # other threads and signal handlers may call `close`
         self._failure: BaseException | None = None
         self._closed = False
 
@@ -440,6 +441,9 @@ class _JoinedStream:
                 ]
                 for prefetcher in self._prefetchers:
                     prefetcher.request(self._place.number)
+            if self._closed:  # by a signal handler, meanwhile
+                self._stop_prefetching()
+                raise Error(CLOSED_MEANWHILE)
             return self._prefetchers
 
     def _stop_prefetching(self) -> None:

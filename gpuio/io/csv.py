@@ -182,7 +182,7 @@ def _assemble_with(
 def _dtype(dtype: DTypeLike | None) -> DType:
     try:
         target = np.dtype(np.float32 if dtype is None else dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # as NumPy parses a string
         target = None
     if target is None or target.name not in DTYPES:
         raise ArgumentError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")

@@ -258,6 +258,10 @@ def _read_shape(file: IO[bytes] | gzip.GzipFile, name: str, magic: int, size: in
         raise DataFileError(
             f"{name} has {len(header)} bytes, too few for the header, of {4 * (axes + 1)}"
         )
+    if 0 in numbers[2:]:
+        raise DataFileError(
+            f"{name}: its header declares images without pixels, of {numbers[2]} x {numbers[3]}"
+        )
     return numbers[1:]
 
 

@@ -78,9 +78,5 @@ class TextIter(RowsIter):
     def _progress(self) -> list[str]:
         return [f"epoch {self.epoch}, row {self._stream.state()['row']}", f"on {self._ctx}"]
 
-    def _position(self) -> State:
-        with self._turns.lock:  # a batch changes several positions
-            return super()._position()
-
     def _identity(self) -> State:
         return {"data": list(self._fingerprints), "last_batch_handle": self._last_batch}

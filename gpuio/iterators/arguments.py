@@ -22,6 +22,9 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 _INTEGER = re.compile(r"[+-]?\d+")
 
+# The most bits of an integer: seeds may have many.
+MAX_BITS = 256
+
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 log = logging.getLogger("gpuio")
@@ -111,7 +114,10 @@ def parse_option(value: Any, annotation: str | None) -> Any:
     text, types = value.strip(), re.split(r"\W+", annotation)
     if "Sequence" in types and "int" in types:
         parts = _split(text)
-        return tuple(map(int, parts)) if all(map(_INTEGER.fullmatch, parts)) else value
+        try:
+            return tuple(map(int, parts)) if all(map(_INTEGER.fullmatch, parts)) else value
+        except ValueError:  # thousands of digits
+            return value
     if "Sequence" in types and "float" in types and text.startswith(("(", "[")):
         try:
             return tuple(map(float, _split(text)))
@@ -201,12 +207,17 @@ def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:
 
 
 def as_int(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Check an integer from `least` to `most`."""
+    """Check an integer from `least` to `most`, of at most MAX_BITS."""
     try:
         if isinstance(value, bool) or int(value) != value:
             raise TypeError
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{name} must be an integer, not {value!r}") from None
+    if int(value).bit_length() > MAX_BITS:  # there is no float of it, and perhaps no string
+        raise ArgumentError(
+            f"{name} is an integer of {int(value).bit_length()} bits, and must have at most "
+            f"{MAX_BITS}"
+        )
     if least is not None and value < least:
         raise ArgumentError(f"{name} must be at least {least}, not {value}")
     if most is not None and value > most:
@@ -314,7 +325,7 @@ def crop_ranges(
 
 def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Check one of several strings."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         *others, last = map(repr, choices)
         listed = f"{', '.join(others)} or {last}" if others else last
         raise ArgumentError(f"{name} must be {listed}, not {value!r}")

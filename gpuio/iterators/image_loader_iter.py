@@ -24,10 +24,11 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.loader import Executor, Loader
-from gpuio.loading.memory import check_fits
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource, RecordSource
 from gpuio.loading.stream import State, Stream, progress
+from gpuio.loading.workers import MOST_THREADS
+from gpuio.memory import check_fits
 from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
 from gpuio.sampling.chunks import Chunks
@@ -35,8 +36,8 @@ from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 from gpuio.storage.local import listed
 
-# More of either cost memory and help nobody, whatever the machine.
-MOST_THREADS, MOST_AHEAD = 1 << 12, 1 << 16
+# More cost memory and help nobody, whatever the machine.
+MOST_AHEAD = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,10 @@ STATE_VERSION = 1
 
 RESET_MEANWHILE = "the iterator was reset while a batch was awaited"
 LOADED_MEANWHILE = "a state was loaded while a batch was awaited"
+NESTED = (
+    "next, reset or load_state_dict was called within another of them, as by a signal handler; let "
+    "it note what to do, and do that after the batch"
+)
 
 # The methods that give the parts of the current batch.
 GETTERS = ("getdata", "getlabel", "getpad", "getindex")
@@ -43,7 +47,8 @@ class StreamIter(DataIter, Generic[T]):
 
     An exception that a signal handler raises, such as KeyboardInterrupt, can be caught, and the
     iterator used on: of the batches at most the one in hand is lost, and `reset` and
-    `load_state_dict` happen as a whole or not at all.
+    `load_state_dict` happen as a whole or not at all. A handler may call `state_dict` and `close`;
+    the others raise an Error where they would disturb the one that is running.
 
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
     the original's position. If that cannot be saved, it can be pickled before its first batch.
@@ -56,6 +61,7 @@ class StreamIter(DataIter, Generic[T]):
     _batch: DataBatch | None = None  # the current one
     _used = False  # whether a batch has been asked for
     _closed = False
+    _may_nest = False  # whether the user's function that gives samples may call reset
 
     # Whether getdata and getlabel give one array instead of a list, as those iterators do that are
     # C++ in MXNet.
@@ -199,13 +205,19 @@ class StreamIter(DataIter, Generic[T]):
         changes = turns.changes
         with turns.lock:
             turns.check(changes)
-            self._used, self._batch = True, None
-            while (drawn := self._stream.next()) is not None:
-                batch = self._to_batch(drawn)
-                if batch is not None:
-                    self._batch = change_arrays(batch, hand_over_arrays)
-                    return True
-            return False
+            if turns.busy and not self._may_nest:
+                raise Error(NESTED)
+            try:
+                turns.busy = True
+                self._used, self._batch = True, None
+                while (drawn := self._stream.next()) is not None:
+                    batch = self._to_batch(drawn)
+                    if batch is not None:
+                        self._batch = change_arrays(batch, hand_over_arrays)
+                        return True
+                return False
+            finally:
+                turns.busy = False
 
     def getdata(self) -> Any:
         """The current batch's data: a list of arrays; of the iterators that are C++ in MXNet, the
@@ -328,14 +340,19 @@ class StreamIter(DataIter, Generic[T]):
             turns.interruptions[mine] = said
             self._stream.wake(turns.interruptions)
             with turns.lock:
+                if turns.busy and not self._may_nest:
+                    raise Error(NESTED)
                 before = self._position_to_return_to()
                 try:
+                    turns.busy = True
                     change()
                     turns.note_change(said)
                 except BaseException:
                     if before is not None and not self._closed:
                         self._restore(before)
                     raise
+                finally:
+                    turns.busy = False
         finally:
             turns.interruptions.pop(mine, None)
 

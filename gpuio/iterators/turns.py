@@ -19,12 +19,14 @@ class Turns:
     interruptions : the threads that are about to change the position, by their idents, and what
         they do
     changes : number of such changes so far
+    busy : whether the thread that has the lock is between two positions
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.interruptions: dict[int, str] = {}
         self.changes = 0
+        self.busy = False
         self._last = ""
         _all.add(self)
 
@@ -57,6 +59,7 @@ def _unlock() -> None:
     for turns in list(_all):
         turns.lock = threading.RLock()
         turns.interruptions.clear()
+        turns.busy = False
 
 
 if hasattr(os, "register_at_fork"):

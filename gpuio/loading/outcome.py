@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 CLOSED_MEANWHILE = "the iterator was closed while a batch was awaited"
 
+# Seconds of one wait, at most; longer ones are repeated.
+LONGEST = 24 * 3600
+
 
 class Flag:
     """A ``threading.Event`` for which nobody waits."""
@@ -67,8 +70,10 @@ class Outcome(Generic[T]):
         self._wakes.put(None)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until it is done, `wake` is called, or `timeout` seconds are over."""
+        """Wait until it is done, `wake` is called, or `timeout` seconds, or a day, are over."""
         if not self._found:
+            if timeout is not None:  # a queue refuses to wait for centuries
+                timeout = min(timeout, LONGEST)
             with suppress(queue.Empty):
                 self._wakes.get(timeout=timeout)
 

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.loading.hand_over import callers_streams
-from gpuio.loading.outcome import Outcome, Waiter
+from gpuio.loading.outcome import CLOSED_MEANWHILE, Outcome, Waiter
 from gpuio.loading.stream import CLOSED, State, Stream
 from gpuio.loading.workers import Workers
 
@@ -196,7 +196,8 @@ class PrefetchedStream(Generic[S, T]):
         # While there is one, the inner stream's position is that of its thread.
         self._prefetcher: Prefetcher[_Ahead[T]] | None = None
         self._closed = False
-        self._lock = threading.Lock()  # closing from another thread, and starting the thread
+        # Starting the thread, and closing, which other threads and signal handlers may do.
+        self._lock = threading.RLock()
 
     @property
     def epoch(self) -> int:
@@ -280,6 +281,9 @@ class PrefetchedStream(Generic[S, T]):
                 self._prefetcher = Prefetcher(
                     produce, self._depth, self._name, first=self._place.number
                 )
+            if self._closed:  # by a signal handler, meanwhile
+                self._prefetcher.stop()
+                raise Error(CLOSED_MEANWHILE)
             return self._prefetcher
 
     def _rewind_inner(self) -> None:

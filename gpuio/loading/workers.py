@@ -19,6 +19,9 @@ Task = Callable[[], None]
 
 REFUSED = "can't start new thread"  # what Python says
 
+# More threads cost memory and help nobody, whatever the machine.
+MOST_THREADS = 1 << 12
+
 
 class Workers:
     """Threads that run tasks in the order in which they were submitted.

@@ -20,7 +20,7 @@ def as_dtype(dtype: DTypeLike) -> DType:
     """
     try:
         return np.dtype(dtype)
-    except TypeError as error:
+    except (TypeError, ValueError, SyntaxError) as error:  # as NumPy parses a string
         raise ArgumentError(f"dtype: {error}; MXNet's are float32, uint8, int32 ...") from error
 
 

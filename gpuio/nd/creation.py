@@ -14,7 +14,7 @@ from gpuio.context import Context, as_context, gpus_in_use, num_gpus, on_device,
 from gpuio.errors import ArgumentError
 from gpuio.nd.conversion import as_dtype, convert
 from gpuio.nd.ndarray import NDArray, place, wrap
-from gpuio.nd.shapes import as_shape, check_memory
+from gpuio.nd.shapes import allocating, as_shape
 from gpuio.nd.sparse import CSRNDArray
 from gpuio.nd.sparse import array as sparse_array
 from gpuio.nd.sparse import zeros as sparse_zeros
@@ -101,16 +101,13 @@ def empty(
     if any(length < 0 for length in lengths):
         raise ArgumentError(f"a shape has no negative dimensions: {shape!r}")
     target = as_dtype(np.float32 if dtype is None else dtype)
-    check_memory("an array", lengths, target.itemsize)
-    if ctx.device_type == "cpu":
-        try:
+    with allocating("an array", lengths, target.itemsize):
+        if ctx.device_type == "cpu":
             return wrap(np.empty(lengths, target))
-        except (MemoryError, ValueError) as error:
-            raise ArgumentError(f"an array of shape {lengths}: {error}") from error
-    import cupy
+        import cupy
 
-    with on_device(ctx):
-        return wrap(cupy.empty(lengths, target))
+        with on_device(ctx):
+            return wrap(cupy.empty(lengths, target))
 
 
 def full(
@@ -207,9 +204,9 @@ def arange(
     count = (end - first) / step
     _finite("arange: the number of steps", count)
     length = max(math.ceil(count), 0)
-    check_memory("the range", (length, repeats), 8)
-    values = np.arange(first, end, step).repeat(repeats) if length else np.empty(0)
-    return array(values, ctx, np.float32 if dtype is None else dtype)
+    with allocating("the range", (length, repeats), 8):
+        values = np.arange(first, end, step).repeat(repeats) if length else np.empty(0)
+        return array(values, ctx, np.float32 if dtype is None else dtype)
 
 
 def linspace(
@@ -222,9 +219,9 @@ def linspace(
 ) -> NDArray:
     """`num` evenly spaced values from `start` to `stop`, which is included if `endpoint`."""
     _finite("linspace: start and stop", start, stop)
-    check_memory("the range", _lengths("linspace: num", (num,)), 8)
-    values = np.linspace(start, stop, num, endpoint)
-    return array(values, ctx, np.float32 if dtype is None else dtype)
+    with allocating("the range", _lengths("linspace: num", (num,)), 8):
+        values = np.linspace(start, stop, num, endpoint)
+        return array(values, ctx, np.float32 if dtype is None else dtype)
 
 
 def eye(
@@ -236,10 +233,10 @@ def eye(
 ) -> NDArray:
     """Ones on the k-th diagonal of N rows and M columns (0: N), zeros elsewhere."""
     rows, columns = _lengths("eye: N and M", (N, M or N))
-    check_memory("the matrix", (rows, columns), 8)
     _finite("eye: k", k)
     diagonal = max(-rows, min(int(k), columns))  # beyond that, all are zeros
-    return array(np.eye(rows, columns, diagonal), ctx, np.float32 if dtype is None else dtype)
+    with allocating("the matrix", (rows, columns), 8):
+        return array(np.eye(rows, columns, diagonal), ctx, np.float32 if dtype is None else dtype)
 
 
 def _lengths(what: str, lengths: Option) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from gpuio.nd.conversion import as_dtype
 from gpuio.nd.ndarray import NDArray, place
 from gpuio.nd.operator import write
 from gpuio.nd.placement import host_array
-from gpuio.nd.shapes import as_shape, check_memory
+from gpuio.nd.shapes import allocating, as_shape, check_memory
 from gpuio.nd.types import HostArray, Option, Values
 
 # A number, or an NDArray of them.
@@ -175,12 +175,12 @@ def multinomial(
     lengths = () if shape is None else as_shape(shape)
     if any(length < 0 for length in lengths):
         raise ArgumentError(f"a shape has no negative dimensions: {shape!r}")
-    check_memory("an array", lengths, 8)
-    count = math.prod(lengths)
+    count, size = math.prod(lengths), chances.shape[:-1] + lengths or (1,)
     steps = chances.reshape(-1, chances.shape[-1]).cumsum(1)
-    drawn = numpy_generator().random_sample((len(steps), count)) * steps[:, -1:]
-    rows = [np.searchsorted(step, row, "right") for step, row in zip(steps, drawn, strict=True)]
-    values = np.array(rows, as_dtype(dtype)).reshape(chances.shape[:-1] + lengths or (1,))
+    with allocating("an array", size, 8):
+        drawn = numpy_generator().random_sample((len(steps), count)) * steps[:, -1:]
+        rows = [np.searchsorted(step, row, "right") for step, row in zip(steps, drawn, strict=True)]
+        values = np.array(rows, as_dtype(dtype)).reshape(size)
     made = place(values, data.context)
     return made if out is None else write(out, made)
 

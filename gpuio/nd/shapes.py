@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
-import os
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from gpuio.errors import ArgumentError
+from gpuio.memory import gigabytes, physical_memory
 from gpuio.nd.types import Option
+
+# The largest dimension of an array, and the most bytes in one.
+MAX_LENGTH = 2**63 - 1
 
 
 def as_shape(shape: Option) -> tuple[int, ...]:
@@ -40,25 +43,22 @@ def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
     ------
     ArgumentError : it has not, or no array can be so large.
     """
-    size = math.prod(shape) * itemsize
-    if size > _memory() or max(shape, default=0) > _MAX_LENGTH:
+    size, memory = math.prod(shape) * itemsize, physical_memory() or MAX_LENGTH
+    if size > memory or max(shape, default=0) > MAX_LENGTH:
         raise ArgumentError(
-            f"{what} of shape {tuple(shape)} takes {size / 2**30:.3g} GiB, and this machine has "
-            f"{_memory() / 2**30:.3g} GiB of memory"
+            f"{what} of shape {tuple(shape)} takes {gigabytes(size)}, and this machine has "
+            f"{gigabytes(memory)} of memory"
         )
 
 
-# The largest dimension of an array, and the most bytes in one.
-_MAX_LENGTH = 2**63 - 1
-
-
-@cache
-def _memory() -> int:
-    """Bytes of this machine's memory, if the system tells."""
+@contextmanager
+def allocating(what: str, shape: Sequence[int], itemsize: int) -> Iterator[None]:
+    """Where an array is made: see `check_memory`; that memory is in use is an ArgumentError too."""
+    check_memory(what, shape, itemsize)
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return _MAX_LENGTH
+        yield
+    except (MemoryError, ValueError) as error:  # ValueError: of too many dimensions
+        raise ArgumentError(f"{what} of shape {tuple(shape)}: {error}") from error
 
 
 def infer_shape(old: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:

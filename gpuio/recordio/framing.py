@@ -167,8 +167,7 @@ def parse(data: ByteSequence, offset: int, path: str) -> tuple[NDArray[np.uint8]
             offset,
             f"this is a later part of a record, not its beginning (part kind {kind})",
         )
-    magic = np.frombuffer(MAGIC_BYTES, np.uint8)
-    pieces = [data[begin:end]]
+    joined = bytearray(data[begin:end])  # a list of parts would take 30 times the memory
     while kind != LAST:
         offset = begin + (end - begin + 3) // 4 * 4
         kind, begin, end = _part(data, offset, path)
@@ -180,8 +179,9 @@ def parse(data: ByteSequence, offset: int, path: str) -> tuple[NDArray[np.uint8]
                 "expected a further part of a split record, found the beginning of another (part "
                 f"kind {kind})",
             )
-        pieces += [magic, data[begin:end]]
-    return np.concatenate(pieces), begin + (end - begin + 3) // 4 * 4
+        joined += MAGIC_BYTES
+        joined.extend(data[begin:end].data)
+    return np.frombuffer(joined, np.uint8), begin + (end - begin + 3) // 4 * 4
 
 
 def _part(data: ByteSequence, offset: int, path: str) -> tuple[int, int, int]:

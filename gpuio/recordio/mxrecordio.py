@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from gpuio.recordio.framing import (
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
 from gpuio.storage.local import BufferedFile, LocalFile, Path, local_path, to_bytes
-from gpuio.storage.writing import create, discard
+from gpuio.storage.writing import AppendedFile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -101,10 +101,10 @@ class MXRecordIO:
 
     def open(self) -> None:
         """Open the file at its beginning; a writer empties it."""
-        self._position = 0
         if self.writable:
-            self._file: IO[bytes] = create(self.uri, "wb")
+            self._file = AppendedFile(self.uri)
         else:
+            self._position = 0
             records = LocalFile(self.uri)
             self._reading: tuple[LocalFile, BufferedFile] | None = records, BufferedFile(records)
         self.is_open = True
@@ -113,16 +113,26 @@ class MXRecordIO:
     def close(self) -> None:
         """Flush and close the file. May be called repeatedly. In a process that inherited a writer,
         nothing is flushed: what is in its buffers will be written by the process that opened it.
+
+        Raises
+        ------
+        RecordError : what is in a writer's buffers cannot be written; it is closed nevertheless.
         """
-        if not self.is_open:
-            return
-        inherited = self.pid != os.getpid()
+        if self.is_open:
+            self._close(unwanted=self.pid != os.getpid())
+
+    def _close(self, unwanted: bool) -> None:
+        """Close the files, with or without what is in a writer's buffers."""
         self.is_open = False
         self.pid = None
         if self.writable:
-            _close(self._file, inherited)
+            _close(self._outputs(), unwanted)
         else:
             self._reading = None  # a thread that is still reading keeps the file open
+
+    def _outputs(self) -> list[AppendedFile]:
+        """The files that a writer writes, in the order in which their buffers are written."""
+        return [self._file]
 
     def reset(self) -> None:
         """Start over: a reader returns to the first record, a writer empties its file. A closed
@@ -132,9 +142,21 @@ class MXRecordIO:
         self.open()
 
     def flush(self) -> None:
-        """Hand buffered data to the operating system, so that it survives this process."""
+        """Hand buffered data to the operating system, so that it survives this process; records
+        first, so that every line of an index points at a record.
+
+        Raises
+        ------
+        RecordError : it cannot be written, and the writer is closed; or this is a reader, or
+            closed.
+        """
         self._check(writing=True)
-        self._file.flush()
+        try:
+            for file in self._outputs():
+                file.flush()
+        except RecordError:
+            self._close(unwanted=True)
+            raise
 
     def write(self, buf: Payload) -> None:
         """Append a record.
@@ -146,13 +168,22 @@ class MXRecordIO:
         Raises
         ------
         TypeError : `buf` is not bytes-like.
-        RecordError : `buf` has 2**29 bytes or more, or this is a reader, or closed.
+        RecordError : `buf` has 2**29 bytes or more, or this is a reader, or closed; or the file
+            cannot be written, and the writer is closed.
         """
         self._check(writing=True)
         pieces = frame(buf)
         with self._lock:
-            self._file.writelines(pieces)
-            self._position += sum(map(len, pieces))
+            self._write(self._file, pieces)
+
+    def _write(self, file: AppendedFile, pieces: list[Payload]) -> None:
+        """Append pieces to one of the files; a failure closes all of them."""
+        try:
+            file.write(pieces, sum(map(len, pieces)))
+        except BaseException:
+            if file.closed:
+                self._close(unwanted=True)
+            raise
 
     def read(self) -> bytes | None:
         """Read the next record; None at the end of the file.
@@ -235,6 +266,7 @@ class MXIndexedRecordIO(MXRecordIO):
         self.key_type = key_type
         self._index = Index(np.empty(0, np.int64), np.empty(0, np.int64))
         self._keys: list[Key] | None = None
+        self._index_file: AppendedFile | None = None
         super().__init__(uri, flag)
 
     @property
@@ -263,48 +295,32 @@ class MXIndexedRecordIO(MXRecordIO):
         """Open both files at their beginning; a writer empties them."""
         if self.writable and self.idx_path is None:
             raise ArgumentError("an indexed writer needs the path of its index")
-        super().open()
         self._keys = None
+        self._written: list[Any] = []  # key, offset, key, offset, …: one call appends both
+        super().open()
         try:
             if self.writable:
-                self._written: tuple[list[Key], list[int]] = [], []
-                self._index_file: IO[str] = create(str(self.idx_path), "w")
+                self._index_file = AppendedFile(str(self.idx_path))
             elif self.idx_path is None:
                 self._index = Index.build(self.uri)
             else:
                 self._index = Index.load(self.idx_path, self.key_type)
         except BaseException:
-            super().close()
+            self._close(unwanted=True)
             raise
 
-    def close(self) -> None:
-        """Flush and close both files; `keys` and `idx` remain valid. May be called repeatedly. For
-        a process that inherited a writer, see `MXRecordIO.close`.
-        """
-        if not (self.is_open and self.writable):
-            super().close()
-            return
+    def _close(self, unwanted: bool) -> None:
+        """Close both files; `keys` and `idx` remain valid."""
         self._read_index()
-        unwanted = self.pid != os.getpid()
-        try:
-            super().close()
-        except BaseException:
-            unwanted = True  # no line of the index shall point at a record that is not there
-            raise
-        finally:
-            _close(self._index_file, unwanted)
+        super()._close(unwanted)
 
-    def flush(self) -> None:
-        """Hand buffered data to the operating system, records first, so that every index line
-        points at a record.
-        """
-        super().flush()
-        self._index_file.flush()
+    def _outputs(self) -> list[AppendedFile]:
+        return [self._file, *([] if self._index_file is None else [self._index_file])]
 
     def tell(self) -> int:
         """Offset of a writer's next record, in bytes."""
         self._check(writing=True)
-        return self._position
+        return self._file.position
 
     def write_idx(self, idx: Key, buf: Payload) -> None:
         """Append a record, and its line to the index.
@@ -325,12 +341,13 @@ class MXIndexedRecordIO(MXRecordIO):
         if isinstance(key, int) and not -(2**63) <= key < 2**63 and self.key_type is int:
             raise ArgumentError(f"the key {key} is not a 64-bit integer")
         self._check(writing=True)
+        assert self._index_file is not None
         with self._lock:
-            offset = self._position
+            offset = self._file.position
+            line = f"{key}\t{offset}\n".encode("utf-8", "surrogateescape")
             self.write(buf)
-            self._index_file.write(f"{key}\t{offset}\n")
-            self._written[0].append(key)
-            self._written[1].append(offset)
+            self._write(self._index_file, [line])
+            self._written += key, offset
             if self._keys is not None:
                 self._keys.append(key)
 
@@ -389,17 +406,24 @@ class MXIndexedRecordIO(MXRecordIO):
     def _read_index(self) -> Index:
         """The index; for a writer, of the records written so far."""
         if self.writable and self.is_open:
-            keys, offsets = self._written
             self._index = Index(
-                np.array(keys, np.int64 if self.key_type is int else object),
-                np.array(offsets, np.int64),
+                np.array(self._written[::2], np.int64 if self.key_type is int else object),
+                np.array(self._written[1::2], np.int64),
             )
         return self._index
 
 
-def _close(file: IO[Any], unwanted: bool) -> None:
-    """Close a file, with or without what is in its buffer."""
-    if unwanted:
-        discard(file)
-    else:
-        file.close()
+def _close(files: list[AppendedFile], unwanted: bool) -> None:
+    """Close files, with or without what is in their buffers."""
+    first, *others = files
+    try:
+        if unwanted:
+            first.abandon()
+        else:
+            first.close()
+    except RecordError:
+        unwanted = True  # no line of the index shall point at a record that is not there
+        raise
+    finally:
+        if others:
+            _close(others, unwanted)

@@ -58,7 +58,7 @@ def read_quarantine(path: Path) -> list[Entry]:
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
-    RecordError : a line is malformed.
+    RecordError : it cannot be read, or a line is malformed.
     """
     path = local_path(path, "quarantine")
     entries = []
@@ -77,4 +77,6 @@ def read_quarantine(path: Path) -> list[Entry]:
                     ) from error
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(f"the quarantine list {path} does not exist") from error
+    except OSError as error:
+        raise RecordError(f"the quarantine list {path} cannot be read: {error.strerror}") from error
     return entries

@@ -100,36 +100,35 @@ class RecordHeaders(NamedTuple):
         ----------
         file, starts : the file, and where the records begin in it, in bytes
         """
-        return RecordBatch(self._labels(), self._images(file, starts), self._ids())
-
-    def _ids(self) -> NDArray[np.uint64]:
-        ids = np.zeros(len(self.word), np.uint64)
         whole = self.whole
+        return RecordBatch(self._labels(whole), self._images(whole, file, starts), self._ids(whole))
+
+    def _ids(self, whole: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        ids = np.zeros(len(self.word), np.uint64)
         low, high = (
             self.words[self.word[whole] + at].astype(np.uint64) for at in (ID_WORD, ID_WORD + 1)
         )
         ids[whole] = low | high << np.uint64(32)
         return ids
 
-    def _labels(self) -> list[float | NDArray[np.float32] | None]:
+    def _labels(self, whole: NDArray[np.bool_]) -> list[float | NDArray[np.float32] | None]:
         numbers = self.words.view("<f4")
         labels: list[float | NDArray[np.float32] | None] = [None] * len(self.word)
-        single = np.flatnonzero(self.whole & (self.flag == 0))
+        single = np.flatnonzero(whole & (self.flag == 0))
         values = numbers[self.word[single] + LABEL_WORD].tolist()
         if len(single) == len(labels):
             return list(values)
         for row, value in zip(single.tolist(), values, strict=True):
             labels[row] = value
-        for row in np.flatnonzero(self.whole & (self.flag > 0)).tolist():
+        for row in np.flatnonzero(whole & (self.flag > 0)).tolist():
             begin = int(self.word[row]) + HEAD_BYTES // 4
             labels[row] = numbers[begin : begin + int(self.flag[row])]
         return labels
 
     def _images(
-        self, file: LocalFile, starts: NDArray[np.int64]
+        self, whole: NDArray[np.bool_], file: LocalFile, starts: NDArray[np.int64]
     ) -> list[NDArray[np.uint8] | StoredImage | None]:
         data, at, begin, end = self.data, self.word * 4, HEAD_BYTES + 4 * self.flag, self.end
-        whole = self.whole
         images: list[NDArray[np.uint8] | StoredImage | None] = [
             data[first:last] if complete else None
             for first, last, complete in zip(

@@ -209,7 +209,7 @@ class RecordSet:
         begin, and where the next one of the index does, or the file ends
         """
         which = np.searchsorted(self._first, ordinals, side="right") - 1
-        for number in np.unique(which).tolist():
+        for number in sorted(set(which.tolist())):
             rows = np.flatnonzero(which == number)
             chosen, base = ordinals[rows], self._base[number]
             starts = self.starts[chosen] - base

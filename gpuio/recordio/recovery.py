@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from gpuio.recordio.framing import (
     FIRST,
+    HEADER,
+    LENGTH_MASK,
+    MAGIC,
     MAGIC_BYTES,
     WHOLE,
     FramingError,
@@ -18,6 +21,10 @@ from gpuio.storage.local import ByteSequence
 
 # Bytes searched at a time for the beginning of a record.
 PIECE = 1 << 20
+# Bytes of a record that are searched at first for the beginning of another.
+FIRST_PIECE = 1 << 8
+
+OVERLAP = "the record would contain the beginnings of others; its length is damaged"
 
 
 class Span(NamedTuple):
@@ -88,6 +95,8 @@ def _record(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None
 
 def _framed(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None]:
     """As `_record`, judging by the record's own bytes only."""
+    if _overlaps(data, offset):
+        return offset, OVERLAP
     try:
         payload, end = parse(data, offset, path)
     except FramingError as error:
@@ -96,9 +105,27 @@ def _framed(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None
     # Each part has a header of 8 bytes, and each but the last is followed by a magic of 4 bytes in
     # the payload.
     parts = (end - offset - (len(payload) + 3) // 4 * 4 - 4) // 4
-    if len(aligned_magics(payload.data)) != parts - 1:
-        return offset, "the record would contain the beginnings of others; its length is damaged"
+    if parts > 1 and len(aligned_magics(payload.data)) != parts - 1:
+        return offset, OVERLAP
     return end, None
+
+
+def _overlaps(data: ByteSequence, offset: int) -> bool:
+    """Whether the first part of the record at an offset contains the beginning of another. It is
+    read only up to there: of damage with many magic numbers, each would be read to its end.
+    """
+    if part_kind(data, offset) not in (WHOLE, FIRST):
+        return False
+    magic, word = HEADER.unpack(data[offset : offset + HEADER.size])
+    begin, length = offset + HEADER.size, FIRST_PIECE
+    end = begin + (word & LENGTH_MASK)
+    if magic != MAGIC or end > len(data):
+        return False
+    while begin < end:
+        if aligned_magics(data[begin : min(begin + length, end)].data):
+            return True
+        begin, length = begin + length, min(length * 4, PIECE)
+    return False
 
 
 def _next_record(data: ByteSequence, offset: int, path: str, limit: int) -> int:

@@ -198,7 +198,7 @@ class LocalFile:
         room = (until - at + 7) // 8 * 8
         begin_of = room.cumsum() - room
         ends = np.minimum(at + room, self.nbytes)
-        pieces = list(map(self._read, at.tolist(), ends.tolist()))
+        pieces = self._read_ranges(at, ends)
         if pieces:
             pieces[-1] = pieces[-1].ljust(int(room[-1]), b"\0")  # the file may end before
         data = np.frombuffer(b"".join(pieces), np.uint8)
@@ -206,6 +206,19 @@ class LocalFile:
         places = np.empty_like(first)
         places[order] = first + (begin_of - at)[run]
         return data, places
+
+    def _read_ranges(self, begins: Offsets, ends: Offsets) -> list[bytes]:
+        """Read several ranges as `_read` does, which is needed only where a call is not enough:
+        for small records it would take as long as the reading itself.
+        """
+        lengths, offsets = (ends - begins).tolist(), begins.tolist()
+        try:
+            pieces = list(map(os.pread, itertools.repeat(self._fd), lengths, offsets))
+        except OSError:
+            pieces = []
+        if list(map(len, pieces)) == lengths:
+            return pieces
+        return list(map(self._read, offsets, ends.tolist()))
 
     def _read(self, begin: int, end: int) -> bytes:
         """Read the bytes from `begin` to `end`, which are within the file."""

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
@@ -82,6 +82,98 @@ def write_error(path: str, error: Exception) -> RecordError:
     return RecordError(f"{path} cannot be written: {reason}; {advice}")
 
 
+class AppendedFile:
+    """A file that is emptied and then appended to, in place. Once a write has failed, nothing more
+    is written, and the file is closed.
+
+    An exception of a signal handler, such as KeyboardInterrupt, leaves no half of what is written.
+    So none of Python's code may run while a buffer is written, as OutputFile's would: what it has
+    written would be written again.
+
+    Parameters
+    ----------
+    path : the file
+
+    Attributes
+    ----------
+    position : bytes written so far
+
+    Raises
+    ------
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : the file cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._buffer = io.BufferedWriter(io.FileIO(_open_emptied(path), "wb"))
+        self.position = 0
+
+    def write(self, pieces: Sequence[ReadableBuffer], size: int) -> None:
+        """Append pieces of `size` bytes in total.
+
+        Raises
+        ------
+        RecordError : they cannot be written.
+        """
+        try:
+            self._buffer.writelines(pieces)
+        except OSError as error:
+            self.abandon()
+            raise write_error(self._path, error) from error
+        except BaseException:  # of a signal handler
+            self._complete(pieces)
+            self.position += size
+            raise
+        self.position += size
+
+    def _complete(self, pieces: Sequence[ReadableBuffer]) -> None:
+        """Append what an interrupted write has left out."""
+        try:
+            written = self._buffer.tell() - self.position
+            self._buffer.write(b"".join(pieces)[written:])
+        except OSError as error:
+            self.abandon()
+            raise write_error(self._path, error) from error
+        except BaseException:  # another signal
+            self.abandon()
+            raise
+
+    def flush(self) -> None:
+        """Hand what is in the buffer to the operating system.
+
+        Raises
+        ------
+        RecordError : it cannot be written.
+        """
+        try:
+            self._buffer.flush()
+        except OSError as error:
+            self.abandon()
+            raise write_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Flush and close the file, whatever happens. May be called repeatedly.
+
+        Raises
+        ------
+        RecordError : what is in the buffer cannot be written.
+        """
+        try:
+            self._buffer.close()
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._buffer.closed
+
+    def abandon(self) -> None:
+        """Close the file without writing what is in the buffer."""
+        self._buffer.raw.close()
+
+
 def create(path: str, mode: str) -> IO[Any]:
     """Open a file for writing, in text ("w", UTF-8) or binary mode ("wb"); an existing file is
     emptied. Text may have surrogates for bytes that are not UTF-8.
@@ -91,9 +183,20 @@ def create(path: str, mode: str) -> IO[Any]:
     RecordFileNotFoundError : the directory does not exist.
     RecordError : the file cannot be written.
     """
+    return _buffered(OutputFile(path, _open_emptied(path), "wb"), mode)
+
+
+def _open_emptied(path: str) -> int:
+    """Open a file for writing; an existing one is emptied. Its descriptor.
+
+    Raises
+    ------
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : the file cannot be written.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
-        return _buffered(OutputFile(path, os.open(path, flags, 0o666), "wb"), mode)
+        return os.open(path, flags, 0o666)
     except (OSError, ValueError) as error:  # ValueError: a null character
         raise write_error(path, error) from error
 
@@ -103,13 +206,6 @@ def _buffered(raw: OutputFile, mode: str) -> IO[Any]:
     if "b" in mode:
         return binary
     return io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="\n")
-
-
-def discard(file: IO[Any]) -> None:
-    """Close a file that `create` has opened without writing what is in its buffers."""
-    binary = file.buffer if isinstance(file, io.TextIOWrapper) else file
-    assert isinstance(binary, io.BufferedWriter)
-    binary.raw.close()
 
 
 def followed(path: str) -> str:

@@ -15,6 +15,7 @@ from gpuio.decoding.limits import (
     VARIABLE,
     bytes_per_pixel,
     call_with_max_pixels,
+    check_encoded,
     check_image,
     check_pixels,
     resolve_max_pixels,
@@ -111,6 +112,28 @@ def test_what_looks_like_a_scan_in_metadata_is_none() -> None:
     more = with_scans(SCANS + 1, True)
     with pytest.raises(DecodeError, match="scans"):
         check(more[:at] + end + more[at:])
+
+
+def test_scans_behind_what_looks_like_a_segment() -> None:
+    """Where a component has the number 255, the header of its scan has bytes like a marker's."""
+    data = with_scans(SCANS + 1, True)
+    scan = b"\xff\xda\0\x08\1\xff\x11\x3f\x3f\0"
+    at = data.index(b"\xff\xda")
+    with pytest.raises(DecodeError, match="scans"):
+        check(data[:at] + scan + data[at:])
+
+
+def test_scans_of_a_jpeg_that_only_opencv_reads() -> None:
+    for count in (SCANS, SCANS + 1):
+        data = with_scans(count, True)
+        image = np.frombuffer(data[:2] + b"between" + data[2:], np.uint8)
+        with pytest.raises(DecodeError, match="not a JPEG"):
+            read_header(image)
+        if count > SCANS:
+            with pytest.raises(DecodeError, match=f"41 x 30 pixels has more than {SCANS} scans"):
+                check_encoded(image, MAX_PIXELS)
+        else:
+            assert check_encoded(image, MAX_PIXELS)
 
 
 def test_an_image_in_one_scan_has_no_others() -> None:

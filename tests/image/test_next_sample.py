@@ -158,7 +158,7 @@ class Stream:
         self.stream = NextSampleStream(self.next_sample, **values)
         functions = SampleFunctions(
             parse_label=lambda label: np.array([label], np.float32),
-            decode=self.decode,
+            decode=lambda encoded: self.decode(encoded),  # noqa: PLW0108  # may be replaced
             check=lambda images: None,
             augment=lambda image, label: (image, label),
             postprocess=lambda image: image,
@@ -250,3 +250,45 @@ def test_what_rolled_over_is_not_lost_by_an_error(folder: Path) -> None:
             expected = [101, 103, 105] if reset else [107, 103, 105]
             assert batch.label[0][:, 0].tolist() == expected and batch.pad == (0 if reset else 2)
             iterator.hard_reset()
+
+
+def test_what_is_bad_is_told_also_after_an_error() -> None:
+    stream = Stream([[1, -2, 3, 4]], on_error="skip")
+    numbers = stream.left[0]
+
+    class Interrupted(list[int]):
+        def pop(self, index: Any = -1) -> int:
+            stream.left[0] = numbers
+            raise OSError("not now")
+
+    decode = stream.decode
+
+    def fail_after(encoded: Any) -> Any:
+        if encoded == -2:
+            stream.left[0] = Interrupted(numbers)
+        return decode(encoded)
+
+    stream.decode = fail_after  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="not now"):
+        stream.stream.next()
+    batch = stream.stream.next()
+    assert batch is not None and batch.label[0].ravel().tolist() == [1, 3]
+    assert [bad.key for bad in batch.bad] == [1]
+
+
+class Endless(Odd):
+    """Begins again where `Odd` ends."""
+
+    def next_sample(self) -> Any:
+        try:
+            return super().next_sample()
+        except StopIteration:
+            self.reset()
+            return super().next_sample()
+
+
+def test_next_sample_may_reset(folder: Path) -> None:
+    values = {"path_imglist": folder / "x.lst", "path_root": folder / "images", "label_width": 2}
+    with Endless(3, (3, 24, 28), **values) as iterator:
+        batches = [iterator.next().label[0][:, 0].tolist() for _ in range(3)]
+    assert batches == [[101, 103, 105], [107, 101, 103], [105, 107, 101]]

@@ -17,7 +17,7 @@ from gpuio.errors import Error
 from tests.interruptions import Interruption, check
 from tests.io.conformance import BATCH, ROWS, digest
 from tests.io.image_iterators import OWN, open_kind, write_images
-from tests.io.threads import no_threads_left
+from tests.io.threads import no_threads_left, run_in_thread
 
 TABLE = np.arange(ROWS) / 4
 
@@ -142,6 +142,83 @@ def test_closing_can_be_repeated_after_an_interruption(
         with pytest.raises(Error, match="closed"):
             iterator.next()
     assert no_threads_left()
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("PrefetchingIter", 9), ("IndexedIter ahead", 7), ("CSVIter here", 11)]
+)
+def test_a_signal_handler_closes_at_any_moment(
+    name: str, step: int, opened: dict[str, Callable[[], mx.io.DataIter]]
+) -> None:
+    def close_at_all_moments() -> None:
+        at, handled = 0, True
+        while handled:
+            iterator = opened[name]()
+            with Interruption(at, iterator.close) as interruption, contextlib.suppress(Error):
+                iterator.next()
+            handled, at = interruption.place is not None, at + step
+            iterator.close()
+            with pytest.raises(Error, match="closed"):
+                iterator.next()
+
+    thread, raised = run_in_thread(close_at_all_moments)
+    thread.join(60)
+    assert not thread.is_alive() and not raised
+    assert no_threads_left()
+
+
+def _handled(iterator: mx.io.DataIter, method: str, at: int) -> tuple[list[str], bool, str | None]:
+    """The batches of an iterator, a method of which is called at a moment of the first `next`;
+    whether that was refused, and where.
+    """
+    found: list[mx.io.DataBatch] = []
+    refused = []
+
+    def handle() -> None:
+        try:
+            batch = getattr(iterator, method)()
+        except Error as error:
+            refused.append(str(error))
+        else:
+            found.extend([] if batch is None else [batch])
+
+    with iterator:
+        with Interruption(at, handle) as interruption, contextlib.suppress(Error):
+            found.append(iterator.next())
+        found += iterator
+        assert all("was called within another" in said for said in refused)
+        return [digest(batch) for batch in found], bool(refused), interruption.place
+
+
+@pytest.mark.parametrize("method", ["next", "reset"])
+@pytest.mark.parametrize("name", ["NDArrayIter", "PrefetchingIter", "ImageRecordIter"])
+def test_a_signal_handler_disturbs_no_batch(
+    name: str, method: str, opened: dict[str, Callable[[], mx.io.DataIter]]
+) -> None:
+    """What it calls within `next` is refused, or happens before or after it."""
+
+    def call_at_some_moments() -> int:
+        with opened[name]() as iterator:
+            whole = [digest(batch) for batch in iterator]
+        with opened[name]() as iterator:
+            first = iterator.next()
+            iterator.reset()
+            after_reset = [digest(batch) for batch in (first, *iterator)]
+        at, place, count = 0, "", 0
+        while place is not None:
+            seen, refused, place = _handled(opened[name](), method, at)
+            if method == "next":
+                assert sorted(seen) == sorted(whole), place
+            else:
+                assert seen == whole or (seen == after_reset and not refused), place
+            at, count = at + 23, count + refused
+        return count
+
+    counts: list[int] = []
+    thread, raised = run_in_thread(lambda: counts.append(call_at_some_moments()))
+    thread.join(60)
+    assert not thread.is_alive() and not raised, raised
+    assert counts[0] and no_threads_left()
 
 
 @pytest.mark.parametrize("executor", ["host", "dali"])

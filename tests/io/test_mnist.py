@@ -196,6 +196,7 @@ def test_what_a_compressed_file_takes_is_known_from_its_header(tmp_path: Path) -
     for shape, size, text in (
         ((5, 3, 2), 29, "has 45 bytes, but its header declares 5 x 3 x 2"),
         ((5, 3, 2), 31, "has more than 46 bytes, but its header declares 5 x 3 x 2"),
+        ((3, 2, 0), 0, "declares images without pixels, of 2 x 0"),
         ((1 << 31, 28, 28), 9, "declares 2147483648 x 28 x 28 bytes: more than 67108864 are not"),
         ((2**32 - 1,) * 3, 9, "are not unpacked of so few"),
     ):

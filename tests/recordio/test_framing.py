@@ -3,6 +3,7 @@
 import json
 import mmap
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,13 @@ from gpuio.errors import RecordError
 from gpuio.recordio import MXIndexedRecordIO, MXRecordIO
 from gpuio.recordio.framing import (
     FIRST,
+    HEADER,
     LAST,
+    LENGTH_BITS,
     LIMIT,
+    MAGIC,
     MAGIC_BYTES,
+    MIDDLE,
     WHOLE,
     FramingError,
     TruncatedRecordError,
@@ -270,3 +275,17 @@ def test_truncated_files_give_what_mxnet_gives(case: dict, tmp_path: Path) -> No
             else:
                 events.append(None if record is None else record.hex())
     assert events == ["error" if isinstance(event, list) else event for event in case["events"]]
+
+
+def test_a_record_of_many_parts_takes_little_more_memory_than_its_bytes() -> None:
+    parts = HEADER.pack(MAGIC, MIDDLE << LENGTH_BITS) * 20_000
+    first, last = (HEADER.pack(MAGIC, kind << LENGTH_BITS) for kind in (FIRST, LAST))
+    data = np.frombuffer(first + parts + last, np.uint8)
+    tracemalloc.start()
+    try:
+        payload, end = parse(data, 0, "x.rec")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert payload.tobytes() == MAGIC_BYTES * 20_001 and end == len(data)
+    assert peak < 3 * len(data)

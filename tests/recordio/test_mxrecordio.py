@@ -1,5 +1,6 @@
 """MXRecordIO and MXIndexedRecordIO: MXNet's behaviour, without its bugs."""
 
+import gc
 import os
 import pickle
 import random
@@ -453,6 +454,61 @@ except RecordError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
     assert done.stdout.startswith(f"{tmp_path / 'x.rec'} cannot be written: File too large; make")
     with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "r") as reader:
         assert all(len(reader.read_idx(key)) == size for key in reader.keys)
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "close"])
+@pytest.mark.parametrize("full", ["x.rec", "x.idx"])
+def test_a_writer_that_has_failed_is_closed(
+    step: str, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    (tmp_path / full).symlink_to("/dev/full")
+    writer = MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "w")
+    with pytest.raises(RecordError, match=f"{full} cannot be written: No space left on device"):
+        for key in range(5000 if step == "write" else 1):
+            writer.write_idx(key, b"a record")
+        getattr(writer, step)()
+    assert not writer.is_open
+    assert writer.keys[:1] == [0]
+    with pytest.raises(RecordError, match="is closed"):
+        writer.write_idx(8, b"another")
+    writer.close()
+    del writer
+    gc.collect()
+    assert not ignored
+
+
+def test_an_interrupted_writer_goes_on(tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise StoppedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    interrupts = key = 0
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "w") as writer:
+        try:
+            while interrupts < 300:
+                key += 1
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 1e-5 * (1 + interrupts % 30))
+                    while True:
+                        writer.write_idx(key, str(key).encode() * 3000)
+                        key += 1
+                except StoppedError:
+                    interrupts += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    with MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "r") as reader:
+        assert len(set(reader.keys)) == len(reader.keys) >= key - 2 * interrupts
+        for each in reader.keys:
+            assert reader.read_idx(each) == str(each).encode() * 3000
+        reader.reset()
+        assert set(reader.keys) <= {int(record[: len(record) // 3000]) for record in reader}

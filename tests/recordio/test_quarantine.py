@@ -66,6 +66,8 @@ def test_a_malformed_line_is_named(line: str, tmp_path: Path) -> None:
 def test_a_missing_list(tmp_path: Path) -> None:
     with pytest.raises(RecordFileNotFoundError, match=r"quarantine list .*none\.tsv does not"):
         read_quarantine(tmp_path / "none.tsv")
+    with pytest.raises(RecordError, match=r"quarantine list .* cannot be read: Is a directory"):
+        read_quarantine(tmp_path)
     with pytest.raises(RecordFileNotFoundError, match="its directory does not exist"):
         write_quarantine(tmp_path / "none" / "bad.tsv", [])
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuio.recordio.framing import MAGIC_BYTES, frame, parse
+from gpuio.recordio.framing import HEADER, MAGIC, MAGIC_BYTES, frame, parse
 from gpuio.recordio.recovery import scan
 
 # Payloads with and without the magic number, at multiples of four and elsewhere.
@@ -136,3 +136,29 @@ def test_nothing_and_no_records() -> None:
     assert found(b"this is no record file at all") == []
     assert found(MAGIC_BYTES) == []
     assert found(Path(__file__).read_bytes()) == []
+
+
+class Counting:
+    """Bytes that count how many of them are read."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = np.frombuffer(content, np.uint8)
+        self.read = 0
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        found = self.content[part]
+        self.read += len(found)
+        return found
+
+
+def test_damage_full_of_magic_numbers_is_not_read_again_for_each() -> None:
+    """Each seems to begin a record that reaches to the end."""
+    count = 2000
+    data = Counting(b"".join(HEADER.pack(MAGIC, 8 * (count - n - 1)) for n in range(count)))
+    (damage, last) = scan(data, "x.rec")
+    assert (damage.begin, damage.end, last.end) == (0, 8 * count - 8, 8 * count)
+    assert damage.reason is not None and "the beginnings of others" in damage.reason
+    assert data.read < 100 * len(data)

@@ -16,6 +16,7 @@ from gpuio.gluon.data.batchify import BatchifyFn, default_batchify_fn
 from gpuio.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from gpuio.iterators.arguments import as_float, as_int, check_call, log_without_effect
 from gpuio.loading.hand_over import callers_streams, hand_over_arrays, share_arrays
+from gpuio.loading.workers import MOST_THREADS
 from gpuio.nd import NDArray, wrap
 from gpuio.sampling.sample_rng import SampleRng, call_with_rng, current_rng
 
@@ -109,7 +110,7 @@ class DataLoader:
         (self._dataset,) = hand_over_arrays([dataset])
         self._batch_sampler = batch_sampler
         self._batchify_fn = batchify_fn or default_batchify_fn
-        self._workers = max(0, as_int("num_workers", num_workers))
+        self._workers = max(0, as_int("num_workers", num_workers, most=MOST_THREADS))
         ahead = 2 * self._workers if prefetch is None else as_int("prefetch", prefetch)
         self._ahead, self._timeout = max(0, ahead), timeout
         self._finish = _pinning() if pin_memory else _shared

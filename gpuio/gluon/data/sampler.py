@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -42,7 +43,8 @@ class SequentialSampler(Sampler):
     """
 
     def __init__(self, length: int, start: int = 0) -> None:
-        self._indices = range(start, start + as_int("length", length, 0))
+        first = as_int("start", start)
+        self._indices = range(first, first + as_int("length", length, 0, sys.maxsize))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._indices)
@@ -116,18 +118,20 @@ class IntervalSampler(Sampler):
     """
 
     def __init__(self, length: int, interval: int, rollover: bool = True) -> None:
-        self._length = as_int("length", length, 0)
+        self._length = as_int("length", length, 0, sys.maxsize)
         self._interval = as_int("interval", interval, 1)
-        if interval > length:
+        if self._interval > self._length:
             raise ArgumentError(f"interval must be at most the length, {length}, not {interval}")
-        self._begins = range(interval if rollover else 1)
+        self._rollover = rollover
 
     def __iter__(self) -> Iterator[int]:
-        ranges = [range(begin, self._length, self._interval) for begin in self._begins]
-        return itertools.chain.from_iterable(ranges)
+        begins = range(self._interval if self._rollover else 1)
+        # Without a Python function, so that a signal handler's exception cannot end it.
+        length, interval = itertools.repeat(self._length), itertools.repeat(self._interval)
+        return itertools.chain.from_iterable(map(range, begins, length, interval))
 
     def __len__(self) -> int:
-        return sum(len(range(begin, self._length, self._interval)) for begin in self._begins)
+        return self._length if self._rollover else len(range(0, self._length, self._interval))
 
 
 class BatchSampler(Sampler):

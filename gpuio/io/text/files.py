@@ -114,10 +114,10 @@ class TextFiles:
             path = self.paths[file]
             try:
                 for text in _blocks(path, offset, self._ends[file], self._longest):
-                    if not text.endswith(b"\n"):
-                        self._check_end(file, offset + len(text))
                     block = Block(text, file, offset)
                     self._check_lines(block)
+                    if not text.endswith(b"\n"):
+                        self._check_end(file, offset + len(text))
                     yield block
                     offset += len(text)
                 self._check_end(file, offset)

@@ -119,8 +119,10 @@ class TextStream:
         before = self._position
         try:
             batch = self._next(before)
-        except BaseException:
+        except BaseException as error:
             self._move(before)
+            if self._closed and isinstance(error, Exception):
+                raise Error(CLOSED_MEANWHILE) from error
             raise
         finally:
             if self._closed:

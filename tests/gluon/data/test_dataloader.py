@@ -279,6 +279,7 @@ def test_options_that_change_nothing() -> None:
         ({"batch_size": 1, "batch_sampler": [[0]]}, "must not be specified if batch_sampler"),
         ({"batch_size": 1, "timeout": 0}, "timeout must be above 0"),
         ({"batch_size": 1, "num_workers": 1.5}, "num_workers must be an integer"),
+        ({"batch_size": 1, "num_workers": 10**8}, "num_workers must be at most"),
         ({"batch_size": 1, "prefetch": "x"}, "prefetch must be an integer"),
     ],
 )
@@ -295,6 +296,10 @@ def test_a_batch_that_takes_too_long() -> None:
     release.set()
     for thread in threads():
         thread.join(WAIT)
+
+
+def test_a_timeout_of_centuries() -> None:
+    assert values(DataLoader([1, 2], 1, num_workers=1, timeout=1e20)) == [[1], [2]]
 
 
 def test_samplers_of_ones_own() -> None:

@@ -1,7 +1,7 @@
 """Samplers: the order of samples, and batches of indices."""
 
 import json
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +83,8 @@ def test_batches_of_any_iterable_with_a_length() -> None:
         (lambda: BatchSampler(range(3), 2, "drop"), "'keep', 'discard' or 'rollover', not 'drop'"),
         (lambda: BatchSampler(range(3), 0), "batch_size must be at least 1"),
         (lambda: SequentialSampler(-1), "length must be at least 0"),
+        (lambda: SequentialSampler(10**30), "length must be at most"),
+        (lambda: SequentialSampler(1, "x"), "start must be an integer"),  # type: ignore[arg-type]
         (lambda: RandomSampler(1.5), "length must be an integer"),
         (lambda: IntervalSampler(2, 3), "interval must be at most the length, 2"),
     ],
@@ -100,3 +102,10 @@ def test_the_base_class_says_what_is_missing() -> None:
         iter(Half())
     with pytest.raises(NotImplementedError, match="Half has no __len__"):
         len(Half())
+
+
+def test_long_intervals_take_no_memory() -> None:
+    sampler = IntervalSampler(2**60, 2**59)
+    assert len(sampler) == 2**60
+    assert list(islice(sampler, 3)) == [0, 2**59, 1]
+    assert list(IntervalSampler(4, 2.0)) == [0, 2, 1, 3]  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuio.errors import DataFileError, DataFileNotFoundError, UnsupportedError
-from gpuio.io.text.files import FIELD_BYTES, LINE_BYTES, TextFiles
+from gpuio.io.text.files import BLOCK, FIELD_BYTES, LINE_BYTES, TextFiles
 
 LINES = [f"line {number}\n".encode() for number in range(20)]
 
@@ -109,7 +109,8 @@ def test_a_line_longer_than_its_fields_can_be_is_named(
     path = tmp_path / f"x{ending}"
     longest = LINE_BYTES + 3 * FIELD_BYTES
     lines = [b"1,2,3\n"] * before
-    for text in (b",".join([b"1"] * (longest // 2 + 2)), bytes(3 * longest), b"1\r" * longest):
+    several_blocks = bytes(BLOCK + 2 * longest)
+    for text in (b",".join([b"1"] * (longest // 2 + 2)), several_blocks, b"1\r" * longest):
         for last in (text, text + b"\n", text + b"\n4,5,6\n"):
             content = b"".join([*lines, last])
             path.write_bytes(gzip.compress(content, 1) if ending else content)

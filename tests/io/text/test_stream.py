@@ -170,3 +170,15 @@ def test_whatever_fails_is_tried_again(
     for fail_at in range(1, function.calls + 1):
         made, _ = opened(fail_at)
         assert results(made, 12) == whole, fail_at
+
+
+def test_what_fails_because_it_is_closed_meanwhile(tmp_path: Path) -> None:
+    def assemble_late(columns: Columns) -> Any:
+        made.close()  # as another thread or a signal handler may
+        raise ValueError("nothing to unpack")
+
+    (tmp_path / "data").write_text("1\n2\n")
+    reader = RowReader(TextFiles(tmp_path / "data", "data"), parse)
+    made = TextStream({"data": reader}, assemble_late, 2, "pad")
+    with pytest.raises(Error, match="closed while a batch was awaited"):
+        made.next()

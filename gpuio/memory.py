@@ -6,6 +6,9 @@ import os
 
 from gpuio.errors import ArgumentError, DeviceError
 
+# Bytes up to which messages give a size; a larger one may have hundreds of digits.
+MOST_SHOWN = 10**18
+
 
 def physical_memory() -> int | None:
     """Bytes of memory that this machine has; None: the system does not say."""
@@ -30,8 +33,15 @@ def check_fits(needed: int, what: str) -> None:
     memory = physical_memory()
     if memory is not None and needed > memory:
         raise ArgumentError(
-            f"{what}: they need {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
+            f"{what}: they need {gigabytes(needed)}, this machine has {gigabytes(memory)}"
         )
+
+
+def gigabytes(size: int) -> str:
+    """A size in bytes, for a message."""
+    if size > MOST_SHOWN:
+        return f"over {MOST_SHOWN / 1e9:,.0f} GB"
+    return f"{size / 1e9:,.1f} GB"
 
 
 def explain_memory_error(error: BaseException) -> BaseException:

@@ -3,7 +3,7 @@
 import pytest
 
 from gpuio.errors import ArgumentError, DeviceError
-from gpuio.loading.memory import check_fits, explain_memory_error, physical_memory
+from gpuio.memory import check_fits, explain_memory_error, physical_memory
 
 
 def test_what_cannot_fit() -> None:
@@ -14,6 +14,8 @@ def test_what_cannot_fit() -> None:
         check_fits(memory, "batches")
         with pytest.raises(ArgumentError, match=r"a batch: they need .* GB, this machine has"):
             check_fits(memory + 1, "a batch")
+        with pytest.raises(ArgumentError, match="they need over 1,000,000,000 GB, this"):
+            check_fits(10**400, "a batch")
 
 
 def test_a_memory_error_says_what_to_do() -> None:
