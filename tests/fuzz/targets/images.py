@@ -126,7 +126,8 @@ def _samples(setting: Setting, executor: str, damaged: Parts, folder: Path) -> S
     files = write_records(path, payloads)
     options = {
         "data_shape": SHAPE, "batch_size": 8, "last_batch_handle": "pad", "on_error": "skip",
-        "executor": executor, "preprocess_threads": 2, "seed": 3, **setting.options,
+        "executor": executor, "seed": 3, **setting.options,
+        "preprocess_threads": 1,  # the limit on memory is that of one image at a time
     }  # fmt: skip
     if setting.kind == "ImageRecordIter":
         options["verbose"] = False

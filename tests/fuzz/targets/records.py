@@ -254,7 +254,8 @@ def _samples(path: Path, idx: Path, width: int) -> list[tuple[int, tuple[np.ndar
     ) as iterator:  # fmt: skip
         for batch in iterator:
             pixels, labels = batch.data[0].asnumpy(), batch.label[0].asnumpy()
-            for row, key in enumerate(batch.index[: 4 - batch.pad].tolist()):
+            keys = batch.index.astype(np.int64)  # those of an index may be negative
+            for row, key in enumerate(keys[: 4 - batch.pad].tolist()):
                 found.append((key, (pixels[row].copy(), labels[row].copy())))
     return found
 
