@@ -15,6 +15,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from gpuio.decoding.header import ImageHeader
+from gpuio.decoding.limits import check_chunks
 from gpuio.errors import DecodeError
 
 # For each EXIF orientation, the OpenCV rotation and flip that make the image upright.
@@ -167,6 +168,8 @@ def jpeg_warning(data: NDArray[np.uint8]) -> str | None:
 
 
 def _decode_other(data: NDArray[np.uint8], header: ImageHeader, channels: int) -> NDArray[np.uint8]:
+    if header.format == "png":
+        check_chunks(data)
     flags = _OPENCV_FLAGS[channels] | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(data, flags)
     if image is None:

@@ -6,6 +6,7 @@ An image over a limit is a bad record. What it claims is compared before anythin
 - The memory that decoding takes, where that is much more than the pixels; see `bytes_per_pixel`.
 - The bytes that there are. Whatever an encoder does, a byte cannot express more than `PIXELS` in
   these formats. Truncated images are decoded as far as possible, so only large ones are compared.
+- The bytes of a PNG's chunk.
 - The scans of a JPEG that has several, each of which visits all pixels.
 """
 
@@ -22,7 +23,14 @@ from numpy.typing import NDArray
 
 from gpuio.context_variables import call_with
 from gpuio.decoding.claims import opencv_size
-from gpuio.decoding.header import EOI, SOI, SOS, ImageHeader, read_header
+from gpuio.decoding.header import (
+    EOI,
+    PNG_SIGNATURE,
+    SOI,
+    SOS,
+    ImageHeader,
+    read_header,
+)
 from gpuio.errors import ArgumentError, DecodeError
 
 T = TypeVar("T")
@@ -54,6 +62,9 @@ PLAUSIBLE = 1 << 24
 # There is no such limit for WebP, AVIF, JPEG 2000 and some compressions of TIFF: an image of one
 # color takes next to nothing.
 PIXELS = {"jpeg": 512, "png": 8 * 1032, "gif": 4096 * 8 // 12, "bmp": 128, "ppm": 8}
+
+# Bytes that the last chunk of a PNG may lack.
+MISSING = 1 << 26
 
 # Scans of a JPEG: libjpeg's tools write at most 100, usual progressive files have about 10. And
 # all scans together visit at most so many times `max_pixels` (a pixel takes up to 2 ns).
@@ -153,6 +164,24 @@ def check_image(header: ImageHeader, data: NDArray[np.uint8], limit: int) -> Non
         )
     if header.format == "jpeg" and header.several_parts:
         _check_scans(data, header.width, header.height, limit)
+    if header.format == "png":
+        check_chunks(data)
+
+
+def check_chunks(data: NDArray[np.uint8]) -> None:
+    """Check the length of a PNG's last chunk, for which OpenCV allocates memory before it reads it.
+    A truncated file may lack some of it.
+
+    Raises
+    ------
+    DecodeError : it claims far more bytes than there are.
+    """
+    at, missing = len(PNG_SIGNATURE), 0
+    while at + 8 <= len(data) and missing <= 0:
+        at += 12 + int.from_bytes(data[at : at + 4].tobytes(), "big")
+        missing = at - len(data)
+    if missing > MISSING:
+        raise DecodeError(f"a chunk of the PNG claims {missing} bytes more than there are")
 
 
 def check_encoded(data: NDArray[np.uint8], limit: int) -> bool:

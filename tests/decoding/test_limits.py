@@ -71,6 +71,17 @@ def test_truncated_photographs_are_decoded_as_far_as_possible() -> None:
     assert (decode(cut, read_header(cut), 1, own=True)[:100] == smooth[:100, :, None]).mean() > 0.2
 
 
+def test_a_chunk_of_png_that_claims_far_more_bytes_than_there_are() -> None:
+    data = encoded(np.full((4, 3, 3), 9, np.uint8), "PNG").tobytes()
+    at = data.index(b"IDAT") - 4
+    check(data[:at] + (1 << 20).to_bytes(4, "big") + data[at + 4 :])  # as of a truncated file
+    content = data[:at] + (2**31 - 1).to_bytes(4, "big") + data[at + 4 :]
+    with pytest.raises(DecodeError, match=r"claims 2147483\d\d\d bytes more than there are"):
+        check(content)
+    with pytest.raises(DecodeError, match="bytes more than there are"):
+        decode(np.frombuffer(content, np.uint8), ImageHeader(3, 4, 1, 3, "png"), 3)
+
+
 def header(
     name: str, *, channels: int = 3, orientation: int = 1, parts: bool = False
 ) -> ImageHeader:
