@@ -520,7 +520,7 @@ class ImageIter(ImageLoaderIter):
         self._change(RESET_MEANWHILE, self._begin_with_first)
 
     def _begin_with_first(self) -> None:
-        self.reset()
+        self._begin_epoch()
         if self._sample_stream is not None:
             self._sample_stream.drop_carried()
             return
