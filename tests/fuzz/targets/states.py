@@ -94,9 +94,8 @@ ITERATORS: dict[str, Callable[[Path], mx.io.DataIter]] = {
 
 
 class Known(NamedTuple):
-    """An iterator, and by the number of batches before it, a state and what follows it."""
+    """By the number of batches before it, a state and what follows it."""
 
-    iterator: mx.io.DataIter
     states: list[Any]
     following: list[list[str]]
 
@@ -106,19 +105,27 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="gpuio-states-")
 
 
+def open_kind(name: str) -> mx.io.DataIter:
+    """Open an iterator of a kind."""
+    return ITERATORS[name](Path(_folder().name))
+
+
+opened = cache(open_kind)  # for all inputs of a process
+
+
 @cache
 def known(name: str) -> Known:
-    """An iterator of a kind."""
-    iterator = ITERATORS[name](Path(_folder().name))
-    states = []
-    for _ in range(STEPS):
-        states.append(json.loads(json.dumps(iterator.state_dict())))
-        trace(iterator, 1)
-    following = []
-    for state in states:
-        iterator.load_state_dict(state)
-        following.append(trace(iterator, FOLLOWING))
-    return Known(iterator, states, following)
+    """What is known of the iterators of a kind."""
+    with open_kind(name) as iterator:
+        states = []
+        for _ in range(STEPS):
+            states.append(json.loads(json.dumps(iterator.state_dict())))
+            trace(iterator, 1)
+        following = []
+        for state in states:
+            iterator.load_state_dict(state)
+            following.append(trace(iterator, FOLLOWING))
+    return Known(states, following)
 
 
 def make(rng: Rng) -> Parts:
@@ -138,7 +145,7 @@ def check(parts: Parts, folder: Path) -> None:
         return
     if name not in ITERATORS:
         return
-    iterator, states, following = known(name)
+    iterator, (states, following) = opened(name), known(name)
     iterator.load_state_dict(states[step])
     before = trace(iterator, 1)
     text = json.dumps(state)
