@@ -174,7 +174,8 @@ def fixed_crop(
 
     Raises
     ------
-    ArgumentError : the rectangle is empty, or does not begin inside the image.
+    ArgumentError : the rectangle is empty, or does not begin inside the image; or size does
+        not have two numbers.
     """
     image = as_image(src)
     height, width = image.shape[:2]
@@ -184,7 +185,7 @@ def fixed_crop(
             f"image of {width} x {height}"
         )
     crop = image[y0 : y0 + h, x0 : x0 + w]
-    if size is not None and (w, h) != tuple(size):
+    if size is not None and (w, h) != check_size(size):
         return imresize(crop, size[0], size[1], interp)
     return nd.wrap(crop)
 

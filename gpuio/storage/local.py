@@ -67,13 +67,17 @@ def local_path(uri: Path, name: str = "a path") -> str:
     Raises
     ------
     UnsupportedError : the URI has another scheme.
-    ArgumentError : the path has a null character.
+    ArgumentError : no file can have this name.
     TypeError : `uri` is not str or os.PathLike[str].
     """
     path = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
     if not isinstance(path, str):
         raise TypeError(f"{name} must be str or os.PathLike[str], not {type(path).__name__}")
-    if "\0" in path:
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{path!r}: no file can have this name: {error.reason}") from error
+    if b"\0" in encoded:
         raise ArgumentError(f"{path!r}: no file has a null character in its name")
     scheme, separator, rest = path.partition("://")
     if not separator:

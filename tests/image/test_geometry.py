@@ -110,6 +110,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "short": (lambda: I.resize_short(X, 0), ArgumentError, "size must be an integer"),
     "outside": (lambda: I.fixed_crop(X, 12, 0, 4, 4), ArgumentError, "does not begin inside"),
     "negative": (lambda: I.fixed_crop(X, -1, 0, 4, 4), ArgumentError, "does not begin inside"),
+    "no pair": (lambda: I.fixed_crop(X, 0, 0, 2, 2, [3]), ArgumentError, "a size is"),
     "nothing": (lambda: I.fixed_crop(X, 0, 0, 0, 4), ArgumentError, "is empty"),
     "area": (lambda: I.random_size_crop(X, (4, 4), (0, 1), (1, 2)), ArgumentError, "area must be"),
     "ratio": (

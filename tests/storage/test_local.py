@@ -44,6 +44,11 @@ def test_a_path_has_no_null_character() -> None:
         local_path("a\0b")
 
 
+def test_a_path_can_be_encoded() -> None:
+    with pytest.raises(ArgumentError, match=r"'\\ud800': no file can have this name"):
+        local_path("\ud800")
+
+
 def written(path: Path, content: bytes) -> LocalFile:
     path.write_bytes(content)
     return LocalFile(str(path))
