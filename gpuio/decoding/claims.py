@@ -18,7 +18,7 @@ _OPENCV_ONLY = {
     b"\xff\xd8": re.compile(
         rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]...(?P<h>..)(?P<w>..)", re.DOTALL
     ),
-    b"#?": re.compile(rb"-Y\s+(?P<h>\d+)\s+\+X\s+(?P<w>\d+)"),
+    b"#?": re.compile(rb"-Y\s*(?P<h>\d+)\s*\+X\s*(?P<w>\d+)"),
     b"P7": re.compile(rb"WIDTH\s+(?P<w>\d+)|HEIGHT\s+(?P<h>\d+)"),
     b"PF": re.compile(rb"PF\s+(?P<w>\d+)\s+(?P<h>\d+)"),
 }

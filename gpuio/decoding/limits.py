@@ -43,10 +43,14 @@ VARIABLE = "GPUIO_MAX_PIXELS"
 # which stays the limit if `max_pixels` is lower.
 MEMORY = 6
 
+# For images that OpenCV decodes, and whose header `read_header` refuses: Radiance, PAM, PFM, TIFFs
+# of floating-point pixels, and JPEGs that begin with other bytes.
+OPENCV_ONLY = "this format"
+
 # Bytes that decoders need for each pixel besides the decoded ones, as measured with OpenCV 5.0:
 # canvases of animations, strips and tiles, and JPEG 2000's coefficients. Others need a second copy,
 # and may have 16 bits with alpha.
-WORKING = {"avif": 16, "gif": 6, "jpeg2000": 15, "tiff": 8, "webp": 9}
+WORKING = {"avif": 16, "gif": 6, "jpeg2000": 15, "tiff": 8, "webp": 9, OPENCV_ONLY: 13}
 WORKING_ANIMATED_PNG, WORKING_ALPHA, WORKING_OTHERS = 12, 12, 3
 # libjpeg keeps the coefficients of all components of an image in several scans, 16 bits each.
 COEFFICIENT = 2
@@ -62,6 +66,7 @@ PLAUSIBLE = 1 << 24
 # There is no such limit for WebP, AVIF, JPEG 2000 and some compressions of TIFF: an image of one
 # color takes next to nothing.
 PIXELS = {"jpeg": 512, "png": 8 * 1032, "gif": 4096 * 8 // 12, "bmp": 128, "ppm": 8}
+PIXELS[OPENCV_ONLY] = 512  # JPEGs, or pixels that take bytes
 
 # Bytes that the last chunk of a PNG may lack.
 MISSING = 1 << 26
@@ -200,8 +205,7 @@ def check_encoded(data: NDArray[np.uint8], limit: int) -> bool:
     except DecodeError:
         if (size := opencv_size(data.data)) is None:
             return False
-        if problem := over_limit(*size, limit):
-            raise DecodeError(problem) from None
+        check_image(ImageHeader(*size, 1, 3, OPENCV_ONLY), data, limit)
         if data[:2].tobytes() == _START:
             _check_scans(data, *size, max(limit, MAX_PIXELS))
         return True

@@ -82,6 +82,22 @@ def test_a_chunk_of_png_that_claims_far_more_bytes_than_there_are() -> None:
         decode(np.frombuffer(content, np.uint8), ImageHeader(3, 4, 1, 3, "png"), 3)
 
 
+@pytest.mark.parametrize(
+    ("size", "problem"),
+    [
+        (b"-Y 16384 +X 16384", r"needs 4\.3 GB"),
+        (b"-Y16384+X16384", r"needs 4\.3 GB"),
+        (b"-Y 8000 +X 8000", r"claims 8000 x 8000 pixels in \d+ bytes"),
+        (b"-Y 80000 +X 80000", "over the limit"),
+    ],
+)
+def test_what_only_opencv_reads_has_limits_too(size: bytes, problem: str) -> None:
+    content = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n"
+    assert check_encoded(np.frombuffer(content + b"-Y 4 +X 4\n", np.uint8), MAX_PIXELS)
+    with pytest.raises(DecodeError, match=problem):
+        check_encoded(np.frombuffer(content + size, np.uint8), MAX_PIXELS)
+
+
 def header(
     name: str, *, channels: int = 3, orientation: int = 1, parts: bool = False
 ) -> ImageHeader:
