@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -181,10 +182,11 @@ def check_chunks(data: NDArray[np.uint8]) -> None:
     ------
     DecodeError : it claims far more bytes than there are.
     """
-    at, missing = len(PNG_SIGNATURE), 0
-    while at + 8 <= len(data) and missing <= 0:
-        at += 12 + int.from_bytes(data[at : at + 4].tobytes(), "big")
-        missing = at - len(data)
+    view, at, name = memoryview(data), len(PNG_SIGNATURE), b""
+    while at + 8 <= len(view) and name != b"IEND":
+        length, name = struct.unpack_from(">I4s", view, at)
+        at += 12 + length
+    missing = at - len(view)
     if missing > MISSING:
         raise DecodeError(f"a chunk of the PNG claims {missing} bytes more than there are")
 

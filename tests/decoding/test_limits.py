@@ -75,6 +75,7 @@ def test_a_chunk_of_png_that_claims_far_more_bytes_than_there_are() -> None:
     data = encoded(np.full((4, 3, 3), 9, np.uint8), "PNG").tobytes()
     at = data.index(b"IDAT") - 4
     check(data[:at] + (1 << 20).to_bytes(4, "big") + data[at + 4 :])  # as of a truncated file
+    check(data + b"\x89PNG other bytes behind the image")
     content = data[:at] + (2**31 - 1).to_bytes(4, "big") + data[at + 4 :]
     with pytest.raises(DecodeError, match=r"claims 2147483\d\d\d bytes more than there are"):
         check(content)
