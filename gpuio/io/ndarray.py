@@ -177,7 +177,7 @@ class NDArrayIter(OrderedRowsIter):
         self._change(RESET_MEANWHILE, self._begin_with_first)
 
     def _begin_with_first(self) -> None:
-        self.reset()
+        self._begin_epoch()
         drop_carried(self._stream, self._ordered.order)
 
     def _to_batch(self, loaded: LoadedBatch) -> DataBatch:

@@ -68,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         echo(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
     except MemoryError as error:
-        print(f"gpuio: memory is too short: {error}", file=sys.stderr)
+        echo(f"gpuio: memory is too short: {error}", file=sys.stderr)
         return FAILED
     except _TerminatedError:
-        print("gpuio: terminated", file=sys.stderr)
+        echo("gpuio: terminated", file=sys.stderr)
         return TERMINATED
     except KeyboardInterrupt:
         echo("gpuio: interrupted", file=sys.stderr)

@@ -234,6 +234,8 @@ def _run(job: str, arguments: Sequence[Any], setup: Mapping[str, Any], out: str,
         os.dup2(opened, number)
         os.close(opened)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # A shell has the jobs in its background ignore it, and their children with them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     module, _, name = job.partition(":")
     function = getattr(importlib.import_module(module), name)
