@@ -92,18 +92,13 @@ class PerSampleRenderer:
         ------
         Error : the record cannot be used.
         """
-        call_with_max_pixels(
-            self._max_pixels, self._render, label, encoded, rng, image_row, label_row
-        )
+        output, label = call_with_max_pixels(self._max_pixels, self._make, label, encoded, rng)
+        check_shape(tuple(output.shape), image_row.shape)
+        image_row[...] = output
+        label_row[...] = self._functions.finish_label(label)
 
-    def _render(
-        self,
-        label: Label,
-        encoded: Any,
-        rng: Rng,
-        image_row: NDArray[np.generic],
-        label_row: NDArray[np.float32],
-    ) -> None:
+    def _make(self, label: Label, encoded: Any, rng: Rng) -> tuple[Any, Any]:
+        """The image of a sample, as its row has it, and its augmented label."""
         functions = self._functions
         label = functions.parse_label(label)
         image = functions.decode(encoded)
@@ -114,10 +109,7 @@ class PerSampleRenderer:
                 raise
             raise DecodeError(str(error)) from error
         image, label = call_with_rng(rng, functions.augment, image, label)
-        output = functions.postprocess(image)
-        check_shape(tuple(output.shape), image_row.shape)
-        image_row[...] = output
-        label_row[...] = functions.finish_label(label)
+        return functions.postprocess(image), label
 
     def close(self) -> None:
         """Do nothing: no memory is kept."""
