@@ -204,6 +204,8 @@ def test_tools_say_it_in_a_line(
     assert f"findings: {len(BOMBS) + 2} limit\n" in capsys.readouterr().out
     assert main(["info", rec]) == 0
     assert f"over the limit: {limited}; list them with: gpuio verify" in capsys.readouterr().out
+    assert main(["info", rec, "--max-pixels", "1"]) == 0
+    assert f"gpuio verify {rec} --max-pixels 1\n" in capsys.readouterr().out
     assert main(["stats", rec, "--sample", "0", "--threads", "1"]) == 0
     assert f"{len(BOMBS)} could not be read" in capsys.readouterr().out
     assert main(["show", rec, "--out", str(tmp_path / "x.html")]) == 0

@@ -228,10 +228,11 @@ def _run(args: argparse.Namespace) -> int:
             lines[dimension] = f"{values[0]} to {values[2]} pixels, median {values[1]}"
     if found.width:
         lines["image"] = f"{found.mean_bytes:,} bytes on average"
-    idx = "" if args.idx is None else f" --idx {args.idx}"
+    options = "" if args.idx is None else f" --idx {args.idx}"
+    options += "" if args.max_pixels is None else f" --max-pixels {args.max_pixels}"
     for name, count in (("unreadable", found.unreadable), ("over the limit", found.over_limit)):
         if count:
-            lines[name] = f"{count:,}; list them with: gpuio verify {found.rec}{idx}"
+            lines[name] = f"{count:,}; list them with: gpuio verify {found.rec}{options}"
     if found.call:
         lines["load with"] = found.call
     for name, value in lines.items():
