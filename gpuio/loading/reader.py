@@ -15,10 +15,10 @@ from gpuio.decoding.header_codes import (
 )
 from gpuio.decoding.limits import MAX_PIXELS
 from gpuio.decoding.structure import without_large
-from gpuio.errors import Error, FileChangedError
+from gpuio.errors import Error
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.headers import HeaderReader
-from gpuio.loading.source import Encoded, ImageSource
+from gpuio.loading.source import Encoded, ImageSource, read_or_error
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
@@ -60,7 +60,7 @@ class BatchReader:
     def read_whole(self, indices: BatchIndices) -> list[Encoded | Error]:
         """Read the records of a batch, with all of their images in memory."""
         return [
-            each if isinstance(each, Error) else _in_memory(each)
+            each if isinstance(each, Error) else read_or_error(each.in_memory)
             for each in self.source.read_batch(indices.record)
         ]
 
@@ -110,15 +110,6 @@ class BatchReader:
         batch.plan = planned.plan
         batch.errors = planned.errors | batch.errors
         _assign_labels(batch.labels, planned.labels)
-
-
-def _in_memory(encoded: Encoded) -> Encoded | Error:
-    try:
-        return encoded.in_memory()
-    except FileChangedError:
-        raise
-    except Error as error:
-        return error
 
 
 def _assign_labels(labels: NDArray[np.float32], planned: Sequence[Label | None]) -> None:

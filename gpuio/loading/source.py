@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,10 +118,12 @@ class ImageSource(Protocol):
         """Close the files. May be called twice."""
 
 
-def read_or_error(source: ImageSource, index: int) -> Encoded | Error:
-    """Read a record, and return the error if that fails; a changed file's is raised."""
+def read_or_error(read: Callable[..., Encoded], *arguments: Any) -> Encoded | Error:
+    """Call a function that reads a record, and return the error if that fails; a changed file's is
+    raised.
+    """
     try:
-        return source.read(index)
+        return read(*arguments)
     except FileChangedError:
         raise
     except Error as error:
@@ -177,7 +179,9 @@ class RecordSource:
             keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
             labels = self._table.find_many(keys)
         return [
-            read_or_error(self, index) if image is None or label is None else Encoded(label, image)
+            read_or_error(self.read, index)
+            if image is None or label is None
+            else Encoded(label, image)
             for index, label, image in zip(indices.tolist(), labels, batch.images, strict=True)
         ]
 
@@ -263,7 +267,7 @@ class FileSource:
 
     def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
         """Read several files; see `ImageSource`."""
-        return [read_or_error(self, index) for index in indices.tolist()]
+        return [read_or_error(self.read, index) for index in indices.tolist()]
 
     def read_file(self, name: str) -> bytes:
         """Read a file below the root.

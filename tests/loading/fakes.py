@@ -39,7 +39,7 @@ class MemorySource:
         pass
 
     def read_batch(self, indices: np.ndarray) -> list[Encoded | Error]:
-        return [read_or_error(self, index) for index in indices.tolist()]
+        return [read_or_error(self.read, index) for index in indices.tolist()]
 
     def location(self, index: int) -> Location:
         return Location("memory.rec", 100 * index, int(self.keys[index]))
