@@ -26,6 +26,11 @@ class HostAssembler:
     Parameters
     ----------
     output : what the batches look like
+
+    Attributes
+    ----------
+    tables : for each channel, the output for each pixel value, (1, 256), as stored; None: pixel
+        values do not change, or not each in the same way everywhere
     """
 
     def __init__(self, output: OutputSpec) -> None:
@@ -34,10 +39,9 @@ class HostAssembler:
         # OpenCV does not compute with float16; it moves the bits.
         self._storage = np.dtype(np.uint16) if output.dtype == np.float16 else output.dtype
         self._scratch = _Scratch(output, self._storage)
-        # None: pixel values do not change, or not each in the same way everywhere.
-        self._tables: list[HostArray] | None = None
+        self.tables: list[HostArray] | None = None
         if output.dtype != np.uint8 and output.offset_image is None:
-            self._tables = self._make_tables(None)
+            self.tables = self._make_tables(None)
         self._shapes: list[tuple[int, ...]] = [(output.height, output.width, output.channels)]
         if output.channels == 1:
             self._shapes.append((output.height, output.width))
@@ -109,8 +113,8 @@ class HostAssembler:
         elif plain:
             for plane, source in zip(planes, sources, strict=True):
                 np.copyto(plane, source)
-        elif self._tables is not None:
-            tables = self._tables if light is None else self._make_tables(light)
+        elif self.tables is not None:
+            tables = self.tables if light is None else self._make_tables(light)
             for plane, source, table in zip(planes, sources, tables, strict=True):
                 cv2.LUT(source, table, dst=plane)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuio import native
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
@@ -95,5 +96,13 @@ def create_executor(
             hw_decoder_load=hw_decoder_load,
         )
     from gpuio.execution.host import HostExecutor, PlanRenderer
+    from gpuio.execution.native_samples import NativeRenderer
 
-    return HostExecutor(reader, PlanRenderer(output, antialias), on_error=on_error, threads=threads)
+    renderer, module = PlanRenderer(output, antialias), native.library()
+    return HostExecutor(
+        reader,
+        renderer,
+        on_error=on_error,
+        threads=threads,
+        native=None if module is None else NativeRenderer(module, renderer.assembler, antialias),
+    )

@@ -1,22 +1,25 @@
 """The host executor: a thread pool that makes batches sample by sample.
 
-Each thread takes one sample at a time from encoded bytes to its row of the batch, so that its
+Each thread takes one sample after another from encoded bytes to its row of the batch, so that its
 pixels stay in the core's cache; several batches are in flight, so that no thread waits for the last
-sample of one.
+sample of one. Threads take runs of samples that keep them busy for a millisecond or more: by the
+native module these are made without the interpreter's lock, for which threads would wait otherwise.
 """
 
 from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.decoding.header_codes import sizes_of
 from gpuio.errors import Error, FileChangedError
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
+from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
@@ -26,6 +29,18 @@ from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
+
+# Samples that one thread makes without a look at anything else: SAMPLE (n,), by the native module;
+# or rows.
+Run: TypeAlias = "NDArray[np.void] | list[int]"
+
+# Microseconds that a run takes at least, if there are as many samples, so that threads rarely meet;
+# and at most, unless a single sample takes longer, so that all have work and stop soon.
+LEAST_RUN, MOST_RUN = 1000.0, 8000.0
+
+# Microseconds that a sample takes: by the native module and without it, for each pixel of the image
+# and of the output, and for each encoded byte. Roughly: only runs depend on it.
+NATIVE_COST, PYTHON_COST, PIXEL_COST, OUTPUT_COST, BYTE_COST = 15.0, 60.0, 3e-3, 1e-3, 5e-3
 
 
 class SampleRenderer(Protocol):
@@ -53,29 +68,33 @@ class PlanRenderer:
     ----------
     output : what the batches look like
     antialias : see `CropOptions`
+
+    Attributes
+    ----------
+    assembler : writes the samples into batches
     """
 
     def __init__(self, output: OutputSpec, antialias: bool) -> None:
-        self._assembler = HostAssembler(output)
+        self.assembler = HostAssembler(output)
         self._antialias = antialias
 
     def prepare(self, batch: ImageBatch) -> NDArray[np.generic]:
         """Allocate the array of a batch."""
-        return self._assembler.empty(len(batch))
+        return self.assembler.empty(len(batch))
 
     def write(self, batch: ImageBatch, row: int, data: NDArray[np.generic]) -> None:
         """Make one sample and write it to its row of the batch's array."""
-        output, plan = self._assembler.output, batch.plan
+        output, plan = self.assembler.output, batch.plan
         assert plan is not None, "the batch has been planned"
         size = (output.width, output.height)
         pixels = render_sample(batch, row, size, output.channels, self._antialias)
         matrix = color_matrix(plan.color, row, pixels)
         light = None if plan.light is None else plan.light[row]
-        self._assembler.write(data, row, pixels, bool(plan.flip[row]), matrix, plan.rounding, light)
+        self.assembler.write(data, row, pixels, bool(plan.flip[row]), matrix, plan.rounding, light)
 
     def close(self) -> None:
         """Release the memory kept for further batches."""
-        self._assembler.close()
+        self.assembler.close()
 
 
 class HostExecutor:
@@ -87,15 +106,23 @@ class HostExecutor:
     renderer : makes their samples
     on_error : what to do about bad records, see `resolve_bad_records`
     threads : number of threads
+    native : makes the samples that it can, if they have a plan, instead of `renderer`; None: none
     """
 
     depth = 1
 
     def __init__(
-        self, reader: BatchReader, renderer: SampleRenderer, *, on_error: str, threads: int
+        self,
+        reader: BatchReader,
+        renderer: SampleRenderer,
+        *,
+        on_error: str,
+        threads: int,
+        native: NativeRenderer | None = None,
     ) -> None:
         self._reader = reader
         self.renderer = renderer
+        self.native = native
         self._on_error = on_error
         self.threads = threads
         self._generation = 0
@@ -115,6 +142,8 @@ class HostExecutor:
         """Stop at once; see `Executor`."""
         self._workers.stop()
         self.renderer.close()
+        if self.native is not None:
+            self.native.close()
 
     def _begin(self, indices: BatchIndices, outcome: Outcome[LoadedBatch], generation: int) -> None:
         if generation != self._generation:
@@ -125,7 +154,7 @@ class HostExecutor:
         except BaseException as error:
             outcome.set_exception(explain_memory_error(error))
             return
-        for _ in range(self.threads):
+        for _ in range(job.threads):
             self._workers.submit(job.run)
 
     def is_canceled(self, generation: int) -> bool:
@@ -160,20 +189,18 @@ class _Job:
         self._data = data
         self._outcome = outcome
         self._generation = generation
-        self._rows = iter([row for row in range(len(batch)) if row not in batch.errors])
+        runs = _runs(executor, batch)
+        self.threads = min(executor.threads, max(len(runs), 1))
+        self._runs = iter(runs)
         self._failure: BaseException | None = None
-        self._running = executor.threads
+        self._running = self.threads
         self._lock = threading.Lock()
 
     def run(self) -> None:
         """Make samples until none is left; the last thread to end finishes the batch."""
-        while (row := self._next_row()) is not None:
+        while (run := self._next_run()) is not None:
             try:
-                self._executor.renderer.write(self._batch, row, self._data)
-            except FileChangedError as error:
-                self._failure = error
-            except Error as error:
-                self._batch.errors[row] = error
+                self._make(run)
             except BaseException as error:
                 self._failure = error
         with self._lock:
@@ -190,8 +217,55 @@ class _Job:
         else:
             self._outcome.set_result(loaded)
 
-    def _next_row(self) -> int | None:
-        if self._failure is not None or self._executor.is_canceled(self._generation):
+    def _make(self, run: Run) -> None:
+        native = self._executor.native
+        if not isinstance(run, list):
+            assert native is not None, "there are only rows without it"
+            run = native.render(self._batch, run, self._data)
+        for row in run:
+            if self._is_over():
+                return
+            try:
+                self._executor.renderer.write(self._batch, row, self._data)
+            except FileChangedError:
+                raise
+            except Error as error:
+                self._batch.errors[row] = error
+
+    def _is_over(self) -> bool:
+        return self._failure is not None or self._executor.is_canceled(self._generation)
+
+    def _next_run(self) -> Run | None:
+        if self._is_over():
             return None
         with self._lock:
-            return next(self._rows, None)
+            return next(self._runs, None)
+
+
+def _runs(executor: HostExecutor, batch: ImageBatch) -> list[Run]:
+    """Divide the samples of a batch that can be used into runs."""
+    native = executor.native
+    rows = [row for row in range(len(batch)) if row not in batch.errors]
+    if batch.plan is None:  # what the samples go through may take any time
+        return [[row] for row in rows]
+    runs: list[Run] = []
+    if native is not None and len(samples := native.samples(batch)):
+        cost = samples["width"] * (samples["height"] * PIXEL_COST)
+        cost += (samples["end"] - samples["begin"]) * BYTE_COST
+        cost += NATIVE_COST + native.pixels * OUTPUT_COST
+        runs += [samples[part] for part in _cut(cost, executor.threads)]
+        made = set(samples["row"].tolist())
+        rows = [row for row in rows if row not in made]
+    if rows:
+        sizes = np.array([each.image.nbytes for row in rows if (each := batch.encoded[row])])
+        cost = sizes_of(batch.codes[rows]).prod(1) * PIXEL_COST + sizes * BYTE_COST + PYTHON_COST
+        runs += [rows[part] for part in _cut(cost, executor.threads)]
+    return runs
+
+
+def _cut(cost: NDArray[np.float64], threads: int) -> list[slice]:
+    """Divide a sequence of samples, whose costs are microseconds (n,), into runs."""
+    before = cost.cumsum() - cost
+    length = min(max(float(cost.sum()) / threads, LEAST_RUN), MOST_RUN)
+    begins = np.flatnonzero(np.diff(before // length, prepend=-1)).tolist()
+    return [slice(*each) for each in zip(begins, [*begins[1:], len(cost)], strict=True)]

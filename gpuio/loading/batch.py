@@ -45,6 +45,7 @@ class ImageBatch:
     epoch, record : int64 (B,), each sample's epoch and record index
     encoded : label and encoded image of each record; None where reading it failed
     headers : what the images' headers say; None where unknown
+    codes : uint64 (B,), the same, see `header_codes`; all 0 without a plan
     plan : None: samples are rendered one by one, without a plan
     labels : float32 (B, …), the labels of the batch
     errors : row -> why its record cannot be used; executors add what they find
@@ -58,6 +59,7 @@ class ImageBatch:
     record: NDArray[np.int64]
     encoded: list[Encoded | None]
     headers: list[ImageHeader | None]
+    codes: NDArray[np.uint64]
     plan: Plan | None
     labels: NDArray[np.float32]
     errors: dict[int, Error]

@@ -83,6 +83,7 @@ class BatchReader:
             record=record,
             encoded=[None if isinstance(each, Error) else each for each in read],
             headers=[None] * count,
+            codes=np.zeros(count, np.uint64),
             plan=None,
             labels=np.full((count, *self._label_shape), self._label_fill, np.float32),
             errors={row: each for row, each in enumerate(read) if isinstance(each, Error)},
@@ -101,6 +102,7 @@ class BatchReader:
             batch.structures = without_large(structures_of(codes), sizes_of(codes).prod(1))
         if not self.apply_orientation:
             codes = without_orientation(codes)
+        batch.codes = codes
         batch.headers = list(map(decode_header, codes.tolist()))
         sizes = sizes_of(codes)
         for row in batch.errors:

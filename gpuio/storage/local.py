@@ -162,6 +162,11 @@ class LocalFile:
             )
         self.nbytes = status.st_size
 
+    @property
+    def descriptor(self) -> int:
+        """The file's descriptor, open as long as this object exists."""
+        return self._fd
+
     def __len__(self) -> int:
         return self.nbytes
 

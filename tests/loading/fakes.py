@@ -62,7 +62,7 @@ def image_batch(at: BatchIndices, bad: dict[int, str] | None = None) -> ImageBat
     errors: dict[int, Error] = {row: DecodeError(said) for row, said in (bad or {}).items()}
     return ImageBatch(
         indices=at, epoch=at.epoch, record=record, encoded=[None] * len(record),
-        headers=[None] * len(record), plan=None,
+        headers=[None] * len(record), codes=np.zeros(len(record), np.uint64), plan=None,
         labels=record[:, None].astype(np.float32), errors=errors,
     )  # fmt: skip
 

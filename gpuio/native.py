@@ -1,0 +1,215 @@
+"""The native module, which decodes, resamples and normalizes JPEGs without the interpreter's lock.
+
+It is optional: a library in C beside this file, which the installation builds where a C compiler
+and libjpeg-turbo are found (see ``kernels/native/native.h``). Without it everything works the same
+way through simplejpeg and OpenCV. The environment variable GPUIO_NATIVE turns it off ("0"), or
+makes its absence an error ("1").
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, Error
+
+VARIABLE = "GPUIO_NATIVE"
+LIBRARY = Path(__file__).with_name("libgpuio_native.so")
+# Only in a checkout.
+SOURCES = Path(__file__).parents[1] / "kernels" / "native"
+
+ABI = 1  # of native.h
+MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
+
+# struct gpuio_output and struct gpuio_sample.
+OUTPUT = np.dtype(
+    [
+        ("table", np.uintp),
+        ("offset", np.float32, 3),
+        ("factor", np.float32, 3),
+        ("width", np.int32),
+        ("height", np.int32),
+        ("channels", np.int32),
+        ("type", np.int32),
+        ("interleaved", np.int32),
+        ("light", np.int32),
+    ],
+    align=True,
+)
+SAMPLE = np.dtype(
+    [
+        ("known", np.uintp),
+        ("known_size", np.int64),
+        ("start", np.int64),
+        ("begin", np.int64),
+        ("end", np.int64),
+        ("row", np.int64),
+        ("file", np.int32),
+        ("width", np.int32),
+        ("height", np.int32),
+        ("orientation", np.int32),
+        ("bounds", np.int32, 4),
+        ("scaled", np.int32, 2),
+        ("corner", np.int32, 2),
+        ("inside", np.int32, 4),
+        ("method", np.int32),
+        ("flip", np.int32),
+        ("shrink", np.int32),
+        ("light", np.float32, 2),
+        ("fill", np.uint8, 4),
+        ("status", np.int32),
+    ],
+    align=True,
+)
+
+
+class Native:
+    """The library's functions. Safe to use from several threads.
+
+    Parameters
+    ----------
+    path : the library
+
+    Attributes
+    ----------
+    jpeg : version of libjpeg-turbo
+    build : SHA-256 of the sources that it was built from
+
+    Raises
+    ------
+    OSError : it cannot be loaded.
+    AttributeError : it is another library.
+    """
+
+    def __init__(self, path: Path) -> None:
+        library = ctypes.CDLL(str(path))
+        for name in ("build", "jpeg"):
+            getattr(library, f"gpuio_native_{name}").restype = ctypes.c_char_p
+        library.gpuio_native_abi.restype = ctypes.c_int32
+        self.abi: int = library.gpuio_native_abi()
+        self.build: str = library.gpuio_native_build().decode()
+        self.jpeg: str = library.gpuio_native_jpeg().decode()
+        if self.abi != ABI:  # others may not have the functions below
+            return
+        pointer, integer = ctypes.c_void_p, ctypes.c_int64
+        self._new = library.gpuio_native_new
+        self._new.restype, self._new.argtypes = pointer, []
+        self._free = library.gpuio_native_free
+        self._free.restype, self._free.argtypes = None, [pointer]
+        self._render = library.gpuio_native_render
+        self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
+
+    def workspace(self) -> Workspace:
+        """New memory for `render`.
+
+        Raises
+        ------
+        MemoryError : memory is short.
+        """
+        return Workspace(self)
+
+    def render(
+        self,
+        workspace: Workspace,
+        output: NDArray[np.void],
+        samples: NDArray[np.void],
+        data: NDArray[np.generic],
+    ) -> bool:
+        """Make samples, and set their status.
+
+        Parameters
+        ----------
+        workspace : that no other thread uses meanwhile
+        output : OUTPUT (1,), what the batch looks like
+        samples : SAMPLE (n,), contiguous, see native.h; their rows are within the batch, and what
+            they point to exists
+        data : the batch, C-contiguous, as `output` says
+
+        Returns
+        -------
+        Whether all of them are made
+        """
+        made: int = self._render(
+            workspace.address,
+            output.ctypes.data,
+            samples.ctypes.data,
+            len(samples),
+            data.ctypes.data,
+        )
+        return made == len(samples)
+
+
+class Workspace:
+    """Memory of one thread at a time, freed with this object.
+
+    Attributes
+    ----------
+    address : of struct gpuio_workspace
+    """
+
+    def __init__(self, native: Native) -> None:
+        self._free = native._free
+        self.address: int | None = native._new()
+        if self.address is None:
+            raise MemoryError("memory for decoding JPEGs")
+
+    def __del__(self) -> None:
+        if (address := self.__dict__.get("address")) is not None:
+            self._free(address)
+
+
+def library() -> Native | None:
+    """The native module; None: it is not in use, for the reason that `state` gives.
+
+    Raises
+    ------
+    ArgumentError : GPUIO_NATIVE is neither "0" nor "1".
+    Error : GPUIO_NATIVE is "1", and it cannot be used.
+    """
+    native, reason = _find(os.environ.get(VARIABLE, ""), LIBRARY, SOURCES)
+    if native is None and os.environ.get(VARIABLE) == "1":
+        raise Error(f"{VARIABLE}=1 asks for the native module: {reason}")
+    return native
+
+
+def state() -> tuple[bool, str]:
+    """Whether the native module is in use; and its libjpeg-turbo, or why it is not.
+
+    Raises
+    ------
+    ArgumentError : GPUIO_NATIVE is neither "0" nor "1".
+    """
+    native, reason = _find(os.environ.get(VARIABLE, ""), LIBRARY, SOURCES)
+    return native is not None, reason
+
+
+@lru_cache
+def _find(setting: str, path: Path, sources: Path) -> tuple[Native | None, str]:
+    """The library, and what `state` says about it."""
+    if setting not in ("", "0", "1"):
+        raise ArgumentError(f"{VARIABLE} must be 0 or 1, not {setting!r}")
+    if setting == "0":
+        return None, f"turned off by {VARIABLE}=0"
+    if not path.exists():
+        return None, "gpuio was installed without it"
+    try:
+        native = Native(path)
+    except (OSError, AttributeError) as error:
+        return None, f"it cannot be loaded: {error}"
+    if native.abi != ABI or (sources.is_dir() and native.build != source_hash(sources)):
+        return None, f"{path} is of another version: install gpuio again"
+    return native, f"libjpeg-turbo {native.jpeg}"
+
+
+def source_hash(sources: Path) -> str:
+    """SHA-256 over the names and contents of the library's sources, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in sorted(sources.glob("*.[ch]")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

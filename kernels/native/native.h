@@ -1,0 +1,93 @@
+// The native module: JPEGs from their bytes to rows of a batch, several of them in one call.
+//
+// The library is plain C behind this interface, loaded by gpuio/native.py. Its functions neither
+// call Python nor keep what they are given, so that they run without the interpreter's lock, on
+// several threads at once; only a workspace belongs to one thread at a time.
+//
+// Oracle  The same samples made by gpuio/execution/resample.py, gpuio/decoding/host.py and
+//         gpuio/execution/assemble_host.py, bit for bit. A sample that cannot be made the same way,
+//         or at all, is not made: its status says so, and the caller takes the oracle's way, which
+//         finds the error, if there is one.
+// Reads   Encoded images are hostile. They are read by libjpeg-turbo only, and no byte behind their
+//         end is. Everything else in a sample is checked by `gpuio_native_render` too.
+
+#ifndef GPUIO_NATIVE_H
+#define GPUIO_NATIVE_H
+
+#include <stdint.h>
+
+// Changes with this interface.
+#define GPUIO_NATIVE_ABI 1
+
+#define GPUIO_EXPORT __attribute__((visibility("default")))
+
+// Types of the batch's values, and interpolations, numbered as in gpuio/planning/plan.py.
+enum { GPUIO_FLOAT32, GPUIO_FLOAT16, GPUIO_UINT8, GPUIO_INT8 };
+enum { GPUIO_NEAREST, GPUIO_LINEAR };
+
+// Status of a sample: made; its file could not be read; libjpeg-turbo warned or failed; it is none
+// that this module makes; memory is short.
+enum { GPUIO_MADE, GPUIO_UNREAD, GPUIO_UNDECODED, GPUIO_UNUSUAL, GPUIO_NO_MEMORY };
+
+// What the batches look like.
+//
+// float32: out[c] = (pixel[c] - offset[c]) * factor[c], with light
+// (pixel[c] - offset[c]) * (gain * factor[c]) + shift * factor[c]; each operation one of float32.
+// Other types: out[c] = table[c][pixel[c]], elements of the type's size.
+struct gpuio_output {
+    const void *table;     // (channels, 256), null for float32
+    float offset[3], factor[3];
+    int32_t width, height; // pixels
+    int32_t channels;      // 1 or 3
+    int32_t type;
+    int32_t interleaved;   // (height, width, channels), not (channels, height, width)
+    int32_t light;         // apply the samples' light; float32 only
+};
+
+// A sample, and where its encoded image is.
+struct gpuio_sample {
+    const uint8_t *known;      // the beginning of the record, or all of an image in memory
+    int64_t known_size;        // bytes of it
+    int64_t start;             // of the record in its file, in bytes
+    int64_t begin, end;        // of the image, in bytes from the record's beginning
+    int64_t row;               // of the batch
+    int32_t file;              // descriptor; -1: the image is in memory. A record in the file that
+                               // does not begin with what is known is not read
+    int32_t width, height;     // of the image, in pixels as stored
+    int32_t orientation;       // EXIF's, 1 to 8
+    int32_t bounds[4];         // x0, y0, x1, y1 of the upright image: the pixels that are scaled
+    int32_t scaled[2];         // width and height that these have then
+    int32_t corner[2];         // x, y in the scaled pixels of what is shown
+    int32_t inside[4];         // x0, y0, x1, y1 in the output, before it is flipped: where it is
+    int32_t method;            // interpolation
+    int32_t flip;              // left to right
+    int32_t shrink;            // decode at 1 / 1, 2, 4 or 8
+    float light[2];            // gain and shift
+    uint8_t fill[4];           // pixel value of what surrounds `inside`
+    int32_t status;            // set by `gpuio_native_render`
+};
+
+struct gpuio_workspace; // libjpeg-turbo's state, and memory for pixels, reused for further samples
+
+GPUIO_EXPORT int32_t gpuio_native_abi(void);
+// SHA-256 of the sources, in hexadecimal digits; and the version of libjpeg-turbo.
+GPUIO_EXPORT const char *gpuio_native_build(void);
+GPUIO_EXPORT const char *gpuio_native_jpeg(void);
+
+// A new workspace; null: memory is short.
+GPUIO_EXPORT struct gpuio_workspace *gpuio_native_new(void);
+GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace *workspace);
+
+// Make samples.
+//
+// In   output   what the batch looks like
+//      count    number of samples
+// Out  samples  their status
+//      batch    rows[sample.row] of the samples that are made, (channels, height, width) or
+//               (height, width, channels) each, dense; of others the row may be written in part
+// Returns the number of samples that were made.
+GPUIO_EXPORT int64_t gpuio_native_render(struct gpuio_workspace *workspace,
+                                         const struct gpuio_output *output,
+                                         struct gpuio_sample *samples, int64_t count, void *batch);
+
+#endif

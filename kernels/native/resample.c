@@ -1,0 +1,140 @@
+// Resampling in OpenCV's arithmetic: cv2.resize of uint8 with INTER_LINEAR and INTER_NEAREST.
+
+#include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "internal.h"
+
+#define ONE 2048.0f // the weights' unit
+
+// The largest integer that is not larger. (Without libm, to which calls would go.)
+static int32_t floor_of(double value) {
+    const int32_t toward_zero = (int32_t)value;
+    return toward_zero - (value < toward_zero);
+}
+
+// Rounded to nearest even, for 0 <= value < 2^22: of floats from 2^23 to 2^24 all are integers.
+static int16_t round_of(float value) {
+    const float integers = 12582912.0f;
+    return (int16_t)((value + integers) - integers);
+}
+
+static int32_t clamp(int32_t value, int32_t least, int32_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+void plan_axis(struct axis *axis, int method, int across, int32_t count, int32_t corner,
+               double scale, double offset, int32_t size) {
+    axis->least = size;
+    axis->end = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        int32_t first, second;
+        if (method == GPUIO_NEAREST) {
+            first = second = clamp(floor_of((corner + i) * scale + offset), 0, size - 1);
+        } else {
+            float position = (float)((corner + i + 0.5) * scale - 0.5 + offset);
+            first = floor_of(position);
+            position -= (float)first;
+            if (across && (first < 0 || first >= size - 1)) position = 0;
+            second = clamp(first + 1, 0, size - 1);
+            first = clamp(first, 0, size - 1);
+            axis->weight[2 * i] = round_of((1.0f - position) * ONE);
+            axis->weight[2 * i + 1] = round_of(position * ONE);
+        }
+        axis->first[i] = first;
+        axis->second[i] = second;
+        if (first < axis->least) axis->least = first;
+        if (second >= axis->end) axis->end = second + 1;
+    }
+}
+
+void reverse_axis(struct axis *axis, int32_t count) {
+    for (int32_t i = 0, j = count - 1; i < j; ++i, --j) {
+        const int32_t first = axis->first[i];
+        axis->first[i] = axis->first[j];
+        axis->first[j] = first;
+        uint32_t weights, others;
+        memcpy(&weights, axis->weight + 2 * i, 4);
+        memcpy(&others, axis->weight + 2 * j, 4);
+        memcpy(axis->weight + 2 * i, &others, 4);
+        memcpy(axis->weight + 2 * j, &weights, 4);
+    }
+}
+
+static void blend_gray(int16_t *to, const uint8_t *from, const struct axis *axis, int32_t count) {
+    for (int32_t i = 0; i < count; ++i) {
+        const uint8_t *pixel = from + axis->first[i];
+        to[i] = (int16_t)((pixel[0] * axis->weight[2 * i] + pixel[1] * axis->weight[2 * i + 1]) >> 4);
+    }
+}
+
+#ifdef __SSE2__
+
+// One pixel and the next, 4 bytes each, times two weights.
+static inline __m128i blend_pixel(const uint8_t *from, __m128i weights) {
+    const __m128i both = _mm_loadl_epi64((const __m128i *)from);
+    const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_si128(both, 4));
+    const __m128i sums = _mm_madd_epi16(_mm_unpacklo_epi8(pairs, _mm_setzero_si128()), weights);
+    return _mm_srai_epi32(sums, 4);
+}
+
+static int32_t blend_color(int16_t *to, const uint8_t *from, const struct axis *axis,
+                           int32_t count) {
+    int32_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+        const __m128i weights = _mm_loadl_epi64((const __m128i *)(axis->weight + 2 * i));
+        const __m128i first = blend_pixel(from + 4 * (ptrdiff_t)axis->first[i],
+                                          _mm_shuffle_epi32(weights, _MM_SHUFFLE(0, 0, 0, 0)));
+        const __m128i second = blend_pixel(from + 4 * (ptrdiff_t)axis->first[i + 1],
+                                           _mm_shuffle_epi32(weights, _MM_SHUFFLE(1, 1, 1, 1)));
+        _mm_storeu_si128((__m128i *)(to + 4 * i), _mm_packs_epi32(first, second));
+    }
+    return i;
+}
+
+#else
+
+static int32_t blend_color(int16_t *to, const uint8_t *from, const struct axis *axis,
+                           int32_t count) {
+    (void)to, (void)from, (void)axis, (void)count;
+    return 0;
+}
+
+#endif
+
+void blend_across(int16_t *to, const uint8_t *from, const struct axis *axis, int32_t count,
+                  int channels) {
+    if (channels == 1) {
+        blend_gray(to, from, axis, count);
+        return;
+    }
+    for (int32_t i = blend_color(to, from, axis, count); i < count; ++i) {
+        const uint8_t *pixel = from + 4 * (ptrdiff_t)axis->first[i];
+        for (int c = 0; c < 4; ++c)
+            to[4 * i + c] = (int16_t)(
+                (pixel[c] * axis->weight[2 * i] + pixel[4 + c] * axis->weight[2 * i + 1]) >> 4);
+    }
+}
+
+void blend_down(uint8_t *restrict to, const int16_t *first, const int16_t *second,
+                const int16_t *weight, int32_t count) {
+    const int16_t a = weight[0], b = weight[1];
+    for (int32_t i = 0; i < count; ++i) {
+        const int16_t above = (int16_t)((first[i] * a) >> 16);
+        const int16_t below = (int16_t)((second[i] * b) >> 16);
+        to[i] = (uint8_t)((int16_t)(above + below + 2) >> 2);
+    }
+}
+
+void pick_nearest(uint8_t *to, const uint8_t *from, const struct axis *axis, int32_t count,
+                  int channels) {
+    if (channels == 1) {
+        for (int32_t i = 0; i < count; ++i) to[i] = from[axis->first[i]];
+    } else {
+        for (int32_t i = 0; i < count; ++i)
+            memcpy(to + 4 * (ptrdiff_t)i, from + 4 * (ptrdiff_t)axis->first[i], 4);
+    }
+}

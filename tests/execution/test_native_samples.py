@@ -1,0 +1,191 @@
+"""The native module makes the same samples as the Python code, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gpuio import native
+from gpuio.execution.output import DTYPES, LAYOUTS, OutputSpec
+from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.jitter import JitterOptions
+from gpuio.planning.plan import LINEAR, NEAREST, Plan
+from tests.decoding.samples import adobe, named, oriented, segment
+from tests.execution.native import Given, make
+from tests.io.records import jpeg
+
+pytestmark = pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
+
+SAMPLINGS = [
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]
+SIDES = st.sampled_from([1, 2, 3, 8, 15, 16, 17, 31, 33, 64, 130])
+MEAN, STD = (123.68, 116.78, 103.94, 0.0), (58.4, -57.1, 57.4, 1.0)
+
+
+@st.composite
+def images(draw: Any) -> bytes:
+    """JPEGs of all kinds; some of them are damaged."""
+    width, height = draw(SIDES), draw(SIDES)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    coarse = draw(st.sampled_from([1, 8]))
+    small = (-(-height // coarse), -(-width // coarse), 3)
+    pixels = cv2.resize(rng.integers(0, 256, small, np.uint8), (width, height))
+    options = [cv2.IMWRITE_JPEG_QUALITY, draw(st.sampled_from([20, 92, 100]))]
+    if draw(st.integers(0, 4)) == 0:
+        pixels = pixels[..., 0]
+    else:
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, draw(st.sampled_from(SAMPLINGS))]
+    if draw(st.integers(0, 3)) == 0:
+        options += [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    options += [cv2.IMWRITE_JPEG_RST_INTERVAL, draw(st.sampled_from([0, 0, 1, 3]))]
+    data = cv2.imencode(".jpg", pixels, options)[1].tobytes()
+    if orientation := draw(st.sampled_from([0] * 8 + list(range(1, 9)))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = data[:2] + segment(0xE1, exif.tobytes()) + data[2:]
+    damage = draw(st.integers(0, 7))
+    if damage == 0:
+        data = data[: draw(st.integers(1, len(data)))]
+    elif damage == 1:
+        at = draw(st.integers(0, len(data) - 1))
+        data = data[:at] + bytes([draw(st.integers(0, 255))]) + data[at + 1 :]
+    return data
+
+
+@st.composite
+def outputs(draw: Any) -> OutputSpec:
+    sides = st.sampled_from([1, 2, 3, 5, 16, 33])
+    return OutputSpec(
+        draw(st.sampled_from([1, 3, 3])),
+        draw(sides),
+        draw(sides),
+        draw(st.sampled_from(DTYPES)),  # type: ignore[arg-type]
+        draw(st.sampled_from(LAYOUTS)),
+        MEAN,
+        STD,
+        draw(st.sampled_from([1.0, 1 / 255])),
+    )
+
+
+GEOMETRY: list[dict[str, Any]] = [
+    {},
+    {"resize": 1},
+    {"resize": 33, "rand_crop": True},
+    {"resized_crop": True, "area": (0.0001, 1.0), "ratio": (3 / 4, 4 / 3)},
+    {"pad": 5, "rand_crop": True},
+    {"crop_size": (1, 3), "rand_crop": True},
+]
+
+
+def check(payloads: list[bytes], planner: Any, output: OutputSpec, **options: Any) -> list[int]:
+    """Make a batch with and without the module; returns the rows that it made."""
+    made = make(payloads, planner, output, True, **options)
+    expected = make(payloads, planner, output, False, **options)
+    assert made.errors == expected.errors
+    assert made.data.tobytes() == expected.data.tobytes()
+    return made.native
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(images(), min_size=4, max_size=4),
+    outputs(),
+    st.sampled_from(GEOMETRY),
+    st.sampled_from([NEAREST, LINEAR, LINEAR, LINEAR]),
+    st.sampled_from([(0.0, 0.0), (0.5, 20.0)]),
+)
+def test_batches_are_the_same(
+    payloads: list[bytes],
+    output: OutputSpec,
+    geometry: dict[str, Any],
+    method: int,
+    light: tuple[float, float],
+) -> None:
+    options = CropOptions(
+        output.height, output.width, method=method, rand_mirror=True,
+        fill=(7, 100, 200)[: output.channels], **geometry,
+    )  # fmt: skip
+    jitter = JitterOptions(gain=light[0], shift=light[1])
+    check(payloads, CropPlanner(options, 3, 1, jitter=jitter), output)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_windows_of_any_place_and_size_are_the_same(sampling: int) -> None:
+    pixels = cv2.imdecode(np.frombuffer(jpeg(7, 61, 53), np.uint8), cv2.IMREAD_COLOR)
+    pixels ^= np.random.default_rng(0).integers(0, 64, pixels.shape, np.uint8)
+    data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])[1].tobytes()
+    columns = [(x, x + w) for w in (1, 2, 3, 20) for x in (0, 1, 15, 16, 17, 33, 61 - w)]
+    rows = [(y, y + h) for h in (1, 2, 20) for y in (0, 7, 15, 16, 17, 53 - h)]
+    bounds = np.array([(x0, y0, x1, y1) for x0, x1 in columns for y0, y1 in rows])
+    window = np.concatenate([bounds[:, :2], bounds[:, 2:] - bounds[:, :2]], axis=1).astype(float)
+    count = len(bounds)
+    plan = Plan(window, bounds, np.full(count, LINEAR), np.zeros(count, bool))
+    output = OutputSpec(3, 9, 7, "float32", "NCHW", MEAN, STD)  # type: ignore[arg-type]
+    assert check([data] * count, Given(plan), output) == list(range(count))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations_are_applied(orientation: int) -> None:
+    output = OutputSpec(3, 9, 7, "float32", "NCHW")  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(9, 7, resize=12, rand_crop=True), 0, 1)
+    assert check([oriented(orientation)] * 3, planner, output) == [0, 1, 2]
+    upright = check([oriented(orientation)], planner, output, apply_orientation=False)
+    assert upright == [0]
+
+
+def test_color_spaces_are_the_same() -> None:
+    payloads = [adobe(0), adobe(1), named(b"RGB"), named(b"YCC"), jpeg(1, mode="L")]
+    for channels in (1, 3):
+        output = OutputSpec(channels, 20, 20, "uint8", "NHWC")  # type: ignore[arg-type]
+        fill = (255,) * channels
+        planner = CropPlanner(CropOptions(20, 20, rand_crop=True, fill=fill), 0, 1)
+        assert check(payloads, planner, output) == list(range(5))
+
+
+def test_tables_of_an_image_are_not_those_of_the_one_before() -> None:
+    whole = jpeg(3)
+    table = whole.index(b"\xff\xdb")
+    length = 2 + int.from_bytes(whole[table + 2 : table + 4], "big")
+    without = whole[:table] + whole[table + length :]
+    output = OutputSpec(3, 20, 20, "uint8", "NHWC")  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(20, 20), 0, 1)
+    assert check([whole, without, whole], planner, output) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "jitter", "antialias"),
+    [
+        ({"method": 2, "resize": 30}, {}, False),
+        ({"method": 3, "resize": 30}, {}, False),
+        ({"resize": 30}, {}, True),
+        ({}, {"contrast": 0.5}, False),
+        ({}, {"hls": (9, 9, 9)}, False),
+    ],
+)
+def test_what_it_does_not_do_is_left_to_python(
+    options: dict[str, Any], jitter: dict[str, Any], antialias: bool
+) -> None:
+    output = OutputSpec(3, 20, 20, "float32", "NCHW")  # type: ignore[arg-type]
+    crop = CropOptions(20, 20, antialias=antialias, **options)
+    planner = CropPlanner(crop, 0, 1, jitter=JitterOptions(**jitter))
+    assert check([jpeg(0), jpeg(1)], planner, output, antialias=antialias) == []
+
+
+def test_batches_may_have_samples_of_both() -> None:
+    pixels = cv2.imdecode(np.frombuffer(jpeg(2), np.uint8), cv2.IMREAD_COLOR)
+    png = cv2.imencode(".png", pixels)[1].tobytes()
+    payloads = [jpeg(0), png, jpeg(1)[:900], b"none", jpeg(2)]
+    output = OutputSpec(3, 20, 20, "float16", "NHWC", MEAN, STD)  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(20, 20, resize=21), 0, 1)
+    assert check(payloads, planner, output) == [0, 4]
