@@ -102,6 +102,13 @@ class Native:
         self._new.restype, self._new.argtypes = pointer, []
         self._free = library.gpuio_native_free
         self._free.restype, self._free.argtypes = None, [pointer]
+        self._read = library.gpuio_native_read
+        self._read.restype = ctypes.c_int32
+        self._read.argtypes = [ctypes.c_int32, *[pointer] * 3, integer, pointer]
+        self._philox = library.gpuio_native_philox
+        word = ctypes.c_uint32
+        self._philox.restype = None
+        self._philox.argtypes = [ctypes.c_uint64, *[pointer] * 2, integer, word, word, pointer]
         self._render = library.gpuio_native_render
         self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
 
@@ -143,6 +150,57 @@ class Native:
             data.ctypes.data,
         )
         return made == len(samples)
+
+    def read(
+        self,
+        descriptor: int,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        places: NDArray[np.int64],
+        data: NDArray[np.uint8],
+    ) -> bool:
+        """Read parts of a file.
+
+        Parameters
+        ----------
+        descriptor : the file's
+        begins, ends : int64 (n,), the parts, in bytes
+        places : int64 (n,), where each of them begins in `data`, within which they lie
+        data : uint8 (bytes,), contiguous
+
+        Returns
+        -------
+        Whether all of them could be read; if not, what `data` holds is undefined
+        """
+        parts = [np.ascontiguousarray(each, np.int64) for each in (begins, ends, places)]
+        addresses = [each.ctypes.data for each in parts]
+        return bool(self._read(descriptor, *addresses, len(begins), data.ctypes.data))
+
+    def philox(
+        self,
+        seed: int,
+        epoch: NDArray[np.int64],
+        record: NDArray[np.int64],
+        first: int,
+        blocks: int,
+    ) -> NDArray[np.uint64]:
+        """Random words of Philox4x32-10; see `sampling.philox.words`.
+
+        Parameters
+        ----------
+        first : number of the first block of four words
+        blocks : their number
+
+        Returns
+        -------
+        uint64 (N, 4 * blocks)
+        """
+        drawn = np.empty((len(record), 4 * blocks), np.uint64)
+        parts = [np.ascontiguousarray(each, np.int64) for each in (epoch, record)]
+        addresses = [each.ctypes.data for each in parts]
+        size = len(record), first, blocks
+        self._philox(seed % 2**64, *addresses, *size, drawn.ctypes.data)
+        return drawn
 
 
 class Workspace:

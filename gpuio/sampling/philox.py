@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio import native
+
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -74,9 +76,11 @@ def words(
     -------
     uint64 (N, count), values below 2**32
     """
-    blocks = -(-count // 4)
+    blocks, first = -(-count // 4), (purpose << 16) + skip // 4
+    if (module := native.library()) is not None:
+        return module.philox(seed, epoch, record, first, blocks)[:, :count]
     number = record.astype(np.uint64)[:, None]
-    block = np.arange(blocks, dtype=np.uint64) + np.uint64((purpose << 16) + skip // 4)
+    block = np.arange(blocks, dtype=np.uint64) + np.uint64(first)
     drawn = philox(
         (
             number & np.uint64(WORD),

@@ -22,6 +22,7 @@ from typing import IO, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio import native
 from gpuio.errors import (
     ArgumentError,
     FileChangedError,
@@ -207,27 +208,37 @@ class LocalFile:
         room = (until - at + 7) // 8 * 8
         begin_of = room.cumsum() - room
         ends = np.minimum(at + room, self.nbytes)
-        pieces = self._read_ranges(at, ends)
-        if pieces:
-            pieces[-1] = pieces[-1].ljust(int(room[-1]), b"\0")  # the file may end before
-        data = np.frombuffer(b"".join(pieces), np.uint8)
+        data = np.zeros(0, np.uint8)
+        if len(at):
+            data = self._read_ranges(at, ends, begin_of, int(room.sum()))
         run = is_apart.cumsum() - 1
         places = np.empty_like(first)
         places[order] = first + (begin_of - at)[run]
         return data, places
 
-    def _read_ranges(self, begins: Offsets, ends: Offsets) -> list[bytes]:
-        """Read several ranges as `_read` does, which is needed only where a call is not enough:
-        for small records it would take as long as the reading itself.
+    def _read_ranges(
+        self, begins: Offsets, ends: Offsets, places: Offsets, size: int
+    ) -> NDArray[np.uint8]:
+        """Read ranges to these places of `size` bytes: uint8 (size,), read-only. The last one may
+        end up to 7 bytes before their end; zeros follow.
+
+        As `_read` does, which is needed only where a call is not enough: for small records it would
+        take as long as the reading itself.
         """
+        if (module := native.library()) is not None:
+            data = np.empty(size, np.uint8)
+            data[-8:] = 0
+            if module.read(self._fd, begins, ends, places, data):
+                data.flags.writeable = False
+                return data
         lengths, offsets = (ends - begins).tolist(), begins.tolist()
         try:
             pieces = list(map(os.pread, itertools.repeat(self._fd), lengths, offsets))
         except OSError:
             pieces = []
-        if list(map(len, pieces)) == lengths:
-            return pieces
-        return list(map(self._read, offsets, ends.tolist()))
+        if list(map(len, pieces)) != lengths:
+            pieces = list(map(self._read, offsets, ends.tolist()))
+        return np.frombuffer(b"".join(pieces).ljust(size, b"\0"), np.uint8)
 
     def _read(self, begin: int, end: int) -> bytes:
         """Read the bytes from `begin` to `end`, which are within the file."""

@@ -50,6 +50,9 @@ _Noreturn void fail(struct gpuio_workspace *workspace, int status);
 // At least `size` bytes of memory, aligned to 64; what it held is lost.
 uint8_t *need(struct gpuio_workspace *workspace, struct buffer *buffer, size_t size);
 
+// Read a file from `begin` to before `end`; whether that is possible.
+int read_fully(int file, uint8_t *to, int64_t begin, int64_t end);
+
 // A rectangle of pixels: x0 <= x < x1, y0 <= y < y1.
 struct rectangle {
     int32_t x0, y0, x1, y1;

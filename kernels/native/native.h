@@ -90,4 +90,15 @@ GPUIO_EXPORT int64_t gpuio_native_render(struct gpuio_workspace *workspace,
                                          const struct gpuio_output *output,
                                          struct gpuio_sample *samples, int64_t count, void *batch);
 
+// Read parts of a file, from begins[i] to before ends[i], to to + places[i]. Whether all of them
+// could be read; if not, any of them may have been.
+GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t *begins, const int64_t *ends,
+                                       const int64_t *places, int64_t count, uint8_t *to);
+
+// Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
+// Oracle: `words` in gpuio/sampling/philox.py.
+GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t *epoch, const int64_t *record,
+                                      int64_t count, uint32_t first, uint32_t blocks,
+                                      uint64_t *words);
+
 #endif

@@ -1,10 +1,6 @@
 // One sample after another, from its record to its row of the batch.
 
-#define _POSIX_C_SOURCE 200809L
-
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -60,13 +56,8 @@ static const uint8_t *encoded_image(struct gpuio_workspace *workspace,
     if (sample->file < 0) return sample->known + sample->begin;
     const size_t size = (size_t)sample->end, known = (size_t)sample->known_size;
     uint8_t *record = need(workspace, &workspace->encoded, size);
-    for (size_t at = 0; at < size;) {
-        const ssize_t got = pread(sample->file, record + at, size - at, sample->start + (off_t)at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) fail(workspace, GPUIO_UNREAD);
-        at += (size_t)got;
-    }
-    if (memcmp(record, sample->known, known < size ? known : size) != 0)
+    if (!read_fully(sample->file, record, sample->start, sample->start + sample->end) ||
+        memcmp(record, sample->known, known < size ? known : size) != 0)
         fail(workspace, GPUIO_UNREAD);
     return record + sample->begin;
 }
