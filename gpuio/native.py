@@ -27,7 +27,18 @@ SOURCES = Path(__file__).parents[1] / "kernels" / "native"
 ABI = 1  # of native.h
 MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
 
-# struct gpuio_output and struct gpuio_sample.
+# struct gpuio_place, gpuio_output and gpuio_sample.
+PLACE = np.dtype(
+    [
+        ("known", np.uintp),
+        ("known_size", np.int64),
+        ("start", np.int64),
+        ("begin", np.int64),
+        ("end", np.int64),
+        ("file", np.int32),
+    ],
+    align=True,
+)
 OUTPUT = np.dtype(
     [
         ("table", np.uintp),
@@ -44,13 +55,8 @@ OUTPUT = np.dtype(
 )
 SAMPLE = np.dtype(
     [
-        ("known", np.uintp),
-        ("known_size", np.int64),
-        ("start", np.int64),
-        ("begin", np.int64),
-        ("end", np.int64),
+        ("place", PLACE),
         ("row", np.int64),
-        ("file", np.int32),
         ("width", np.int32),
         ("height", np.int32),
         ("orientation", np.int32),
@@ -122,34 +128,24 @@ class Native:
         return Workspace(self)
 
     def render(
-        self,
-        workspace: Workspace,
-        output: NDArray[np.void],
-        samples: NDArray[np.void],
-        data: NDArray[np.generic],
-    ) -> bool:
+        self, workspace: Workspace, output: int, samples: int, count: int, batch: int
+    ) -> int:
         """Make samples, and set their status.
 
         Parameters
         ----------
         workspace : that no other thread uses meanwhile
-        output : OUTPUT (1,), what the batch looks like
-        samples : SAMPLE (n,), contiguous, see native.h; their rows are within the batch, and what
-            they point to exists
-        data : the batch, C-contiguous, as `output` says
+        output : address of an OUTPUT
+        samples : address of `count` contiguous SAMPLE, see native.h; their rows are within the
+            batch, and what they point to exists
+        batch : address of the batch's array, C-contiguous, as the output says
 
         Returns
         -------
-        Whether all of them are made
+        The number of samples that are made
         """
-        made: int = self._render(
-            workspace.address,
-            output.ctypes.data,
-            samples.ctypes.data,
-            len(samples),
-            data.ctypes.data,
-        )
-        return made == len(samples)
+        made: int = self._render(workspace.address, output, samples, count, batch)
+        return made
 
     def read(
         self,

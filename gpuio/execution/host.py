@@ -30,9 +30,9 @@ from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
 
-# Samples that one thread makes without a look at anything else: SAMPLE (n,), by the native module;
-# or rows.
-Run: TypeAlias = "NDArray[np.void] | list[int]"
+# Samples that one thread makes without a look at anything else: a part of those of the native
+# module; or rows.
+Run: TypeAlias = "slice | list[int]"
 
 # Microseconds that a run takes at least, if there are as many samples, so that threads rarely meet;
 # and at most, unless a single sample takes longer, so that all have work and stop soon.
@@ -189,7 +189,10 @@ class _Job:
         self._data = data
         self._outcome = outcome
         self._generation = generation
-        runs = _runs(executor, batch)
+        self._samples = None
+        if executor.native is not None and batch.plan is not None:
+            self._samples = executor.native.samples(batch, data)
+        runs = self._divide()
         self.threads = min(executor.threads, max(len(runs), 1))
         self._runs = iter(runs)
         self._failure: BaseException | None = None
@@ -218,10 +221,10 @@ class _Job:
             self._outcome.set_result(loaded)
 
     def _make(self, run: Run) -> None:
-        native = self._executor.native
-        if not isinstance(run, list):
-            assert native is not None, "there are only rows without it"
-            run = native.render(self._batch, run, self._data)
+        native, samples = self._executor.native, self._samples
+        if isinstance(run, slice):
+            assert native is not None and samples is not None, "there are only rows without it"
+            run = native.render(samples, run)
         for row in run:
             if self._is_over():
                 return
@@ -231,6 +234,27 @@ class _Job:
                 raise
             except Error as error:
                 self._batch.errors[row] = error
+
+    def _divide(self) -> list[Run]:
+        """Divide the samples that can be used into runs."""
+        batch, threads, native = self._batch, self._executor.threads, self._executor.native
+        left = np.ones(len(batch), bool)
+        left[list(batch.errors)] = False
+        if batch.plan is None:  # what the samples go through may take any time
+            return [[row] for row in np.flatnonzero(left).tolist()]
+        runs: list[Run] = []
+        if native is not None and self._samples is not None and len(self._samples.array):
+            array = self._samples.array
+            left[array["row"]] = False
+            pixels = array["width"] * array["height"].astype(np.float64)
+            cost = _cost(pixels, array["place"], NATIVE_COST + native.pixels * OUTPUT_COST)
+            runs += _cut(cost, threads)
+        if left.any():
+            rows = np.flatnonzero(left)
+            pixels = sizes_of(batch.codes[rows]).prod(1).astype(np.float64)
+            cost = _cost(pixels, batch.encoded.places(rows), PYTHON_COST)
+            runs += [rows[part].tolist() for part in _cut(cost, threads)]
+        return runs
 
     def _is_over(self) -> bool:
         return self._failure is not None or self._executor.is_canceled(self._generation)
@@ -242,25 +266,19 @@ class _Job:
             return next(self._runs, None)
 
 
-def _runs(executor: HostExecutor, batch: ImageBatch) -> list[Run]:
-    """Divide the samples of a batch that can be used into runs."""
-    native = executor.native
-    rows = [row for row in range(len(batch)) if row not in batch.errors]
-    if batch.plan is None:  # what the samples go through may take any time
-        return [[row] for row in rows]
-    runs: list[Run] = []
-    if native is not None and len(samples := native.samples(batch)):
-        cost = samples["width"] * (samples["height"] * PIXEL_COST)
-        cost += (samples["end"] - samples["begin"]) * BYTE_COST
-        cost += NATIVE_COST + native.pixels * OUTPUT_COST
-        runs += [samples[part] for part in _cut(cost, executor.threads)]
-        made = set(samples["row"].tolist())
-        rows = [row for row in rows if row not in made]
-    if rows:
-        sizes = np.array([each.image.nbytes for row in rows if (each := batch.encoded[row])])
-        cost = sizes_of(batch.codes[rows]).prod(1) * PIXEL_COST + sizes * BYTE_COST + PYTHON_COST
-        runs += [rows[part] for part in _cut(cost, executor.threads)]
-    return runs
+def _cost(
+    pixels: NDArray[np.float64], places: NDArray[np.void], cost: float
+) -> NDArray[np.float64]:
+    """Microseconds that each sample takes, (n,), about.
+
+    Parameters
+    ----------
+    pixels : (n,), of the images
+    places : PLACE (n,), where they are
+    cost : microseconds that are the same for all
+    """
+    size: NDArray[np.float64] = (places["end"] - places["begin"]) * BYTE_COST
+    return size + pixels * PIXEL_COST + cost
 
 
 def _cut(cost: NDArray[np.float64], threads: int) -> list[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,24 @@ from gpuio.execution.resample import GRID, LARGEST
 from gpuio.loading.batch import ImageBatch
 from gpuio.native import MADE, OUTPUT, SAMPLE, Native, Workspace
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
-from gpuio.recordio.stored_image import StoredImage
 
 # Channels of images, and of outputs.
 GRAY, COLOR = 1, 3
+
+
+class NativeSamples(NamedTuple):
+    """What the native module makes of a batch.
+
+    Attributes
+    ----------
+    array : SAMPLE (n,), in the order of their rows. They refer to memory and files of the batch
+    address, output, batch : addresses of these, of the OUTPUT, and of the batch's array
+    """
+
+    array: NDArray[np.void]
+    address: int
+    output: int
+    batch: int
 
 
 class NativeRenderer:
@@ -56,10 +71,21 @@ class NativeRenderer:
         self.pixels = output.width * output.height
         self._never = output.channels not in (GRAY, COLOR) or output.offset_image is not None
 
-    def samples(self, batch: ImageBatch) -> NDArray[np.void]:
-        """The samples of a batch that the module can make: SAMPLE (n,), in the order of their rows.
-        They refer to memory and files of the batch.
+    def samples(self, batch: ImageBatch, data: NDArray[np.generic]) -> NativeSamples:
+        """The samples of a batch that the module can make.
+
+        Parameters
+        ----------
+        batch : that has been planned
+        data : its array, from the assembler
         """
+        array = self._samples(batch)
+        lit = batch.plan is not None and batch.plan.light is not None and self._output.takes_light
+        output = self._specs[lit].ctypes.data
+        return NativeSamples(array, array.ctypes.data, output, data.ctypes.data)
+
+    def _samples(self, batch: ImageBatch) -> NDArray[np.void]:
+        """SAMPLE (n,), in the order of their rows. They refer to memory and files of the batch."""
         plan, output = batch.plan, self._output
         assert plan is not None, "the batch has been planned"
         lit = plan.light is not None and output.takes_light
@@ -119,10 +145,13 @@ class NativeRenderer:
         found["method"] = np.where(same, NEAREST, plan.method)
         return found, made
 
-    def render(
-        self, batch: ImageBatch, samples: NDArray[np.void], data: NDArray[np.generic]
-    ) -> list[int]:
-        """Make samples, from `samples`, and write them to their rows of the batch's array.
+    def render(self, samples: NativeSamples, part: slice) -> list[int]:
+        """Make samples, and write them to their rows of the batch's array.
+
+        Parameters
+        ----------
+        samples : from `samples`
+        part : which of them
 
         Returns
         -------
@@ -134,11 +163,16 @@ class NativeRenderer:
             workspace = workspaces.pop() if workspaces is not None else self._native.workspace()
         except IndexError:
             workspace = self._native.workspace()
-        lit = batch.plan is not None and batch.plan.light is not None and self._output.takes_light
-        all_made = self._native.render(workspace, self._specs[lit], samples, data)
+        count = part.stop - part.start
+        address = samples.address + part.start * SAMPLE.itemsize
+        made = self._native.render(workspace, samples.output, address, count, samples.batch)
         if workspaces is not None:
             workspaces.append(workspace)
-        return [] if all_made else samples["row"][samples["status"] != MADE].tolist()
+        if made == count:
+            return []
+        tried = samples.array[part]
+        rows: list[int] = tried["row"][tried["status"] != MADE].tolist()
+        return rows
 
     def close(self) -> None:
         """Release the memory kept for further batches. May be called twice."""
@@ -153,15 +187,4 @@ def _set_images(samples: NDArray[np.void], headers: HeaderArrays, batch: ImageBa
     size[transposed] = size[transposed, ::-1]
     samples["width"], samples["height"] = size.T
     samples["orientation"] = headers.orientation[rows]
-    places = []
-    for row in rows.tolist():
-        encoded = batch.encoded[row]
-        assert encoded is not None, "rows with errors are not rendered"
-        image = encoded.image
-        if isinstance(image, StoredImage):
-            known, at = image.known, (image.start, image.begin, image.end, image.file.descriptor)
-        else:
-            known, at = image, (0, 0, len(image), -1)
-        places.append((known.__array_interface__["data"][0], len(known), *at))
-    for number, name in enumerate(("known", "known_size", "start", "begin", "end", "file")):
-        samples[name] = [place[number] for place in places]
+    samples["place"] = batch.encoded.places(rows)

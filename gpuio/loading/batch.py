@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header import ImageHeader
+from gpuio.decoding.header_codes import decode_header
 from gpuio.errors import Error
-from gpuio.loading.source import Encoded
+from gpuio.loading.source import Encoded, EncodedBatch
 from gpuio.planning.plan import Plan
+from gpuio.planning.planner import Label
 from gpuio.sampling.order import BatchIndices
 from gpuio.sampling.sample_rng import SampleRng
 
@@ -35,6 +38,48 @@ class BadRecord(NamedTuple):
     offset: int
 
 
+class EncodedRows(Sequence["Encoded | None"]):
+    """What was read of the records of a batch.
+
+    Parameters
+    ----------
+    read : the records
+    bad : rows of those that cannot be used, beside those that could not be read
+    """
+
+    def __init__(self, read: EncodedBatch, bad: Collection[int] = ()) -> None:
+        self._read = read
+        self._bad = {*read.errors, *bad}
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    @overload
+    def __getitem__(self, row: int) -> Encoded | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Encoded | None]: ...
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        return None if row in self._bad else self._read[row]
+
+    def without(self, bad: Collection[int]) -> EncodedRows:
+        """The same without further records."""
+        return EncodedRows(self._read, {*self._bad, *bad})
+
+    @property
+    def labels(self) -> list[Label | None]:
+        """The records' labels; None for those that cannot be used."""
+        labels = list(self._read.labels)
+        for row in self._bad:
+            labels[row] = None
+        return labels
+
+    def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
+        """Where the images of records that can be used are; see `EncodedBatch`."""
+        return self._read.places(rows)
+
+
 @dataclass(kw_only=True)
 class ImageBatch:
     """The images of a batch that has been read, and what is to become of them.
@@ -44,8 +89,7 @@ class ImageBatch:
     indices : which samples they are
     epoch, record : int64 (B,), each sample's epoch and record index
     encoded : label and encoded image of each record; None where reading it failed
-    headers : what the images' headers say; None where unknown
-    codes : uint64 (B,), the same, see `header_codes`; all 0 without a plan
+    codes : uint64 (B,), what the images' headers say, see `header_codes`; 0 where unknown
     plan : None: samples are rendered one by one, without a plan
     labels : float32 (B, …), the labels of the batch
     errors : row -> why its record cannot be used; executors add what they find
@@ -57,8 +101,7 @@ class ImageBatch:
     indices: BatchIndices
     epoch: NDArray[np.int64]
     record: NDArray[np.int64]
-    encoded: list[Encoded | None]
-    headers: list[ImageHeader | None]
+    encoded: EncodedRows
     codes: NDArray[np.uint64]
     plan: Plan | None
     labels: NDArray[np.float32]
@@ -68,6 +111,11 @@ class ImageBatch:
 
     def __len__(self) -> int:
         return len(self.record)
+
+    @cached_property
+    def headers(self) -> list[ImageHeader | None]:
+        """What the images' headers say; None where unknown."""
+        return [decode_header(code) if code else None for code in self.codes.tolist()]
 
 
 class LoadedBatch(NamedTuple):

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header_codes import (
-    decode_header,
     sizes_of,
     structures_of,
     without_orientation,
@@ -16,9 +15,9 @@ from gpuio.decoding.header_codes import (
 from gpuio.decoding.limits import MAX_PIXELS
 from gpuio.decoding.structure import without_large
 from gpuio.errors import Error
-from gpuio.loading.batch import ImageBatch
+from gpuio.loading.batch import EncodedRows, ImageBatch
 from gpuio.loading.headers import HeaderReader
-from gpuio.loading.source import Encoded, ImageSource, read_or_error
+from gpuio.loading.source import Encoded, EncodedBatch, ImageSource, read_or_error
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
 
@@ -77,16 +76,16 @@ class BatchReader:
         """
         epoch, record = indices.epoch, indices.record
         count = len(record)
+        found = EncodedBatch.of(read)
         batch = ImageBatch(
             indices=indices,
             epoch=epoch,
             record=record,
-            encoded=[None if isinstance(each, Error) else each for each in read],
-            headers=[None] * count,
+            encoded=EncodedRows(found),
             codes=np.zeros(count, np.uint64),
             plan=None,
             labels=np.full((count, *self._label_shape), self._label_fill, np.float32),
-            errors={row: each for row, each in enumerate(read) if isinstance(each, Error)},
+            errors=dict(found.errors),
         )
         if self.planner is not None:
             self._plan(batch, self.planner, strict)
@@ -96,18 +95,16 @@ class BatchReader:
         codes, errors = self._headers.read(
             batch.record, batch.encoded, strict, keep=self.source.immutable
         )
-        for row, error in errors.items():
-            batch.errors[row], batch.encoded[row] = error, None
+        batch.errors |= errors
+        batch.encoded = batch.encoded.without(errors)
         if strict:
             batch.structures = without_large(structures_of(codes), sizes_of(codes).prod(1))
         if not self.apply_orientation:
             codes = without_orientation(codes)
+        sizes, bad = sizes_of(codes), list(batch.errors)
+        codes[bad], sizes[bad] = 0, 1
         batch.codes = codes
-        batch.headers = list(map(decode_header, codes.tolist()))
-        sizes = sizes_of(codes)
-        for row in batch.errors:
-            batch.headers[row], sizes[row] = None, 1
-        labels = [None if each is None else each.label for each in batch.encoded]
+        labels = batch.encoded.labels
         planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels, self._max_pixels))
         batch.plan = planned.plan
         batch.errors = planned.errors | batch.errors

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, Error, FileChangedError, RecordError
 from gpuio.loading.labels import LabelTable
+from gpuio.native import PLACE
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
+from gpuio.recordio.record_headers import RecordImages
 from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.local import read_file
@@ -57,6 +59,89 @@ class Encoded(NamedTuple):
         return Encoded(self.label, self.data) if isinstance(self.image, StoredImage) else self
 
 
+class EncodedBatch(Sequence["Encoded | Error"]):
+    """Several records that were read, or why that failed; each becomes an `Encoded` only when it is
+    asked for.
+
+    Parameters
+    ----------
+    labels : of each record; None: it is in `others`
+    images : of each record
+    others : row -> a record that was read by itself, or the error
+
+    Attributes
+    ----------
+    labels : of each record; None where there is an error
+    errors : row -> why reading it failed
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[Label | None],
+        images: RecordImages | None,
+        others: Mapping[int, Encoded | Error],
+    ) -> None:
+        self.labels = list(labels)
+        self._images = images
+        self._others = others
+        self.errors: dict[int, Error] = {}
+        for row, each in others.items():
+            if isinstance(each, Error):
+                self.labels[row], self.errors[row] = None, each
+            else:
+                self.labels[row] = each.label
+
+    @staticmethod
+    def of(read: Sequence[Encoded | Error]) -> EncodedBatch:
+        """Records that were read one by one."""
+        if isinstance(read, EncodedBatch):
+            return read
+        return EncodedBatch([None] * len(read), None, dict(enumerate(read)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, row: int) -> Encoded | Error: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Encoded | Error]: ...
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        if row in self._others:
+            return self._others[row]
+        if self._images is None or not 0 <= row < len(self):
+            raise IndexError(row)
+        return Encoded(self.labels[row], self._images[row])  # type: ignore[arg-type]
+
+    def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
+        """Where the images of records without an error are.
+
+        Returns
+        -------
+        PLACE (k,), which refer to memory and files that exist as long as this object
+        """
+        if self._images is not None:
+            places: NDArray[np.void] = self._images.places[rows]
+            if not self._others:
+                return places
+        else:
+            places = np.zeros(len(rows), PLACE)
+        for number, row in enumerate(rows.tolist()):
+            if row in self._others:
+                places[number] = _place(self._others[row].image)  # type: ignore[union-attr]
+        return places
+
+
+def _place(image: NDArray[np.uint8] | StoredImage) -> tuple[int, ...]:
+    """Where an image is, as in PLACE."""
+    if isinstance(image, StoredImage):
+        known, at = image.known, (image.start, image.begin, image.end, image.file.descriptor)
+    else:
+        known, at = np.ascontiguousarray(image), (0, 0, len(image), -1)
+    return known.ctypes.data, len(known), *at
+
+
 class ImageSource(Protocol):
     """Where encoded images come from. Safe to use from several threads.
 
@@ -90,7 +175,7 @@ class ImageSource(Protocol):
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Note that records will soon be read; does not wait."""
 
-    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+    def read_batch(self, indices: NDArray[np.int64]) -> Sequence[Encoded | Error]:
         """Read several records, int64 (N,): for each what `read` returns, or the error that it
         raises. Large images may be read only when their `data` is asked for.
 
@@ -171,19 +256,19 @@ class RecordSource:
         """Ask the system to read records from the disk."""
         self.records.read_ahead(indices)
 
-    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+    def read_batch(self, indices: NDArray[np.int64]) -> EncodedBatch:
         """Read several records; see `ImageSource`."""
         batch = self.records.read_many(indices)
         labels: Sequence[Label | None] = batch.labels
         if self._table is not None:
             keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
             labels = self._table.find_many(keys)
-        return [
-            read_or_error(self.read, index)
-            if image is None or label is None
-            else Encoded(label, image)
-            for index, label, image in zip(indices.tolist(), labels, batch.images, strict=True)
-        ]
+        # Without an image where it has several parts, or is damaged.
+        alone = np.flatnonzero(batch.images.places["known_size"] == 0).tolist()
+        alone += [row for row, label in enumerate(labels) if label is None]
+        wanted = indices.tolist()
+        others = {row: read_or_error(self.read, wanted[row]) for row in alone}
+        return EncodedBatch(labels, batch.images, others)
 
     def location(self, index: int) -> Location:
         """File, byte offset and key of a record."""

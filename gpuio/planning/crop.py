@@ -8,13 +8,14 @@ what MXNet arrives at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.limits import over_limit
-from gpuio.errors import ArgumentError, DecodeError, RecordError
+from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
 from gpuio.planning.affine import (
     NO_AFFINE,
     AffineOptions,
@@ -194,7 +195,7 @@ class CropPlanner(Planner):
 
     def plan(self, samples: Samples) -> PlannedBatch:
         """Plan a batch."""
-        labels, errors = convert_labels(samples.labels, self._check_width)
+        labels, errors = self._labels(samples.labels)
         draws = self._seed, samples.epoch, samples.record
         plan, crop, largest = plan_crops(self._options, samples.sizes, *draws)
         for row in np.flatnonzero(largest.prod(1) > samples.max_pixels).tolist():
@@ -216,6 +217,14 @@ class CropPlanner(Planner):
                     ),
                 )
         return PlannedBatch(plan_colors(self._jitter, plan, *draws), labels, errors)
+
+    def _labels(
+        self, labels: Sequence[Label | None]
+    ) -> tuple[list[Label | None], dict[int, Error]]:
+        """The labels of a batch, and errors by row."""
+        if self._label_width == 1 and set(map(type, labels)) <= {float, type(None)}:
+            return list(labels), {}
+        return convert_labels(labels, self._check_width)
 
     def _check_width(self, label: Label) -> Label:
         width = 1 if isinstance(label, float) else len(label)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.native import PLACE
 from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER_BYTES
@@ -30,8 +32,57 @@ class RecordBatch(NamedTuple):
     """
 
     labels: list[float | NDArray[np.float32] | None]
-    images: list[NDArray[np.uint8] | StoredImage | None]
+    images: RecordImages
     ids: NDArray[np.uint64]
+
+
+class RecordImages(Sequence["NDArray[np.uint8] | StoredImage | None"]):
+    """The images of a `RecordBatch`, which become objects only when they are asked for.
+
+    Attributes
+    ----------
+    places : PLACE (n,), where they are; all 0 where there is none. They refer to memory and files
+        that exist as long as this object
+
+    Parameters
+    ----------
+    places : as above
+    sources : the beginnings of the records of a file, and the file
+    """
+
+    def __init__(
+        self,
+        places: NDArray[np.void],
+        sources: Sequence[tuple[NDArray[np.uint8], LocalFile]] = (),
+    ) -> None:
+        self.places = places
+        self._sources = list(sources)
+        self._source = np.zeros(len(places), np.intp)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, row: int) -> NDArray[np.uint8] | StoredImage | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[NDArray[np.uint8] | StoredImage | None]: ...
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        known, size, start, begin, end, descriptor = self.places[row].item()
+        if not size:
+            return None
+        data, file = self._sources[self._source[row]]
+        first = known - data.ctypes.data
+        if descriptor < 0:
+            return data[first + begin : first + end]
+        return StoredImage(file, start, begin, end, data[first : first + size])
+
+    def put(self, rows: NDArray[np.intp], images: RecordImages) -> None:
+        """Put others in their rows, intp (k,)."""
+        self.places[rows] = images.places
+        self._source[rows] = images._source + len(self._sources)
+        self._sources += images._sources
 
 
 class RecordHeaders(NamedTuple):
@@ -103,6 +154,17 @@ class RecordHeaders(NamedTuple):
         whole = self.whole
         return RecordBatch(self._labels(whole), self._images(whole, file, starts), self._ids(whole))
 
+    def _images(
+        self, whole: NDArray[np.bool_], file: LocalFile, starts: NDArray[np.int64]
+    ) -> RecordImages:
+        places = np.zeros(len(whole), PLACE)
+        places["known"] = self.data.ctypes.data + self.word * 4
+        places["known_size"], places["start"] = self.known, starts
+        places["begin"], places["end"] = HEAD_BYTES + 4 * self.flag, self.end
+        places["file"] = np.where(self.end > self.known, file.descriptor, -1)
+        places[~whole] = 0
+        return RecordImages(places, [(self.data, file)])
+
     def _ids(self, whole: NDArray[np.bool_]) -> NDArray[np.uint64]:
         ids = np.zeros(len(self.word), np.uint64)
         low, high = (
@@ -124,25 +186,6 @@ class RecordHeaders(NamedTuple):
             begin = int(self.word[row]) + HEAD_BYTES // 4
             labels[row] = numbers[begin : begin + int(self.flag[row])]
         return labels
-
-    def _images(
-        self, whole: NDArray[np.bool_], file: LocalFile, starts: NDArray[np.int64]
-    ) -> list[NDArray[np.uint8] | StoredImage | None]:
-        data, at, begin, end = self.data, self.word * 4, HEAD_BYTES + 4 * self.flag, self.end
-        images: list[NDArray[np.uint8] | StoredImage | None] = [
-            data[first:last] if complete else None
-            for first, last, complete in zip(
-                (at + begin).tolist(),
-                (at + end).tolist(),
-                (whole & (end <= self.known)).tolist(),
-                strict=True,
-            )
-        ]
-        for row in np.flatnonzero(whole & (end > self.known)).tolist():
-            first = int(at[row])
-            known = data[first : first + int(self.known[row])]
-            images[row] = StoredImage(file, int(starts[row]), int(begin[row]), int(end[row]), known)
-        return images
 
 
 def read_record_headers(

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
+from gpuio.native import PLACE
 from gpuio.recordio.diagnosis import explain, mismatch
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
-from gpuio.recordio.record_headers import RecordBatch, RecordHeaders
+from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.local import LocalFile, Path, local_path
 
@@ -226,9 +227,9 @@ class RecordSet:
         FileChangedError : a file has become shorter.
         RecordError : a file cannot be read.
         """
-        batch = RecordBatch(
-            [None] * len(ordinals), [None] * len(ordinals), np.zeros(len(ordinals), np.uint64)
-        )
+        count = len(ordinals)
+        images = RecordImages(np.zeros(count, PLACE))
+        batch = RecordBatch([None] * count, images, np.zeros(count, np.uint64))
         for number, rows, starts, ends in self._by_file(ordinals):
             file = self._file(number)
             known = ends - starts
@@ -237,11 +238,12 @@ class RecordSet:
             self.has_changed |= file.has_changed()
             headers = read_headers(data, places, known, len(file) - starts)
             part = headers.contents(file, starts)
-            if len(rows) == len(ordinals):
+            if len(rows) == count:
                 return part
+            images.put(rows, part.images)
             batch.ids[rows] = part.ids
-            for row, label, image in zip(rows.tolist(), part.labels, part.images, strict=True):
-                batch.labels[row], batch.images[row] = label, image
+            for row, label in zip(rows.tolist(), part.labels, strict=True):
+                batch.labels[row] = label
         return batch
 
     def location(self, ordinal: int) -> Location:

@@ -44,15 +44,20 @@ struct gpuio_output {
     int32_t light;         // apply the samples' light; float32 only
 };
 
-// A sample, and where its encoded image is.
-struct gpuio_sample {
+// Where an encoded image is.
+struct gpuio_place {
     const uint8_t *known;      // the beginning of the record, or all of an image in memory
     int64_t known_size;        // bytes of it
     int64_t start;             // of the record in its file, in bytes
     int64_t begin, end;        // of the image, in bytes from the record's beginning
-    int64_t row;               // of the batch
     int32_t file;              // descriptor; -1: the image is in memory. A record in the file that
                                // does not begin with what is known is not read
+};
+
+// A sample.
+struct gpuio_sample {
+    struct gpuio_place place;
+    int64_t row;               // of the batch
     int32_t width, height;     // of the image, in pixels as stored
     int32_t orientation;       // EXIF's, 1 to 8
     int32_t bounds[4];         // x0, y0, x1, y1 of the upright image: the pixels that are scaled

@@ -36,6 +36,7 @@ static int is_sound(const struct gpuio_output *output, const struct gpuio_sample
     const int transposed = sample->orientation > 4;
     const int32_t width = transposed ? sample->height : sample->width;
     const int32_t height = transposed ? sample->width : sample->height;
+    const struct gpuio_place *place = &sample->place;
     const int32_t *inside = sample->inside, *scaled = sample->scaled, *corner = sample->corner;
     return sample->width > 0 && sample->width <= MOST_PIXELS && sample->height > 0 &&
            sample->height <= MOST_PIXELS && sample->orientation >= 1 && sample->orientation <= 8 &&
@@ -46,20 +47,20 @@ static int is_sound(const struct gpuio_output *output, const struct gpuio_sample
            (sample->method == GPUIO_NEAREST || sample->method == GPUIO_LINEAR) &&
            (sample->shrink == 1 || sample->shrink == 2 || sample->shrink == 4 ||
             sample->shrink == 8) &&
-           sample->begin >= 0 && sample->begin < sample->end && sample->known_size >= 0 &&
-           (sample->file >= 0 || sample->end <= sample->known_size);
+           place->begin >= 0 && place->begin < place->end && place->known_size >= 0 &&
+           (place->file >= 0 || place->end <= place->known_size);
 }
 
 // The encoded image: in memory, or what its file has.
 static const uint8_t *encoded_image(struct gpuio_workspace *workspace,
-                                    const struct gpuio_sample *sample) {
-    if (sample->file < 0) return sample->known + sample->begin;
-    const size_t size = (size_t)sample->end, known = (size_t)sample->known_size;
+                                    const struct gpuio_place *place) {
+    if (place->file < 0) return place->known + place->begin;
+    const size_t size = (size_t)place->end, known = (size_t)place->known_size;
     uint8_t *record = need(workspace, &workspace->encoded, size);
-    if (!read_fully(sample->file, record, sample->start, sample->start + sample->end) ||
-        memcmp(record, sample->known, known < size ? known : size) != 0)
+    if (!read_fully(place->file, record, place->start, place->start + place->end) ||
+        memcmp(record, place->known, known < size ? known : size) != 0)
         fail(workspace, GPUIO_UNREAD);
-    return record + sample->begin;
+    return record + place->begin;
 }
 
 static void plan_axes(struct gpuio_workspace *workspace, const struct gpuio_sample *sample,
@@ -116,8 +117,8 @@ static void render(struct gpuio_workspace *workspace, const struct gpuio_output 
                                      region.x0 + across->end, region.y0 + down->end};
     for (int32_t i = 0; i < count; ++i) across->first[i] -= across->least;
 
-    open_jpeg(workspace, encoded_image(workspace, sample), (size_t)(sample->end - sample->begin),
-              sample, output->channels);
+    open_jpeg(workspace, encoded_image(workspace, &sample->place),
+              (size_t)(sample->place.end - sample->place.begin), sample, output->channels);
     const uint8_t *upright = NULL;
     if (sample->orientation == 1)
         begin_window(workspace, window);

@@ -59,9 +59,9 @@ def make(
     made: list[int] = []
     if use_native and (module := native.library()) is not None:
         kernel = NativeRenderer(module, renderer.assembler, antialias)
-        samples = kernel.samples(batch)
-        failed = kernel.render(batch, samples, data)
-        made = [row for row in samples["row"].tolist() if row not in failed]
+        samples = kernel.samples(batch, data)
+        failed = kernel.render(samples, slice(0, len(samples.array)))
+        made = [row for row in samples.array["row"].tolist() if row not in failed]
         left = [row for row in left if row not in made]
     for row in left:
         try:

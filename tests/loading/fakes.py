@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from gpuio.errors import DecodeError, Error, RecordError
-from gpuio.loading.batch import ImageBatch
+from gpuio.loading.batch import EncodedRows, ImageBatch
 from gpuio.loading.outcome import Outcome
-from gpuio.loading.source import Encoded, read_or_error
+from gpuio.loading.source import Encoded, EncodedBatch, read_or_error
 from gpuio.recordio.record_set import Location
 from gpuio.sampling.order import BatchIndices, Order
 
@@ -61,8 +61,9 @@ def image_batch(at: BatchIndices, bad: dict[int, str] | None = None) -> ImageBat
     record = at.record
     errors: dict[int, Error] = {row: DecodeError(said) for row, said in (bad or {}).items()}
     return ImageBatch(
-        indices=at, epoch=at.epoch, record=record, encoded=[None] * len(record),
-        headers=[None] * len(record), codes=np.zeros(len(record), np.uint64), plan=None,
+        indices=at, epoch=at.epoch, record=record,
+        encoded=EncodedRows(EncodedBatch.of([DecodeError("not read")] * len(record))),
+        codes=np.zeros(len(record), np.uint64), plan=None,
         labels=record[:, None].astype(np.float32), errors=errors,
     )  # fmt: skip
 

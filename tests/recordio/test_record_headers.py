@@ -12,6 +12,7 @@ from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from gpuio.recordio.framing import MAGIC_BYTES, WHOLE, frame, part_kind
 from gpuio.recordio.record_headers import read_record_headers
 from gpuio.recordio.record_set import RecordSet
+from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.local import LocalFile
 
 RECORDS = [
@@ -91,6 +92,7 @@ def test_bulk_and_single_records_agree_about_damage(
                 assert images[row] is None and labels[row] is None
                 continue
             assert (images[row] is not None) == (part_kind(file, start) == WHOLE)
-            if images[row] is not None:
+            if (found := images[row]) is not None:
+                found = found.read() if isinstance(found, StoredImage) else found
                 np.testing.assert_array_equal(labels[row], header.label)
-                assert np.array_equal(images[row], image) and ids[row] == header.id
+                assert np.array_equal(found, image) and ids[row] == header.id
