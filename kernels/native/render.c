@@ -41,13 +41,15 @@ static int is_sound(const struct gpuio_output *output, const struct gpuio_sample
     return sample->width > 0 && sample->width <= MOST_PIXELS && sample->height > 0 &&
            sample->height <= MOST_PIXELS && sample->orientation >= 1 && sample->orientation <= 8 &&
            within(sample->bounds, width, height) && within(inside, output->width, output->height) &&
-           scaled[0] <= MOST_SCALED && corner[0] >= 0 &&
-           corner[0] <= scaled[0] - (inside[2] - inside[0]) && scaled[1] <= MOST_SCALED &&
-           corner[1] >= 0 && corner[1] <= scaled[1] - (inside[3] - inside[1]) &&
+           scaled[0] > 0 && scaled[0] <= MOST_SCALED && corner[0] >= 0 &&
+           corner[0] <= scaled[0] - (inside[2] - inside[0]) && scaled[1] > 0 &&
+           scaled[1] <= MOST_SCALED && corner[1] >= 0 &&
+           corner[1] <= scaled[1] - (inside[3] - inside[1]) &&
            (sample->method == GPUIO_NEAREST || sample->method == GPUIO_LINEAR) &&
            (sample->shrink == 1 || sample->shrink == 2 || sample->shrink == 4 ||
             sample->shrink == 8) &&
            place->begin >= 0 && place->begin < place->end && place->known_size >= 0 &&
+           place->start >= 0 && place->end <= INT64_MAX - place->start &&
            (place->file >= 0 || place->end <= place->known_size);
 }
 

@@ -1,0 +1,144 @@
+"""The native module under the address and the undefined-behavior sanitizer, on hostile input."""
+
+import random
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpuio.execution.output import DTYPES
+from gpuio.native import OUTPUT, SAMPLE, SOURCES
+from tests.decoding.samples import image, oriented, sampled, saved
+from tests.io.records import jpeg
+
+MAIN = Path(__file__).with_name("native_main.c")
+CHECKS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-std=c11")
+
+IMAGES = [
+    jpeg(0, 61, 53),
+    jpeg(1, 3, 2),
+    jpeg(2, 40, 40, mode="L"),
+    jpeg(3, 33, 70, progressive=True),
+    jpeg(4, 50, 30, restart_marker_blocks=1),
+    oriented(6),
+    *map(sampled, ("444", "422", "420", "440", "411")),
+    saved(image("CMYK")),
+]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of native_main.c."""
+    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    made = tmp_path_factory.mktemp("native") / "native_main"
+    sources = [MAIN, *sorted(SOURCES.glob("*.c"))]
+    command = [compiler, *CHECKS, "-o", made, *sources, "-ljpeg"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if "jpeglib.h" in result.stderr or "-ljpeg" in result.stderr:
+        pytest.skip("there is no libjpeg-turbo to compile with")
+    assert not result.returncode, result.stderr
+    return made
+
+
+def case(rng: random.Random, content: bytes, size: tuple[int, int], **changes: Any) -> bytes:
+    """A window of an image of a size, in pixels, for native_main.c."""
+    output, sample = np.zeros(1, OUTPUT), np.zeros(1, SAMPLE)
+    output["width"], output["height"] = wide, high = rng.randint(1, 40), rng.randint(1, 40)
+    output["channels"], output["type"] = rng.choice([1, 3]), rng.randrange(len(DTYPES))
+    output["interleaved"], output["light"] = rng.randrange(2), rng.randrange(2)
+    x0, y0 = (rng.randrange(side) for side in size)
+    sample["bounds"] = x0, y0, rng.randint(x0 + 1, size[0]), rng.randint(y0 + 1, size[1])
+    left, top = rng.randrange(wide), rng.randrange(high)
+    sample["inside"] = left, top, rng.randint(left + 1, wide), rng.randint(top + 1, high)
+    sample["corner"] = rng.randint(0, 9), rng.randint(0, 9)
+    sample["scaled"] = sample["corner"] + (wide, high) + (rng.randint(0, 50), rng.randint(0, 50))
+    sample["method"], sample["flip"] = rng.randrange(2), rng.randrange(2)
+    sample["shrink"], sample["orientation"] = rng.choice([1, 1, 2, 4, 8]), rng.choice([1, 1, 4, 3])
+    sample["width"], sample["height"] = size
+    place = sample["place"]
+    place["end"], place["known_size"], place["file"] = len(content), len(content), -1
+    for name, value in changes.items():
+        (place if name in place.dtype.names else sample)[name] = value
+    return b"".join([output.tobytes(), sample.tobytes(), struct.pack("<q", len(content)), content])
+
+
+def damaged(rng: random.Random, content: bytes) -> bytes:
+    """Some bytes of an image changed, removed or repeated; or its end."""
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        what = rng.randrange(5)
+        if what == 0:
+            data[at] = rng.randrange(256)
+        elif what == 1:
+            data[at : at + 2] = bytes([0xFF, rng.randint(0xC0, 0xFE)])
+        elif what == 2:
+            del data[at : at + rng.randint(1, 20)]
+        elif what == 3:
+            data[at:at] = data[at : at + rng.randint(1, 50)]
+        else:
+            del data[max(at, 1) :]
+    return bytes(data)
+
+
+def run(program: Path, cases: list[bytes], folder: Path) -> tuple[int, int]:
+    """How many samples are made, of how many."""
+    path = folder / "cases"
+    path.write_bytes(b"".join(cases))
+    result = subprocess.run([program, path], capture_output=True, text=True)
+    assert not result.returncode, result.stderr[-4000:]
+    made, count = map(int, result.stdout.split())
+    assert count == len(cases)
+    return made, count
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    from gpuio.decoding.header import read_header
+
+    header = read_header(np.frombuffer(content, np.uint8)).without_orientation()
+    return header.width, header.height
+
+
+def test_windows_and_damage(program: Path, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    sizes = list(map(size_of, IMAGES))
+    cases = []
+    for _ in range(2000):
+        which = rng.randrange(len(IMAGES))
+        content = IMAGES[which]
+        if rng.random() < 0.7:
+            content = damaged(rng, content)
+        cases.append(case(rng, content, sizes[which]))
+    made, count = run(program, cases, tmp_path)
+    assert count / 4 < made < count, "most of the intact images are made, and not all damaged ones"
+
+
+def test_samples_that_no_caller_makes(program: Path, tmp_path: Path) -> None:
+    """What is wrong with a sample is found before anything is read or written."""
+    rng = random.Random(0)
+    content, size = IMAGES[0], (61, 53)
+    numbers = [-(2**31), -1, 0, 1, 60, 61, 62, 2**26, 2**31 - 1]
+    fields = [name for name in SAMPLE.names or () if name not in ("place", "row", "light", "fill")]
+    cases = []
+    for _ in range(2000):
+        changes = {}
+        for name in rng.sample(fields, rng.randint(1, 2)):
+            shape = SAMPLE[name].shape
+            changes[name] = (
+                [rng.choice(numbers) for _ in range(shape[0])] if shape else rng.choice(numbers)
+            )
+        if rng.random() < 0.3:
+            changes[rng.choice(["begin", "end", "known_size"])] = rng.choice(
+                [-1, 0, 1, 10**6, 2**62]
+            )
+        if rng.random() < 0.1:
+            changes["file"] = rng.choice([99, 2**31 - 1])
+        cases.append(case(rng, content, size, **changes))
+    made, count = run(program, cases, tmp_path)
+    assert made < count / 2
