@@ -16,8 +16,9 @@ GRAPH_DEPTH = 3
 
 EXECUTORS = ("host", "dali")
 
-# CPU threads on the host where the caller does not say: MXNet's default.
-HOST_THREADS = 4
+# CPU threads on the host where the caller does not say, and samples are made by Python code, most
+# of whose time threads wait for one another: MXNet's default.
+PYTHON_THREADS = 4
 
 
 def resolve_executor(name: str | None, ctx: Context) -> str:
@@ -47,12 +48,33 @@ def resolve_threads(count: int | None, ctx: Context) -> int:
 
     Parameters
     ----------
-    count : as the caller says; None: all CPUs for a GPU, whose decoder needs them, else MXNet's
-        default
+    count : as the caller says; None: all CPUs if a GPU's decoder or the native module is to be kept
+        busy (of tiny images a batch is the work of a few, see `HostExecutor`), else MXNet's default
     """
     if count is not None:
         return count
-    return cpu_count() if ctx.device_type == "gpu" else HOST_THREADS
+    keeps_busy = ctx.device_type == "gpu" or native.library() is not None
+    return cpu_count() if keeps_busy else PYTHON_THREADS
+
+
+def check_dct_scaling(executor: str) -> None:
+    """Check that images can be decoded at a part of their size.
+
+    Parameters
+    ----------
+    executor : from `resolve_executor`
+
+    Raises
+    ------
+    ArgumentError : they cannot.
+    """
+    if executor == "dali":
+        raise ArgumentError("dct_scaling=True goes with executor='host' on the CPU, not with DALI")
+    in_use, reason = native.state()
+    if not in_use:
+        raise ArgumentError(
+            f"dct_scaling=True needs gpuio's native module, which is not in use: {reason}"
+        )
 
 
 def create_executor(
@@ -66,6 +88,7 @@ def create_executor(
     on_error: str,
     threads: int,
     hw_decoder_load: float,
+    dct_scaling: bool = False,
 ) -> Executor[LoadedBatch]:
     """Create the executor that runs plans.
 
@@ -80,7 +103,14 @@ def create_executor(
     on_error : what to do about bad records, see `resolve_bad_records`
     threads : CPU threads
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
+    dct_scaling : see `NativeRenderer`
+
+    Raises
+    ------
+    ArgumentError : as `check_dct_scaling`.
     """
+    if dct_scaling:
+        check_dct_scaling(name)
     if name == "dali":
         from gpuio.execution.dali import DaliExecutor
 
@@ -98,11 +128,7 @@ def create_executor(
     from gpuio.execution.host import HostExecutor, PlanRenderer
     from gpuio.execution.native_samples import NativeRenderer
 
-    renderer, module = PlanRenderer(output, antialias), native.library()
-    return HostExecutor(
-        reader,
-        renderer,
-        on_error=on_error,
-        threads=threads,
-        native=None if module is None else NativeRenderer(module, renderer.assembler, antialias),
-    )
+    renderer, kernel = PlanRenderer(output, antialias), None
+    if (module := native.library()) is not None:
+        kernel = NativeRenderer(module, renderer.assembler, antialias, dct_scaling)
+    return HostExecutor(reader, renderer, on_error=on_error, threads=threads, native=kernel)

@@ -36,7 +36,7 @@ Run: TypeAlias = "slice | list[int]"
 
 # Microseconds that a run takes at least, if there are as many samples, so that threads rarely meet;
 # and at most, unless a single sample takes longer, so that all have work and stop soon.
-LEAST_RUN, MOST_RUN = 1000.0, 8000.0
+LEAST_RUN, MOST_RUN = 1000.0, 10000.0
 
 # Microseconds that a sample takes: by the native module and without it, for each pixel of the image
 # and of the output, and for each encoded byte. Roughly: only runs depend on it.

@@ -16,6 +16,9 @@ from gpuio.loading.batch import ImageBatch
 from gpuio.native import MADE, OUTPUT, SAMPLE, Native, Workspace
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
 
+# libjpeg-turbo has fast code for decoding at 1 / these.
+DCT_FACTORS = (2, 4, 8)
+
 # Channels of images, and of outputs.
 GRAY, COLOR = 1, 3
 
@@ -46,14 +49,23 @@ class NativeRenderer:
     native : the module
     assembler : of the samples that it does not make
     antialias : see `CropOptions`
+    dct_scaling : decode images at 1/2, 1/4 or 1/8 of their size where windows are at least so much
+        larger than what becomes of them
 
     Attributes
     ----------
     pixels : of a sample in the batch
     """
 
-    def __init__(self, native: Native, assembler: HostAssembler, antialias: bool) -> None:
+    def __init__(
+        self,
+        native: Native,
+        assembler: HostAssembler,
+        antialias: bool,
+        dct_scaling: bool = False,
+    ) -> None:
         self._native = native
+        self._dct_scaling = dct_scaling
         self._antialias = antialias
         self._output = output = assembler.output
         self._workspaces: deque[Workspace] | None = deque()
@@ -107,7 +119,6 @@ class NativeRenderer:
         samples["row"] = rows
         _set_images(samples, headers, batch)
         samples["flip"] = plan.flip[rows]
-        samples["shrink"] = 1
         if lit and plan.light is not None:
             samples["light"] = plan.light[rows]
         if plan.borders:
@@ -140,6 +151,11 @@ class NativeRenderer:
             made &= (window <= shown).all(1)
         found = np.zeros(len(made), SAMPLE)
         found["bounds"], found["inside"] = plan.bounds, inside
+        found["shrink"] = 1
+        if self._dct_scaling:
+            larger = step.min(1)
+            for factor in DCT_FACTORS:
+                found["shrink"][larger >= factor] = factor
         found["scaled"][made], found["corner"][made] = scaled[made], at[made]
         # The module's numbers of these two are the same.
         found["method"] = np.where(same, NEAREST, plan.method)

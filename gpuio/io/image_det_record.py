@@ -58,7 +58,7 @@ class ImageDetRecordIter(RecordFilesIter):
     ----------
     path_imgrec, path_imgidx, batch_size, shuffle, seed, round_batch, num_parts, part_index,
     preprocess_threads, prefetch_buffer, ctx, on_error, quarantine, last_batch_handle, partition,
-    executor, hw_decoder_load, data_name, label_name, verbose, shuffle_chunk_size,
+    executor, hw_decoder_load, dct_scaling, data_name, label_name, verbose, shuffle_chunk_size,
     shuffle_chunk_seed : as in ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
@@ -201,6 +201,7 @@ class ImageDetRecordIter(RecordFilesIter):
         partition: str | None = None,
         executor: str | None = None,
         hw_decoder_load: float = 0.65,
+        dct_scaling: bool = False,
         max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
@@ -278,6 +279,7 @@ class ImageDetRecordIter(RecordFilesIter):
             data_name=data_name,
             label_name=label_name,
             hw_decoder_load=hw_decoder_load,
+            dct_scaling=as_bool("dct_scaling", dct_scaling),
             quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
             max_pixels=max_pixels,
         )

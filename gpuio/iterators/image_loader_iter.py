@@ -14,7 +14,12 @@ from gpuio import nd
 from gpuio.context import Context, as_context, require
 from gpuio.decoding.limits import over_limit, resolve_max_pixels
 from gpuio.errors import ArgumentError, Error
-from gpuio.execution.executors import create_executor, resolve_executor, resolve_threads
+from gpuio.execution.executors import (
+    check_dct_scaling,
+    create_executor,
+    resolve_executor,
+    resolve_threads,
+)
 from gpuio.execution.host import HostExecutor
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer
@@ -58,6 +63,7 @@ class LoaderOptions:
     on_error : what to do about bad records, see `resolve_bad_records`
     antialias : see `CropOptions`
     hw_decoder_load : fraction of the images offered to a GPU's JPEG engines, 0 to 1
+    dct_scaling : see `NativeRenderer`
     quarantine : records that have been left out; None: the iterator has no such option
     max_pixels : the most pixels of an image, see `decoding.limits`; None: the default
     data_name, label_name : names of the arrays
@@ -82,6 +88,7 @@ class LoaderOptions:
     label_name: str
     antialias: bool = False
     hw_decoder_load: float = 0.65
+    dct_scaling: bool = False
     quarantine: tuple[Entry, ...] | None = None
     max_pixels: int | None = None
 
@@ -98,7 +105,9 @@ class LoaderOptions:
                 f"hw_decoder_load is a fraction, 0 to 1, not {self.hw_decoder_load}"
             )
         require(self.context)
-        resolve_executor(self.executor, self.context)
+        executor = resolve_executor(self.executor, self.context)
+        if self.dct_scaling:
+            check_dct_scaling(executor)
 
     @property
     def threads(self) -> int:
@@ -269,6 +278,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 on_error=options.on_error,
                 threads=options.threads,
                 hw_decoder_load=options.hw_decoder_load,
+                dct_scaling=options.dct_scaling,
             )
         return HostExecutor(
             reader,

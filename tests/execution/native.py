@@ -49,7 +49,7 @@ def make(
     payloads: list[bytes], planner: Planner, output: OutputSpec, use_native: bool, **options: Any
 ) -> Made:
     """Make a batch of images on the calling thread."""
-    antialias = options.pop("antialias", False)
+    antialias, dct_scaling = (options.pop(name, False) for name in ("antialias", "dct_scaling"))
     reader = BatchReader(MemorySource(list(payloads)), planner, (), **options)
     batch = reader.read(indices(len(payloads), len(payloads)))
     renderer = PlanRenderer(output, antialias)
@@ -58,7 +58,7 @@ def make(
     left = [row for row in range(len(batch)) if row not in batch.errors]
     made: list[int] = []
     if use_native and (module := native.library()) is not None:
-        kernel = NativeRenderer(module, renderer.assembler, antialias)
+        kernel = NativeRenderer(module, renderer.assembler, antialias, dct_scaling)
         samples = kernel.samples(batch, data)
         failed = kernel.render(samples, slice(0, len(samples.array)))
         made = [row for row in samples.array["row"].tolist() if row not in failed]

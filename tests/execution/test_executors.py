@@ -3,9 +3,11 @@
 import pytest
 
 import gpuio as mx
+from gpuio import native
 from gpuio.errors import ArgumentError
 from gpuio.execution.executors import (
     GRAPH_DEPTH,
+    check_dct_scaling,
     create_executor,
     resolve_executor,
     resolve_threads,
@@ -40,7 +42,18 @@ def test_other_executors_are_refused(name: str, ctx: mx.Context, said: str) -> N
 
 def test_threads_suit_the_device_unless_given() -> None:
     assert resolve_threads(3, CPU) == resolve_threads(3, GPU) == 3
-    assert resolve_threads(None, CPU) == 4 and resolve_threads(None, GPU) == cpu_count()
+    assert resolve_threads(None, GPU) == cpu_count()
+    assert resolve_threads(None, CPU) == (cpu_count() if native.state()[0] else 4)
+
+
+def test_images_are_decoded_in_part_only_by_the_native_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ArgumentError, match="executor='host' on the CPU, not with DALI"):
+        check_dct_scaling("dali")
+    monkeypatch.setenv("GPUIO_NATIVE", "0")
+    with pytest.raises(ArgumentError, match="not in use: turned off by GPUIO_NATIVE=0"):
+        check_dct_scaling("host")
 
 
 @pytest.mark.parametrize("name", ["host", "dali"])

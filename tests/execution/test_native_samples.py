@@ -189,3 +189,41 @@ def test_batches_may_have_samples_of_both() -> None:
     output = OutputSpec(3, 20, 20, "float16", "NHWC", MEAN, STD)  # type: ignore[arg-type]
     planner = CropPlanner(CropOptions(20, 20, resize=21), 0, 1)
     assert check(payloads, planner, output) == [0, 4]
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_large_images_are_decoded_at_a_part_of_their_size(factor: int) -> None:
+    data = jpeg(5, 40 * 8, 30 * 8, subsampling=2)
+    flags = {
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }
+    small = cv2.imdecode(np.frombuffer(data, np.uint8), flags[factor])[..., ::-1]
+    assert small.shape == (240 // factor, 320 // factor, 3)
+    size = 30 * 8 // factor - 3
+    scaled = 4 * size // 3, size
+    output = OutputSpec(3, size, size, "uint8", "NHWC")  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(size, size, resize=size), 0, 1)
+    made = make([data], planner, output, True, dct_scaling=True)
+    left = (scaled[0] - size) // 2
+    expected = cv2.resize(small, scaled)[:, left : left + size]
+    assert made.native == [0] and np.array_equal(made.data[0], expected)
+    small_enough = OutputSpec(3, 200, 200, "uint8", "NHWC")  # type: ignore[arg-type]
+    check([data], CropPlanner(CropOptions(200, 200), 0, 1), small_enough)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("crop", [{"resize": 33}, {"crop_size": (220, 220), "rand_crop": True}])
+def test_parts_of_their_size_show_the_same_place(orientation: int, crop: dict[str, Any]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = jpeg(6, 317, 251, exif=exif.tobytes(), subsampling=0)
+    output = OutputSpec(3, 24, 24, "uint8", "NHWC")  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(24, 24, rand_mirror=True, **crop), 3, 1)
+    scaled, whole = (
+        make([data] * 6, planner, output, True, dct_scaling=each).data.astype(int)
+        for each in (True, False)
+    )
+    # Averages of more pixels differ by 0.7 or 1.3; an offset by a quarter of a pixel adds 3.
+    assert 0 < np.abs(scaled - whole).mean() < 1.6
