@@ -11,8 +11,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +76,46 @@ SAMPLE = np.dtype(
     align=True,
 )
 
+# struct gpuio_plan.
+PLAN = np.dtype(
+    [
+        *(
+            (name, np.uintp)
+            for name in (
+                "window",
+                "bounds",
+                "method",
+                "flip",
+                "light",
+                "inside",
+                "fill",
+                "codes",
+                "places",
+            )
+        ),
+        ("count", np.int64),
+        ("fill_width", np.int32),
+        ("width", np.int32),
+        ("height", np.int32),
+        ("antialias", np.int32),
+        ("dct_scaling", np.int32),
+    ],
+    align=True,
+)
+
+
+class Selected(NamedTuple):
+    """The samples of a batch that the module makes.
+
+    Attributes
+    ----------
+    samples : SAMPLE (n,), in the order of their rows
+    pixels : float64 (n,), pixels of their images
+    """
+
+    samples: NDArray[np.void]
+    pixels: NDArray[np.float64]
+
 
 class Native:
     """The library's functions. Safe to use from several threads.
@@ -115,6 +157,8 @@ class Native:
         word = ctypes.c_uint32
         self._philox.restype = None
         self._philox.argtypes = [ctypes.c_uint64, *[pointer] * 2, integer, word, word, pointer]
+        self._select = library.gpuio_native_select
+        self._select.restype, self._select.argtypes = integer, [pointer] * 3
         self._render = library.gpuio_native_render
         self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
 
@@ -126,6 +170,22 @@ class Native:
         MemoryError : memory is short.
         """
         return Workspace(self)
+
+    def select(self, plan: NDArray[np.void], arrays: Mapping[str, NDArray[Any] | None]) -> Selected:
+        """Select the samples that `render` makes, with their arrays contiguous and as in native.h.
+
+        Parameters
+        ----------
+        plan : PLAN (1,), with all that is no array
+        arrays : by the names of PLAN's fields, with `count` rows each; None: nothing of the kind
+        """
+        plan = plan.copy()
+        for name, array in arrays.items():
+            plan[name] = 0 if array is None else array.ctypes.data
+        count = int(plan["count"][0])
+        samples, pixels = np.empty(count, SAMPLE), np.empty(count)
+        found = self._select(plan.ctypes.data, samples.ctypes.data, pixels.ctypes.data)
+        return Selected(samples[:found], pixels[:found])
 
     def render(
         self, workspace: Workspace, output: int, samples: int, count: int, batch: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,31 +91,6 @@ def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Width and height in each code: int64 (N, 2); 0 x 0 where there is no header."""
     word = codes.astype(np.int64)
     return np.stack([word & _SIZE_MASK, word >> _HEIGHT & _SIZE_MASK], axis=1)
-
-
-class HeaderArrays(NamedTuple):
-    """The headers of N images, as arrays.
-
-    Attributes
-    ----------
-    size : int64 (N, 2), width and height; 0 x 0 where there is no header
-    orientation, channels : uint8 (N,)
-    is_jpeg : bool (N,)
-    """
-
-    size: NDArray[np.int64]
-    orientation: NDArray[np.uint8]
-    channels: NDArray[np.uint8]
-    is_jpeg: NDArray[np.bool_]
-
-
-def split_codes(codes: NDArray[np.uint64]) -> HeaderArrays:
-    """Convert codes, uint64 (N,), to the headers."""
-    word = codes.astype(np.int64)
-    orientation = (word >> _ORIENTATION & _ORIENTATION_MASK).astype(np.uint8)
-    channels = (word >> _CHANNELS).astype(np.uint8)
-    is_jpeg = (word >> _FORMAT & _BYTE_MASK == _formats.index("jpeg")) & (codes != 0)
-    return HeaderArrays(sizes_of(codes), orientation, channels, is_jpeg)
 
 
 def without_orientation(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:

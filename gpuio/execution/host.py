@@ -246,8 +246,8 @@ class _Job:
         if native is not None and self._samples is not None and len(self._samples.array):
             array = self._samples.array
             left[array["row"]] = False
-            pixels = array["width"] * array["height"].astype(np.float64)
-            cost = _cost(pixels, array["place"], NATIVE_COST + native.pixels * OUTPUT_COST)
+            same = NATIVE_COST + native.pixels * OUTPUT_COST
+            cost = _cost(self._samples.pixels, array["place"], same)
             runs += _cut(cost, threads)
         if left.any():
             rows = np.flatnonzero(left)

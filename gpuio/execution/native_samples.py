@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header_codes import HeaderArrays, split_codes
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.output import DTYPES
-from gpuio.execution.resample import GRID, LARGEST
 from gpuio.loading.batch import ImageBatch
-from gpuio.native import MADE, OUTPUT, SAMPLE, Native, Workspace
-from gpuio.planning.plan import LINEAR, NEAREST, Plan
-
-# libjpeg-turbo has fast code for decoding at 1 / these.
-DCT_FACTORS = (2, 4, 8)
+from gpuio.native import MADE, OUTPUT, PLAN, SAMPLE, Native, Selected, Workspace
+from gpuio.planning.plan import Plan
 
 # Channels of images, and of outputs.
 GRAY, COLOR = 1, 3
@@ -29,10 +24,12 @@ class NativeSamples(NamedTuple):
     Attributes
     ----------
     array : SAMPLE (n,), in the order of their rows. They refer to memory and files of the batch
+    pixels : float64 (n,), pixels of their images
     address, output, batch : addresses of these, of the OUTPUT, and of the batch's array
     """
 
     array: NDArray[np.void]
+    pixels: NDArray[np.float64]
     address: int
     output: int
     batch: int
@@ -65,8 +62,6 @@ class NativeRenderer:
         dct_scaling: bool = False,
     ) -> None:
         self._native = native
-        self._dct_scaling = dct_scaling
-        self._antialias = antialias
         self._output = output = assembler.output
         self._workspaces: deque[Workspace] | None = deque()
         self._table = np.concatenate(assembler.tables) if assembler.tables else np.empty(0)
@@ -81,6 +76,14 @@ class NativeRenderer:
         self._specs = {False: spec, True: spec.copy()}
         self._specs[True]["light"] = True
         self.pixels = output.width * output.height
+        self._plan = np.zeros(1, PLAN)
+        for name, value in (
+            ("width", output.width),
+            ("height", output.height),
+            ("antialias", antialias),
+            ("dct_scaling", dct_scaling),
+        ):
+            self._plan[name] = value
         self._never = output.channels not in (GRAY, COLOR) or output.offset_image is not None
 
     def samples(self, batch: ImageBatch, data: NDArray[np.generic]) -> NativeSamples:
@@ -91,17 +94,11 @@ class NativeRenderer:
         batch : that has been planned
         data : its array, from the assembler
         """
-        array = self._samples(batch)
-        lit = batch.plan is not None and batch.plan.light is not None and self._output.takes_light
-        output = self._specs[lit].ctypes.data
-        return NativeSamples(array, array.ctypes.data, output, data.ctypes.data)
-
-    def _samples(self, batch: ImageBatch) -> NDArray[np.void]:
-        """SAMPLE (n,), in the order of their rows. They refer to memory and files of the batch."""
         plan, output = batch.plan, self._output
         assert plan is not None, "the batch has been planned"
         lit = plan.light is not None and output.takes_light
-        if (
+        array, pixels = np.empty(0, SAMPLE), np.empty(0)
+        if not (
             self._never
             or plan.affine is not None
             or plan.resample_flipped is not None
@@ -109,57 +106,32 @@ class NativeRenderer:
             or any(each is not None for each in (plan.image_jitter, plan.jitter, plan.color))
             or (lit and output.dtype != np.float32)
         ):
-            return np.empty(0, SAMPLE)
-        headers = split_codes(batch.codes)
-        found, made = self._geometry(plan)
-        made &= headers.is_jpeg & np.isin(headers.channels, (GRAY, COLOR))
-        made[list(batch.errors)] = False
-        rows = np.flatnonzero(made)
-        samples = found[rows]
-        samples["row"] = rows
-        _set_images(samples, headers, batch)
-        samples["flip"] = plan.flip[rows]
-        if lit and plan.light is not None:
-            samples["light"] = plan.light[rows]
-        if plan.borders:
-            samples["fill"][:, : output.channels] = plan.borders[0].fill[rows]
-        return samples
+            array, pixels = self._select(plan, batch)
+        spec = self._specs[lit].ctypes.data
+        return NativeSamples(array, pixels, array.ctypes.data, spec, data.ctypes.data)
 
-    def _geometry(self, plan: Plan) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
-        """What becomes of the images of a plan, SAMPLE (N,); and of which ones the module can make
-        it, bool (N,). As `render_sample` does, and with the same rounding.
-        """
-        size = np.array([self._output.width, self._output.height])
-        inside = plan.visible((self._output.width, self._output.height))
-        shown = inside[:, 2:] - inside[:, :2]
-        visible = (shown > 0).all(1)
-        shown[~visible] = 1
-        step = plan.window[:, 2:] / size
-        corner = plan.window[:, :2] + inside[:, :2] * step - plan.bounds[:, :2]
-        window = shown * step
-        per_pixel = shown / window
-        region = plan.bounds[:, 2:] - plan.bounds[:, :2]
-        exact = np.concatenate([region * per_pixel, corner * per_pixel], axis=1)
-        whole = np.rint(exact)
-        off = np.abs(exact - whole).max(1)
-        made = visible & (off < GRID * np.maximum(1.0, whole.max(1)))
-        scaled, at = whole[:, :2], whole[:, 2:]
-        made &= ((at >= 0) & (at <= scaled - shown)).all(1) & (scaled.prod(1) <= LARGEST)
-        same = (scaled == region).all(1)
-        made &= same | (plan.method == LINEAR) | (plan.method == NEAREST)
-        if self._antialias:
-            made &= (window <= shown).all(1)
-        found = np.zeros(len(made), SAMPLE)
-        found["bounds"], found["inside"] = plan.bounds, inside
-        found["shrink"] = 1
-        if self._dct_scaling:
-            larger = step.min(1)
-            for factor in DCT_FACTORS:
-                found["shrink"][larger >= factor] = factor
-        found["scaled"][made], found["corner"][made] = scaled[made], at[made]
-        # The module's numbers of these two are the same.
-        found["method"] = np.where(same, NEAREST, plan.method)
-        return found, made
+    def _select(self, plan: Plan, batch: ImageBatch) -> Selected:
+        every = np.arange(len(batch))
+        spec, output = self._plan.copy(), self._output
+        arrays: dict[str, NDArray[Any] | None] = {
+            "window": np.ascontiguousarray(plan.window, np.float64),
+            "bounds": np.ascontiguousarray(plan.bounds, np.int64),
+            "method": np.ascontiguousarray(plan.method, np.int64),
+            "flip": np.ascontiguousarray(plan.flip, np.bool_),
+            "codes": batch.codes,
+            "places": batch.encoded.places(every),
+        }
+        if plan.light is not None:
+            arrays["light"] = np.ascontiguousarray(plan.light, np.float64)
+        if plan.borders:
+            arrays["inside"] = plan.visible((output.width, output.height))
+            arrays["fill"] = fill = np.ascontiguousarray(plan.borders[0].fill, np.uint8)
+            spec["fill_width"] = fill.shape[1]
+        spec["count"] = len(batch)
+        if batch.errors:
+            arrays["codes"] = codes = batch.codes.copy()
+            codes[list(batch.errors)] = 0
+        return self._native.select(spec, arrays)
 
     def render(self, samples: NativeSamples, part: slice) -> list[int]:
         """Make samples, and write them to their rows of the batch's array.
@@ -193,14 +165,3 @@ class NativeRenderer:
     def close(self) -> None:
         """Release the memory kept for further batches. May be called twice."""
         self._workspaces = None
-
-
-def _set_images(samples: NDArray[np.void], headers: HeaderArrays, batch: ImageBatch) -> None:
-    """Set where the encoded images of samples are, and what their headers say."""
-    rows = samples["row"]
-    transposed = headers.orientation[rows] > 4
-    size = headers.size[rows]
-    size[transposed] = size[transposed, ::-1]
-    samples["width"], samples["height"] = size.T
-    samples["orientation"] = headers.orientation[rows]
-    samples["place"] = batch.encoded.places(rows)

@@ -72,6 +72,25 @@ struct gpuio_sample {
     int32_t status;            // set by `gpuio_native_render`
 };
 
+// What is to become of the images of a batch: arrays with a row for each, see
+// gpuio/planning/plan.py. Null where nothing of the kind is planned.
+struct gpuio_plan {
+    const double *window;             // (count, 4)
+    const int64_t *bounds;            // (count, 4)
+    const int64_t *method;            // (count)
+    const uint8_t *flip;              // (count)
+    const double *light;              // (count, 2), or null
+    const int64_t *inside;            // (count, 4), the output pixels that show the image, or null
+    const uint8_t *fill;              // (count, fill_width), with `inside`
+    const uint64_t *codes;            // (count), headers, see gpuio/decoding/header_codes.py
+    const struct gpuio_place *places; // (count)
+    int64_t count;
+    int32_t fill_width;               // 1, or the channels of the output
+    int32_t width, height;            // of the output
+    int32_t antialias;                // leave out what is shrunk
+    int32_t dct_scaling;              // decode at 1/2, 1/4 or 1/8 if as much is left out
+};
+
 struct gpuio_workspace; // libjpeg-turbo's state, and memory for pixels, reused for further samples
 
 GPUIO_EXPORT int32_t gpuio_native_abi(void);
@@ -82,6 +101,16 @@ GPUIO_EXPORT const char *gpuio_native_jpeg(void);
 // A new workspace; null: memory is short.
 GPUIO_EXPORT struct gpuio_workspace *gpuio_native_new(void);
 GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace *workspace);
+
+// Select the samples that `gpuio_native_render` makes as its oracle does: JPEGs in gray or color, of
+// which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
+// all, becomes the output. A code of 0 leaves an image out.
+//
+// Out  samples  (count), of which the first are set, in the order of their rows
+//      pixels   (count), pixels of their images
+// Returns their number.
+GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan *plan,
+                                         struct gpuio_sample *samples, double *pixels);
 
 // Make samples.
 //
