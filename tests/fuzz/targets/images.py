@@ -4,6 +4,7 @@ ones, whose pixels must remain what they are.
 
 from __future__ import annotations
 
+import os
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import gpuio as mx
+from gpuio import native
 from gpuio.decoding.header import read_header
 from gpuio.decoding.structure import Structure, check_structure
 from gpuio.errors import Error
@@ -168,8 +170,18 @@ def check_batches(executor: str, parts: Parts, folder: Path) -> Samples:
 
 
 def check_on_host(parts: Parts, folder: Path) -> None:
-    """Batches of the host's executor."""
-    check_batches("host", parts, folder)
+    """Batches of the host's executor, which are the same with and without the native module."""
+    found = check_batches("host", parts, folder)
+    if native.state()[0]:
+        which = (parts[0][0] if parts[0] else 0) % len(SETTINGS)
+        os.environ[native.VARIABLE] = "0"
+        try:
+            expected = _samples(SETTINGS[which], "host", parts[1:], folder)
+        finally:
+            del os.environ[native.VARIABLE]
+        assert found.keys() == expected.keys()
+        for key, (pixels, _) in expected.items():
+            np.testing.assert_array_equal(found[key][0], pixels, f"native pixels of record {key}")
 
 
 def host_may_refuse(parts: Parts, key: int) -> bool:
