@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-int read_fully(int file, uint8_t *to, int64_t begin, int64_t end) {
+int read_fully(int file, uint8_t* to, int64_t begin, int64_t end) {
     while (begin < end) {
         const ssize_t got = pread(file, to, (size_t)(end - begin), (off_t)begin);
         if (got < 0 && errno == EINTR) continue;
@@ -18,15 +18,15 @@ int read_fully(int file, uint8_t *to, int64_t begin, int64_t end) {
     return 1;
 }
 
-int32_t gpuio_native_read(int32_t file, const int64_t *begins, const int64_t *ends,
-                          const int64_t *places, int64_t count, uint8_t *to) {
+int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* ends,
+                          const int64_t* places, int64_t count, uint8_t* to) {
     for (int64_t i = 0; i < count; ++i)
         if (!read_fully(file, to + places[i], begins[i], ends[i])) return 0;
     return 1;
 }
 
-void gpuio_native_philox(uint64_t seed, const int64_t *epoch, const int64_t *record, int64_t count,
-                         uint32_t first, uint32_t blocks, uint64_t *words) {
+void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record, int64_t count,
+                         uint32_t first, uint32_t blocks, uint64_t* words) {
     for (int64_t i = 0; i < count; ++i) {
         for (uint32_t block = 0; block < blocks; ++block, words += 4) {
             uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);

@@ -18,12 +18,12 @@
 #define SLACK 64
 #define MISALIGNMENT 4
 
-void fail(struct gpuio_workspace *workspace, int status) {
+void fail(struct gpuio_workspace* workspace, int status) {
     longjmp(workspace->failed, status);
 }
 
 static void fail_decoding(j_common_ptr jpeg) {
-    struct gpuio_workspace *workspace = jpeg->client_data;
+    struct gpuio_workspace* workspace = jpeg->client_data;
     const int no_memory = jpeg->err->msg_code == JERR_OUT_OF_MEMORY;
     fail(workspace, no_memory ? GPUIO_NO_MEMORY : GPUIO_UNDECODED);
 }
@@ -37,7 +37,7 @@ static void ignore_message(j_common_ptr jpeg) {
     (void)jpeg;
 }
 
-uint8_t *need(struct gpuio_workspace *workspace, struct buffer *buffer, size_t size) {
+uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t size) {
     if (size > buffer->size || (buffer->size > MOST_KEPT && size <= MOST_KEPT)) {
         free(buffer->memory);
         buffer->size = 0;
@@ -49,13 +49,13 @@ uint8_t *need(struct gpuio_workspace *workspace, struct buffer *buffer, size_t s
     return buffer->memory;
 }
 
-struct gpuio_workspace *gpuio_native_new(void) {
+struct gpuio_workspace* gpuio_native_new(void) {
     return calloc(1, sizeof(struct gpuio_workspace));
 }
 
-void gpuio_native_free(struct gpuio_workspace *workspace) {
+void gpuio_native_free(struct gpuio_workspace* workspace) {
     if (workspace == NULL) return;
-    struct buffer *const buffers[] = {
+    struct buffer* const buffers[] = {
         &workspace->encoded, &workspace->line,       &workspace->upright,    &workspace->tables,
         &workspace->pixels,  &workspace->blended[0], &workspace->blended[1],
     };
@@ -63,13 +63,13 @@ void gpuio_native_free(struct gpuio_workspace *workspace) {
     free(workspace);
 }
 
-void close_jpeg(struct gpuio_workspace *workspace) {
+void close_jpeg(struct gpuio_workspace* workspace) {
     jpeg_destroy_decompress(&workspace->jpeg);
 }
 
-void open_jpeg(struct gpuio_workspace *workspace, const uint8_t *data, size_t size,
-               const struct gpuio_sample *sample, int channels) {
-    struct jpeg_decompress_struct *jpeg = &workspace->jpeg;
+void open_jpeg(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
+               const struct gpuio_sample* sample, int channels) {
+    struct jpeg_decompress_struct* jpeg = &workspace->jpeg;
     jpeg->err = jpeg_std_error(&workspace->errors);
     workspace->errors.error_exit = fail_decoding;
     workspace->errors.emit_message = fail_at_warning;
@@ -94,8 +94,8 @@ void open_jpeg(struct gpuio_workspace *workspace, const uint8_t *data, size_t si
                 if (jpeg->coef_bits[component][i] != 0) fail(workspace, GPUIO_UNUSUAL);
 }
 
-void begin_window(struct gpuio_workspace *workspace, struct rectangle window) {
-    struct jpeg_decompress_struct *jpeg = &workspace->jpeg;
+void begin_window(struct gpuio_workspace* workspace, struct rectangle window) {
+    struct jpeg_decompress_struct* jpeg = &workspace->jpeg;
     JDIMENSION first = 0, width = jpeg->output_width;
     workspace->next_line = 0;
     // The coefficients of an image in several scans are all in memory.
@@ -117,14 +117,14 @@ void begin_window(struct gpuio_workspace *workspace, struct rectangle window) {
     need(workspace, &workspace->line, (size_t)jpeg->output_width * 4 + MISALIGNMENT + SLACK);
 }
 
-static void read_line(struct gpuio_workspace *workspace, uint8_t *line) {
+static void read_line(struct gpuio_workspace* workspace, uint8_t* line) {
     JSAMPROW row = line;
     if (jpeg_read_scanlines(&workspace->jpeg, &row, 1) != 1) fail(workspace, GPUIO_UNDECODED);
     ++workspace->next_line;
 }
 
-const uint8_t *window_row(struct gpuio_workspace *workspace, struct rectangle window, int32_t y) {
-    uint8_t *line = workspace->line.memory + MISALIGNMENT;
+const uint8_t* window_row(struct gpuio_workspace* workspace, struct rectangle window, int32_t y) {
+    uint8_t* line = workspace->line.memory + MISALIGNMENT;
     while (workspace->next_line <= y) read_line(workspace, line);
     return line + (size_t)(window.x0 - workspace->first_column) *
                       (size_t)workspace->jpeg.output_components;
@@ -139,9 +139,9 @@ static const struct {
     [5] = {1, 0, 0}, [6] = {1, 0, 1}, [7] = {1, 1, 1}, [8] = {1, 1, 0},
 };
 
-const uint8_t *upright_window(struct gpuio_workspace *workspace, struct rectangle window,
+const uint8_t* upright_window(struct gpuio_workspace* workspace, struct rectangle window,
                               int orientation) {
-    struct jpeg_decompress_struct *jpeg = &workspace->jpeg;
+    struct jpeg_decompress_struct* jpeg = &workspace->jpeg;
     const int transposed = ORIENTATIONS[orientation].transposed;
     const int leftward = ORIENTATIONS[orientation].leftward;
     const int upward = ORIENTATIONS[orientation].upward;
@@ -159,9 +159,10 @@ const uint8_t *upright_window(struct gpuio_workspace *workspace, struct rectangl
     }
     const size_t depth = (size_t)jpeg->output_components;
     begin_window(workspace, stored);
-    uint8_t *upright = need(workspace, &workspace->upright, (size_t)width * (size_t)height * depth + SLACK);
+    uint8_t* upright =
+        need(workspace, &workspace->upright, (size_t)width * (size_t)height * depth + SLACK);
     for (int32_t y = 0; y < rows; ++y) {
-        const uint8_t *from = window_row(workspace, stored, stored.y0 + y);
+        const uint8_t* from = window_row(workspace, stored, stored.y0 + y);
         const int32_t down = upward ? rows - 1 - y : y;
         // Where the row's first pixel goes, and how far its next ones are.
         ptrdiff_t at = transposed ? down : (ptrdiff_t)down * width, step = transposed ? width : 1;

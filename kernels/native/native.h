@@ -35,72 +35,72 @@ enum { GPUIO_MADE, GPUIO_UNREAD, GPUIO_UNDECODED, GPUIO_UNUSUAL, GPUIO_NO_MEMORY
 // (pixel[c] - offset[c]) * (gain * factor[c]) + shift * factor[c]; each operation one of float32.
 // Other types: out[c] = table[c][pixel[c]], elements of the type's size.
 struct gpuio_output {
-    const void *table;     // (channels, 256), null for float32
+    const void* table;  // (channels, 256), null for float32
     float offset[3], factor[3];
-    int32_t width, height; // pixels
-    int32_t channels;      // 1 or 3
+    int32_t width, height;  // pixels
+    int32_t channels;       // 1 or 3
     int32_t type;
-    int32_t interleaved;   // (height, width, channels), not (channels, height, width)
-    int32_t light;         // apply the samples' light; float32 only
+    int32_t interleaved;  // (height, width, channels), not (channels, height, width)
+    int32_t light;        // apply the samples' light; float32 only
 };
 
 // Where an encoded image is.
 struct gpuio_place {
-    const uint8_t *known;      // the beginning of the record, or all of an image in memory
-    int64_t known_size;        // bytes of it
-    int64_t start;             // of the record in its file, in bytes
-    int64_t begin, end;        // of the image, in bytes from the record's beginning
-    int32_t file;              // descriptor; -1: the image is in memory. A record in the file that
-                               // does not begin with what is known is not read
+    const uint8_t* known;  // the beginning of the record, or all of an image in memory
+    int64_t known_size;    // bytes of it
+    int64_t start;         // of the record in its file, in bytes
+    int64_t begin, end;    // of the image, in bytes from the record's beginning
+    int32_t file;          // descriptor; -1: the image is in memory. A record in the file that
+                           // does not begin with what is known is not read
 };
 
 // A sample.
 struct gpuio_sample {
     struct gpuio_place place;
-    int64_t row;               // of the batch
-    int32_t width, height;     // of the image, in pixels as stored
-    int32_t orientation;       // EXIF's, 1 to 8
-    int32_t bounds[4];         // x0, y0, x1, y1 of the upright image: the pixels that are scaled
-    int32_t scaled[2];         // width and height that these have then
-    int32_t corner[2];         // x, y in the scaled pixels of what is shown
-    int32_t inside[4];         // x0, y0, x1, y1 in the output, before it is flipped: where it is
-    int32_t method;            // interpolation
-    int32_t flip;              // left to right
-    int32_t shrink;            // decode at 1 / 1, 2, 4 or 8
-    float light[2];            // gain and shift
-    uint8_t fill[4];           // pixel value of what surrounds `inside`
-    int32_t status;            // set by `gpuio_native_render`
+    int64_t row;            // of the batch
+    int32_t width, height;  // of the image, in pixels as stored
+    int32_t orientation;    // EXIF's, 1 to 8
+    int32_t bounds[4];      // x0, y0, x1, y1 of the upright image: the pixels that are scaled
+    int32_t scaled[2];      // width and height that these have then
+    int32_t corner[2];      // x, y in the scaled pixels of what is shown
+    int32_t inside[4];      // x0, y0, x1, y1 in the output, before it is flipped: where it is
+    int32_t method;         // interpolation
+    int32_t flip;           // left to right
+    int32_t shrink;         // decode at 1 / 1, 2, 4 or 8
+    float light[2];         // gain and shift
+    uint8_t fill[4];        // pixel value of what surrounds `inside`
+    int32_t status;         // set by `gpuio_native_render`
 };
 
 // What is to become of the images of a batch: arrays with a row for each, see
 // gpuio/planning/plan.py. Null where nothing of the kind is planned.
 struct gpuio_plan {
-    const double *window;             // (count, 4)
-    const int64_t *bounds;            // (count, 4)
-    const int64_t *method;            // (count)
-    const uint8_t *flip;              // (count)
-    const double *light;              // (count, 2), or null
-    const int64_t *inside;            // (count, 4), the output pixels that show the image, or null
-    const uint8_t *fill;              // (count, fill_width), with `inside`
-    const uint64_t *codes;            // (count), headers, see gpuio/decoding/header_codes.py
-    const struct gpuio_place *places; // (count)
+    const double* window;              // (count, 4)
+    const int64_t* bounds;             // (count, 4)
+    const int64_t* method;             // (count)
+    const uint8_t* flip;               // (count)
+    const double* light;               // (count, 2), or null
+    const int64_t* inside;             // (count, 4), the output pixels that show the image, or null
+    const uint8_t* fill;               // (count, fill_width), with `inside`
+    const uint64_t* codes;             // (count), headers, see gpuio/decoding/header_codes.py
+    const struct gpuio_place* places;  // (count)
     int64_t count;
-    int32_t fill_width;               // 1, or the channels of the output
-    int32_t width, height;            // of the output
-    int32_t antialias;                // leave out what is shrunk
-    int32_t dct_scaling;              // decode at 1/2, 1/4 or 1/8 if as much is left out
+    int32_t fill_width;     // 1, or the channels of the output
+    int32_t width, height;  // of the output
+    int32_t antialias;      // leave out what is shrunk
+    int32_t dct_scaling;    // decode at 1/2, 1/4 or 1/8 if as much is left out
 };
 
-struct gpuio_workspace; // libjpeg-turbo's state, and memory for pixels, reused for further samples
+struct gpuio_workspace;  // libjpeg-turbo's state, and memory for pixels, reused for further samples
 
 GPUIO_EXPORT int32_t gpuio_native_abi(void);
 // SHA-256 of the sources, in hexadecimal digits; and the version of libjpeg-turbo.
-GPUIO_EXPORT const char *gpuio_native_build(void);
-GPUIO_EXPORT const char *gpuio_native_jpeg(void);
+GPUIO_EXPORT const char* gpuio_native_build(void);
+GPUIO_EXPORT const char* gpuio_native_jpeg(void);
 
 // A new workspace; null: memory is short.
-GPUIO_EXPORT struct gpuio_workspace *gpuio_native_new(void);
-GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace *workspace);
+GPUIO_EXPORT struct gpuio_workspace* gpuio_native_new(void);
+GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace* workspace);
 
 // Select the samples that `gpuio_native_render` makes as its oracle does: JPEGs in gray or color, of
 // which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
@@ -109,8 +109,8 @@ GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace *workspace);
 // Out  samples  (count), of which the first are set, in the order of their rows
 //      pixels   (count), pixels of their images
 // Returns their number.
-GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan *plan,
-                                         struct gpuio_sample *samples, double *pixels);
+GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan* plan,
+                                         struct gpuio_sample* samples, double* pixels);
 
 // Make samples.
 //
@@ -120,19 +120,19 @@ GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan *plan,
 //      batch    rows[sample.row] of the samples that are made, (channels, height, width) or
 //               (height, width, channels) each, dense; of others the row may be written in part
 // Returns the number of samples that were made.
-GPUIO_EXPORT int64_t gpuio_native_render(struct gpuio_workspace *workspace,
-                                         const struct gpuio_output *output,
-                                         struct gpuio_sample *samples, int64_t count, void *batch);
+GPUIO_EXPORT int64_t gpuio_native_render(struct gpuio_workspace* workspace,
+                                         const struct gpuio_output* output,
+                                         struct gpuio_sample* samples, int64_t count, void* batch);
 
 // Read parts of a file, from begins[i] to before ends[i], to to + places[i]. Whether all of them
 // could be read; if not, any of them may have been.
-GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t *begins, const int64_t *ends,
-                                       const int64_t *places, int64_t count, uint8_t *to);
+GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* ends,
+                                       const int64_t* places, int64_t count, uint8_t* to);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.
-GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t *epoch, const int64_t *record,
+GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record,
                                       int64_t count, uint32_t first, uint32_t blocks,
-                                      uint64_t *words);
+                                      uint64_t* words);
 
 #endif

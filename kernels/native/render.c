@@ -19,24 +19,24 @@ int32_t gpuio_native_abi(void) {
     return GPUIO_NATIVE_ABI;
 }
 
-const char *gpuio_native_build(void) {
+const char* gpuio_native_build(void) {
     return GPUIO_BUILD;
 }
 
-const char *gpuio_native_jpeg(void) {
+const char* gpuio_native_jpeg(void) {
     return VERSION(LIBJPEG_TURBO_VERSION);
 }
 
-static int within(const int32_t *rectangle, int32_t width, int32_t height) {
+static int within(const int32_t* rectangle, int32_t width, int32_t height) {
     return rectangle[0] >= 0 && rectangle[0] < rectangle[2] && rectangle[2] <= width &&
            rectangle[1] >= 0 && rectangle[1] < rectangle[3] && rectangle[3] <= height;
 }
 
-static int is_sound(const struct gpuio_output *output, const struct gpuio_sample *sample) {
+static int is_sound(const struct gpuio_output* output, const struct gpuio_sample* sample) {
     const int transposed = sample->orientation > 4;
     const int32_t width = transposed ? sample->height : sample->width;
     const int32_t height = transposed ? sample->width : sample->height;
-    const struct gpuio_place *place = &sample->place;
+    const struct gpuio_place* place = &sample->place;
     const int32_t *inside = sample->inside, *scaled = sample->scaled, *corner = sample->corner;
     return sample->width > 0 && sample->width <= MOST_PIXELS && sample->height > 0 &&
            sample->height <= MOST_PIXELS && sample->orientation >= 1 && sample->orientation <= 8 &&
@@ -54,37 +54,37 @@ static int is_sound(const struct gpuio_output *output, const struct gpuio_sample
 }
 
 // The encoded image: in memory, or what its file has.
-static const uint8_t *encoded_image(struct gpuio_workspace *workspace,
-                                    const struct gpuio_place *place) {
+static const uint8_t* encoded_image(struct gpuio_workspace* workspace,
+                                    const struct gpuio_place* place) {
     if (place->file < 0) return place->known + place->begin;
     const size_t size = (size_t)place->end, known = (size_t)place->known_size;
-    uint8_t *record = need(workspace, &workspace->encoded, size);
+    uint8_t* record = need(workspace, &workspace->encoded, size);
     if (!read_fully(place->file, record, place->start, place->start + place->end) ||
         memcmp(record, place->known, known < size ? known : size) != 0)
         fail(workspace, GPUIO_UNREAD);
     return record + place->begin;
 }
 
-static void plan_axes(struct gpuio_workspace *workspace, const struct gpuio_sample *sample,
-                      struct axis axes[2], struct rectangle *region) {
+static void plan_axes(struct gpuio_workspace* workspace, const struct gpuio_sample* sample,
+                      struct axis axes[2], struct rectangle* region) {
     // Which way the axes of the upright image are stored decides where its pixels lie when its size
     // is no multiple of `shrink`.
     static const int REVERSED[9] = {0, 0, 1, 3, 2, 0, 1, 3, 2};
     const int transposed = sample->orientation > 4;
     const int32_t shrink = sample->shrink;
-    int32_t *edges[2][2] = {{&region->x0, &region->x1}, {&region->y0, &region->y1}};
+    int32_t* edges[2][2] = {{&region->x0, &region->x1}, {&region->y0, &region->y1}};
     int32_t counts[2];
     size_t size = 0;
     for (int i = 0; i < 2; ++i) {
         counts[i] = sample->inside[i + 2] - sample->inside[i];
         size += (size_t)counts[i] * 12;
     }
-    uint8_t *memory = need(workspace, &workspace->tables, size + 16);
+    uint8_t* memory = need(workspace, &workspace->tables, size + 16);
     for (int i = 0; i < 2; ++i) {
-        struct axis *axis = &axes[i];
-        axis->first = (int32_t *)(void *)memory;
+        struct axis* axis = &axes[i];
+        axis->first = (int32_t*)(void*)memory;
         axis->second = axis->first + counts[i];
-        axis->weight = (int16_t *)(void *)(axis->second + counts[i]);
+        axis->weight = (int16_t*)(void*)(axis->second + counts[i]);
         memory += (size_t)counts[i] * 12;
         const int32_t begin = sample->bounds[i], end = sample->bounds[i + 2];
         const int32_t whole = (i == 0) != transposed ? sample->width : sample->height;
@@ -106,8 +106,8 @@ static void plan_axes(struct gpuio_workspace *workspace, const struct gpuio_samp
     if (sample->flip) reverse_axis(&axes[0], counts[0]);
 }
 
-static void render(struct gpuio_workspace *workspace, const struct gpuio_output *output,
-                   const struct gpuio_sample *sample, void *batch) {
+static void render(struct gpuio_workspace* workspace, const struct gpuio_output* output,
+                   const struct gpuio_sample* sample, void* batch) {
     const int depth = output->channels == 1 ? 1 : 4;
     const int32_t width = output->width;
     const int32_t count = sample->inside[2] - sample->inside[0];
@@ -121,31 +121,32 @@ static void render(struct gpuio_workspace *workspace, const struct gpuio_output 
 
     open_jpeg(workspace, encoded_image(workspace, &sample->place),
               (size_t)(sample->place.end - sample->place.begin), sample, output->channels);
-    const uint8_t *upright = NULL;
+    const uint8_t* upright = NULL;
     if (sample->orientation == 1)
         begin_window(workspace, window);
     else
         upright = upright_window(workspace, window, sample->orientation);
     const size_t stride = (size_t)(window.x1 - window.x0) * (size_t)depth;
 
-    uint8_t *pixels = need(workspace, &workspace->pixels, (size_t)width * 4 + 64);
-    int16_t *blended[2];
-    int32_t held[2] = {-1, -1}; // the source rows that these are of
+    uint8_t* pixels = need(workspace, &workspace->pixels, (size_t)width * 4 + 64);
+    int16_t* blended[2];
+    int32_t held[2] = {-1, -1};  // the source rows that these are of
     for (int i = 0; i < 2; ++i)
-        blended[i] = (int16_t *)(void *)need(workspace, &workspace->blended[i], (size_t)count * 8 + 64);
+        blended[i] =
+            (int16_t*)(void*)need(workspace, &workspace->blended[i], (size_t)count * 8 + 64);
     const int nearest = sample->method == GPUIO_NEAREST;
     for (int32_t x = 0; x < width; ++x) memcpy(pixels + x * depth, sample->fill, (size_t)depth);
     for (int32_t y = 0; y < sample->inside[1]; ++y) store_row(output, sample, y, pixels, batch);
     for (int32_t i = 0; i < sample->inside[3] - sample->inside[1]; ++i) {
         const int32_t rows[2] = {down->first[i], down->second[i]};
         if (held[0] != rows[0] && held[1] == rows[0]) {
-            int16_t *swapped = blended[0];
+            int16_t* swapped = blended[0];
             blended[0] = blended[1], blended[1] = swapped;
             held[0] = rows[0], held[1] = -1;
         }
         for (int k = 0; k < (nearest ? 1 : 2); ++k) {
             if (held[k] == rows[k] || (k == 1 && rows[1] == rows[0])) continue;
-            const uint8_t *from = upright ? upright + (size_t)(rows[k] - down->least) * stride
+            const uint8_t* from = upright ? upright + (size_t)(rows[k] - down->least) * stride
                                           : window_row(workspace, window, region.y0 + rows[k]);
             if (nearest)
                 pick_nearest(pixels + begin * depth, from, across, count, depth);
@@ -165,17 +166,16 @@ static void render(struct gpuio_workspace *workspace, const struct gpuio_output 
 }
 
 // The status of a sample that was attempted. Of what changes after setjmp, nothing is in its locals.
-static int attempt(struct gpuio_workspace *workspace, const struct gpuio_output *output,
-                   const struct gpuio_sample *sample, void *batch) {
+static int attempt(struct gpuio_workspace* workspace, const struct gpuio_output* output,
+                   const struct gpuio_sample* sample, void* batch) {
     const int status = setjmp(workspace->failed);
-    if (status == GPUIO_MADE)
-        render(workspace, output, sample, batch);
+    if (status == GPUIO_MADE) render(workspace, output, sample, batch);
     close_jpeg(workspace);
     return status;
 }
 
-int64_t gpuio_native_render(struct gpuio_workspace *workspace, const struct gpuio_output *output,
-                            struct gpuio_sample *samples, int64_t count, void *batch) {
+int64_t gpuio_native_render(struct gpuio_workspace* workspace, const struct gpuio_output* output,
+                            struct gpuio_sample* samples, int64_t count, void* batch) {
     int64_t made = 0;
     for (int64_t i = 0; i < count; ++i) {
         samples[i].status = is_sound(output, &samples[i])

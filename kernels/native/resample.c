@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
+#ifdef __x86_64__
+#include <immintrin.h>
 #endif
 
 #include "internal.h"
 
-#define ONE 2048.0f // the weights' unit
+#define ONE 2048.0f  // the weights' unit
 
 // The largest integer that is not larger. (Without libm, to which calls would go.)
 static int32_t floor_of(double value) {
@@ -26,7 +26,7 @@ static int32_t clamp(int32_t value, int32_t least, int32_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
-void plan_axis(struct axis *axis, int method, int across, int32_t count, int32_t corner,
+void plan_axis(struct axis* axis, int method, int across, int32_t count, int32_t corner,
                double scale, double offset, int32_t size) {
     axis->least = size;
     axis->end = 0;
@@ -51,7 +51,7 @@ void plan_axis(struct axis *axis, int method, int across, int32_t count, int32_t
     }
 }
 
-void reverse_axis(struct axis *axis, int32_t count) {
+void reverse_axis(struct axis* axis, int32_t count) {
     for (int32_t i = 0, j = count - 1; i < j; ++i, --j) {
         const int32_t first = axis->first[i];
         axis->first[i] = axis->first[j];
@@ -64,40 +64,79 @@ void reverse_axis(struct axis *axis, int32_t count) {
     }
 }
 
-static void blend_gray(int16_t *to, const uint8_t *from, const struct axis *axis, int32_t count) {
+static void blend_gray(int16_t* to, const uint8_t* from, const struct axis* axis, int32_t count) {
     for (int32_t i = 0; i < count; ++i) {
-        const uint8_t *pixel = from + axis->first[i];
-        to[i] = (int16_t)((pixel[0] * axis->weight[2 * i] + pixel[1] * axis->weight[2 * i + 1]) >> 4);
+        const uint8_t* pixel = from + axis->first[i];
+        to[i] =
+            (int16_t)((pixel[0] * axis->weight[2 * i] + pixel[1] * axis->weight[2 * i + 1]) >> 4);
     }
 }
 
-#ifdef __SSE2__
+#ifdef __x86_64__
 
 // One pixel and the next, 4 bytes each, times two weights.
-static inline __m128i blend_pixel(const uint8_t *from, __m128i weights) {
-    const __m128i both = _mm_loadl_epi64((const __m128i *)from);
+static inline __m128i blend_pixel(const uint8_t* from, __m128i weights) {
+    const __m128i both = _mm_loadl_epi64((const __m128i*)from);
     const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_si128(both, 4));
     const __m128i sums = _mm_madd_epi16(_mm_unpacklo_epi8(pairs, _mm_setzero_si128()), weights);
     return _mm_srai_epi32(sums, 4);
 }
 
-static int32_t blend_color(int16_t *to, const uint8_t *from, const struct axis *axis,
-                           int32_t count) {
+static int32_t blend_color_sse2(int16_t* to, const uint8_t* from, const struct axis* axis,
+                                int32_t count) {
     int32_t i = 0;
     for (; i + 2 <= count; i += 2) {
-        const __m128i weights = _mm_loadl_epi64((const __m128i *)(axis->weight + 2 * i));
+        const __m128i weights = _mm_loadl_epi64((const __m128i*)(axis->weight + 2 * i));
         const __m128i first = blend_pixel(from + 4 * (ptrdiff_t)axis->first[i],
                                           _mm_shuffle_epi32(weights, _MM_SHUFFLE(0, 0, 0, 0)));
         const __m128i second = blend_pixel(from + 4 * (ptrdiff_t)axis->first[i + 1],
                                            _mm_shuffle_epi32(weights, _MM_SHUFFLE(1, 1, 1, 1)));
-        _mm_storeu_si128((__m128i *)(to + 4 * i), _mm_packs_epi32(first, second));
+        _mm_storeu_si128((__m128i*)(to + 4 * i), _mm_packs_epi32(first, second));
     }
     return i;
 }
 
+// The same for two pixels at once.
+__attribute__((target("avx2"))) static inline __m256i blend_two(const uint8_t* from,
+                                                                const int32_t* first,
+                                                                __m256i weights) {
+    const __m128i pairs = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    const __m128i near = _mm_loadl_epi64((const __m128i*)(from + 4 * (ptrdiff_t)first[0]));
+    const __m128i far = _mm_loadl_epi64((const __m128i*)(from + 4 * (ptrdiff_t)first[1]));
+    const __m128i both = _mm_shuffle_epi8(_mm_unpacklo_epi64(near, far), pairs);
+    return _mm256_srai_epi32(_mm256_madd_epi16(_mm256_cvtepu8_epi16(both), weights), 4);
+}
+
+__attribute__((target("avx2"))) static int32_t blend_color_avx2(int16_t* to, const uint8_t* from,
+                                                                const struct axis* axis,
+                                                                int32_t count) {
+    const __m256i low = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    const __m256i high = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
+    int32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const __m256i weights =
+            _mm256_castsi128_si256(_mm_loadu_si128((const __m128i*)(axis->weight + 2 * i)));
+        const __m256i first =
+            blend_two(from, axis->first + i, _mm256_permutevar8x32_epi32(weights, low));
+        const __m256i second =
+            blend_two(from, axis->first + i + 2, _mm256_permutevar8x32_epi32(weights, high));
+        const __m256i packed = _mm256_packs_epi32(first, second);
+        _mm256_storeu_si256((__m256i*)(to + 4 * i),
+                            _mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0)));
+    }
+    return i;
+}
+
+// As many of the first pixels as fit into vectors; returns their number.
+static int32_t blend_color(int16_t* to, const uint8_t* from, const struct axis* axis,
+                           int32_t count) {
+    if (__builtin_cpu_supports("avx2")) return blend_color_avx2(to, from, axis, count);
+    return blend_color_sse2(to, from, axis, count);
+}
+
 #else
 
-static int32_t blend_color(int16_t *to, const uint8_t *from, const struct axis *axis,
+static int32_t blend_color(int16_t* to, const uint8_t* from, const struct axis* axis,
                            int32_t count) {
     (void)to, (void)from, (void)axis, (void)count;
     return 0;
@@ -105,23 +144,23 @@ static int32_t blend_color(int16_t *to, const uint8_t *from, const struct axis *
 
 #endif
 
-void blend_across(int16_t *to, const uint8_t *from, const struct axis *axis, int32_t count,
+void blend_across(int16_t* to, const uint8_t* from, const struct axis* axis, int32_t count,
                   int channels) {
     if (channels == 1) {
         blend_gray(to, from, axis, count);
         return;
     }
     for (int32_t i = blend_color(to, from, axis, count); i < count; ++i) {
-        const uint8_t *pixel = from + 4 * (ptrdiff_t)axis->first[i];
+        const uint8_t* pixel = from + 4 * (ptrdiff_t)axis->first[i];
         for (int c = 0; c < 4; ++c)
-            to[4 * i + c] = (int16_t)(
-                (pixel[c] * axis->weight[2 * i] + pixel[4 + c] * axis->weight[2 * i + 1]) >> 4);
+            to[4 * i + c] = (int16_t)((pixel[c] * axis->weight[2 * i] +
+                                       pixel[4 + c] * axis->weight[2 * i + 1]) >>
+                                      4);
     }
 }
 
-void blend_down(uint8_t *restrict to, const int16_t *first, const int16_t *second,
-                const int16_t *weight, int32_t count) {
-    const int16_t a = weight[0], b = weight[1];
+static VECTORIZED void blend_rows(uint8_t* restrict to, const int16_t* first, const int16_t* second,
+                                  int16_t a, int16_t b, int32_t count) {
     for (int32_t i = 0; i < count; ++i) {
         const int16_t above = (int16_t)((first[i] * a) >> 16);
         const int16_t below = (int16_t)((second[i] * b) >> 16);
@@ -129,7 +168,12 @@ void blend_down(uint8_t *restrict to, const int16_t *first, const int16_t *secon
     }
 }
 
-void pick_nearest(uint8_t *to, const uint8_t *from, const struct axis *axis, int32_t count,
+void blend_down(uint8_t* to, const int16_t* first, const int16_t* second, const int16_t* weight,
+                int32_t count) {
+    blend_rows(to, first, second, weight[0], weight[1], count);
+}
+
+void pick_nearest(uint8_t* to, const uint8_t* from, const struct axis* axis, int32_t count,
                   int channels) {
     if (channels == 1) {
         for (int32_t i = 0; i < count; ++i) to[i] = from[axis->first[i]];

@@ -22,13 +22,13 @@ static double round_of(double value) {
     return value > -1e15 && value < 1e15 ? (value + integers) - integers : value;
 }
 
-static int select_sample(const struct gpuio_plan *plan, int64_t row, struct gpuio_sample *sample) {
+static int select_sample(const struct gpuio_plan* plan, int64_t row, struct gpuio_sample* sample) {
     const uint64_t code = plan->codes[row];
     const int32_t channels = CODE_CHANNELS(code), orientation = CODE_ORIENTATION(code);
     if (code == 0 || CODE_FORMAT(code) != JPEG || (channels != 1 && channels != 3)) return 0;
     const int32_t sizes[2] = {plan->width, plan->height};
-    const double *window = plan->window + 4 * row;
-    const int64_t *bounds = plan->bounds + 4 * row;
+    const double* window = plan->window + 4 * row;
+    const int64_t* bounds = plan->bounds + 4 * row;
     double largest = 1.0, off = 0.0, scaled[2], corner[2], larger = 8.0;
     int same = 1;
     for (int i = 0; i < 2; ++i) {
@@ -77,7 +77,8 @@ static int select_sample(const struct gpuio_plan *plan, int64_t row, struct gpui
     sample->shrink = 1;
     while (plan->dct_scaling && sample->shrink < 8 && larger >= 2 * sample->shrink)
         sample->shrink *= 2;
-    for (int i = 0; i < 2; ++i) sample->light[i] = plan->light ? (float)plan->light[2 * row + i] : 0;
+    for (int i = 0; i < 2; ++i)
+        sample->light[i] = plan->light ? (float)plan->light[2 * row + i] : 0;
     memset(sample->fill, 0, sizeof sample->fill);
     for (int32_t i = 0; plan->inside && i < 4; ++i)
         sample->fill[i] = plan->fill[row * plan->fill_width + (i < plan->fill_width ? i : 0)];
@@ -85,11 +86,11 @@ static int select_sample(const struct gpuio_plan *plan, int64_t row, struct gpui
     return 1;
 }
 
-int64_t gpuio_native_select(const struct gpuio_plan *plan, struct gpuio_sample *samples,
-                            double *pixels) {
+int64_t gpuio_native_select(const struct gpuio_plan* plan, struct gpuio_sample* samples,
+                            double* pixels) {
     int64_t found = 0;
     for (int64_t row = 0; row < plan->count; ++row) {
-        struct gpuio_sample *sample = &samples[found];
+        struct gpuio_sample* sample = &samples[found];
         if (!select_sample(plan, row, sample)) continue;
         pixels[found++] = (double)sample->width * sample->height;
     }

@@ -11,14 +11,14 @@
 
 #include "../../kernels/native/native.h"
 
-static void *copy(const void *from, size_t size) {
-    void *to = malloc(size ? size : 1);
+static void* copy(const void* from, size_t size) {
+    void* to = malloc(size ? size : 1);
     if (to == NULL) abort();
     if (size) memcpy(to, from, size);
     return to;
 }
 
-static int run(struct gpuio_workspace *workspace, FILE *cases) {
+static int run(struct gpuio_workspace* workspace, FILE* cases) {
     struct gpuio_output output;
     struct gpuio_sample sample;
     int64_t size;
@@ -30,10 +30,11 @@ static int run(struct gpuio_workspace *workspace, FILE *cases) {
     if (fread(content, 1, (size_t)size, cases) != (size_t)size) abort();
     static const size_t BYTES[] = {4, 2, 1, 1};
     const size_t bytes = BYTES[output.type];
-    uint8_t *image = copy(content, (size_t)size);
-    void *table = output.type == GPUIO_FLOAT32 ? NULL : calloc((size_t)output.channels * 256, bytes);
-    uint8_t *batch = malloc((size_t)output.width * (size_t)output.height *
-                            (size_t)output.channels * bytes);
+    uint8_t* image = copy(content, (size_t)size);
+    void* table =
+        output.type == GPUIO_FLOAT32 ? NULL : calloc((size_t)output.channels * 256, bytes);
+    uint8_t* batch =
+        malloc((size_t)output.width * (size_t)output.height * (size_t)output.channels * bytes);
     output.table = table;
     sample.place.known = image;
     if (sample.place.known_size < 0 || sample.place.known_size > size)
@@ -47,9 +48,9 @@ static int run(struct gpuio_workspace *workspace, FILE *cases) {
     return made;
 }
 
-int main(int count, char **arguments) {
-    FILE *cases = count == 2 ? fopen(arguments[1], "rb") : NULL;
-    struct gpuio_workspace *workspace = gpuio_native_new();
+int main(int count, char** arguments) {
+    FILE* cases = count == 2 ? fopen(arguments[1], "rb") : NULL;
+    struct gpuio_workspace* workspace = gpuio_native_new();
     if (cases == NULL || workspace == NULL) abort();
     long made = 0, all = 0;
     for (int one; (one = run(workspace, cases)) >= 0; ++all) made += one;
