@@ -82,9 +82,9 @@ static inline __m128i blend_pixel(const uint8_t* from, __m128i weights) {
     return _mm_srai_epi32(sums, 4);
 }
 
-static int32_t blend_color_sse2(int16_t* to, const uint8_t* from, const struct axis* axis,
-                                int32_t count) {
-    int32_t i = 0;
+// Pixels from `i` on; returns how many of all are done.
+static int32_t blend_pairs(int16_t* to, const uint8_t* from, const struct axis* axis, int32_t i,
+                           int32_t count) {
     for (; i + 2 <= count; i += 2) {
         const __m128i weights = _mm_loadl_epi64((const __m128i*)(axis->weight + 2 * i));
         const __m128i first = blend_pixel(from + 4 * (ptrdiff_t)axis->first[i],
@@ -107,9 +107,8 @@ __attribute__((target("avx2"))) static inline __m256i blend_two(const uint8_t* f
     return _mm256_srai_epi32(_mm256_madd_epi16(_mm256_cvtepu8_epi16(both), weights), 4);
 }
 
-__attribute__((target("avx2"))) static int32_t blend_color_avx2(int16_t* to, const uint8_t* from,
-                                                                const struct axis* axis,
-                                                                int32_t count) {
+__attribute__((target("avx2"))) static int32_t blend_fours(int16_t* to, const uint8_t* from,
+                                                           const struct axis* axis, int32_t count) {
     const __m256i low = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
     const __m256i high = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
     int32_t i = 0;
@@ -130,8 +129,8 @@ __attribute__((target("avx2"))) static int32_t blend_color_avx2(int16_t* to, con
 // As many of the first pixels as fit into vectors; returns their number.
 static int32_t blend_color(int16_t* to, const uint8_t* from, const struct axis* axis,
                            int32_t count) {
-    if (__builtin_cpu_supports("avx2")) return blend_color_avx2(to, from, axis, count);
-    return blend_color_sse2(to, from, axis, count);
+    const int32_t i = __builtin_cpu_supports("avx2") ? blend_fours(to, from, axis, count) : 0;
+    return blend_pairs(to, from, axis, i, count);
 }
 
 #else
