@@ -10,6 +10,12 @@ CUDA := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*
 GPU := $(if $(CUDA),$(if $(filter 12,$(CUDA)),cuda12,cuda13))
 comma := ,
 
+# What the native library is built from.
+NATIVE := $(wildcard kernels/native/*) hatch_build.py
+
+# The tests start Python many times; without files of its bytecode each time compiles everything.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The tests do not depend on each other.
 PYTEST := $(BIN)/python -m pytest -n 2
 
@@ -41,12 +47,12 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/demo.done: $(BIN)/python pyproject.toml
+$(VENV)/demo.done: $(BIN)/python pyproject.toml $(NATIVE)
 	@echo "installing gpuio$(if $(GPU), for CUDA $(CUDA))"
 	@$(BIN)/python -m pip install --quiet -e '.[demo$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@
 
-$(VENV)/test.done: $(BIN)/python pyproject.toml
+$(VENV)/test.done: $(BIN)/python pyproject.toml $(NATIVE)
 	@echo "installing gpuio and the requirements of its tests"
 	@$(BIN)/python -m pip install --quiet -e '.[test]' $(EXTRA)
 	@touch $@

@@ -20,7 +20,8 @@ DEVICE_STATUSES = {1, 5, 7, 10, 11, 15, 16, 21}
 DEVICE = re.compile(
     r"\bCUDA|\bcu(da|dnn|blas)?Err|\bNVML\b|\bnvml|\bNPP_|nvJPEG error|nvjpegStatus"
     r"|out of memory|bad_alloc|insufficient (memory|resources|driver)"
-    r"|alloc(ation|ate|ator)?\w*\W+(\w+\W+)?fail|fail\w* to (allocate|(re)?alloc)|cannot allocate"
+    r"|alloc(ation|ate|ator)?\w*\W+(\w+\W+)?fail|fail\w* to (allocate|(re)?alloc|map segment)"
+    r"|cannot allocate"
     r"|device (lost|unavailable|is busy)|illegal memory access|illegal instruction"
     r"|unspecified launch failure|resource temporarily unavailable",
     re.IGNORECASE,

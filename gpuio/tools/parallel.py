@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
+from gpuio.errors import ArgumentError
+from gpuio.loading.workers import REFUSED
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -18,11 +21,15 @@ def map_ordered(
 
     Unlike ``pool.map``, it takes at most `ahead` items before their results are consumed, so items
     may be endless; when the generator is closed, queued items are cancelled.
+
+    Raises
+    ------
+    ArgumentError : the system refuses a thread of the pool.
     """
     pending: deque[Future[Out]] = deque()
     try:
         for item in items:
-            pending.append(pool.submit(function, item))
+            pending.append(_submit(pool, function, item))
             if len(pending) >= ahead:
                 yield pending.popleft().result()
         while pending:
@@ -30,3 +37,14 @@ def map_ordered(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _submit(pool: Executor, function: Callable[[In], Out], item: In) -> Future[Out]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:
+        if str(error) != REFUSED:
+            raise
+        raise ArgumentError(
+            "the system refused a thread; ask for fewer, about one for each CPU"
+        ) from error

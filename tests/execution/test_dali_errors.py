@@ -33,6 +33,8 @@ IMAGES = [
     ),
 ]
 DEVICE = [
+    "dlopen libnvimgcodec.so failed!. Attempted paths: libnvimgcodec.so.0: libnvimgcodec.so.0: "
+    "failed to map segment from shared object",
     # A thread that cannot be started.
     "Resource temporarily unavailable",
     "CUDA runtime API error cudaErrorMemoryAllocation (2):\nout of memory",

@@ -5,6 +5,7 @@ many files, processes that fork.
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib
 import os
 import shutil
@@ -40,7 +41,9 @@ def train_in(training: list[Any], folder: str, journal: str, limit: str, value: 
             if iterator is None:
                 iterator = Training(*training).open(Path(folder))
             found = take(iterator)
-        except (Error, MemoryError) as error:
+        except (Error, MemoryError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # of mmap
+                raise
             set_limit(limit, None)
             print(type(error).__name__, error)
             if iterator is None and len(threading.enumerate()) > 1:

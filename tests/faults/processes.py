@@ -8,6 +8,7 @@ is asked to, so that a pid stays valid until its `Process.end`.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -211,6 +212,7 @@ def serve() -> int:
     """Answer requests on standard input. In a child: run its job and return the exit status."""
     for name in WARM:
         importlib.import_module(name)
+    gc.freeze()  # a collection in a child would copy the memory of all that is imported
     signals = {signal.SIGINT, signal.SIGTERM}
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)

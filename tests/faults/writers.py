@@ -154,8 +154,8 @@ def run(name: str) -> int:
 
     Returns
     -------
-    exit status: that of ``gpuio``; of a function 0, 2 if it raised an exception of gpuio, which is
-    printed as ``gpuio`` does, or 1 if it raised another
+    exit status: that of ``gpuio``; of a function 0, 2 if it raised an exception of gpuio or
+    MemoryError, which is printed as ``gpuio`` does, or 1 if it raised another
     """
     return run_command(WRITERS[name].command)
 
@@ -168,6 +168,9 @@ def run_command(command: str) -> int:
         globals()[command]()
     except Error as error:
         print(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("gpuio: memory is too short", file=sys.stderr)
         return 2
     except Exception:
         traceback.print_exc()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gpuio.errors import ArgumentError
 from gpuio.tools.parallel import map_ordered
 
 
@@ -45,3 +46,15 @@ def test_errors_come_at_their_place() -> None:
         assert [next(results), next(results)] == [2, 3]
         with pytest.raises(ZeroDivisionError):
             next(results)
+
+
+def test_a_refused_thread_is_an_error_that_says_so() -> None:
+    before = threading.stack_size(1 << 46)  # more than there is
+    try:
+        with (
+            ThreadPoolExecutor(2) as pool,
+            pytest.raises(ArgumentError, match="refused a thread; ask for fewer"),
+        ):
+            list(map_ordered(pool, str, range(3), 2))
+    finally:
+        threading.stack_size(before)
