@@ -32,7 +32,7 @@ def progress(
     It appears on a terminal only, after `delay` seconds, and disappears when it is closed. The unit
     "B", bytes, is shown as kB, MB and so on. The count starts at `initial`.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # None: closed before Python started
         return nullcontext(_Silent())
     from tqdm import tqdm
 

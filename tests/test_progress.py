@@ -9,6 +9,8 @@ import termios
 
 import pytest
 
+from gpuio.progress import progress
+
 CODE = """
 from gpuio.progress import progress
 with progress("packing x.rec", "images", 50, delay={delay}, initial=10) as bar:
@@ -48,3 +50,9 @@ def test_a_terminal_sees_rate_and_time_left(delay: float, appears: bool) -> None
 
 def test_a_file_sees_nothing() -> None:
     assert run(0, subprocess.PIPE) == ""
+
+
+def test_nothing_is_shown_where_stderr_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)  # as Python does it
+    with progress("indexing", "B", 10, delay=0) as bar:
+        bar.update(10)
