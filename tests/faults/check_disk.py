@@ -58,9 +58,8 @@ def test_read_only_folder(interrupter: Interrupter, name: str) -> None:
 @pytest.mark.parametrize("training", trainings()[::4], ids=str)
 def test_training_from_a_read_only_folder(trainer: Trainer, training: Training) -> None:
     """With neither a home nor a folder for temporary files."""
-    trainer.make_data_read_only(training)
-    os.chmod(trainer.folder, 0o777)
     environment = {"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}
     setup = Setup(user=NOBODY, environment=environment)
-    trainer.check(training, "training:train", setup=setup)
-    assert trainer.tally.failures == []
+    with trainer.tallied() as tally, trainer.data_read_only(training):
+        trainer.check(training, "training:train", setup=setup)
+    assert tally.failures == []

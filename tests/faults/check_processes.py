@@ -8,23 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.check_limits import one_of_each
+from tests.faults.check_limits import KINDS
 from tests.faults.processes import PATIENCE, ROOT
 from tests.faults.training import Trainer, Training
 from tests.io.records import jpeg, write_records
 
 
-@pytest.mark.parametrize("training", one_of_each(), ids=str)
+@pytest.mark.parametrize("training", KINDS, ids=str)
 def test_stopped_and_continued(trainer: Trainer, training: Training) -> None:
-    trainer.pause(training)
-    assert trainer.tally.failures == []
+    with trainer.tallied() as tally:
+        trainer.pause(training)
+    assert tally.failures == []
 
 
 @pytest.mark.parametrize("job", ["train_forked", "train_nowhere"])
-@pytest.mark.parametrize("training", one_of_each(), ids=str)
+@pytest.mark.parametrize("training", KINDS, ids=str)
 def test_forks_and_lost_folders(trainer: Trainer, training: Training, job: str) -> None:
-    trainer.check(training, f"conditions:{job}")
-    assert trainer.tally.failures == []
+    with trainer.tallied() as tally:
+        trainer.check(training, f"conditions:{job}")
+    assert tally.failures == []
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def rec(tmp_path: Path) -> Path:
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
     """Run a command line, in which ``gpuio`` is that of this tree."""
-    command = command.replace("gpuio", f"{sys.executable} -m gpuio")
+    tool = f'gpuio() {{ {sys.executable} -m gpuio "$@"; }}; '
     return subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        ["bash", "-c", tool + command], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -26,9 +26,12 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
-def trainer(launcher: Launcher, place: Path) -> Trainer:
-    return Trainer(launcher, place, seed=1)
+@pytest.fixture(scope="session")
+def trainer(launcher: Launcher) -> Iterator[Trainer]:
+    """In a folder in which every user may write."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Trainer(launcher, Path(folder), seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -20,15 +20,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 
 # A process that has not ended after so many seconds hangs.
 PATIENCE = 60.0
+
+# GPUIO_FAULTS=all: everything happens to everybody. Else to each its share, in a tenth of the time.
+ALL = os.environ.get("GPUIO_FAULTS") == "all"
 
 # What a launcher imports. Not Polars: its threads do not survive a fork.
 WARM = (
@@ -38,6 +43,13 @@ WARM = (
 
 # What gpuio imports when it needs it, besides.
 LAZY = ("polars", "importlib.readers")
+
+
+def share(values: Sequence[T], number: int, shares: int) -> Sequence[T]:
+    """Every n-th of some values, which all come up if the number goes from 0 to n - 1; all of them
+    if that is asked for.
+    """
+    return values if ALL else values[number % shares :: shares]
 
 
 class Ended(NamedTuple):

@@ -14,6 +14,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -184,24 +185,33 @@ class Trainer:
     Attributes
     ----------
     tally : what became of them
-    folder : the argument
     """
 
     def __init__(self, launcher: Launcher, folder: Path, seed: int) -> None:
         self.tally = Tally()
         self._launcher = launcher
-        self.folder = folder
+        self._folder = folder
         self._random = random.Random(seed)
         self._numbers = count()
         self._references: dict[str, Reference] = {}
 
+    @contextmanager
+    def tallied(self) -> Iterator[Tally]:
+        """A tally of what is done within the ``with`` block only."""
+        whole, self.tally = self.tally, Tally()
+        try:
+            yield self.tally
+        finally:
+            self.tally = whole
+
     def kill(self, total: int, chosen: list[Training] | None = None) -> Tally:
         """Interrupt trainings until so many signals have ended one."""
-        for training in self._forever(chosen or trainings()):
-            if self.tally.signals.total() >= total:
-                break
-            self._interrupt(training)
-        return self.tally
+        with self.tallied() as tally:
+            for training in self._forever(chosen or trainings()):
+                if tally.signals.total() >= total:
+                    break
+                self._interrupt(training)
+        return tally
 
     def _forever(self, chosen: list[Training]) -> Iterator[Training]:
         chosen = list(chosen)
@@ -298,10 +308,13 @@ class Trainer:
         if ended.status or wrong:
             self.tally.fail(f"{training}, stopped and continued: {wrong}", ended)
 
-    def make_data_read_only(self, training: Training) -> None:
-        """Make the files of a training, and forbid to write to their folder."""
+    @contextmanager
+    def data_read_only(self, training: Training) -> Iterator[None]:
+        """Make the files of a training; nobody may write to their folder within the ``with``."""
         self._reference(training)
         os.chmod(self._data(training), 0o555)
+        yield
+        os.chmod(self._data(training), 0o755)
 
     def _start(
         self, job: str, training: Training, journal: Path, *more: object, setup: Setup | None = None
@@ -310,12 +323,12 @@ class Trainer:
         return self._launcher.start(name, training, data, str(journal), *more, setup=setup)
 
     def _data(self, training: Training) -> Path:
-        folder = self.folder / training.kind
+        folder = self._folder / training.kind
         folder.mkdir(exist_ok=True)
         return folder
 
     def _journal(self) -> Path:
-        return self.folder / f"{next(self._numbers)}.journal"
+        return self._folder / f"{next(self._numbers)}.journal"
 
     def _reference(self, training: Training) -> Reference | None:
         """An uninterrupted training; None if it failed."""
