@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.faults.processes import Launcher, Setup
+from tests.faults.processes import ALL, Launcher, Setup
 from tests.faults.tools import Interrupter
 from tests.faults.training import Trainer, Training, trainings
 from tests.faults.writers import WRITERS, read_files
@@ -55,7 +55,7 @@ def test_read_only_folder(interrupter: Interrupter, name: str) -> None:
     assert tally.failures == []
 
 
-@pytest.mark.parametrize("training", trainings()[::4], ids=str)
+@pytest.mark.parametrize("training", trainings()[:: 4 if ALL else 8], ids=str)
 def test_training_from_a_read_only_folder(trainer: Trainer, training: Training) -> None:
     """With neither a home nor a folder for temporary files."""
     environment = {"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}

@@ -22,7 +22,6 @@ ROOMS = [0, *(round(million * 2**20) for million in (0.5, 2, 5, 9, 14, 19, 27, 4
 # prints more than the error, or raises SystemError.
 LEAST_FOR_TOOLS = 2**21
 
-
 NAMES = list(WRITERS)
 
 
@@ -55,15 +54,19 @@ def test_open_files(launcher: Launcher, place: Path) -> None:
 # A training of each kind.
 KINDS = list({training.kind: training for training in trainings()}.values())
 
-# Polars, which parses these iterators' files, ends the process when it cannot allocate memory.
+# Polars, which parses these iterators' files, ends the process when it cannot allocate memory, and
+# never works if its threads could not be started.
 POLARS = ("TestCSVIter", "TestLibSVMIter", "TestPrefetchingIter")
 
 
-@pytest.mark.parametrize("training", [t for t in KINDS if t.kind not in POLARS], ids=str)
+WITHOUT_POLARS = [training for training in KINDS if training.kind not in POLARS]
+
+
+@pytest.mark.parametrize("training", WITHOUT_POLARS, ids=str)
 def test_memory(trainer: Trainer, training: Training) -> None:
     with trainer.tallied() as tally:
         for room in share(ROOMS, KINDS.index(training), 4):
-            trainer.check(training, "conditions:train_in", "RLIMIT_AS", room)
+            trainer.check(training, "conditions:train_in", "RLIMIT_AS", room, may_abort=True)
     assert tally.failures == []
 
 
@@ -77,17 +80,34 @@ def test_memory_of_tools(interrupter: Interrupter, name: str) -> None:
             what = f"{name} in {room} bytes"
             if ended.status == WRITERS[name].status:
                 interrupter.check_result(what, trial, ended)
+                continue
+            if ended.aborted:
+                interrupter.check(what, trial)
             else:
-                interrupter.check_refused(what, trial, ended, names_file=False)
-                interrupter.check_again(trial)
+                interrupter.check_refused(what, trial, ended, short=True)
+            interrupter.check_again(trial)
     assert tally.failures == []
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without processes")
-@pytest.mark.parametrize("training", KINDS, ids=str)
+# A user without processes.
+USER = 60000 + os.getpid() % 5000
+AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+
+
+@AS_ROOT
+@pytest.mark.parametrize("training", WITHOUT_POLARS, ids=str)
 def test_threads(trainer: Trainer, training: Training) -> None:
-    setup = Setup(user=60000 + os.getpid() % 5000)
+    setup = Setup(user=USER)
     with trainer.tallied() as tally:
         for threads in share(range(4), KINDS.index(training), 2):
             trainer.check(training, "conditions:train_in", "RLIMIT_NPROC", 1 + threads, setup=setup)
     assert tally.failures == []
+
+
+@AS_ROOT
+def test_threads_of_polars(launcher: Launcher, place: Path) -> None:
+    os.chmod(place, 0o777)
+    ended = launcher.run("tests.faults.conditions:open_text", str(place), setup=Setup(user=USER))
+    assert not ended.status, ended.err
+    first, second = ended.out.splitlines()
+    assert first == second and "refused a thread of Polars" in first

@@ -11,6 +11,7 @@ from tests.faults.writers import WRITERS
 def test_a_killed_writer_leaves_old_files_or_new_ones(interrupter: Interrupter, name: str) -> None:
     tally = interrupter.kill_before_operations(name, most=4 if ALL else 2)
     assert tally.failures == []
+    assert tally.signals or not WRITERS[name].outputs
 
 
 def test_interrupted_at_random_moments(interrupter: Interrupter) -> None:

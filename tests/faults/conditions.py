@@ -140,6 +140,19 @@ def run_on_full_disk(name: str, free: int) -> int:
     return status
 
 
+def open_text(folder: str) -> int:
+    """Open a CSV file where no thread can be started, twice, and print the errors."""
+    path = Path(folder, "x.csv")
+    path.write_text("1,2\n3,4\n")
+    set_limit("RLIMIT_NPROC", 1)
+    for _ in range(2):
+        try:
+            mx.io.CSVIter(data_csv=str(path), data_shape=(2,), batch_size=1)
+        except Error as error:
+            print(error)
+    return 0
+
+
 def can_mount() -> int:
     """Whether `mount_tmpfs` is allowed: 0 if so."""
     mount_tmpfs("/tmp", 1 << 20)

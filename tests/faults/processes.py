@@ -32,6 +32,9 @@ ROOT = Path(__file__).parents[2]
 # A process that has not ended after so many seconds hangs.
 PATIENCE = 60.0
 
+# What glibc prints where a thread has no memory for its variables; the exit status is 127.
+NO_MEMORY = "cannot allocate memory for thread-local data: ABORT"
+
 # GPUIO_FAULTS=all: everything happens to everybody. Else to each its share, in a tenth of the time.
 ALL = os.environ.get("GPUIO_FAULTS") == "all"
 
@@ -71,6 +74,13 @@ class Ended(NamedTuple):
     def signaled(self) -> bool:
         """Whether a signal ended it."""
         return self.status < 0
+
+    @property
+    def aborted(self) -> bool:
+        """Whether glibc or the C++ library ended it, as they do without memory for an exception, or
+        for the variables of a thread.
+        """
+        return self.status == -signal.SIGABRT or (self.status == 127 and NO_MEMORY in self.err)
 
 
 @dataclass(frozen=True)

@@ -270,7 +270,12 @@ class Trainer:
             self.tally.fail(f"{training}, {caught} interrupts caught: {lost}", ended)
 
     def check(
-        self, training: Training, job: str, *more: object, setup: Setup | None = None
+        self,
+        training: Training,
+        job: str,
+        *more: object,
+        setup: Setup | None = None,
+        may_abort: bool = False,
     ) -> None:
         """Run a training that nothing interrupts, under other conditions.
 
@@ -279,6 +284,7 @@ class Trainer:
         job : the function that trains, in this package, as "module:name"
         more : its further arguments
         setup : of the process
+        may_abort : whether C libraries may end it, so that batches are missing
         """
         reference = self._reference(training)
         if reference is None:
@@ -286,6 +292,10 @@ class Trainer:
         journal = self._journal()
         ended = self._start(job, training, journal, *more, setup=setup).end()
         found = [entry.batch for entry in Journal(journal).read()]
+        if may_abort and ended.aborted:
+            if difference(found, reference.batches[: len(found)]):
+                self.tally.fail(f"{training}, {job} {more}", ended)
+            return
         wrong = difference(found, reference.batches[:CALLS])
         if ended.status or wrong:
             self.tally.fail(f"{training}, {job} {more}: {wrong}", ended)

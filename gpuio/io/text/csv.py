@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.errors import ArgumentError
 from gpuio.io.text.bad_line import BadLine
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.nd.types import DType, HostArray
@@ -209,7 +210,21 @@ def read_table(
 
 @cache
 def _polars_fork_guard() -> ForkGuard:
-    """The process with Polars' threads, which start when it is first used."""
+    """The process with Polars' threads, which start when it is first used.
+
+    Raises
+    ------
+    ArgumentError : the system refuses them; Polars does not try again in this process.
+    """
+    import polars as pl
+
+    try:
+        pl.read_csv(b"0", has_header=False)
+    except pl.exceptions.PanicException as error:
+        raise ArgumentError(
+            "the system refused a thread of Polars, which parses text; start the process again "
+            "with fewer of them (POLARS_MAX_THREADS=1) or a higher limit (ulimit -u)"
+        ) from error
     return ForkGuard()
 
 

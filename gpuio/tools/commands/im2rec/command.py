@@ -13,7 +13,13 @@ from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
 from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_max_pixels, add_parser
-from gpuio.tools.commands.im2rec.lists import EXTENSIONS, count_items, list_image, make_list
+from gpuio.tools.commands.im2rec.lists import (
+    EXTENSIONS,
+    count_items,
+    list_image,
+    make_list,
+    unfinished_lists,
+)
 from gpuio.tools.commands.im2rec.packing import ImagePacker, Packed
 from gpuio.tools.commands.im2rec.runs import pack_lists
 
@@ -194,7 +200,15 @@ def _run(args: argparse.Namespace) -> int:
         if older := sorted(set(lists) - set(made)):
             echo(f"{', '.join(older)}: also packed by this prefix; remove what you do not need")
         return 0
-    if lists:
+    if lists and (missing := unfinished_lists(args.prefix)):
+        if args.chunks == 1 and args.train_ratio is None and not args.test_ratio:
+            raise ArgumentError(
+                f"{', '.join(missing)}: a run that made lists was interrupted before it finished "
+                f"these; make all of them again with --list, or remove {missing[0]}.*.part"
+            )
+        echo(f"making the lists again: {', '.join(missing)} missing since a run was interrupted")
+        lists = _make_lists(args)
+    elif lists:
         echo(f"using {', '.join(lists)} (--list makes new lists)")
         if others:
             echo(f"not using {', '.join(others)}: of another prefix")

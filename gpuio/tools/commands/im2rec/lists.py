@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.recordio.lists import ListItem, numbered_lines, parse_line
-from gpuio.storage.local import Path
-from gpuio.storage.writing import replacing
+from gpuio.storage.local import Path, local_path
+from gpuio.storage.writing import PART, replacing
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -124,14 +125,29 @@ def make_list(
     if shuffle:
         random.Random(SHUFFLE_SEED).shuffle(items)
     size = -(-len(items) // chunks)
-    lists = []
+    lists = {}
     for chunk in range(chunks):
         part = items[chunk * size : (chunk + 1) * size]
         stem = os.fspath(prefix) + (f"_{chunk}" if chunks > 1 else "")
         for suffix, subset in _split(part, size, train_ratio, test_ratio).items():
-            lists.append(f"{stem}{suffix}.lst")
-            write_list(lists[-1], subset)
-    return lists, names
+            lists[f"{stem}{suffix}.lst"] = subset
+    # The last one has a temporary name until all others are there: `unfinished_lists` finds it if
+    # this is killed.
+    *others, last = lists
+    with replacing(last) as file:
+        file.writelines(list_lines(lists[last]))
+        for path in others:
+            write_list(path, lists[path])
+    return list(lists), names
+
+
+def unfinished_lists(prefix: Path) -> list[str]:
+    """The lists beginning with `prefix` that are missing since `make_list` was killed."""
+    folder, start = os.path.split(local_path(prefix))
+    pattern = re.compile(rf"({re.escape(start)}(_.*)?\.lst)\.[0-9a-f]+{re.escape(PART)}", re.DOTALL)
+    left = filter(None, map(pattern.fullmatch, os.listdir(folder or ".")))
+    paths = {os.path.join(folder, match[1]) for match in left}
+    return sorted(path for path in paths if not os.path.exists(path))
 
 
 def write_list(path: Path, items: Iterable[ListItem]) -> None:

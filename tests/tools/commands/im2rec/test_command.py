@@ -53,6 +53,26 @@ def test_im2rec_in_one_go_and_in_two(
     assert "using" in capsys.readouterr().out
 
 
+def test_lists_of_a_killed_run_are_not_taken_for_all(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["im2rec", str(tmp_path / "x"), str(images), "--pass-through"]
+    several = [*command, "--recursive", "--chunks", "2"]
+    assert main([*several, "--list"]) == 0
+    whole = {path.name: path.read_bytes() for path in tmp_path.glob("x*")}
+    # As a kill leaves them after the first has its name.
+    (tmp_path / "x_1.lst").rename(tmp_path / f"x_1.lst.{'0' * 16}.part")
+    line = failure(capsys, *command)
+    assert "x_1.lst: a run that made lists was interrupted" in line and "again with --list" in line
+    assert main(several) == 0
+    assert "making the lists again" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("x*.lst*")} == whole
+    assert (tmp_path / "x_1.rec").exists()
+    # That of a list which is there means nothing.
+    (tmp_path / f"x_1.lst.{'0' * 16}.part").touch()
+    assert main(command) == 0
+
+
 def test_im2rec_ends_with_1_where_images_are_left_out(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
