@@ -37,6 +37,16 @@ static void ignore_message(j_common_ptr jpeg) {
     (void)jpeg;
 }
 
+static void ignore_text(j_common_ptr jpeg, char* text) {
+    (void)jpeg;
+    *text = 0;
+}
+
+static void forget_warnings(j_common_ptr jpeg) {
+    jpeg->err->num_warnings = 0;
+    jpeg->err->msg_code = 0;
+}
+
 uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t size) {
     if (size > buffer->size || (buffer->size > MOST_KEPT && size <= MOST_KEPT)) {
         free(buffer->memory);
@@ -70,10 +80,16 @@ void close_jpeg(struct gpuio_workspace* workspace) {
 void open_jpeg(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
                const struct gpuio_sample* sample, int channels) {
     struct jpeg_decompress_struct* jpeg = &workspace->jpeg;
-    jpeg->err = jpeg_std_error(&workspace->errors);
-    workspace->errors.error_exit = fail_decoding;
-    workspace->errors.emit_message = fail_at_warning;
-    workspace->errors.output_message = ignore_message;
+    // Not from jpeg_std_error, which refers to stderr: a static library that is not made for shared
+    // ones, such as Debian's, could not be linked.
+    workspace->errors = (struct jpeg_error_mgr){
+        .error_exit = fail_decoding,
+        .emit_message = fail_at_warning,
+        .output_message = ignore_message,
+        .format_message = ignore_text,
+        .reset_error_mgr = forget_warnings,
+    };
+    jpeg->err = &workspace->errors;
     jpeg->client_data = workspace;
     jpeg_create_decompress(jpeg);
     jpeg_mem_src(jpeg, data, size);
