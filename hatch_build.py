@@ -24,7 +24,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
 LIBRARY = "libgpuio_native.so"
-REASON = "native_missing.txt"
+REASON = "native_missing.txt"  # what gpuio/native.py shows
 
 # Of libjpeg-turbo, as LIBJPEG_TURBO_VERSION_NUMBER has it.
 LEAST_JPEG = 2_001_000
@@ -33,7 +33,8 @@ LEAST_JPEG = 2_001_000
 LEAST_GLIBC = (2, 17)
 
 HEADERS = (
-    "install libjpeg-dev (Debian, Ubuntu), libjpeg-turbo-devel (Fedora) or libjpeg-turbo (conda)"
+    "install libjpeg-dev (apt), libjpeg-turbo-devel (dnf) or libjpeg-turbo (conda), then gpuio "
+    "again"
 )
 
 COMPILE = ("-std=c11", "-fPIC", "-fvisibility=hidden")
@@ -76,7 +77,7 @@ class NativeLibrary(BuildHookInterface[Any]):
             if wanted == "1":
                 raise RuntimeError(f"GPUIO_BUILD_NATIVE=1, but {error}") from None
             self.app.display_warning(
-                f"gpuio is built without its native library, which loads JPEGs on the CPU up to "
+                f"gpuio is built without its native module, which loads JPEGs on the CPU up to "
                 f"twice as fast: {error}"
             )
             reason.write_text(f"{error}\n", encoding="utf-8")
@@ -118,7 +119,7 @@ def build_library(sources: Path, library: Path) -> bool:
     compiler = find_compiler()
     preprocess = (*_pkg_config("--cflags-only-I"), *_flags("CPPFLAGS"))
     check_headers(compiler, preprocess)
-    files = [str(path) for path in sorted(sources.glob("*.c"))]
+    files = [str(path.resolve()) for path in sorted(sources.glob("*.c"))]
     macro = f'-DGPUIO_BUILD="{source_hash(sources)}"'
     flags = ("-O3", *COMPILE, *preprocess, *_flags("CFLAGS"), *EXACT, macro)
     _run([*compiler, *flags, "-c", *files], library.parent)
@@ -153,7 +154,7 @@ def find_compiler() -> list[str]:
     for name in ("cc", "gcc", "clang"):
         if shutil.which(name):
             return [name]
-    raise MissingError("no C compiler is found; install gcc or clang, or name one in CC")
+    raise MissingError("no C compiler is found; install gcc or clang, then gpuio again")
 
 
 def check_headers(compiler: list[str], flags: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +24,13 @@ from gpuio.errors import ArgumentError, Error
 
 VARIABLE = "GPUIO_NATIVE"
 LIBRARY = Path(__file__).with_name("libgpuio_native.so")
+# Why there is none, in a line; written when gpuio was installed.
+MISSING = "native_missing.txt"
 # Only in a checkout.
 SOURCES = Path(__file__).parents[1] / "kernels" / "native"
+
+# Bytes of the longer header of ELF files; the class of those with this header.
+ELF_HEADER, ELF_64_BITS = 64, 2
 
 ABI = 1  # of native.h
 MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
@@ -311,14 +317,31 @@ def _find(setting: str, path: Path, sources: Path) -> tuple[Native | None, str]:
     if setting == "0":
         return None, f"turned off by {VARIABLE}=0"
     if not path.exists():
-        return None, "gpuio was installed without it"
+        missing = path.with_name(MISSING)
+        reason = f": {missing.read_text('utf-8').strip()}" if missing.exists() else ""
+        return None, f"gpuio was installed without it{reason}"
     try:
+        if not _is_whole(path.read_bytes()):
+            return None, f"{path} is truncated: install gpuio again"
         native = Native(path)
     except (OSError, AttributeError) as error:
         return None, f"it cannot be loaded: {error}"
     if native.abi != ABI or (sources.is_dir() and native.build != source_hash(sources)):
         return None, f"{path} is of another version: install gpuio again"
     return native, f"libjpeg-turbo {native.jpeg}"
+
+
+def _is_whole(library: bytes) -> bool:
+    """Whether an ELF file ends behind its table of sections, which is the last that it has.
+
+    The system maps a truncated one all the same, and ends the process where it touches what is
+    missing.
+    """
+    if library[:4] != b"\x7fELF" or len(library) < ELF_HEADER:
+        return True  # which is refused when it is loaded
+    place = ("=Q10xHH", 40) if library[4] == ELF_64_BITS else ("=I10xHH", 32)
+    begin, size, count = struct.unpack_from(place[0], library, place[1])
+    return begin + size * count <= len(library)  # type: ignore[no-any-return]
 
 
 def source_hash(sources: Path) -> str:

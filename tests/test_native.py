@@ -1,5 +1,7 @@
 """The native module: whether it is in use, and why not."""
 
+import _ctypes
+import re
 import shutil
 from pathlib import Path
 
@@ -30,6 +32,10 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.delenv("GPUIO_NATIVE", raising=False)
     assert native.library() is None
     assert native.state() == (False, "gpuio was installed without it")
+    # The reason that the installation has left beside it.
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "none-either.so")
+    (tmp_path / native.MISSING).write_text("no C compiler is found\n")
+    assert native.state() == (False, "gpuio was installed without it: no C compiler is found")
     monkeypatch.setenv("GPUIO_NATIVE", "1")
     with pytest.raises(Error, match="GPUIO_NATIVE=1 asks for the native module: gpuio was inst"):
         native.library()
@@ -44,6 +50,36 @@ def test_a_file_that_is_no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("GPUIO_NATIVE", "1")
     with pytest.raises(Error, match="cannot be loaded"):
         native.library()
+
+
+@needs_library
+@pytest.mark.parametrize("kept", [0, 10, 100, 5000, -5000, -1])
+def test_a_truncated_library(kept: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Loading it would end the process."""
+    monkeypatch.delenv("GPUIO_NATIVE", raising=False)
+    library = native.LIBRARY.read_bytes()
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "x.so")
+    native.LIBRARY.write_bytes(library[:kept])
+    in_use, reason = native.state()
+    assert not in_use and re.search("too short|cannot read|is truncated: install gpuio", reason)
+
+
+@needs_library
+def test_a_library_of_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GPUIO_NATIVE", raising=False)
+    library = bytearray(native.LIBRARY.read_bytes())
+    library[18] ^= 0xFF  # the machine in the header
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "x.so")
+    native.LIBRARY.write_bytes(library)
+    in_use, reason = native.state()
+    assert not in_use and reason.startswith("it cannot be loaded: ")
+
+
+def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPUIO_NATIVE", raising=False)
+    monkeypatch.setattr(native, "LIBRARY", Path(_ctypes.__file__))
+    in_use, reason = native.state()
+    assert not in_use and reason.startswith("it cannot be loaded: ")
 
 
 @needs_library

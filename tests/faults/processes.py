@@ -32,8 +32,13 @@ ROOT = Path(__file__).parents[2]
 # A process that has not ended after so many seconds hangs.
 PATIENCE = 60.0
 
-# What glibc prints where a thread has no memory for its variables; the exit status is 127.
-NO_MEMORY = "cannot allocate memory for thread-local data: ABORT"
+# What libraries say that end a process, or forget their exception, for lack of memory: glibc, of a
+# thread's variables; NumPy and Pillow; nvImageCodec, which then reads from address 0.
+NO_MEMORY = (
+    "cannot allocate memory for thread-local data: ABORT",
+    "SystemError: error return without exception set",
+    "failed to map segment from shared object",
+)
 
 # GPUIO_FAULTS=all: everything happens to everybody. Else to each its share, in a tenth of the time.
 ALL = os.environ.get("GPUIO_FAULTS") == "all"
@@ -77,10 +82,9 @@ class Ended(NamedTuple):
 
     @property
     def aborted(self) -> bool:
-        """Whether glibc or the C++ library ended it, as they do without memory for an exception, or
-        for the variables of a thread.
-        """
-        return self.status == -signal.SIGABRT or (self.status == 127 and NO_MEMORY in self.err)
+        """Whether a library ended it that had no memory; SIGABRT is that of C++."""
+        said = any(words in self.err for words in NO_MEMORY)
+        return self.status == -signal.SIGABRT or (self.status not in (0, 2) and said)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gpuio import native
 from gpuio.context import Context, as_context, cpu, gpu, num_gpus, require
 from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
@@ -123,6 +124,8 @@ def demo(
         _print("records", f"{len(ordinals):,} images in {data.rec}")
     default = "" if ctx is not None else " (the first GPU)" if num_gpus() else " (no GPU found)"
     _print("device", f"{device}{default}, {cpu_count()} CPUs")
+    if device.device_type == "cpu":
+        _print_decoder()
     rows = min(batch_size or BATCH_SIZE[device.device_type], len(ordinals))
     for phase in PHASES:
         first = _load(phase, data, device, rows, label_width, len(ordinals), epochs)
@@ -162,6 +165,16 @@ def _pack(images: Path | None, output: pathlib.Path) -> Data:
     if list(names.values()) == ["."]:
         names = {0: root.resolve().name}
     return Data(packed.rec, packed.idx, names)
+
+
+def _print_decoder() -> None:
+    """What decodes JPEGs on the CPU."""
+    in_use, about = native.state()
+    if in_use:
+        _print("JPEGs", f"decoded by the native module, {about}")
+    else:
+        _print("JPEGs", "decoded by simplejpeg and OpenCV, without the native module:")
+        _print("", about)
 
 
 def _load(

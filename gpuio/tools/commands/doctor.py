@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from gpuio import native
 from gpuio.context import gpu as gpu_context
 from gpuio.context import num_gpus
 from gpuio.errors import Error
@@ -33,7 +34,7 @@ class Check(NamedTuple):
     Attributes
     ----------
     name : what was checked
-    state : "works", "missing" (something optional is not installed) or "broken"
+    state : "works", "missing" (something optional is not installed, or is turned off) or "broken"
     text : details, or what to do if it does not work
     """
 
@@ -57,6 +58,7 @@ def doctor(gpu: bool = False) -> list[Check]:
     checks += check_packages(PACKAGES, required=True)
     checks += check_packages(EXTRAS, required=False)
     trials: dict[str, Callable[[], str]] = {
+        "native module": _native,
         "host executor": partial(_decode, executor="host"),
         "DALI on the CPU": partial(_decode, executor="dali"),
         "GPU": _gpu,
@@ -98,6 +100,14 @@ def _check(name: str, trial: Callable[[], str]) -> Check:
         return Check(name, "missing", " ".join(str(error).split()))
     except Exception as error:
         return Check(name, "broken", f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _native() -> str:
+    """What decodes JPEGs on the CPU in place of simplejpeg and OpenCV."""
+    in_use, about = native.state()
+    if not in_use:
+        raise Error(about)
+    return about
 
 
 def _decode(**options: Any) -> str:

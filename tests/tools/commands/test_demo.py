@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import gpuio as mx
+from gpuio import native
 from gpuio.tools.cli import main
 from gpuio.tools.samples import make_samples
 from tests.tools.process import failure
@@ -27,6 +28,8 @@ def test_demo_of_a_folder(images: Path, tmp_path: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "6 in 4 folders" in out
     assert "device  cpu(0), " in out
+    by = "the native module" if native.state()[0] else "simplejpeg and OpenCV"
+    assert f"JPEGs  decoded by {by}, " in out
     assert "float32 (6, 3, 224, 224) on cpu(0), labels (6,)" in out
     assert out.count("images/s") == 2
     assert "1 unreadable" in out and "images.rec, key 0" in out

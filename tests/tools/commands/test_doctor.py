@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import gpuio as mx
+from gpuio import native
 from gpuio.tools.cli import main
 from gpuio.tools.commands.doctor import Check, check_packages
 from tests.tools.process import ROOT
@@ -24,6 +25,9 @@ def test_what_works_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu["state"] == ("works" if mx.num_gpus() else "missing")
     if not mx.num_gpus():
         assert "install" in gpu["text"] or "nvidia-smi" in gpu["text"]
+    in_use, about = native.state()
+    state = "works" if in_use else "missing"
+    assert checks["native module"] == {"name": "native module", "state": state, "text": about}
     broken = [name for name, check in checks.items() if check["state"] == "broken"]
     assert status == (1 if broken else 0)
 
@@ -40,7 +44,7 @@ def test_what_is_broken_is_said(module: str, line: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text('raise RuntimeError("out of\\norder")\n')
     done = subprocess.run(
         [sys.executable, "-m", "gpuio", "doctor"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "GPUIO_NATIVE": "0"},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -48,6 +52,7 @@ def test_what_is_broken_is_said(module: str, line: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert line in done.stdout.splitlines()
+    assert "missing  native module: turned off by GPUIO_NATIVE=0" in done.stdout.splitlines()
 
 
 def test_missing_packages() -> None:
