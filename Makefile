@@ -22,11 +22,20 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Tests of what works on several streams.
 STREAMS := tests/simulated tests/loading tests/execution tests/io
 
-.PHONY: help demo test test-streams test-mutations test-faults faults test-fuzz fuzz check format bench test-gpu bench-gpu gpu-report clean
+# Tests of what the native module does in place of Python.
+IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py tests/io/test_record*.py \
+	tests/io/test_bad_records.py tests/io/test_executors_agree.py tests/io/test_invariance.py \
+	tests/image/test_image*.py
+
+C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.cpp tests/kernels/*.h \
+	tests/simulated/installed/*.c
+
+.PHONY: help demo test test-python-path test-streams test-mutations test-faults faults test-fuzz fuzz check format bench test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
 	@echo "make test      run the tests, those that need a GPU on simulated ones"
+	@echo "make test-python-path  run those of images again without the native module"
 	@echo "make test-streams  run those of several streams again, in random order and on other streams"
 	@echo "make test-mutations  check that these tests notice each missing wait"
 	@echo "make test-faults  run the tests with killed processes, limits, full and read-only disks"
@@ -69,6 +78,10 @@ test: $(VENV)/test.done
 	$(PYTEST)
 	GPUIO_DEVICE=simulated $(PYTEST) -m gpu
 
+# Without the native module, as on a machine without a C compiler.
+test-python-path: $(VENV)/test.done
+	GPUIO_NATIVE=0 $(PYTEST) -m "not gpu" $(IMAGES)
+
 # Those of several streams again: work is done by chance, the current stream is no default stream.
 test-streams: $(VENV)/test.done
 	GPUIO_DEVICE=simulated GPUIO_SIMULATION=random:1 GPUIO_STREAM=own $(PYTEST) -m gpu $(STREAMS)
@@ -77,7 +90,8 @@ test-streams: $(VENV)/test.done
 test-mutations: $(VENV)/test.done
 	$(BIN)/python -m tests.mutations
 
-# Files by their names, since no other run collects them.
+# Files by their names, since no other run collects them. Each thing suffers its share of the faults;
+# GPUIO_FAULTS=all lets it suffer all of them.
 test-faults: $(VENV)/test.done
 	$(PYTEST) tests/faults/check_*.py
 
@@ -98,12 +112,12 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/clang-format --dry-run --Werror kernels/* tests/kernels/*.cpp tests/kernels/*.h tests/simulated/installed/*.c
+	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i kernels/* tests/kernels/*.cpp tests/kernels/*.h tests/simulated/installed/*.c
+	$(BIN)/clang-format -i $(C_SOURCES)
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_record
@@ -127,4 +141,5 @@ gpu-report:
 
 clean:
 	rm -rf $(VENV) build dist gpuio-demo *.egg-info
+	rm -f gpuio/libgpuio_native.so gpuio/native_missing.txt
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

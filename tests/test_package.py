@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[1]
 # of the last installation.
 LIBRARY, MISSING = "libgpuio_native.so", "native_missing.txt"
 
+# Variables that would change what is built or found.
+BUILDERS = ("PYTHONPATH", "GPUIO_BUILD_NATIVE", "GPUIO_NATIVE")
+
 BUILD = """
 import sys
 from hatchling.build import build_sdist, build_wheel
@@ -33,8 +36,8 @@ def run(
     *command: str | Path, cwd: Path, change: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, with a changed environment."""
-    environment = {**os.environ, **(change or {})}
-    environment.pop("PYTHONPATH", None)
+    kept = {name: os.environ[name] for name in os.environ if name not in BUILDERS}
+    environment = {**kept, **(change or {})}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
     )
@@ -69,7 +72,7 @@ with gpuio.io.ImageRecordIter(**options) as iterator:
     assert iterator.next().data[0].asnumpy().std() > 1
 print(*gpuio.native.state())
 """
-    done = run(sys.executable, "-c", code, cwd=site, change={"GPUIO_NATIVE": ""})
+    done = run(sys.executable, "-c", code, cwd=site)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -37,6 +37,7 @@ PATIENCE = 60.0
 NO_MEMORY = (
     "cannot allocate memory for thread-local data: ABORT",
     "SystemError: error return without exception set",
+    "returned NULL without setting an exception",
     "failed to map segment from shared object",
 )
 
