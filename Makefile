@@ -30,7 +30,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
-.PHONY: help demo test test-python-path test-streams test-mutations test-faults faults test-fuzz fuzz check format bench test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-python-path test-streams test-mutations test-faults faults test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -44,7 +44,9 @@ help:
 	@echo "make fuzz      do so with ever new ones; SECONDS=… ends it, what is found is in fuzz-findings"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
-	@echo "make bench     compare the speed with DALI's own pipeline and other libraries"
+	@echo "make bench     compare the speed of loading images with that of other libraries: bench-results"
+	@echo "make bench-peers  install these libraries"
+	@echo "make bench-parts  compare the speed of other parts: augmenters, record files, rows, tools"
 	@echo "make test-gpu  run the tests that need a GPU, with the Python on the path"
 	@echo "make bench-gpu compare the speed on a GPU, with the Python on the path"
 	@echo "make gpu-report  gpuio doctor --gpu and both of these, as a report to paste: gpu-report.md"
@@ -119,8 +121,15 @@ format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(C_SOURCES)
 
+# Options in BENCH, such as BENCH='--mxnet PYTHON'; BENCH=--help lists them.
 bench: $(VENV)/test.done
-	$(BIN)/python -m tests.benchmarks.image_record
+	$(BIN)/python -m tests.benchmarks.images $(BENCH)
+
+# The loaders of other libraries; `bench` leaves out those that are not installed.
+bench-peers: $(VENV)/test.done
+	@$(BIN)/python -m pip install --quiet -r tests/benchmarks/images/peers.txt
+
+bench-parts: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.image_iter
 	$(BIN)/python -m tests.benchmarks.record_files
 	$(BIN)/python -m tests.benchmarks.rows
@@ -140,6 +149,6 @@ gpu-report:
 	   echo '## make bench-gpu'; $(MAKE) --no-print-directory bench-gpu; } 2>&1 | tee gpu-report.md
 
 clean:
-	rm -rf $(VENV) build dist gpuio-demo *.egg-info
+	rm -rf $(VENV) build dist gpuio-demo bench-results *.egg-info
 	rm -f gpuio/libgpuio_native.so gpuio/native_missing.txt
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,9 @@
 """Compare ImageRecordIter with DALI's own pipeline and with decoding alone, on a GPU.
 
 Run it with ``make bench-gpu`` on a machine with a GPU; it prints a report in Markdown, and takes
-about five minutes. The two tasks are those of `tests.benchmarks.image_record`.
+about five minutes. There are two tasks, those of `gpuio.tools.tasks`: *eval* (shorter side to 256,
+center crop 224, mean and std, float32) and *train* (a random 8 to 100 % of the area, aspect ratio
+3/4 to 4/3, to 224, flip, mean and std).
 
 1. *Settings*: images per second for numbers of CPU threads and shares of the GPU's JPEG engines.
 2. *Throughput*: each contestant with the settings that were best for it, in turns. DALI's reader
@@ -40,7 +42,7 @@ from gpuio.planning.plan import Jitter, Plan
 from gpuio.tools.commands.bench.dali_reader import reader_pipeline
 from gpuio.tools.commands.bench.measure import measure
 from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
-from tests.benchmarks.image_record import record_files
+from tests.benchmarks.photographs import record_files
 
 GPUIO, READER = "gpuio", "DALI readers.mxnet"
 IN_ORDER = "DALI readers.mxnet in the file's order, shuffle_after_epoch"

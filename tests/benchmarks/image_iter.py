@@ -1,11 +1,11 @@
 """Compare ImageIter's plan, its augmenters one by one, and MXNet's ImageIter, on the CPU.
 
-Run it with ``make bench``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet 1.9.1, its
-ImageIter is measured too, in its own process. All read the same records in the same run. There are
-three tasks, all bilinear, to float32 224 x 224: *eval* (shorter side to 256, center crop, mean and
-std), *train* (a random 8 to 100 % of the area, flip, mean and std) and *colors* (train, and all
-jitters of CreateAugmenter). ImageRecordIter, which runs plans only, is measured too if it has the
-task. `measure` describes the method.
+Run it with ``make bench-parts``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet
+1.9.1, its ImageIter is measured too, in its own process. All read the same records in the same run.
+There are three tasks, all bilinear, to float32 224 x 224: *eval* (shorter side to 256, center crop,
+mean and std), *train* (a random 8 to 100 % of the area, flip, mean and std) and *colors* (train,
+and all jitters of CreateAugmenter). ImageRecordIter, which runs plans only, is measured too if it
+has the task. `measure` describes the method.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import statistics
 import subprocess
 import tempfile
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gpuio.image import ImageIter
+from gpuio.io import ImageRecordIter
 from gpuio.tools.commands.bench.measure import Round, measure
 from gpuio.tools.tasks import SHAPE
-from tests.benchmarks.image_record import gpuio_run, record_files
+from gpuio.tools.tasks import TASKS as RECORD_TASKS
+from tests.benchmarks.photographs import record_files
 
 COMMON: dict[str, Any] = {"mean": True, "std": True, "inter_method": 1}
 TRAIN = {**COMMON, "rand_crop": True, "rand_resize": True, "rand_mirror": True}
@@ -68,11 +69,11 @@ class OneByOne(ImageIter):
         return super().augmentation_transform(data)
 
 
-def image_iter_round(
+def image_iter(
     kind: type[ImageIter], files: dict[str, Path], task: str, options: argparse.Namespace
-) -> Round:
-    """A round of ImageIter, over as many epochs as it takes."""
-    iterator = kind(
+) -> ImageIter:
+    """Open ImageIter, or a subclass, for a task."""
+    return kind(
         options.batch_size,
         SHAPE,
         **files,
@@ -81,9 +82,26 @@ def image_iter_round(
         **TASKS[task],
     )
 
+
+def image_record_iter(
+    files: dict[str, Path], task: str, options: argparse.Namespace
+) -> ImageRecordIter:
+    """Open ImageRecordIter for the same task."""
+    return ImageRecordIter(
+        **files,
+        data_shape=SHAPE,
+        batch_size=options.batch_size,
+        preprocess_threads=options.threads,
+        **RECORD_TASKS[task],
+    )
+
+
+def iterator_round(iterator: ImageIter | ImageRecordIter, images: int) -> Round:
+    """A round of at least a number of images, over as many epochs as it takes."""
+
     def run() -> int:
         count = 0
-        while count < options.batches * options.batch_size:
+        while count < images:
             try:
                 count += len(iterator.next().data[0])
             except StopIteration:
@@ -137,13 +155,14 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         files = {"path_imgrec": rec, "path_imgidx": idx}
         print(f"{figures['data']}; batches of {options.batch_size}, {options.threads} threads")
         for task in TASKS:
-            contestants: dict[str, Round] = {
-                "as a plan": image_iter_round(ImageIter, files, task, options),
-                "one by one": image_iter_round(OneByOne, files, task, options),
+            iterators: dict[str, ImageIter | ImageRecordIter] = {
+                "as a plan": image_iter(ImageIter, files, task, options),
+                "one by one": image_iter(OneByOne, files, task, options),
             }
-            if task != "colors":
-                run = gpuio_run(rec, idx, task, options.batch_size, options.threads)
-                contestants["ImageRecordIter"] = partial(run, options.batches)
+            if task in RECORD_TASKS:
+                iterators["ImageRecordIter"] = image_record_iter(files, task, options)
+            images = options.batches * options.batch_size
+            contestants = {name: iterator_round(each, images) for name, each in iterators.items()}
             mxnet = MXNet(files, task, options) if options.mxnet else None
             if mxnet:
                 contestants["MXNet"] = mxnet

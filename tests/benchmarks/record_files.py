@@ -1,9 +1,9 @@
 """Compare record files and their index with hand-written code.
 
-Run it with ``make bench``. Opening an index of 1.28 million lines (ImageNet's) is compared with a
-Python dict, which is what MXNet keeps; reading with a loop with `struct` over a memory-mapped file,
-which has no index, no checks and no split records. CPU time; medians over interleaved rounds, each
-contestant in its own process, so that its memory can be measured.
+Run it with ``make bench-parts``. Opening an index of 1.28 million lines (ImageNet's) is compared
+with a Python dict, which is what MXNet keeps; reading with a loop with `struct` over a
+memory-mapped file, which has no index, no checks and no split records. CPU time; medians over
+interleaved rounds, each contestant in its own process, so that its memory can be measured.
 """
 
 from __future__ import annotations

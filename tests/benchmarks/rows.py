@@ -1,12 +1,12 @@
 """Compare NDArrayIter and CSVIter with the usual alternatives, on the same data in the same run.
 
-Run it with ``make bench``; `measure` describes the method. NDArrayIter, over 100,000 x 128 float32
-in batches of 256, is compared with PyTorch's DataLoader over a TensorDataset with a BatchSampler
-(its fastest way), if PyTorch is installed, and with plain NumPy. CSVIter reads files of about
-100 MB, 100 columns of normally distributed numbers, to float32; it is compared with `numpy.loadtxt`
-and with Polars, on which it is based, reading the same file alone (into columns, all in memory).
-The cost of a number depends on its digits, so there are three files: with 19 digits, as
-`numpy.savetxt` writes them, with 6 decimals, and with integers.
+Run it with ``make bench-parts``; `measure` describes the method. NDArrayIter, over 100,000 x 128
+float32 in batches of 256, is compared with PyTorch's DataLoader over a TensorDataset with a
+BatchSampler (its fastest way), if PyTorch is installed, and with plain NumPy. CSVIter reads files
+of about 100 MB, 100 columns of normally distributed numbers, to float32; it is compared with
+`numpy.loadtxt` and with Polars, on which it is based, reading the same file alone (into columns,
+all in memory). The cost of a number depends on its digits, so there are three files: with 19
+digits, as `numpy.savetxt` writes them, with 6 decimals, and with integers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Compare im2rec with MXNet's im2rec.py, and verify and index with reading the file.
 
-Run it with ``make bench``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet 1.9.1, the
-tool in its package is measured too. Each im2rec runs in its own process and is charged its CPU
-time, of all threads and child processes, including start-up. Medians over interleaved rounds.
+Run it with ``make bench-parts``; with ``--mxnet PYTHON``, a Python interpreter that has MXNet
+1.9.1, the tool in its package is measured too. Each im2rec runs in its own process and is charged
+its CPU time, of all threads and child processes, including start-up. Medians over interleaved
+rounds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from gpuio.tools import index, list_image, make_samples, verify, write_records
 from gpuio.tools.commands.bench.measure import measure
-from tests.benchmarks.image_record import PHOTOS
+from tests.benchmarks.photographs import PHOTOS
 
 TASKS = {"pass-through": ["--pass-through"], "resize 256": ["--resize", "256"]}
 

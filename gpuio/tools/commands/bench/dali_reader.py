@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gpuio.errors import ContextError, UnsupportedError
 
 # Options of ImageRecordIter that have a counterpart here, or do not change the work.
@@ -31,6 +33,7 @@ def reader_pipeline(
     batch_size: int,
     threads: int,
     resize: int = -1,
+    pad: int = 0,
     rand_crop: bool = False,
     random_resized_crop: bool = False,
     area: tuple[float, float] = (1.0, 1.0),
@@ -54,6 +57,7 @@ def reader_pipeline(
     data_shape : (channels, height, width); 1 or 3 channels
     threads : DALI's CPU threads
     resize, rand_crop, random_resized_crop, rand_mirror, mirror, shuffle : as in ImageRecordIter
+    pad : without random_resized_crop: add a black border of this many pixels, then crop at random
     shuffle_after_epoch : permute the files before each epoch. It leaves the records of a file in
         their order, so with this one file it has no effect; `shuffle` draws them from a buffer
     area, ratio : ranges of the random resized crop
@@ -69,7 +73,7 @@ def reader_pipeline(
     UnsupportedError : the number of channels is neither 1 nor 3.
     """
     try:
-        from nvidia.dali import Pipeline, fn, types
+        from nvidia.dali import Pipeline, fn, math, types
     except ImportError as error:
         raise ContextError("NVIDIA DALI is not installed") from error
 
@@ -100,6 +104,17 @@ def reader_pipeline(
             images = fn.decoders.image(encoded, **decoder)
             if resize > 0:
                 images = fn.resize(images, resize_shorter=resize, antialias=antialias)
+            if pad:
+                # A crop that may begin outside of the image is faster than a border and a crop.
+                extent = images.shape()[0:2] + np.array([2 * pad - height, 2 * pad - width])
+                place = fn.random.uniform(range=[0.0, 1.0], shape=[2]) * (extent + 1)
+                images = fn.slice(
+                    images,
+                    start=fn.cast(math.floor(place), dtype=types.INT32) - pad,
+                    shape=[height, width],
+                    axes=[0, 1],
+                    out_of_bounds_policy="pad",
+                )
         position = [fn.random.uniform(range=[0.0, 1.0]) for _ in "xy"] if rand_crop else [0.5, 0.5]
         images = fn.crop_mirror_normalize(
             images,

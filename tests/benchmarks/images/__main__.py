@@ -1,0 +1,146 @@
+"""Compare gpuio's ImageRecordIter with other image loaders, on the CPU.
+
+Writes a page, ``cpu.md``, a plot, ``cpu.png``, and all figures, ``cpu.json``, and prints the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from gpuio.loading.cpus import cpu_count
+from tests.benchmarks.images.bars import LOCKED
+from tests.benchmarks.images.contestants import CONTESTANTS
+from tests.benchmarks.images.job import Job
+from tests.benchmarks.images.lock_share import LockShare
+from tests.benchmarks.images.process import ROOT
+from tests.benchmarks.images.report import Report, draw, markdown
+from tests.benchmarks.images.run import DATA, TASKS, Settings, run_workload
+from tests.benchmarks.images.workloads import WORKLOADS, Workload
+from tests.benchmarks.photographs import photographs
+
+# Images in a batch where the interpreter's lock is measured.
+LOCK_BATCH = 256
+
+
+def machine() -> dict[str, str]:
+    """What the figures depend on."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return {
+        "Machine": f"{model}, {cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "Date": date.today().isoformat(),
+        "Load before": load,
+    }
+
+
+def lock_share(workload: Workload, task: str, folder: Path) -> LockShare:
+    """Measure the interpreter's lock in a process of its own.
+
+    Raises
+    ------
+    RuntimeError : it failed, or there is no native module.
+    """
+    job: Job = replace(workload.job(folder / DATA, task, 2), batch_size=LOCK_BATCH)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.images.lock_share",
+         json.dumps([workload.name, task, asdict(job)])],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return LockShare(**json.loads(done.stdout))
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure everything that was asked for."""
+    settings = Settings(
+        options.threads,
+        options.rounds,
+        options.seconds,
+        {"mxnet": options.mxnet} if options.mxnet else {},
+    )
+    report = Report(machine(), {})
+    contestants = [
+        each
+        for each in CONTESTANTS
+        if not options.contestants or any(part in each.name for part in options.contestants)
+    ]
+    for name in options.workloads:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            paths, data = photographs(folder / "samples")
+            report.settings = {
+                "Images": f"made of {data}",
+                "Threads": f"{options.threads}, or processes",
+                "Rounds": f"{options.rounds} of at least {options.seconds:g} s",
+            }
+            workload = WORKLOADS[name]
+            if options.quick:
+                workload = replace(workload, images=4, copies=workload.batch_size)
+            found = run_workload(workload, contestants, paths, folder, settings)
+            report.rows += found.rows
+            report.left_out[name] = found.left_out
+            report.versions |= found.versions
+            if name in LOCKED and not options.quick:
+                try:
+                    report.locks += [lock_share(workload, task, folder) for task in TASKS]
+                except RuntimeError as error:
+                    report.left_out[name]["the interpreter's lock"] = str(error)
+    return report
+
+
+def main(arguments: list[str] | None = None) -> Report:
+    """Measure, or read earlier figures; write the files, and print the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="FOLDER")
+    parser.add_argument("--mxnet", metavar="PYTHON", help="a Python with MXNet 1.9.1")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a round, at least")
+    parser.add_argument(
+        "--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS), metavar="NAME"
+    )
+    parser.add_argument(
+        "--contestants", nargs="+", default=[], metavar="NAME", help="those whose names have this"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="whether it runs: few images, one short round"
+    )
+    parser.add_argument("--from", dest="source", type=Path, help="draw these figures again (JSON)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds = 1, 0.01
+    if options.source:
+        report = Report.from_json(json.loads(options.source.read_text()))
+    else:
+        report = run(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    fields: dict[str, Any] = asdict(report)
+    (options.output / "cpu.json").write_text(json.dumps(fields, indent=1) + "\n")
+    page = markdown(report, "cpu.png")
+    (options.output / "cpu.md").write_text(page)
+    print(page)
+    try:
+        draw(report, options.output / "cpu.png")
+    except ImportError:
+        print("the plot needs matplotlib: pip install 'gpuio[plot]'", file=sys.stderr)
+    return report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""How much of the work on an image holds the interpreter's lock, which limits all threads together.
+
+    python -m tests.benchmarks.images.lock_share JOB
+
+*Measured*: the CPU time of the process, less that within the native module's functions and within
+system calls that read files, which run without the lock. That is what Python and NumPy do; it is an
+upper bound, as NumPy releases the lock now and then.
+
+*Simulated*: many threads, on however few processors, whose calls that make samples sleep as long as
+the work takes, so that all else is done as it would be with a processor for each thread. The
+samples are not made.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from gpuio.io import ImageRecordIter
+from gpuio.tools.commands.bench.measure import own_cpu_seconds, wait_until_idle
+from tests.benchmarks.images.job import Job
+from tests.benchmarks.images.record_options import record_options
+
+THREADS = 16  # simulated
+SECONDS = 2.0  # that each part takes at least
+
+
+@dataclass(frozen=True)
+class LockShare:
+    """Figures of one job.
+
+    Attributes
+    ----------
+    workload, task : names
+    batch_size : images in a batch
+    locked_us : CPU microseconds for each image with the lock, at most
+    unlocked_us : CPU microseconds without it
+    simulated_threads : number of threads of the simulation
+    simulated_per_second : images per second that they make
+    used : fraction of their time for which they have work
+    """
+
+    workload: str
+    task: str
+    batch_size: int
+    locked_us: float
+    unlocked_us: float
+    simulated_threads: int
+    simulated_per_second: float
+    used: float
+
+
+class Unlocked:
+    """Counts the CPU time of all threads within functions that do not hold the lock."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._lock = threading.Lock()
+
+    def wrap(self, function: Any) -> Any:
+        """A function that does the same and counts its time."""
+
+        def timed(*arguments: Any) -> Any:
+            begun = time.thread_time()
+            result = function(*arguments)
+            used = time.thread_time() - begun
+            with self._lock:
+                self.seconds += used
+            return result
+
+        return timed
+
+
+def endless(job: Job) -> Iterator[int]:
+    """Batches of ImageRecordIter, epoch after epoch; their numbers of images."""
+    iterator = ImageRecordIter(**record_options(job))
+    while True:
+        for batch in iterator:
+            yield len(batch.data[0])
+        iterator.reset()
+
+
+def take(stream: Iterator[int], unlocked: Unlocked) -> tuple[int, float, float, float]:
+    """Take batches for `SECONDS`, from idle to idle.
+
+    Returns
+    -------
+    number of images; CPU seconds with the lock and without; seconds
+    """
+    for _ in range(4):
+        next(stream)
+    wait_until_idle("", own_cpu_seconds)
+    unlocked.seconds, images = 0.0, 0
+    begun, used = time.perf_counter(), time.process_time()
+    while time.perf_counter() < begun + SECONDS:
+        images += next(stream)
+    ended = wait_until_idle("", own_cpu_seconds)
+    return images, time.process_time() - used - unlocked.seconds, unlocked.seconds, ended - begun
+
+
+def lock_share(workload: str, task: str, job: Job) -> LockShare:
+    """Measure a job.
+
+    Raises
+    ------
+    ImportError : there is no native module.
+    """
+    from gpuio import native
+
+    library = native.library()
+    if library is None:
+        raise ImportError(native.state()[1])
+    unlocked = Unlocked()
+    for name, value in list(vars(library).items()):
+        if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
+            setattr(library, name, unlocked.wrap(value))
+    for name in ("pread", "preadv"):
+        setattr(os, name, unlocked.wrap(getattr(os, name)))
+    images, locked, within, _ = take(endless(job), unlocked)
+    work = within / images
+
+    def render(workspace: Any, output: Any, samples: Any, data: Any) -> bool:
+        time.sleep(work * len(samples))
+        samples["status"] = native.MADE
+        return True
+
+    library.render = render  # type: ignore[method-assign]
+    simulated, _, _, seconds = take(endless(replace(job, threads=THREADS)), unlocked)
+    rate = simulated / seconds
+    return LockShare(
+        workload,
+        task,
+        job.batch_size,
+        locked / images * 1e6,
+        work * 1e6,
+        THREADS,
+        rate,
+        rate * work / THREADS,
+    )
+
+
+if __name__ == "__main__":
+    workload, task, job = json.loads(sys.argv[1])
+    try:
+        print(json.dumps(asdict(lock_share(workload, task, Job.from_json(job)))))
+    except ImportError as error:
+        sys.exit(str(error))

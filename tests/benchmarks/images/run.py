@@ -1,0 +1,217 @@
+"""Check the contestants of a workload, and measure them in turns."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuio.tools.commands.bench.measure import Figures, measure
+from tests.benchmarks.images.check import (
+    WrongBatchError,
+    chart,
+    chart_size,
+    check_charts,
+    check_form,
+    check_images,
+)
+from tests.benchmarks.images.contestants import Contestant
+from tests.benchmarks.images.job import Job
+from tests.benchmarks.images.process import ContestantProcess, LeftOutError
+from tests.benchmarks.images.workloads import (
+    Workload,
+    encode,
+    encoded_images,
+    write_files,
+)
+
+TASKS = ("eval", "train")
+
+# How many charts are checked: enough to tell chances.
+CHECKED = 64
+
+FOLDERS = CHARTS, DATA = "charts", "data"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes
+    ----------
+    threads : of each contestant
+    rounds : of each contestant
+    seconds : that a round takes at least
+    interpreters : of other Pythons, by name
+    """
+
+    threads: int = 2
+    rounds: int = 5
+    seconds: float = 0.5
+    interpreters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one contestant in one task of one workload.
+
+    Attributes
+    ----------
+    workload, task, contestant : names
+    threads : of this contestant
+    cpu_ms : CPU milliseconds for each image, user and system, process and children; median
+    least_cpu_ms, most_cpu_ms : minimum and maximum over the rounds
+    per_second : images per second of wall time; median
+    slowest, fastest : minimum and maximum over the rounds
+    """
+
+    workload: str
+    task: str
+    contestant: str
+    threads: int
+    cpu_ms: float
+    least_cpu_ms: float
+    most_cpu_ms: float
+    per_second: float
+    slowest: float
+    fastest: float
+
+
+def write_charts(workload: Workload, folder: Path) -> None:
+    """Write charts in the files of a workload."""
+    sizes = [chart_size(workload.size, workload.scaled, number) for number in range(2)]
+    charts = [encode(chart(*size), workload.extension) for size in sizes]
+    write_files(folder, charts, workload.extension, max(128, 2 * workload.batch_size))
+
+
+def check(process: ContestantProcess, charts: Job, images: Job, folder: Path) -> None:
+    """Check a contestant's batches, and leave `images` open.
+
+    Raises
+    ------
+    LeftOutError, WrongBatchError : it failed, or made something else.
+    """
+    path = folder / "batches.npz"
+
+    def batches(job: Job, images: int) -> tuple[Any, Any]:
+        process.open(job)
+        process.save(-(-images // job.batch_size), path)
+        with np.load(path) as archive:
+            return archive["data"], archive["labels"]
+
+    check_charts(*batches(charts, max(CHECKED, 2 * charts.batch_size)), charts)
+    process.end()
+    data, labels = batches(images, images.batch_size)
+    check_form(data, labels, images)
+    if not images.train:
+        check_images(data, labels, images)
+
+
+@dataclass
+class Found:
+    """Results of a workload: figures, reasons by the names of those left out, versions by name."""
+
+    rows: list[Row] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def say(message: str) -> None:
+    """Tell on stderr how far it is, and when."""
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+
+
+def run_workload(
+    workload: Workload,
+    contestants: Sequence[Contestant],
+    paths: list[Path],
+    folder: Path,
+    settings: Settings,
+) -> Found:
+    """Measure contestants in all tasks of a workload.
+
+    Parameters
+    ----------
+    paths : of photographs
+    folder : for files, in `DATA` and `CHARTS`
+    """
+    say(f"{workload.title}: making {workload.images} images")
+    images = list(encoded_images(workload, paths))
+    write_files(folder / DATA, images, workload.extension, workload.copies)
+    write_charts(workload, folder / CHARTS)
+    say(f"{workload.title}: starting and checking contestants")
+    found = Found()
+    with ExitStack() as stack:
+        processes: dict[str, ContestantProcess] = {}
+        threads = {each.name: each.threads or settings.threads for each in contestants}
+        for contestant in contestants:
+            if contestant.scaled and not workload.scaled:
+                continue
+            python = contestant.python
+            interpreter = settings.interpreters.get(python) if python else sys.executable
+            if interpreter is None:
+                found.left_out[contestant.name] = f"no Python for it was given (--{python})"
+                continue
+            process = ContestantProcess(contestant, interpreter)
+            processes[contestant.name] = stack.enter_context(process)
+        for task in TASKS:
+            for each, process in list(processes.items()):
+                jobs = [workload.job(folder / part, task, threads[each]) for part in FOLDERS]
+                try:
+                    check(process, *jobs, folder)
+                except (LeftOutError, WrongBatchError) as error:
+                    found.left_out[each] = str(error)
+                    processes.pop(each).close()
+                else:
+                    found.versions |= process.versions
+            say(f"{workload.title}, {task}: {len(processes)} contestants")
+            measured = _measure(processes, threads, settings, found.left_out)
+            for each, figures in measured.items():
+                cpu_ms = (1e3 * value for value in (figures.cpu, figures.least, figures.most))
+                speed = figures.per_second, figures.slowest, figures.fastest
+                found.rows.append(Row(workload.name, task, each, threads[each], *cpu_ms, *speed))
+            for process in processes.values():
+                process.end()
+    return found
+
+
+def _measure(
+    processes: dict[str, ContestantProcess],
+    threads: dict[str, int],
+    settings: Settings,
+    left_out: dict[str, str],
+) -> dict[str, Figures]:
+    """Measure in rounds of the given duration at least; those that fail are left out."""
+
+    def run(name: str, batches: int) -> int:
+        if name not in left_out:
+            try:
+                return processes[name].run(batches)
+            except LeftOutError as error:
+                left_out[name] = str(error)
+        return 1
+
+    def batches_of_a_round(name: str) -> int:
+        # A multiple of the threads, since some make one batch with each.
+        step, count = threads[name], 0
+        run(name, step)
+        begun = time.perf_counter()
+        while time.perf_counter() < begun + settings.seconds / 4 and name not in left_out:
+            run(name, step)
+            count += step
+        rounds = settings.seconds / (time.perf_counter() - begun)
+        return step * math.ceil(count / step * rounds)
+
+    rounds = {name: partial(run, name, batches_of_a_round(name)) for name in processes}
+    found = measure(rounds, settings.rounds, lambda name: processes[name].cpu_seconds())
+    for name in left_out.keys() & processes:
+        processes.pop(name).close()
+    return {name: found[name] for name in processes}
