@@ -107,7 +107,7 @@ def check(process: ContestantProcess, charts: Job, images: Job, folder: Path) ->
         with np.load(path) as archive:
             return archive["data"], archive["labels"]
 
-    check_charts(*batches(charts, max(CHECKED, 2 * charts.batch_size)), charts)
+    check_charts(*batches(charts, CHECKED), charts)
     process.end()
     data, labels = batches(images, images.batch_size)
     check_form(data, labels, images)

@@ -1,6 +1,7 @@
 """DALI's own pipeline: it does the same task as ImageRecordIter."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,25 @@ def test_options(changes: dict[str, Any], rec: str) -> None:
     shape = (6, *changes.get("data_shape", (3, 48, 41)))
     assert images.as_array().shape == shape and np.isfinite(images.as_array()).all()
     assert len(labels) == 6
+
+
+def test_pad_is_a_black_border_before_a_random_crop(tmp_path: Path) -> None:
+    """White images of the output's size: what is black was the border."""
+    rec, idx = str(tmp_path / "x.rec"), str(tmp_path / "x.idx")
+    white = np.full((48, 41, 3), 255, np.uint8)
+    with mx.recordio.MXIndexedRecordIO(idx, rec, "w") as writer:
+        for key in range(8):
+            header = mx.recordio.IRHeader(0, 0, key, 0)
+            writer.write_idx(key, mx.recordio.pack_img(header, white, img_fmt=".png"))
+    pipe = pipeline(rec, pad=3, batch_size=8, mean=(0, 0, 0), std=(1, 1, 1))
+    shifts = set()
+    for image in np.concatenate([pipe.run()[0].as_array() for _ in range(40)])[:, 0]:
+        for inside in (image.max(1) > 0, image.max(0) > 0):  # rows, columns
+            first, length = int(inside.argmax()), int(inside.sum())
+            assert inside[first : first + length].all() and length >= len(inside) - 3
+            shifts.add(first if first else length - len(inside))
+        assert set(np.unique(image)) <= {0, 255}
+    assert shifts == set(range(-3, 4))
 
 
 def test_four_channels_are_unsupported(rec: str) -> None:
