@@ -19,8 +19,9 @@ class Transform:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._mean = np.array(job.mean, np.float32)[:, None, None]
-        self._scale = 1 / np.array(job.std, np.float32)[:, None, None]
+        # Faster than arithmetic in NumPy.
+        normalized = (np.arange(256)[:, None] - job.mean) / job.std
+        self._table = normalized.astype(np.float32)[None]
 
     def __call__(self, encoded: bytes, random: np.random.Generator) -> NDArray[np.float32]:
         """Make one image, float32 (3, size, size)."""
@@ -37,7 +38,7 @@ class Transform:
         image = image[top : top + job.size, left : left + job.size]
         if job.train and random.random() < 0.5:
             image = image[:, ::-1]
-        return (image.transpose(2, 0, 1) - self._mean) * self._scale
+        return cv2.LUT(image, self._table).transpose(2, 0, 1)
 
 
 def decode(encoded: bytes, extension: str) -> Any:

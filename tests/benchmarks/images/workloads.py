@@ -23,7 +23,7 @@ AREA = TASKS["train"]["min_random_area"], TASKS["train"]["max_random_area"]
 RATIO = TASKS["train"]["min_aspect_ratio"], TASKS["train"]["max_aspect_ratio"]
 
 # Tar files for WebDataset, of which each process needs one at least.
-SHARDS = 4
+SHARDS = 16
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +14,9 @@ from tests.benchmarks.images.record_options import record_options
 def batches(job: Job, native: bool) -> Iterator[Any]:
     """Batches, epoch after epoch. `native`: only with the native module."""
     if native:
-        in_use, reason = importlib.import_module("gpuio.native").state()
+        from gpuio.native import state
+
+        in_use, reason = state()
         if not in_use:
             raise ImportError(reason)
     iterator = mx.io.ImageRecordIter(**record_options(job))
@@ -25,4 +27,11 @@ def batches(job: Job, native: bool) -> Iterator[Any]:
 
 
 def versions() -> dict[str, str]:
-    return {"gpuio": mx.__version__}
+    found = {"gpuio": mx.__version__}
+    with contextlib.suppress(ImportError):  # earlier versions, measured for comparison, have none
+        from gpuio.native import state
+
+        in_use, libjpeg = state()
+        if in_use:
+            found["gpuio's native module with"] = libjpeg
+    return found
