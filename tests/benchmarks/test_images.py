@@ -25,7 +25,7 @@ from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.process import ContestantProcess
 from tests.benchmarks.images.run import Row, Settings, run_workload, write_charts
 from tests.benchmarks.images.transforms import Transform
-from tests.benchmarks.images.workloads import WORKLOADS, encoded_images, write_files
+from tests.benchmarks.images.workloads import WORKLOADS, encode, encoded_images, write_files
 
 SMALL = replace(WORKLOADS["32-png"], batch_size=64)
 PHOTOS = replace(WORKLOADS["224"], batch_size=16)
@@ -202,6 +202,26 @@ def test_the_benchmark_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     again = images.main(["--from", str(output / "cpu.json"), "--output", str(tmp_path)])
     assert again == report
     assert (tmp_path / "cpu.md").read_text() == (output / "cpu.md").read_text()
+
+
+def test_the_lock_is_measured_where_the_native_module_is(tmp_path: Path) -> None:
+    workload = replace(WORKLOADS["32-jpeg"], images=1, copies=256)
+    image = np.full((32, 32, 3), 90, np.uint8)
+    write_files(tmp_path / "data", [encode(image, ".jpg")], ".jpg", workload.copies)
+    try:
+        from gpuio.native import library
+    except ImportError:
+        native = False
+    else:
+        native = library() is not None
+    if not native:
+        with pytest.raises(RuntimeError, match="native"):
+            images.lock_share(workload, "train", tmp_path, 0.01)
+        return
+    share = images.lock_share(workload, "train", tmp_path, 0.01)
+    assert (share.workload, share.task, share.batch_size) == ("32-jpeg", "train", 256)
+    assert share.locked_us > 0 and share.unlocked_us > 0 and share.simulated_per_second > 0
+    assert 0 < share.used < 1
 
 
 def test_bars() -> None:

@@ -21,7 +21,7 @@ from gpuio.loading.cpus import cpu_count
 from tests.benchmarks.images.bars import LOCKED
 from tests.benchmarks.images.contestants import CONTESTANTS
 from tests.benchmarks.images.job import Job
-from tests.benchmarks.images.lock_share import LockShare
+from tests.benchmarks.images.lock_share import SECONDS, LockShare
 from tests.benchmarks.images.process import ROOT
 from tests.benchmarks.images.report import Report, draw, markdown
 from tests.benchmarks.images.run import DATA, TASKS, Settings, run_workload
@@ -48,7 +48,7 @@ def machine() -> dict[str, str]:
     }
 
 
-def lock_share(workload: Workload, task: str, folder: Path) -> LockShare:
+def lock_share(workload: Workload, task: str, folder: Path, seconds: float = SECONDS) -> LockShare:
     """Measure the interpreter's lock in a process of its own.
 
     Raises
@@ -58,7 +58,7 @@ def lock_share(workload: Workload, task: str, folder: Path) -> LockShare:
     job: Job = replace(workload.job(folder / DATA, task, 2), batch_size=LOCK_BATCH)
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.images.lock_share",
-         json.dumps([workload.name, task, asdict(job)])],
+         json.dumps([workload.name, task, asdict(job), seconds])],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:

@@ -1,6 +1,6 @@
 """How much of the work on an image holds the interpreter's lock, which limits all threads together.
 
-    python -m tests.benchmarks.images.lock_share JOB
+    python -m tests.benchmarks.images.lock_share REQUEST
 
 *Measured*: the CPU time of the process, less that within the native module's functions and within
 system calls that read files, which run without the lock. That is what Python and NumPy do; it is an
@@ -29,7 +29,7 @@ from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.record_options import record_options
 
 THREADS = 16  # simulated
-SECONDS = 2.0  # that each part takes at least
+SECONDS = 2.0  # that each part takes at least, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,10 @@ def endless(job: Job) -> Iterator[int]:
         iterator.reset()
 
 
-def take(stream: Iterator[int], unlocked: Unlocked) -> tuple[int, float, float, float]:
-    """Take batches for `SECONDS`, from idle to idle.
+def take(
+    stream: Iterator[int], unlocked: Unlocked, seconds: float
+) -> tuple[int, float, float, float]:
+    """Take batches for at least some seconds, from idle to idle.
 
     Returns
     -------
@@ -99,13 +101,13 @@ def take(stream: Iterator[int], unlocked: Unlocked) -> tuple[int, float, float, 
     wait_until_idle("", own_cpu_seconds)
     unlocked.seconds, images = 0.0, 0
     begun, used = time.perf_counter(), time.process_time()
-    while time.perf_counter() < begun + SECONDS:
+    while time.perf_counter() < begun + seconds:
         images += next(stream)
     ended = wait_until_idle("", own_cpu_seconds)
     return images, time.process_time() - used - unlocked.seconds, unlocked.seconds, ended - begun
 
 
-def lock_share(workload: str, task: str, job: Job) -> LockShare:
+def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
     """Measure a job.
 
     Raises
@@ -123,7 +125,7 @@ def lock_share(workload: str, task: str, job: Job) -> LockShare:
             setattr(library, name, unlocked.wrap(value))
     for name in ("pread", "preadv"):
         setattr(os, name, unlocked.wrap(getattr(os, name)))
-    images, locked, within, _ = take(endless(job), unlocked)
+    images, locked, within, _ = take(endless(job), unlocked, seconds)
     work = within / images
 
     def render(workspace: Any, output: Any, samples: Any, data: Any) -> bool:
@@ -132,8 +134,8 @@ def lock_share(workload: str, task: str, job: Job) -> LockShare:
         return True
 
     library.render = render  # type: ignore[method-assign]
-    simulated, _, _, seconds = take(endless(replace(job, threads=THREADS)), unlocked)
-    rate = simulated / seconds
+    simulated, _, _, duration = take(endless(replace(job, threads=THREADS)), unlocked, seconds)
+    rate = simulated / duration
     return LockShare(
         workload,
         task,
@@ -147,8 +149,8 @@ def lock_share(workload: str, task: str, job: Job) -> LockShare:
 
 
 if __name__ == "__main__":
-    workload, task, job = json.loads(sys.argv[1])
+    workload, task, job, seconds = json.loads(sys.argv[1])
     try:
-        print(json.dumps(asdict(lock_share(workload, task, Job.from_json(job)))))
+        print(json.dumps(asdict(lock_share(workload, task, Job.from_json(job), seconds))))
     except ImportError as error:
         sys.exit(str(error))

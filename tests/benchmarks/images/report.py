@@ -90,10 +90,22 @@ def workload_table(report: Report, workload: str) -> str:
     return table(head, lines)
 
 
+def summary(report: Report) -> str:
+    """The medians of all contestants in all tasks."""
+    columns = [(name, task) for name in WORKLOADS for task in TASKS if report.of(name, task)]
+    by_column = [report.of(*column) for column in columns]
+    lines = []
+    for name in dict.fromkeys(name for rows in by_column for name in rows if name != ONE_THREAD):
+        cells = [number(rows[name].cpu_ms) if name in rows else "-" for rows in by_column]
+        lines.append([name, *cells])
+    return table(["CPU-ms per image", *(f"{name} {task}" for name, task in columns)], lines)
+
+
 def markdown(report: Report, plot: str) -> str:
     """The page; `plot` is the name of the plot's file."""
     parts = [
         "# Image loaders on the CPU",
+        summary(report),
         f"![images per CPU-second of each loader]({plot})",
         "\n".join(
             f"- {name}: {value}" for name, value in {**report.machine, **report.settings}.items()
