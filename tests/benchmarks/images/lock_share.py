@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import statistics
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.record_options import record_options
 
 THREADS = 16  # simulated
-SECONDS = 2.0  # that each part takes at least, unless told otherwise
+ROUNDS, SECONDS = 5, 0.8  # of each part; that a round takes at least, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -87,24 +88,27 @@ def endless(job: Job) -> Iterator[int]:
         iterator.reset()
 
 
-def take(
-    stream: Iterator[int], unlocked: Unlocked, seconds: float
-) -> tuple[int, float, float, float]:
-    """Take batches for at least some seconds, from idle to idle.
+def take(stream: Iterator[int], unlocked: Unlocked, seconds: float) -> tuple[float, float, float]:
+    """Take batches for at least some seconds, several times, each from idle to idle.
 
     Returns
     -------
-    number of images; CPU seconds with the lock and without; seconds
+    CPU seconds for each image with the lock and without, and images per second; medians
     """
     for _ in range(4):
         next(stream)
-    wait_until_idle("", own_cpu_seconds)
-    unlocked.seconds, images = 0.0, 0
-    begun, used = time.perf_counter(), time.process_time()
-    while time.perf_counter() < begun + seconds:
-        images += next(stream)
-    ended = wait_until_idle("", own_cpu_seconds)
-    return images, time.process_time() - used - unlocked.seconds, unlocked.seconds, ended - begun
+    rounds = []
+    for _ in range(ROUNDS):
+        wait_until_idle("", own_cpu_seconds)
+        unlocked.seconds, images = 0.0, 0
+        begun, used = time.perf_counter(), time.process_time()
+        while time.perf_counter() < begun + seconds:
+            images += next(stream)
+        ended = wait_until_idle("", own_cpu_seconds)
+        locked = time.process_time() - used - unlocked.seconds
+        rounds.append((locked / images, unlocked.seconds / images, images / (ended - begun)))
+    locked, free, rate = (statistics.median(each) for each in zip(*rounds, strict=True))
+    return locked, free, rate
 
 
 def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
@@ -125,22 +129,19 @@ def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
             setattr(library, name, unlocked.wrap(value))
     for name in ("pread", "preadv"):
         setattr(os, name, unlocked.wrap(getattr(os, name)))
-    images, locked, within, _ = take(endless(job), unlocked, seconds)
-    work = within / images
+    locked, work, _ = take(endless(job), unlocked, seconds)
 
-    def render(workspace: Any, output: Any, samples: Any, data: Any) -> bool:
-        time.sleep(work * len(samples))
-        samples["status"] = native.MADE
-        return True
+    def render(workspace: Any, output: int, samples: int, count: int, batch: int) -> int:
+        time.sleep(work * count)
+        return count
 
     library.render = render  # type: ignore[method-assign]
-    simulated, _, _, duration = take(endless(replace(job, threads=THREADS)), unlocked, seconds)
-    rate = simulated / duration
+    _, _, rate = take(endless(replace(job, threads=THREADS)), unlocked, seconds)
     return LockShare(
         workload,
         task,
         job.batch_size,
-        locked / images * 1e6,
+        locked * 1e6,
         work * 1e6,
         THREADS,
         rate,
