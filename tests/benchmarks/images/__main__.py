@@ -12,10 +12,10 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from gpuio.loading.cpus import cpu_count
 from tests.benchmarks.images.bars import LOCKED
@@ -30,6 +30,8 @@ from tests.benchmarks.photographs import photographs
 
 # Images in a batch where the interpreter's lock is measured.
 LOCK_BATCH = 256
+
+LOCK = "the interpreter's lock"
 
 
 def machine() -> dict[str, str]:
@@ -66,42 +68,57 @@ def lock_share(workload: Workload, task: str, folder: Path, seconds: float = SEC
     return LockShare(**json.loads(done.stdout))
 
 
-def run(options: argparse.Namespace) -> Report:
-    """Measure everything that was asked for."""
+def run(options: argparse.Namespace) -> Iterator[Report]:
+    """Measure everything that was asked for; the report so far after each workload."""
     settings = Settings(
         options.threads,
         options.rounds,
         options.seconds,
         {"mxnet": options.mxnet} if options.mxnet else {},
     )
-    report = Report(machine(), {})
     contestants = [
         each
         for each in CONTESTANTS
         if not options.contestants or any(part in each.name for part in options.contestants)
     ]
-    for name in options.workloads:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            paths, data = photographs(folder / "samples")
-            report.settings = {
+    with tempfile.TemporaryDirectory() as samples:
+        paths, data = photographs(Path(samples) / "samples")
+        report = Report(
+            machine(),
+            {
                 "Images": f"made of {data}",
                 "Threads": f"{options.threads}, or processes",
                 "Rounds": f"{options.rounds} of at least {options.seconds:g} s",
-            }
+            },
+        )
+        for name in options.workloads:
             workload = WORKLOADS[name]
             if options.quick:
                 workload = replace(workload, images=4, copies=workload.batch_size)
-            found = run_workload(workload, contestants, paths, folder, settings)
-            report.rows += found.rows
-            report.left_out[name] = found.left_out
-            report.versions |= found.versions
-            if name in LOCKED and not options.quick:
-                try:
-                    report.locks += [lock_share(workload, task, folder) for task in TASKS]
-                except RuntimeError as error:
-                    report.left_out[name]["the interpreter's lock"] = str(error)
-    return report
+            with tempfile.TemporaryDirectory() as folder:
+                found = run_workload(workload, contestants, paths, Path(folder), settings)
+                report.rows += found.rows
+                report.left_out[name] = found.left_out
+                report.versions |= found.versions
+                if name in LOCKED and not options.quick:
+                    try:
+                        report.locks += [lock_share(workload, task, Path(folder)) for task in TASKS]
+                    except RuntimeError as error:
+                        report.left_out[name][LOCK] = str(error)
+            yield report
+
+
+def write(report: Report, folder: Path) -> str:
+    """Write page, plot and figures; the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cpu.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    page = markdown(report, "cpu.png")
+    (folder / "cpu.md").write_text(page)
+    try:
+        draw(report, folder / "cpu.png")
+    except ImportError:
+        print("the plot needs matplotlib: pip install 'gpuio[plot]'", file=sys.stderr)
+    return page
 
 
 def main(arguments: list[str] | None = None) -> Report:
@@ -126,19 +143,12 @@ def main(arguments: list[str] | None = None) -> Report:
     if options.quick:
         options.rounds, options.seconds = 1, 0.01
     if options.source:
-        report = Report.from_json(json.loads(options.source.read_text()))
+        reports = iter([Report.from_json(json.loads(options.source.read_text()))])
     else:
-        report = run(options)
-    options.output.mkdir(parents=True, exist_ok=True)
-    fields: dict[str, Any] = asdict(report)
-    (options.output / "cpu.json").write_text(json.dumps(fields, indent=1) + "\n")
-    page = markdown(report, "cpu.png")
-    (options.output / "cpu.md").write_text(page)
+        reports = run(options)
+    for report in reports:
+        page = write(report, options.output)
     print(page)
-    try:
-        draw(report, options.output / "cpu.png")
-    except ImportError:
-        print("the plot needs matplotlib: pip install 'gpuio[plot]'", file=sys.stderr)
     return report
 
 

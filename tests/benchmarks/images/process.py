@@ -50,8 +50,7 @@ class ContestantProcess:
             [interpreter, "-m", "tests.benchmarks.images.worker", contestant.module,
              json.dumps(contestant.options)],
             cwd=ROOT,
-            # Python of another version must not write its bytecode beside ours.
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **contestant.environment},
+            env={**os.environ, **contestant.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
