@@ -23,6 +23,8 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 SIZES = 4  # block sizes that a pool keeps; an iterator needs two, for full and last batches
 
+LARGEST_KEPT = 1 << 28  # bytes, of the blocks of `BufferPool.about`
+
 
 class _BufferOwner:
     """The base of an array of the pool: NumPy keeps it as long as there is a view of the memory."""
@@ -73,6 +75,16 @@ class BufferPool:
         array = np.asarray(loan)
         weakref.finalize(loan, _take_back, weakref.ref(self), block).atexit = False
         return array
+
+    def about(self, size: int) -> NDArray[np.uint8]:
+        """Allocate uint8 (size,) for what varies in size: its block is up to an eighth larger, so
+        that similar sizes share blocks. Very large ones are not kept.
+        """
+        step = 1 << max(0, size.bit_length() - 4)
+        rounded = -(-size // step) * step
+        if rounded > LARGEST_KEPT:
+            return allocate(size)
+        return self.empty((rounded,), np.uint8)[:size]
 
     def close(self) -> None:
         """Release all free memory, and memory in use when it is returned. May be called twice."""

@@ -42,6 +42,7 @@ from typing import NamedTuple
 
 from gpuio.context import Context
 from gpuio.errors import Error
+from gpuio.execution.buffers import BufferPool
 from gpuio.execution.dali_errors import GraphError
 from gpuio.execution.dali_graph import (
     Feed,
@@ -65,8 +66,13 @@ from gpuio.loading.source import Encoded
 from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
+from gpuio.storage.local import Bulk
 
 log = logging.getLogger("gpuio")
+
+# Threads that help to read a batch. One copies at 4 to 10 GB/s, 10 to 30 us for each photograph; a
+# GPU's JPEG engines decode one in 55.
+READERS = 3
 
 # Records that DALI refuses of which an executor remembers that, 100 bytes each.
 MAX_REFUSED = 1 << 17
@@ -164,6 +170,8 @@ class DaliExecutor:
         self._postprocess: CudaPostprocess | HostPostprocess = (
             CudaPostprocess(output, ctx) if on_gpu else HostPostprocess(output)
         )
+        # Batches of encoded images: as many are kept as are read, waited for and decoded at once.
+        self._memory = BufferPool(limit=depth + 1)
         self._host_samples = HostSamples(output, antialias, threads)
         self._refused_samples = RefusedSamples(partial(create, 1), self._postprocess.stream)
         self._refused_records: dict[int, None] = {}
@@ -221,7 +229,7 @@ class DaliExecutor:
             if self._stopped.is_set():
                 return
             if self._workers is None:
-                self._workers = Workers(3, "gpuio-dali")
+                self._workers = Workers(len(self._roles) + READERS, "gpuio-dali")
             # Again where a signal handler raised before: a thread takes each role once.
             for _ in range(len(self._roles)):
                 self._workers.submit(self._take_role)
@@ -240,6 +248,8 @@ class DaliExecutor:
 
     def _read_records(self) -> None:
         """Read what is submitted into memory, and pass it on."""
+        assert self._workers is not None, "this runs on one of them"
+        bulk = Bulk(self._memory.about, partial(self._workers.run, helpers=READERS))
         waiting: collections.deque[_Request] = collections.deque()
         try:
             while not self._stopped.is_set():
@@ -248,7 +258,7 @@ class DaliExecutor:
                     request = waiting.popleft()
                     try:
                         if self._is_wanted(request):
-                            records = self._reader.read_whole(request.indices)
+                            records = self._reader.read_whole(request.indices, bulk)
                             self._read.put(_Read(request, records))
                             del records
                     except BaseException as error:
@@ -331,6 +341,7 @@ class DaliExecutor:
         finally:
             self._refused_samples.close()
             self._host_samples.close()
+            self._memory.close()
 
     def _collect_one(self, scheduled: _Scheduled) -> None:
         outcome = scheduled.request.outcome

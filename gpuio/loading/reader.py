@@ -20,6 +20,7 @@ from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded, EncodedBatch, ImageSource, read_or_error
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
+from gpuio.storage.local import Bulk
 
 
 class BatchReader:
@@ -56,11 +57,16 @@ class BatchReader:
         """Read and plan one batch."""
         return self.plan(indices, self.source.read_batch(indices.record))
 
-    def read_whole(self, indices: BatchIndices) -> list[Encoded | Error]:
-        """Read the records of a batch, with all of their images in memory."""
+    def read_whole(self, indices: BatchIndices, bulk: Bulk | None = None) -> list[Encoded | Error]:
+        """Read the records of a batch, with all of their images in memory.
+
+        Parameters
+        ----------
+        bulk : how to read most of them at once
+        """
         return [
             each if isinstance(each, Error) else read_or_error(each.in_memory)
-            for each in self.source.read_batch(indices.record)
+            for each in self.source.read_batch(indices.record, bulk)
         ]
 
     def plan(

@@ -19,7 +19,7 @@ from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_headers import RecordImages
 from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
-from gpuio.storage.local import read_file
+from gpuio.storage.local import Bulk, read_file
 
 # Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
 LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -175,9 +175,16 @@ class ImageSource(Protocol):
     def read_ahead(self, indices: NDArray[np.int64]) -> None:
         """Note that records will soon be read; does not wait."""
 
-    def read_batch(self, indices: NDArray[np.int64]) -> Sequence[Encoded | Error]:
-        """Read several records, int64 (N,): for each what `read` returns, or the error that it
-        raises. Large images may be read only when their `data` is asked for.
+    def read_batch(
+        self, indices: NDArray[np.int64], bulk: Bulk | None = None
+    ) -> Sequence[Encoded | Error]:
+        """Read several records: for each what `read` returns, or the error that it raises. Large
+        images may be read only when their `data` is asked for.
+
+        Parameters
+        ----------
+        indices : int64 (N,)
+        bulk : how to read images, too, as far as they are read at once
 
         Raises
         ------
@@ -256,9 +263,9 @@ class RecordSource:
         """Ask the system to read records from the disk."""
         self.records.read_ahead(indices)
 
-    def read_batch(self, indices: NDArray[np.int64]) -> EncodedBatch:
+    def read_batch(self, indices: NDArray[np.int64], bulk: Bulk | None = None) -> EncodedBatch:
         """Read several records; see `ImageSource`."""
-        batch = self.records.read_many(indices)
+        batch = self.records.read_many(indices, bulk)
         labels: Sequence[Label | None] = batch.labels
         if self._table is not None:
             keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
@@ -350,7 +357,9 @@ class FileSource:
         content = self._read_file(self.names[index])
         return Encoded(self._labels[index], np.frombuffer(content, np.uint8))
 
-    def read_batch(self, indices: NDArray[np.int64]) -> list[Encoded | Error]:
+    def read_batch(
+        self, indices: NDArray[np.int64], bulk: Bulk | None = None
+    ) -> list[Encoded | Error]:
         """Read several files; see `ImageSource`."""
         return [read_or_error(self.read, index) for index in indices.tolist()]
 

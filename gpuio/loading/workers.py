@@ -7,10 +7,12 @@ several batches ahead must not.
 from __future__ import annotations
 
 import _thread
+import collections
 import queue
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gpuio.errors import ArgumentError
 from gpuio.loading.outcome import Flag, Outcome
@@ -77,6 +79,23 @@ class Workers:
         """
         self._tasks.put(task)
 
+    def run(self, tasks: Sequence[Task], helpers: int) -> None:
+        """Run tasks, on the calling thread and those of the threads that are idle, and wait for
+        them. As the caller goes on without those that are not, it may be one of the threads itself,
+        and the pool may be stopped meanwhile.
+
+        Parameters
+        ----------
+        helpers : the most threads that help
+        """
+        left = collections.deque((task, Outcome[None]()) for task in tasks)
+        outcomes = [outcome for _, outcome in left]
+        for _ in range(min(helpers, len(tasks) - 1)):
+            self.submit(partial(_run_each, left))
+        _run_each(left)
+        for outcome in outcomes:
+            outcome.result()
+
     def stop(self, wait: bool = True, drop: bool = True) -> None:
         """Drop the tasks that have not begun and wait for those that have. May be called twice, and
         from any thread.
@@ -107,6 +126,21 @@ def _start(threads: Sequence[threading.Thread], outcome: Outcome[None]) -> None:
         outcome.set_exception(error)
     else:
         outcome.set_result(None)
+
+
+def _run_each(left: collections.deque[tuple[Task, Outcome[None]]]) -> None:
+    """Run tasks until none is left that nobody has begun."""
+    while left:
+        try:
+            task, outcome = left.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            task()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
 
 
 def _run(tasks: queue.SimpleQueue[Task | None], stopped: Flag) -> None:

@@ -29,7 +29,7 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.local import Bulk, LocalFile, Path, local_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +47,10 @@ LABEL_BYTES = 1 << 8
 # Records of a batch of at most this many bytes are read at once; the beginnings of others, with the
 # image's header.
 MAX_WHOLE, BEGINNING = 1 << 14, (1 << 12) + LABEL_BYTES
+
+# The same for a batch that is read into memory. Behind what is left out of an index, a record seems
+# to be as large as that.
+MAX_BULK = 1 << 20
 
 # What to do about a record that is not where it was.
 CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
@@ -218,9 +222,14 @@ class RecordSet:
             size = self._base[number + 1] - base
             yield number, rows, starts, np.where(after > starts, after, size).clip(max=size)
 
-    def read_many(self, ordinals: NDArray[np.int64]) -> RecordBatch:
-        """Read several records at once, int64 (n,), in any order: small ones as a whole, of others
-        the beginning.
+    def read_many(self, ordinals: NDArray[np.int64], bulk: Bulk | None = None) -> RecordBatch:
+        """Read several records at once, in any order: small ones as a whole, of others the
+        beginning.
+
+        Parameters
+        ----------
+        ordinals : int64 (n,)
+        bulk : read larger ones, too, as a whole, in this way
 
         Raises
         ------
@@ -233,8 +242,8 @@ class RecordSet:
         for number, rows, starts, ends in self._by_file(ordinals):
             file = self._file(number)
             known = ends - starts
-            known[known > MAX_WHOLE] = BEGINNING
-            data, places = file.read_parts(starts, starts + known)
+            known[known > (MAX_WHOLE if bulk is None else MAX_BULK)] = BEGINNING
+            data, places = file.read_parts(starts, starts + known, bulk)
             self.has_changed |= file.has_changed()
             headers = read_headers(data, places, known, len(file) - starts)
             part = headers.contents(file, starts)

@@ -15,9 +15,10 @@ import itertools
 import os
 import stat
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import IO, Protocol, TypeAlias
+from functools import partial
+from typing import IO, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ MAX_READ = 1 << 30
 # Bytes between two parts up to which they are read together: copying them takes no longer than
 # another call.
 MAX_GAP = 1 << 12
+
+# Bytes that a thread reads at a time where several do.
+SHARE = 1 << 21
 
 # Bytes of the buffer for reading forwards.
 BUFFER = 1 << 16
@@ -119,6 +123,19 @@ class ByteSequence(Protocol):
         """Some of them: uint8 (bytes,)."""
 
 
+class Bulk(NamedTuple):
+    """How much is read at once.
+
+    Attributes
+    ----------
+    allocate : allocates uint8 (n,), contents undefined
+    run : runs functions, on several threads at once or in turn, and returns when all have ended
+    """
+
+    allocate: Callable[[int], NDArray[np.uint8]]
+    run: Callable[[Sequence[Callable[[], None]]], None]
+
+
 class LocalFile:
     """A file that is open for reading, at any offset. Thread-safe and fork-safe.
 
@@ -182,13 +199,16 @@ class LocalFile:
         begin, end, _ = part.indices(self.nbytes)
         return np.frombuffer(self._read(begin, end), np.uint8)
 
-    def read_parts(self, begins: Offsets, ends: Offsets) -> tuple[NDArray[np.uint8], Offsets]:
+    def read_parts(
+        self, begins: Offsets, ends: Offsets, bulk: Bulk | None = None
+    ) -> tuple[NDArray[np.uint8], Offsets]:
         """Read several parts at once. Those that are close together are read by one call.
 
         Parameters
         ----------
         begins, ends : int64 (n,), the parts, in bytes, in any order; none is empty, and all are
             within the file
+        bulk : how, if it is much
 
         Returns
         -------
@@ -210,14 +230,14 @@ class LocalFile:
         ends = np.minimum(at + room, self.nbytes)
         data = np.zeros(0, np.uint8)
         if len(at):
-            data = self._read_ranges(at, ends, begin_of, int(room.sum()))
+            data = self._read_ranges(at, ends, begin_of, int(room.sum()), bulk)
         run = is_apart.cumsum() - 1
         places = np.empty_like(first)
         places[order] = first + (begin_of - at)[run]
         return data, places
 
     def _read_ranges(
-        self, begins: Offsets, ends: Offsets, places: Offsets, size: int
+        self, begins: Offsets, ends: Offsets, places: Offsets, size: int, bulk: Bulk | None
     ) -> NDArray[np.uint8]:
         """Read ranges to these places of `size` bytes: uint8 (size,), read-only. The last one may
         end up to 7 bytes before their end; zeros follow.
@@ -225,10 +245,10 @@ class LocalFile:
         As `_read` does, which is needed only where a call is not enough: for small records it would
         take as long as the reading itself.
         """
-        if (module := native.library()) is not None:
-            data = np.empty(size, np.uint8)
+        if bulk is not None or native.library() is not None:
+            data = np.empty(size, np.uint8) if bulk is None else bulk.allocate(size)
             data[-8:] = 0
-            if module.read(self._fd, begins, ends, places, data):
+            if self._read_into(data, begins, ends, places, bulk):
                 data.flags.writeable = False
                 return data
         lengths, offsets = (ends - begins).tolist(), begins.tolist()
@@ -239,6 +259,30 @@ class LocalFile:
         if list(map(len, pieces)) != lengths:
             pieces = list(map(self._read, offsets, ends.tolist()))
         return np.frombuffer(b"".join(pieces).ljust(size, b"\0"), np.uint8)
+
+    def _read_into(
+        self,
+        data: NDArray[np.uint8],
+        begins: Offsets,
+        ends: Offsets,
+        places: Offsets,
+        bulk: Bulk | None,
+    ) -> bool:
+        """Read ranges to these places of `data`; False: not all of them could be."""
+        module = native.library()
+        read = partial(_read_each if module is None else module.read, self._fd)
+        if bulk is None:
+            return read(begins, ends, places, data)
+        begins, ends, places = _cut(begins, ends, places)
+        shares = np.flatnonzero(np.diff((ends - begins).cumsum() // SHARE, prepend=-1))
+        done: list[bool] = []
+
+        def read_share(part: slice) -> None:
+            done.append(read(begins[part], ends[part], places[part], data))
+
+        parts = map(slice, shares.tolist(), [*shares[1:].tolist(), None])
+        bulk.run([partial(read_share, part) for part in parts])
+        return all(done)
 
     def _read(self, begin: int, end: int) -> bytes:
         """Read the bytes from `begin` to `end`, which are within the file."""
@@ -328,6 +372,30 @@ def to_bytes(data: NDArray[np.uint8]) -> bytes:
     if isinstance(base, bytes) and len(base) == len(data):
         return base
     return data.tobytes()
+
+
+def _cut(begins: Offsets, ends: Offsets, places: Offsets) -> tuple[Offsets, Offsets, Offsets]:
+    """Cut ranges, and where they are read to, into pieces of at most SHARE bytes."""
+    counts = -(-(ends - begins) // SHARE)
+    which = np.arange(len(begins)).repeat(counts)
+    skipped = (np.arange(len(which)) - (counts.cumsum() - counts)[which]) * SHARE
+    first = begins[which] + skipped
+    return first, np.minimum(first + SHARE, ends[which]), places[which] + skipped
+
+
+def _read_each(
+    descriptor: int, begins: Offsets, ends: Offsets, places: Offsets, data: NDArray[np.uint8]
+) -> bool:
+    """Read parts of a file as `native.Native.read` does."""
+    memory = memoryview(data)
+    parts = zip(begins.tolist(), (ends - begins).tolist(), places.tolist(), strict=True)
+    try:
+        return all(
+            os.preadv(descriptor, [memory[place : place + size]], begin) == size
+            for begin, size, place in parts
+        )
+    except OSError:
+        return False
 
 
 def read_file(path: str) -> bytes:

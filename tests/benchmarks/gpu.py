@@ -271,7 +271,10 @@ def bandwidths(options: argparse.Namespace) -> dict[str, float]:
     moved += 2 * pixels.nbytes
     runs["finish and assemble, float16"] = moved, partial(assembler, pixels, jittered, None, stream)
     source = cupy.zeros(pixels.nbytes * 4, np.uint8)
-    runs["copy on the device"] = 2 * source.nbytes, source.copy
+    target = cupy.empty_like(source)
+    # Not `source.copy`, which is ten times slower on an H200.
+    copy = partial(target.data.copy_from_device_async, source.data, source.nbytes, stream)
+    runs["copy on the device"] = 2 * source.nbytes, copy
     speeds = {}
     for name, (moved, run) in runs.items():
         run()

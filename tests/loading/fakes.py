@@ -11,6 +11,7 @@ from gpuio.loading.outcome import Outcome
 from gpuio.loading.source import Encoded, EncodedBatch, read_or_error
 from gpuio.recordio.record_set import Location
 from gpuio.sampling.order import BatchIndices, Order
+from gpuio.storage.local import Bulk
 
 
 class MemorySource:
@@ -38,7 +39,7 @@ class MemorySource:
     def read_ahead(self, indices: np.ndarray) -> None:
         pass
 
-    def read_batch(self, indices: np.ndarray) -> list[Encoded | Error]:
+    def read_batch(self, indices: np.ndarray, bulk: Bulk | None = None) -> list[Encoded | Error]:
         return [read_or_error(self.read, index) for index in indices.tolist()]
 
     def location(self, index: int) -> Location:
