@@ -11,15 +11,18 @@ center crop 224, mean and std, float32) and *train* (a random 8 to 100 % of the 
    permutes whole files only, so that it reads this one file in its order, the fastest way for it.
    *Decoding alone* is DALI's mixed decoder behind its reader, of whole images: what no loader of
    whole images surpasses.
-3. *Training step*: matrix products that take 1.25 times as long as the loader's batches, alone and
+3. *Layers*: DALI's graph of gpuio's, from decoding alone to all of it, fed with the same encoded
+   images and windows again and again; what a layer costs is the difference to the one above.
+4. *Training step*: matrix products that take 1.25 times as long as the loader's batches, alone and
    with batches: the time that loading takes from the step.
-4. *Kernels*: bytes read and written per second, beside a copy on the device.
+5. *Kernels*: bytes read and written per second, beside a copy on the device.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import platform
 import statistics
@@ -30,11 +33,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from gpuio.context import gpu, require
+from gpuio.execution import dali
 from gpuio.execution.assemble_cuda import CudaAssembler
+from gpuio.execution.dali_graph import Feed, build_graph, make_feed
 from gpuio.execution.output import OutputSpec
 from gpuio.io import ImageRecordIter
 from gpuio.loading.cpus import cpu_count
@@ -53,6 +59,10 @@ LOADS = (0.0, 0.12, 0.3, 0.65, 0.9)
 
 # A training step, as a multiple of the time that loading its batch takes; and its matrices' size.
 STEP, MATRIX = 1.25, 4096
+
+# Parts of gpuio's graph; and batches that are fed to them.
+FED, WINDOWS, GRAPH = "decoding, fed by gpuio", "decoding windows", "gpuio's graph"
+FEEDS = 6
 
 Load = Callable[[], Any]  # starts one batch, and returns it or what keeps it
 
@@ -118,6 +128,71 @@ def images_per_second(load: Load, batches: int, size: int) -> float:
     begun = time.perf_counter()
     count = run_batches(load, batches, size)
     return count / (time.perf_counter() - begun)
+
+
+def prepared_feeds(rec: Path, idx: Path, task: str, size: int) -> list[Feed]:
+    """What gpuio feeds to its graph for the first batches of an epoch."""
+    feeds: list[Feed] = []
+
+    def keep(*arguments: Any) -> Feed:
+        feeds.append(make_feed(*arguments))
+        return feeds[-1]
+
+    with mock.patch.object(dali, "make_feed", keep):
+        run_batches(gpuio_load(rec, idx, task, size, 4, 0.5), FEEDS, size)
+    return feeds[:FEEDS]
+
+
+def layer_load(feeds: list[Feed], layer: str, size: int, threads: int, load: float) -> Load:
+    """A part of gpuio's graph, fed with these, again and again."""
+    import cupy
+    from nvidia.dali import Pipeline, fn, types
+
+    turns = itertools.cycle(feeds)
+    stream = cupy.cuda.get_current_stream()
+    if layer == GRAPH:
+        output = OutputSpec(*SHAPE, np.dtype(np.float32), "NCHW", MEAN, STD)
+        pipe = build_graph(
+            lambda: [np.zeros(size, np.int64), *next(turns).arrays()], output, size, device_id=0,
+            threads=threads, depth=3, antialias=False, hw_decoder_load=load,
+            apply_orientation=True, borders=False, affine=None,
+        )  # fmt: skip
+        return lambda: pipe.run(stream)
+    pipe = Pipeline(batch_size=size, num_threads=threads, device_id=0, prefetch_queue_depth=3)
+    decoder = {"device": "mixed", "jpeg_fancy_upsampling": True, "hw_decoder_load": load}
+    with pipe:
+        encoded, anchor, shape = fn.external_source(
+            source=lambda: next(turns).arrays()[:3], num_outputs=3, batch=True, no_copy=True,
+            ndim=1, dtype=[types.UINT8, types.INT32, types.INT32],
+        )  # fmt: skip
+        if layer == WINDOWS:
+            images = fn.decoders.image_slice(encoded, anchor, shape, axes=[0, 1], **decoder)
+        else:
+            images = fn.decoders.image(encoded, **decoder)
+        pipe.set_outputs(images, anchor, shape)
+    pipe.build()
+    return lambda: pipe.run(stream)
+
+
+def layers(
+    rec: Path, idx: Path, task: str, setting: tuple[int, float], options: argparse.Namespace
+) -> dict[str, float]:
+    """Images per second of each layer; printed, too."""
+    size, (threads, load) = options.batch_size, setting
+    feeds = prepared_feeds(rec, idx, task, size)
+    loads = {
+        "decoding alone, from DALI's reader": decoding_load(rec, idx, size, threads, load),
+        **{name: layer_load(feeds, name, size, threads, load) for name in (FED, WINDOWS, GRAPH)},
+        "gpuio": gpuio_load(rec, idx, task, size, threads, load),
+    }
+    runs = {name: partial(run_batches, each, options.batches, size) for name, each in loads.items()}
+    figures = measure(runs, options.rounds)
+    rows = [
+        [name, f"{each.per_second:,.0f}", f"{each.cpu * 1e6:.0f}"] for name, each in figures.items()
+    ]
+    print(f"\n{task}: layers, {threads} threads, hw_decoder_load={load}\n")
+    print(table(["", "images/s", "CPU-us per image"], rows))
+    return {name: each.per_second for name, each in figures.items()}
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -313,6 +388,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         print(f"- data: {figures['data']}, {options.copies} times; batches of {options.batch_size}")
         for task in TASKS:
             figures[task], best = throughput(rec, idx, task, options)
+            figures[f"{task}, layers"] = layers(rec, idx, task, best, options)
         load = gpuio_load(rec, idx, "train", options.batch_size, *best)
         figures["step"] = training_step(load, figures["train"][GPUIO], options)
     figures["kernels"] = bandwidths(options)
