@@ -122,6 +122,26 @@ def test_keeps_few_sizes(allocated):
     assert round(allocated() / 2**20) == len(latest) == SIZES
 
 
+def test_similar_sizes_share_memory(allocated):
+    pool = BufferPool()
+    for size in range(900_000, 980_000, 7_000):
+        assert pool.about(size).shape == (size,)
+    assert allocated() < 2 * 2**20  # thirteen sizes, two blocks
+    for size in (0, 1, 2, 1000):
+        block = pool.about(size)
+        assert block.shape == (size,) and block.dtype == np.uint8
+        assert size <= len(block.base) <= size * 9 / 8 + 1
+
+
+def test_very_large_blocks_are_not_kept(allocated, monkeypatch):
+    monkeypatch.setattr("gpuio.execution.buffers.LARGEST_KEPT", 2**20)
+    pool = BufferPool()
+    pool.about(2**20 + 1)
+    assert allocated() < 2**16
+    pool.about(2**20)
+    assert allocated() >= 2**20
+
+
 def test_an_empty_array_is_fine():
     pool = BufferPool()
     assert pool.empty((0, 3, 4, 5), np.float32).shape == (0, 3, 4, 5)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from functools import partial
 
 import pytest
 
@@ -129,3 +130,51 @@ def test_threads_that_the_system_refuses_leave_none_behind(monkeypatch: pytest.M
     with pytest.raises(ArgumentError, match="refused thread 4 of 100; ask for fewer"):
         Workers(100, "gpuio-test")
     assert len(started) == 3 and not any(thread.is_alive() for thread in started)
+
+
+@pytest.mark.parametrize("helpers", [0, 2, 9])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_tasks_are_shared(helpers: int, stopped: bool) -> None:
+    """Each runs once, also by a caller whom no thread helps."""
+    workers = Workers(2, "gpuio-test")
+    done: list[int] = []
+    if stopped:
+        workers.stop()
+    workers.run([partial(done.append, number) for number in range(50)], helpers)
+    assert sorted(done) == list(range(50))
+    workers.run([], helpers)
+    workers.stop()
+
+
+def test_threads_help_each_other() -> None:
+    """Shared tasks run on all of the pool's threads; one of these may share tasks itself."""
+    workers, barrier = Workers(3, "gpuio-test"), threading.Barrier(3)
+    names: list[str] = []
+
+    def part() -> None:
+        barrier.wait(20)  # until three threads are here
+        names.append(threading.current_thread().name)
+
+    finished = threading.Event()
+
+    def share() -> None:
+        workers.run([part] * 3, 2)
+        finished.set()
+
+    workers.submit(share)
+    assert finished.wait(20)
+    assert sorted(names) == [f"gpuio-test-{number}" for number in range(3)]
+    workers.stop()
+
+
+def test_an_error_of_a_shared_task_comes_when_all_have_ended() -> None:
+    workers = Workers(2, "gpuio-test")
+    done: list[int] = []
+
+    def fail() -> None:
+        raise ValueError("the first")
+
+    with pytest.raises(ValueError, match="the first"):
+        workers.run([fail, *(partial(done.append, number) for number in range(9))], 2)
+    assert sorted(done) == list(range(9))
+    workers.stop()

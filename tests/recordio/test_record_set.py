@@ -2,6 +2,8 @@
 
 import pickle
 import tracemalloc
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack, record_
 from gpuio.recordio.framing import frame
 from gpuio.recordio.record_set import MAX_WHOLE, Location
 from gpuio.recordio.stored_image import StoredImage
-from gpuio.storage.local import LocalFile
+from gpuio.storage.local import Bulk, LocalFile
 
 MAGIC = b"\x0a\x23\xd7\xce"
 
@@ -225,15 +227,27 @@ def test_records_of_several_files_are_read_ahead(tmp_path: Path, extents: list[l
 SIZES = st.sampled_from([0, 1, 3_000, 4_000, 5_000, MAX_WHOLE - 40, MAX_WHOLE, 20_000, 100_000])
 
 
-@given(st.lists(st.tuples(LABELS, SIZES), min_size=1, max_size=6), st.data())
+def one_by_one(tasks: Sequence[Callable[[], None]]) -> None:
+    for task in tasks:
+        task()
+
+
+BULK = Bulk(partial(np.empty, dtype=np.uint8), one_by_one)
+
+
+@given(
+    st.lists(st.tuples(LABELS, SIZES), min_size=1, max_size=6),
+    st.sampled_from([None, BULK]),
+    st.data(),
+)
 def test_records_of_all_sizes_are_read_at_once(
-    tmp_path_factory: pytest.TempPathFactory, sizes: Any, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, sizes: Any, bulk: Bulk | None, data: st.DataObject
 ) -> None:
     contents = [(label, bytes(size // 2) + b"x" * (size - size // 2)) for label, size in sizes]
     file = write_file(tmp_path_factory.mktemp("sizes") / "a", contents, [*range(len(contents))])
     chosen = data.draw(st.lists(st.integers(0, len(contents) - 1), max_size=9))
     with RecordSet(*file) as records:
-        batch = records.read_many(np.array(chosen, np.int64))
+        batch = records.read_many(np.array(chosen, np.int64), bulk)
         for ordinal, label, image in zip(chosen, batch.labels, batch.images, strict=True):
             header, expected = records.record(ordinal)
             found = records.header(ordinal)
@@ -241,6 +255,7 @@ def test_records_of_all_sizes_are_read_at_once(
             for each in [found.label] if image is None else [found.label, label]:
                 np.testing.assert_array_equal(each, header.label)
             if isinstance(image, StoredImage):
+                assert bulk is None
                 assert image.nbytes == len(expected) > MAX_WHOLE - 100
                 assert image.beginning.tobytes() == expected[: len(image.beginning)].tobytes()
                 assert len(image.beginning) > 4000

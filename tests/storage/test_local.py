@@ -1,6 +1,8 @@
 """Local files: paths and URIs, and reading at any offset."""
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from gpuio.errors import (
     UnsupportedError,
 )
 from gpuio.storage import local
-from gpuio.storage.local import BufferedFile, LocalFile, local_path, to_bytes
+from gpuio.storage.local import BufferedFile, Bulk, LocalFile, local_path, to_bytes
 from tests.processes import run_process
 
 
@@ -80,16 +82,34 @@ def test_a_call_that_reads_less_than_all_is_continued(
     assert file[500:].tobytes() == CONTENT[500:]
 
 
-@given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(1, 9_000)), max_size=30))
-def test_parts_are_read_together(tmp_path_factory: pytest.TempPathFactory, parts: Any) -> None:
+def in_reverse(tasks: Sequence[Callable[[], None]]) -> None:
+    for task in reversed(tasks):
+        task()
+
+
+BULK = Bulk(partial(np.full, fill_value=7, dtype=np.uint8), in_reverse)
+
+
+@pytest.mark.parametrize("use_native", [True, False])
+@given(
+    st.lists(st.tuples(st.integers(0, 99_999), st.integers(1, 9_000)), max_size=30),
+    st.sampled_from([None, BULK]),
+)
+def test_parts_are_read_together(
+    tmp_path_factory: pytest.TempPathFactory, use_native: bool, parts: Any, bulk: Bulk | None
+) -> None:
     file = written(tmp_path_factory.mktemp("parts") / "x.rec", CONTENT)
     begins = np.array([begin for begin, _ in parts], np.int64)
     ends = np.array([min(begin + length, len(CONTENT)) for begin, length in parts], np.int64)
-    data, places = file.read_parts(begins, ends)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "SHARE", 5_000)  # some parts are cut
+        if not use_native:
+            patch.setattr(local.native, "library", lambda: None)
+        data, places = file.read_parts(begins, ends, bulk)
+        _, aligned = file.read_parts(begins // 8 * 8, ends, bulk)
     for begin, end, place in zip(begins.tolist(), ends.tolist(), places.tolist(), strict=True):
         assert data[place : place + end - begin].tobytes() == CONTENT[begin:end]
-    data, places = file.read_parts(begins // 8 * 8, ends)
-    assert not (places % 8).any()
+    assert not (len(data) and data.flags.writeable) and not (aligned % 8).any()
 
 
 def test_reading_forwards(tmp_path: Path) -> None:
@@ -124,6 +144,7 @@ def test_a_file_that_becomes_shorter(size: int, tmp_path: Path) -> None:
     for call in (
         lambda: file[99_000:],
         lambda: file.read_parts(*parts),
+        lambda: file.read_parts(*parts, BULK),
         file.has_changed,
         lambda: BufferedFile(file)[99_999:100_000],
     ):
