@@ -62,6 +62,8 @@ STEP, MATRIX = 1.25, 4096
 
 # Parts of gpuio's graph; and batches that are fed to them.
 FED, WINDOWS, GRAPH = "decoding, fed by gpuio", "decoding windows", "gpuio's graph"
+PADDED = "decoding, padded to 64 bytes"  # DALI copies a batch densely, each image behind the other
+LAYERS = (FED, PADDED, WINDOWS, GRAPH)
 FEEDS = 6
 
 Load = Callable[[], Any]  # starts one batch, and returns it or what keeps it
@@ -148,6 +150,9 @@ def layer_load(feeds: list[Feed], layer: str, size: int, threads: int, load: flo
     import cupy
     from nvidia.dali import Pipeline, fn, types
 
+    if layer == PADDED:
+        padded = [[np.pad(each, (0, -len(each) % 64)) for each in feed.encoded] for feed in feeds]
+        feeds = [feed._replace(encoded=each) for feed, each in zip(feeds, padded, strict=True)]
     turns = itertools.cycle(feeds)
     stream = cupy.cuda.get_current_stream()
     if layer == GRAPH:
@@ -182,7 +187,7 @@ def layers(
     feeds = prepared_feeds(rec, idx, task, size)
     loads = {
         "decoding alone, from DALI's reader": decoding_load(rec, idx, size, threads, load),
-        **{name: layer_load(feeds, name, size, threads, load) for name in (FED, WINDOWS, GRAPH)},
+        **{name: layer_load(feeds, name, size, threads, load) for name in LAYERS},
         "gpuio": gpuio_load(rec, idx, task, size, threads, load),
     }
     runs = {name: partial(run_batches, each, options.batches, size) for name, each in loads.items()}

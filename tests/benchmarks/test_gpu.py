@@ -17,7 +17,7 @@ TINY = (
 def test_the_benchmark_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures = gpu.main([*TINY.split(), "--json", str(tmp_path / "figures.json")])
     report = capsys.readouterr().out
-    names = (gpu.GPUIO, gpu.READER, gpu.IN_ORDER, gpu.DECODING, gpu.FED, gpu.WINDOWS, gpu.GRAPH)
+    names = (gpu.GPUIO, gpu.READER, gpu.IN_ORDER, gpu.DECODING, *gpu.LAYERS)
     for name in (*names, "copy on the device"):
         assert f"| {name} |" in report
     assert figures["train"][gpu.GPUIO] > 0 and figures["kernels"]["assemble, float32"] > 0
