@@ -110,7 +110,7 @@ class EncodedBatch(Sequence["Encoded | Error"]):
             return [self[each] for each in range(*row.indices(len(self)))]
         if row in self._others:
             return self._others[row]
-        if self._images is None or not 0 <= row < len(self):
+        if self._images is None:
             raise IndexError(row)
         return Encoded(self.labels[row], self._images[row])  # type: ignore[arg-type]
 

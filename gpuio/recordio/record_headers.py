@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -56,7 +57,7 @@ class RecordImages(Sequence["NDArray[np.uint8] | StoredImage | None"]):
         sources: Sequence[tuple[NDArray[np.uint8], LocalFile]] = (),
     ) -> None:
         self.places = places
-        self._sources = list(sources)
+        self._sources = [(data, data.ctypes.data, file) for data, file in sources]
         self._source = np.zeros(len(places), np.intp)
 
     def __len__(self) -> int:
@@ -69,14 +70,21 @@ class RecordImages(Sequence["NDArray[np.uint8] | StoredImage | None"]):
     def __getitem__(self, row: int | slice) -> Any:
         if isinstance(row, slice):
             return [self[each] for each in range(*row.indices(len(self)))]
-        known, size, start, begin, end, descriptor = self.places[row].item()
+        known, size, start, begin, end, descriptor = self._plain_places[row]
         if not size:
             return None
-        data, file = self._sources[self._source[row]]
-        first = known - data.ctypes.data
+        several = len(self._sources) > 1
+        data, address, file = self._sources[self._source[row] if several else 0]
+        first = known - address
         if descriptor < 0:
             return data[first + begin : first + end]
         return StoredImage(file, start, begin, end, data[first : first + size])
+
+    @cached_property
+    def _plain_places(self) -> list[tuple[int, ...]]:
+        """`places` as Python's integers."""
+        plain: list[tuple[int, ...]] = self.places.tolist()
+        return plain
 
     def put(self, rows: NDArray[np.intp], images: RecordImages) -> None:
         """Put others in their rows, intp (k,)."""
