@@ -76,7 +76,7 @@ class EncodedRows(Sequence["Encoded | None"]):
         return labels
 
     def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
-        """Where the images of records that can be used are; see `EncodedBatch`."""
+        """Where the images of some records are; see `EncodedBatch`."""
         return self._read.places(rows)
 
 

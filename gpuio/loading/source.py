@@ -115,11 +115,12 @@ class EncodedBatch(Sequence["Encoded | Error"]):
         return Encoded(self.labels[row], self._images[row])  # type: ignore[arg-type]
 
     def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
-        """Where the images of records without an error are.
+        """Where the images of some records are.
 
         Returns
         -------
-        PLACE (k,), which refer to memory and files that exist as long as this object
+        PLACE (k,), which refer to memory and files that exist as long as this object; of records
+        with an error they mean nothing
         """
         if self._images is not None:
             places: NDArray[np.void] = self._images.places[rows]
@@ -128,8 +129,8 @@ class EncodedBatch(Sequence["Encoded | Error"]):
         else:
             places = np.zeros(len(rows), PLACE)
         for number, row in enumerate(rows.tolist()):
-            if row in self._others:
-                places[number] = _place(self._others[row].image)  # type: ignore[union-attr]
+            if row in self._others and not isinstance(other := self._others[row], Error):
+                places[number] = _place(other.image)
         return places
 
 

@@ -185,7 +185,7 @@ def test_what_it_does_not_do_is_left_to_python(
 def test_batches_may_have_samples_of_both() -> None:
     pixels = cv2.imdecode(np.frombuffer(jpeg(2), np.uint8), cv2.IMREAD_COLOR)
     png = cv2.imencode(".png", pixels)[1].tobytes()
-    payloads = [jpeg(0), png, jpeg(1)[:900], b"none", jpeg(2)]
+    payloads = [jpeg(0), png, jpeg(1)[:900], b"none", jpeg(2), None]
     output = OutputSpec(3, 20, 20, "float16", "NHWC", MEAN, STD)  # type: ignore[arg-type]
     planner = CropPlanner(CropOptions(20, 20, resize=21), 0, 1)
     assert check(payloads, planner, output) == [0, 4]
