@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpuio import native
 from gpuio.errors import DecodeError, RecordError
 from gpuio.execution.host import HostExecutor, PlanRenderer
+from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.outcome import Outcome
@@ -177,3 +179,27 @@ def test_a_plan_renderer_decodes_resamples_and_normalizes(layout: str, opened: A
     expected = (pixels.data[0].astype(np.float32) - 10) / 2
     found = loaded.data[0] if layout == "NHWC" else loaded.data[0].transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_share_what_the_native_module_makes(threads: int, opened: Any) -> None:
+    payloads = [jpeg(number % 7, 60, 50) for number in range(60)]
+    payloads[7] = payloads[33] = b"no image"
+    payloads[20] = jpeg(3)[:700]  # decoded in part, by the other way
+    payloads[41] = None
+    output = OutputSpec(3, 24, 28, "float32", "NCHW", (10.0,) * 3, (2.0,) * 3)
+    planner = CropPlanner(CropOptions(24, 28, rand_crop=True, rand_mirror=True), 0, 1)
+
+    def batches(module: native.Native | None) -> list[Any]:
+        renderer = PlanRenderer(output, False)
+        kernel = module and NativeRenderer(module, renderer.assembler, False)
+        executor = opened(
+            renderer, payloads, planner=planner, threads=threads, on_error="skip", native=kernel
+        )
+        futures = [executor.submit(indices(60, 20, at)) for at in (0, 20, 40)]
+        return [result(future) for future in futures]
+
+    for made, expected in zip(batches(native.library()), batches(None), strict=True):
+        np.testing.assert_array_equal(made.data[0], expected.data[0])
+        assert made.bad == expected.bad and made.pad == expected.pad
