@@ -154,12 +154,12 @@ class Conformance:
         raise NotImplementedError
 
     @pytest.fixture
-    def opened(self, tmp_path: Path, ctx: mx.Context, variant: str) -> Any:
+    def opened(self, class_folder: Path, ctx: mx.Context, variant: str) -> Any:
         """Opens one iterator after another; all are closed at the end."""
         made: list[mx.io.DataIter] = []
 
         def open_one() -> mx.io.DataIter:
-            made.append(self.make(tmp_path, ctx, **self.variants[variant]))
+            made.append(self.make(class_folder, ctx, **self.variants[variant]))
             return made[-1]
 
         yield open_one
@@ -437,16 +437,16 @@ class Conformance:
             iterator.next()
 
     def test_a_consumer_that_stops_early_leaves_no_thread(
-        self, tmp_path: Path, ctx: mx.Context, variant: str
+        self, class_folder: Path, ctx: mx.Context, variant: str
     ) -> None:
-        for _ in self.make(tmp_path, ctx, **self.variants[variant]):
+        for _ in self.make(class_folder, ctx, **self.variants[variant]):
             break
         assert no_threads_left()
 
     def test_a_batch_outlives_its_iterator(
-        self, tmp_path: Path, ctx: mx.Context, variant: str
+        self, class_folder: Path, ctx: mx.Context, variant: str
     ) -> None:
-        iterator = self.make(tmp_path, ctx, **self.variants[variant])
+        iterator = self.make(class_folder, ctx, **self.variants[variant])
         batch = iterator.next()
         before = digest(batch)
         del iterator

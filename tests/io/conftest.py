@@ -1,11 +1,18 @@
 """Fixtures for the tests of iterators."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import gpuio as mx
 from tests.io.conformance import OtherProcess, Resumed, resume_in_other_process
+
+
+@pytest.fixture(scope="class")
+def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For files that all tests of a class read, and none changes."""
+    return tmp_path_factory.mktemp("files")
 
 
 @pytest.fixture(scope="session")

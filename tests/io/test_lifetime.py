@@ -98,7 +98,7 @@ from pathlib import Path
 from tests.io.image_iterators import open_kind
 iterators = {}
 for name in values["names"]:
-    options = {"data_shape": (3, 200, 200), "prefetch_buffer": 30, "batch_size": 20,
+    options = {"data_shape": (3, 60, 60), "prefetch_buffer": 30, "batch_size": 20,
                "last_batch_handle": "pad"}
     if "one by one" in name:
         options = {}

@@ -9,6 +9,8 @@ import pytest
 import gpuio as mx
 from gpuio.nd.types import Array, ArrayMethods, Flags
 
+ROOT = Path(__file__).parents[2]
+
 
 def _members(protocol: type) -> set[str]:
     """What the protocol declares, and typing does not."""
@@ -53,7 +55,8 @@ array = mx.nd.wrap(plain)
 """
     path = tmp_path / "calls.py"
     path.write_text(begin + "\n".join(lines) + "\n")
-    found, errors, _ = api.run(["--strict", "--cache-dir", str(tmp_path), str(path)])
+    # The cache of `make check`, which has seen gpuio.
+    found, errors, _ = api.run(["--cache-dir", str(ROOT / ".mypy_cache"), str(path)])
     assert not errors
     first = begin.count("\n") + 1
     wrong = {
