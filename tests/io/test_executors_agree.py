@@ -114,7 +114,7 @@ PHOTOGRAPHIC = {
 def sample_photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Photographs that come with scikit-image and scikit-learn."""
     folder = tmp_path_factory.mktemp("samples")
-    make_samples(folder / "photographs", per_class=4)
+    make_samples(folder / "photographs", per_class=2)
     paths = sorted(folder.glob("photographs/*/*.*"))
     return write_records(folder / "samples", [path.read_bytes() for path in paths])
 
@@ -125,7 +125,7 @@ def imagenet_photographs(
 ) -> dict[str, Path]:
     """Photographs of ImageNet that lie beside the checkout."""
     folder = tmp_path_factory.mktemp("photos")
-    return write_records(folder / "photos", [path.read_bytes() for path in photos[:64]])
+    return write_records(folder / "photos", [path.read_bytes() for path in photos[:24]])
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -137,7 +137,7 @@ def test_executors_agree_on_photographs(
     arguments = {
         **request.getfixturevalue(source),
         "data_shape": (3, 224, 224),
-        "batch_size": 16,
+        "batch_size": 8,
         "round_batch": False,
         **PHOTOGRAPHIC[task],
     }

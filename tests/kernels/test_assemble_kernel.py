@@ -320,10 +320,10 @@ def test_the_gpu_agrees_with_the_host(dtype, layout, channels):
 def test_parameters_are_not_overwritten_before_the_gpu_reads_them():
     import cupy
 
-    output = OutputSpec(1, 256, 256, "uint8", "NHWC")
+    output = OutputSpec(1, 128, 128, "uint8", "NHWC")
     assembler = CudaAssembler(output, SimpleNamespace(device_id=0))
     stream = cupy.cuda.Stream(non_blocking=True)
-    pixels = images(np.random.default_rng(0), 64, 256, 256, 1)
+    pixels = images(np.random.default_rng(0), 64, 128, 128, 1)
     with stream:
         device = cupy.asarray(pixels)
     rows = np.empty(64, np.int32)
