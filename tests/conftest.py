@@ -66,6 +66,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen_modules() -> Iterator[None]:
+    """Spare those of the tests that follow what a module leaves: golden data, imported packages."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins with the same state of the process' generators: what it draws does not
