@@ -75,9 +75,10 @@ $(VENV)/dev.done: $(VENV)/test.done
 demo: $(VENV)/demo.done
 	@$(BIN)/gpuio demo
 
-# The tests marked gpu run on simulated devices, whose work is done as late as possible.
+# The tests marked gpu run on simulated devices, whose work is done as late as possible; without a
+# GPU the first run need not skip thousands of them one by one.
 test: $(VENV)/test.done
-	$(PYTEST)
+	$(PYTEST) $(if $(GPU),,-m "not gpu")
 	GPUIO_DEVICE=simulated $(PYTEST) -m gpu
 
 # Without the native module, as on a machine without a C compiler.
