@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from gpuio import native
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -239,6 +241,7 @@ def serve() -> int:
     """Answer requests on standard input. In a child: run its job and return the exit status."""
     for name in WARM:
         importlib.import_module(name)
+    native.library()  # not in a child, which may lack the memory for it
     gc.freeze()  # a collection in a child would copy the memory of all that is imported
     signals = {signal.SIGINT, signal.SIGTERM}
     for line in iter(sys.stdin.readline, ""):
