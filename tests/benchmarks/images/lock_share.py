@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gpuio.io import ImageRecordIter
-from gpuio.tools.commands.bench.measure import own_cpu_seconds, wait_until_idle
+from gpuio.tools.commands.bench.measure import wait_until_idle
 from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.record_options import record_options
 
@@ -99,12 +99,12 @@ def take(stream: Iterator[int], unlocked: Unlocked, seconds: float) -> tuple[flo
         next(stream)
     rounds = []
     for _ in range(ROUNDS):
-        wait_until_idle("", own_cpu_seconds)
+        wait_until_idle()
         unlocked.seconds, images = 0.0, 0
         begun, used = time.perf_counter(), time.process_time()
         while time.perf_counter() < begun + seconds:
             images += next(stream)
-        ended = wait_until_idle("", own_cpu_seconds)
+        ended = wait_until_idle()
         locked = time.process_time() - used - unlocked.seconds
         rounds.append((locked / images, unlocked.seconds / images, images / (ended - begun)))
     locked, free, rate = (statistics.median(each) for each in zip(*rounds, strict=True))

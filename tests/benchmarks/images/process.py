@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gpuio.tools.commands.bench.measure import has_runnable_thread
 from tests.benchmarks.images.contestants import Contestant
 from tests.benchmarks.images.job import Job
 
@@ -77,6 +78,10 @@ class ContestantProcess:
     def cpu_seconds(self) -> float:
         """User and system time of the process and its children so far."""
         return sum(map(_used, _family(self._process.pid)))
+
+    def is_runnable(self) -> bool:
+        """Whether a thread of them works, or waits for a CPU."""
+        return any(map(has_runnable_thread, _family(self._process.pid)))
 
     def close(self) -> None:
         """End the process and its children."""

@@ -188,10 +188,10 @@ def draw(report: Report, path: Path) -> None:
             drawn = axis.barh(shown[name], speeds, color=colors, height=0.72)
             best = speeds[shown[name].index(GPUIO)] if GPUIO in shown[name] else 0
             labels = [
-                f" {speed:,.0f}" + (f"  ({speed / best:.0%})" if best and speed < best else "")
+                f" {number(speed)}" + (f"  ({speed / best:.0%})" if best and each != GPUIO else "")
                 if speed
                 else " not measured"
-                for speed in speeds
+                for each, speed in zip(shown[name], speeds, strict=True)
             ]
             axis.bar_label(drawn, labels, fontsize=8)
             axis.margins(x=0.22)

@@ -211,7 +211,7 @@ def _measure(
         return step * math.ceil(count / step * rounds)
 
     rounds = {name: partial(run, name, batches_of_a_round(name)) for name in processes}
-    found = measure(rounds, settings.rounds, lambda name: processes[name].cpu_seconds())
+    found = measure(rounds, settings.rounds, processes)
     for name in left_out.keys() & processes:
         processes.pop(name).close()
     return {name: found[name] for name in processes}

@@ -8,17 +8,47 @@ counts for another.
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import os
 import resource
 import statistics
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 Round = Callable[[], float]  # runs one round; returns the number of items (images, batches, …)
-Clock = Callable[[str], float]  # CPU seconds that a contestant, by its name, has used so far
 
 # How often it is asked whether work goes on, and how long it must not, in seconds.
-PAUSE, IDLE = 0.004, 0.05
+PAUSE, IDLE = 0.004, 0.02
+
+
+class Meter(Protocol):
+    """Tells what a contestant uses of the CPUs."""
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all threads so far."""
+
+    def is_runnable(self) -> bool:
+        """Whether a thread works, or only waits for a CPU, as threads do on a busy machine."""
+
+
+class OwnProcess:
+    """The meter of contestants that run in this process."""
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all threads so far."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return used.ru_utime + used.ru_stime
+
+    def is_runnable(self) -> bool:
+        """Whether a thread other than the calling one works, or waits for a CPU."""
+        return has_runnable_thread(os.getpid())
+
+
+OWN_PROCESS = OwnProcess()
 
 
 @dataclass(frozen=True)
@@ -41,14 +71,8 @@ class Figures:
     fastest: float
 
 
-def own_cpu_seconds(_: str) -> float:
-    """User and system time of all threads of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def measure(
-    contestants: dict[str, Round], rounds: int, clock: Clock = own_cpu_seconds
+    contestants: Mapping[str, Round], rounds: int, meters: Mapping[str, Meter] | None = None
 ) -> dict[str, Figures]:
     """Run each contestant once to warm up, then all in turns.
 
@@ -56,19 +80,20 @@ def measure(
     ----------
     contestants : by name
     rounds : number of measurements of each
-    clock : CPU time of a contestant, where it is not this process's
+    meters : by name, if they do not run in this process
     """
+    meters = meters or dict.fromkeys(contestants, OWN_PROCESS)
     for name, run in contestants.items():
         run()  # fill caches, start thread pools, prefetch
-        wait_until_idle(name, clock)
+        wait_until_idle(meters[name])
     cpu: dict[str, list[float]] = {name: [] for name in contestants}
     wall: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            begun, cpu_begun = time.perf_counter(), clock(name)
+            begun, cpu_begun = time.perf_counter(), meters[name].cpu_seconds()
             count = run()
-            ended = wait_until_idle(name, clock)
-            cpu[name].append((clock(name) - cpu_begun) / count)
+            ended = wait_until_idle(meters[name])
+            cpu[name].append((meters[name].cpu_seconds() - cpu_begun) / count)
             wall[name].append(count / (ended - begun))
     return {
         name: Figures(
@@ -83,18 +108,34 @@ def measure(
     }
 
 
-def wait_until_idle(name: str, clock: Clock) -> float:
-    """Wait until no thread of a contestant uses the CPU.
+def wait_until_idle(meter: Meter = OWN_PROCESS) -> float:
+    """Wait until no thread of a contestant has work.
 
     Returns
     -------
     when it became idle, as `time.perf_counter`
     """
-    busy, used = time.perf_counter(), clock(name)
-    while time.perf_counter() < busy + IDLE:
+    busy, used = time.perf_counter(), meter.cpu_seconds()
+    while True:
         time.sleep(PAUSE)
-        now = clock(name)
+        now = meter.cpu_seconds()
         if now - used > PAUSE / 10:
             busy = time.perf_counter()
+        elif time.perf_counter() > busy + IDLE:
+            if not meter.is_runnable():
+                return busy
+            busy = time.perf_counter()
         used = now
-    return busy
+
+
+def has_runnable_thread(process: int) -> bool:
+    """Whether a thread of a process, other than the calling one, works or waits for a CPU or a
+    disk; False where the system has no ``/proc``.
+    """
+    for path in glob.iglob(f"/proc/{process}/task/*/stat"):
+        if path.split("/")[4] == str(threading.get_native_id()):
+            continue
+        with contextlib.suppress(OSError), open(path) as file:
+            if file.read().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
