@@ -1,9 +1,5 @@
 """The benchmark of image loaders: a tiny one runs; a contestant that does other work is refused."""
 
-import os
-import signal
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.benchmarks import pretended
 from tests.benchmarks.images import __main__ as images
 from tests.benchmarks.images.bars import bars
 from tests.benchmarks.images.check import (
@@ -24,8 +21,8 @@ from tests.benchmarks.images.contestants import CONTESTANTS, DALI, GPUIO, PLAIN,
 from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.process import ContestantProcess
 from tests.benchmarks.images.run import Row, Settings, run_workload, write_charts
-from tests.benchmarks.images.transforms import Transform
 from tests.benchmarks.images.workloads import WORKLOADS, encode, encoded_images, write_files
+from tests.benchmarks.pretended import make
 
 SMALL = replace(WORKLOADS["32-png"], batch_size=64)
 PHOTOS = replace(WORKLOADS["224"], batch_size=16)
@@ -45,16 +42,6 @@ def charts(folders: dict[str, Path], name: str, task: str) -> Job:
     workload = {each.name: each for each in (SMALL, PHOTOS)}[name]
     return workload.job(folders[name] / "charts", task, 2)
 
-
-def make(job: Job, count: int = 64) -> tuple[Any, Any]:
-    """Batches as a contestant makes them."""
-    random, transform = np.random.default_rng(0), Transform(job)
-    labels = random.permutation(job.count)[:count] if job.train else np.arange(count)
-    data = [transform(Path(job.path(number)).read_bytes(), random) for number in labels.tolist()]
-    return np.stack(data), labels.astype(np.float32)
-
-
-WORK = 0.1  # CPU seconds
 
 JOBS = [(name, task) for name in (SMALL.name, PHOTOS.name) for task in ("eval", "train")]
 
@@ -130,38 +117,8 @@ def test_blurred_photographs_are_accepted_and_others_refused(tmp_path: Path) -> 
         check_images(data, labels[::-1], job)
 
 
-def batches(job: Job, kind: str) -> Iterator[Any]:
-    """A contestant, for the tests below."""
-    if kind == "missing":
-        raise ImportError("it is not installed")
-    while True:
-        data, labels = make(replace(job, mean=(0, 0, 0)) if kind == "wrong" else job, 32)
-        if kind == "forks":
-            child_works()
-        if kind == "prints":
-            print("between the replies")
-        yield data, labels
-        if kind == "dies":
-            raise SystemExit(3)
-
-
-def child_works() -> None:
-    """Start a child, wait until it has worked, and leave it to wait for the end of this process."""
-    reading, writing = os.pipe()
-    if not os.fork():
-        while time.process_time() < WORK:
-            pass
-        os.write(writing, b"x")
-        signal.pause()
-    os.read(reading, 1)
-
-
-def versions() -> dict[str, str]:
-    return {"test": "1"}
-
-
 def contestant(kind: str) -> Contestant:
-    return Contestant(kind, __name__, {"kind": kind})
+    return Contestant(kind, pretended.__name__, {"kind": kind})
 
 
 def test_a_wrong_contestant_is_refused_and_the_others_measured(tmp_path: Path) -> None:
@@ -183,7 +140,7 @@ def test_the_work_of_children_counts(folders: dict[str, Path]) -> None:
         process.open(replace(charts(folders, SMALL.name, "eval"), threads=1))
         used = process.cpu_seconds()
         process.run(2)
-        assert process.cpu_seconds() - used > 2 * WORK
+        assert process.cpu_seconds() - used > 2 * pretended.WORK
 
 
 def test_the_benchmark_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

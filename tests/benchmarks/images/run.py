@@ -89,7 +89,7 @@ def write_charts(workload: Workload, folder: Path) -> None:
     """Write charts in the files of a workload."""
     sizes = [chart_size(workload.size, workload.scaled, number) for number in range(2)]
     charts = [encode(chart(*size), workload.extension) for size in sizes]
-    write_files(folder, charts, workload.extension, max(128, 2 * workload.batch_size))
+    write_files(folder, charts, workload.extension, max(CHECKED, workload.batch_size))
 
 
 def check(process: ContestantProcess, charts: Job, images: Job, folder: Path) -> None:
