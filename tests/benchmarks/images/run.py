@@ -49,7 +49,7 @@ class Settings:
     ----------
     threads : of each contestant
     rounds : of each contestant
-    seconds : that a round takes at least
+    seconds : that a round takes at least, which is a number of epochs
     interpreters : of other Pythons, by name
     """
 
@@ -173,7 +173,8 @@ def run_workload(
                 else:
                     found.versions |= process.versions
             say(f"{workload.title}, {task}: {len(processes)} contestants")
-            measured = _measure(processes, threads, settings, found.left_out)
+            epoch = len(images) * workload.copies // workload.batch_size
+            measured = _measure(processes, epoch, settings.seconds, settings.rounds, found.left_out)
             for each, figures in measured.items():
                 cpu_ms = (1e3 * value for value in (figures.cpu, figures.least, figures.most))
                 speed = figures.per_second, figures.slowest, figures.fastest
@@ -185,33 +186,36 @@ def run_workload(
 
 def _measure(
     processes: dict[str, ContestantProcess],
-    threads: dict[str, int],
-    settings: Settings,
+    epoch: int,
+    seconds: float,
+    rounds: int,
     left_out: dict[str, str],
 ) -> dict[str, Figures]:
-    """Measure in rounds of the given duration at least; those that fail are left out."""
+    """Measure in turns; those that fail are left out.
 
-    def run(name: str, batches: int) -> int:
-        if name not in left_out:
-            try:
-                return processes[name].run(batches)
-            except LeftOutError as error:
-                left_out[name] = str(error)
-        return 1
+    Parameters
+    ----------
+    epoch : number of its batches
+    seconds : that a round takes at least
+    """
+    epochs: dict[str, int] = {}
 
-    def batches_of_a_round(name: str) -> int:
-        # A multiple of the threads, since some make one batch with each.
-        step, count = threads[name], 0
-        run(name, step)
+    def run(name: str) -> int:
+        """Run a round: whole epochs, since some contestants work in bursts of many batches. The
+        first one is one epoch, from which follows how many the others have.
+        """
+        if name in left_out:
+            return 1
         begun = time.perf_counter()
-        while time.perf_counter() < begun + settings.seconds / 4 and name not in left_out:
-            run(name, step)
-            count += step
-        rounds = settings.seconds / (time.perf_counter() - begun)
-        return step * math.ceil(count / step * rounds)
+        try:
+            images = processes[name].run(epochs.get(name, 1) * epoch)
+        except LeftOutError as error:
+            left_out[name] = str(error)
+            return 1
+        epochs.setdefault(name, math.ceil(seconds / (time.perf_counter() - begun)))
+        return images
 
-    rounds = {name: partial(run, name, batches_of_a_round(name)) for name in processes}
-    found = measure(rounds, settings.rounds, processes)
+    found = measure({name: partial(run, name) for name in processes}, rounds, processes)
     for name in left_out.keys() & processes:
         processes.pop(name).close()
     return {name: found[name] for name in processes}

@@ -38,7 +38,7 @@ class Workload:
     extension : ".jpg" or ".png"
     size, batch_size : of the output
     images : number of different ones
-    copies : how often the files hold each
+    copies : how often the files hold each; an epoch is a number of whole batches
     scaled : eval scales the shorter side to 8/7 of the output before the crop, and train crops a
         random area; else images are used as they are stored
     pad : border before train's random crop, in pixels
@@ -89,23 +89,23 @@ SMALL = (
     "probability 0.5; shuffled."
 )
 CIFAR: dict[str, Any] = {
-    "stored": 32, "size": 32, "batch_size": 256, "images": 2000, "copies": 5, "scaled": False,
+    "stored": 32, "size": 32, "batch_size": 256, "images": 2048, "copies": 4, "scaled": False,
     "pad": 4,
 }  # fmt: skip
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("224", "photographs to 224 x 224", SCALED, copies=5),
+        Workload("224", "photographs to 224 x 224", SCALED, images=192, copies=4),
         Workload(
             "112", "JPEG of 112 x 112, as faces are stored",
             "eval: as they are; train: mirrored with probability 0.5; shuffled.",
-            stored=112, size=112, batch_size=128, images=1000, copies=4, scaled=False,
+            stored=112, size=112, batch_size=128, images=1024, copies=4, scaled=False,
         ),
         Workload("32-jpeg", "JPEG of 32 x 32", SMALL, **CIFAR),
         Workload("32-png", "PNG of 32 x 32, as CIFAR", SMALL, extension=".png", **CIFAR),
         Workload(
             "12mp", "photographs of 12 megapixels to 224 x 224", SCALED, mosaic=(4000, 3000),
-            batch_size=8, images=24,
+            batch_size=8, images=32,
         ),
     )
 }  # fmt: skip
