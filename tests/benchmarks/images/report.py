@@ -194,7 +194,7 @@ def draw(report: Report, path: Path) -> None:
                 for each, speed in zip(shown[name], speeds, strict=True)
             ]
             axis.bar_label(drawn, labels, fontsize=8)
-            axis.margins(x=0.22)
+            axis.margins(x=0.3)
             axis.set_title(f"{WORKLOADS[name].title}: {task}", loc="left", fontsize=9.5)
             axis.spines[["top", "right", "left"]].set_visible(False)
             axis.tick_params(left=False, labelsize=8.5)
