@@ -285,5 +285,6 @@ def _cut(cost: NDArray[np.float64], threads: int) -> list[slice]:
     """Divide a sequence of samples, whose costs are microseconds (n,), into runs."""
     before = cost.cumsum() - cost
     length = min(max(float(cost.sum()) / threads, LEAST_RUN), MOST_RUN)
-    begins = np.flatnonzero(np.diff(before // length, prepend=-1)).tolist()
+    found = np.searchsorted(before, np.arange(0.0, float(cost.sum()), length)).tolist()
+    begins = sorted(set(found) - {len(cost)})
     return [slice(*each) for each in zip(begins, [*begins[1:], len(cost)], strict=True)]

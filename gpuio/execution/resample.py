@@ -201,8 +201,12 @@ def _resample(
     width, height = size
     if antialias and (w > width or h > height):
         return _antialiased(region, (x, y, w, h), size, method)
-    across, down = width / w, height / h  # output pixels per source pixel
     high, wide = region.shape[:2]
+    if (w, h) == size and x % 1 == y % 1 == 0 and high * wide <= LARGEST:
+        left, top = int(x), int(y)  # as what follows finds, which takes as long as a small image
+        if 0 <= left <= wide - width and 0 <= top <= high - height:
+            return region[top : top + height, left : left + width]
+    across, down = width / w, height / h  # output pixels per source pixel
     scaled = np.array([wide * across, high * down, x * across, y * down])
     whole = np.rint(scaled)
     on_grid = np.abs(scaled - whole).max() < GRID * max(1.0, float(whole.max()))
