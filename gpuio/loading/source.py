@@ -135,11 +135,13 @@ class EncodedBatch(Sequence["Encoded | Error"]):
 
 
 def _place(image: NDArray[np.uint8] | StoredImage) -> tuple[int, ...]:
-    """Where an image is, as in PLACE."""
+    """Where an image is, as in PLACE; nowhere if its bytes do not follow one another."""
     if isinstance(image, StoredImage):
         known, at = image.known, (image.start, image.begin, image.end, image.file.descriptor)
     else:
-        known, at = np.ascontiguousarray(image), (0, 0, len(image), -1)
+        known, at = image, (0, 0, len(image), -1)
+    if not known.flags.c_contiguous:
+        return 0, 0, 0, 0, 0, -1
     return known.ctypes.data, len(known), *at
 
 

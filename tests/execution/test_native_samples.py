@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gpuio import native
+from gpuio.execution.host import PlanRenderer
+from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.output import DTYPES, LAYOUTS, OutputSpec
+from gpuio.loading.reader import BatchReader
+from gpuio.loading.source import Encoded
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
 from tests.decoding.samples import adobe, named, oriented, segment
 from tests.execution.native import Given, make
 from tests.io.records import jpeg
+from tests.loading.fakes import MemorySource, indices
 
 pytestmark = pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
 
@@ -227,3 +232,20 @@ def test_parts_of_their_size_show_the_same_place(orientation: int, crop: dict[st
     )
     # Averages of more pixels differ by 0.7 or 1.3; an offset by a quarter of a pixel adds 3.
     assert 0 < np.abs(scaled - whole).mean() < 1.6
+
+
+def test_bytes_that_do_not_follow_one_another_are_left_to_python() -> None:
+    class Strided(MemorySource):
+        def read(self, index: int) -> Encoded:
+            encoded = super().read(index)
+            return encoded._replace(image=np.repeat(encoded.data, 2)[::2])
+
+    source = Strided([jpeg(0), jpeg(1)])
+    reader = BatchReader(source, CropPlanner(CropOptions(20, 20), 0, 1), ())
+    renderer = PlanRenderer(OutputSpec(3, 20, 20, "uint8", "NHWC"), False)  # type: ignore[arg-type]
+    module = native.library()
+    assert module is not None
+    kernel = NativeRenderer(module, renderer.assembler, False)
+    batch = reader.read(indices(2, 2))
+    samples = kernel.samples(batch, renderer.prepare(batch))
+    assert kernel.render(samples, slice(0, 2)) == [0, 1]
