@@ -43,17 +43,18 @@ def resolve_executor(name: str | None, ctx: Context) -> str:
     return name
 
 
-def resolve_threads(count: int | None, ctx: Context) -> int:
+def resolve_threads(count: int | None, ctx: Context, planned: bool = True) -> int:
     """The number of CPU threads that load batches for a device.
 
     Parameters
     ----------
     count : as the caller says; None: all CPUs if a GPU's decoder or the native module is to be kept
         busy (of tiny images a batch is the work of a few, see `HostExecutor`), else MXNet's default
+    planned : False: functions of images make the samples, for which the native module does nothing
     """
     if count is not None:
         return count
-    keeps_busy = ctx.device_type == "gpu" or native.library() is not None
+    keeps_busy = ctx.device_type == "gpu" or (planned and native.library() is not None)
     return cpu_count() if keeps_busy else PYTHON_THREADS
 
 

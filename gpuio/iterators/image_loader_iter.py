@@ -109,11 +109,10 @@ class LoaderOptions:
         if self.dct_scaling:
             check_dct_scaling(executor)
 
-    @property
-    def threads(self) -> int:
-        """Number of CPU threads."""
+    def threads(self, planned: bool) -> int:
+        """Number of CPU threads; see `resolve_threads`."""
         count = self.preprocess_threads
-        return resolve_threads(None if count is None else int(count), self.context)
+        return resolve_threads(None if count is None else int(count), self.context, planned)
 
     @property
     def context(self) -> Context:
@@ -276,7 +275,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 batch_size=self.batch_size,
                 antialias=options.antialias,
                 on_error=options.on_error,
-                threads=options.threads,
+                threads=options.threads(planned=True),
                 hw_decoder_load=options.hw_decoder_load,
                 dct_scaling=options.dct_scaling,
             )
@@ -284,7 +283,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             reader,
             planner_or_renderer,
             on_error=options.on_error,
-            threads=options.threads,
+            threads=options.threads(planned=False),
         )
 
     def _use_stream(

@@ -44,6 +44,7 @@ def test_threads_suit_the_device_unless_given() -> None:
     assert resolve_threads(3, CPU) == resolve_threads(3, GPU) == 3
     assert resolve_threads(None, GPU) == cpu_count()
     assert resolve_threads(None, CPU) == (cpu_count() if native.state()[0] else 4)
+    assert resolve_threads(None, CPU, planned=False) == 4
 
 
 def test_images_are_decoded_in_part_only_by_the_native_module(
