@@ -63,3 +63,4 @@ def main(name: str, options: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    os._exit(0)  # threads of a library that has not ended would keep the process
