@@ -228,7 +228,7 @@ class LocalFile:
         room = (until - at + 7) // 8 * 8
         begin_of = room.cumsum() - room
         ends = np.minimum(at + room, self.nbytes)
-        data = np.zeros(0, np.uint8)
+        data = np.frombuffer(b"", np.uint8)
         if len(at):
             data = self._read_ranges(at, ends, begin_of, int(room.sum()), bulk)
         run = is_apart.cumsum() - 1

@@ -4,6 +4,7 @@ relies on."""
 import numpy as np
 import pytest
 
+from gpuio import native
 from gpuio.sampling import philox
 
 # Random123 1.14, examples/kat_vectors, "philox4x32 10": counter, key, result.
@@ -89,3 +90,15 @@ def test_normal_numbers_are_normal() -> None:
 
 def test_between_scales_units() -> None:
     assert philox.between(np.array([0.0, 0.5]), (-1.0, 3.0)).tolist() == [-1, 1]
+
+
+@pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
+@pytest.mark.parametrize("seed", [0, -1, 2**64 - 1, 2**80 + 5])
+def test_the_native_module_draws_the_same_words(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    epoch = np.array([0, 1, 2**33, 7])
+    record = np.array([2**40 + 3, 0, 5, 2**62])
+    arguments = (seed, epoch, record, philox.AUGMENT, 11, 4)
+    drawn = philox.words(*arguments)
+    monkeypatch.setenv("GPUIO_NATIVE", "0")
+    np.testing.assert_array_equal(drawn, philox.words(*arguments))
+    assert drawn.dtype == np.uint64 and drawn.shape == (4, 11)
