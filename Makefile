@@ -27,7 +27,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 	tests/io/test_bad_records.py tests/io/test_executors_agree.py tests/io/test_invariance.py \
 	tests/image/test_image*.py
 
-C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.cpp tests/kernels/*.h \
+C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
 .PHONY: help demo test test-python-path test-streams test-mutations test-faults faults test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
