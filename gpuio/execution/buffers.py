@@ -23,7 +23,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 SIZES = 4  # block sizes that a pool keeps; an iterator needs two, for full and last batches
 
-LARGEST_KEPT = 1 << 28  # bytes, of the blocks of `BufferPool.about`
+LARGEST_KEPT = 1 << 26  # bytes, of the blocks of `BufferPool.about`: 500 photographs
 
 
 class _BufferOwner:

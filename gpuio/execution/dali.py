@@ -170,8 +170,8 @@ class DaliExecutor:
         self._postprocess: CudaPostprocess | HostPostprocess = (
             CudaPostprocess(output, ctx) if on_gpu else HostPostprocess(output)
         )
-        # Batches of encoded images: as many are kept as are read, waited for and decoded at once.
-        self._memory = BufferPool(limit=depth + 1)
+        # Batches of encoded images: one is read while others are in the graph, and then comes back.
+        self._memory = BufferPool(limit=2)
         self._host_samples = HostSamples(output, antialias, threads)
         self._refused_samples = RefusedSamples(partial(create, 1), self._postprocess.stream)
         self._refused_records: dict[int, None] = {}
