@@ -119,8 +119,8 @@ class ImageIter(ImageLoaderIter):
         (`DataBatch.padding` does not)
     ctx : the device of the batches; None: the current context
     seed : determines order and augmentation
-    preprocess_threads : threads that make samples; None: all CPUs, or 4 on a
-        CPU without the native module, or if samples are made one by one
+    preprocess_threads : threads that make samples; None: all CPUs, or 4 on a CPU without the native
+        module, or if samples are made one by one
     prefetch_buffer : batches made ahead of the caller; their encoded image files are kept in memory
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"

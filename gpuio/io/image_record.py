@@ -118,8 +118,7 @@ class ImageRecordIter(RecordFilesIter):
     num_parts, part_index : divide the records into this many contiguous parts, and read this one.
         ``num_parts="auto"`` takes both from the launcher's environment variables (torchrun, Open
         MPI, MVAPICH, PMI, Slurm)
-    preprocess_threads : decoding threads; None: all CPUs, or 4
-        for a CPU without the native module
+    preprocess_threads : decoding threads; None: all CPUs, or 4 for a CPU without the native module
     prefetch_buffer : batches made ahead of the caller
     dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and
         scale; int8 subtracts the rounded mean and saturates

@@ -48,7 +48,7 @@ static void forget_warnings(j_common_ptr jpeg) {
 }
 
 uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t size) {
-    if (size > buffer->size || (buffer->size > MOST_KEPT && size <= MOST_KEPT)) {
+    if (size > buffer->size) {
         free(buffer->memory);
         buffer->size = 0;
         const size_t rounded = (size + size / 8 + 63) / 64 * 64;
@@ -63,13 +63,21 @@ struct gpuio_workspace* gpuio_native_new(void) {
     return calloc(1, sizeof(struct gpuio_workspace));
 }
 
-void gpuio_native_free(struct gpuio_workspace* workspace) {
-    if (workspace == NULL) return;
+void let_go(struct gpuio_workspace* workspace, size_t most) {
     struct buffer* const buffers[] = {
         &workspace->encoded, &workspace->line,       &workspace->upright,    &workspace->tables,
         &workspace->pixels,  &workspace->blended[0], &workspace->blended[1],
     };
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i) free(buffers[i]->memory);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i)
+        if (buffers[i]->size > most) {
+            free(buffers[i]->memory);
+            *buffers[i] = (struct buffer){NULL, 0};
+        }
+}
+
+void gpuio_native_free(struct gpuio_workspace* workspace) {
+    if (workspace == NULL) return;
+    let_go(workspace, 0);
     free(workspace);
 }
 
@@ -103,6 +111,11 @@ void open_jpeg(struct gpuio_workspace* workspace, const uint8_t* data, size_t si
     jpeg->scale_num = 1;
     jpeg->scale_denom = (unsigned)sample->shrink;
     jpeg_start_decompress(jpeg);
+    // Lossless images are not decoded at a part of their size.
+    const int32_t shrink = sample->shrink;
+    if ((int64_t)jpeg->output_width != (sample->width + shrink - 1) / shrink ||
+        (int64_t)jpeg->output_height != (sample->height + shrink - 1) / shrink)
+        fail(workspace, GPUIO_UNUSUAL);
     // Versions of libjpeg-turbo smooth coefficients that are not all known differently.
     if (jpeg->progressive_mode && jpeg->coef_bits != NULL)
         for (int component = 0; component < jpeg->num_components; ++component)
@@ -118,7 +131,11 @@ void begin_window(struct gpuio_workspace* workspace, struct rectangle window) {
     if (!jpeg_has_multiple_scans(jpeg)) {
         const JDIMENSION begin = window.x0 > MARGIN ? (JDIMENSION)window.x0 - MARGIN : 0;
         const JDIMENSION end = (JDIMENSION)window.x1 + MARGIN;
-        if (begin >= DCTSIZE || end + DCTSIZE <= width) {
+        // Of images that are decoded at a part of their size, libjpeg-turbo cuts chroma that is
+        // upsampled by four and by two in the wrong place, and shows memory of earlier images.
+        const int is_safe =
+            jpeg->scale_denom == 1 || jpeg->max_h_samp_factor * jpeg->max_v_samp_factor <= 4;
+        if (is_safe && (begin >= DCTSIZE || end + DCTSIZE <= width)) {
             first = begin;
             width = (end < width ? end : width) - begin;
             jpeg_crop_scanline(jpeg, &first, &width);

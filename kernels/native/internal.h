@@ -55,6 +55,9 @@ struct gpuio_workspace {
 // Give a sample up, with a status; does not return.
 _Noreturn void fail(struct gpuio_workspace* workspace, int status);
 
+// Free the memory of buffers that have more than `most` bytes.
+void let_go(struct gpuio_workspace* workspace, size_t most);
+
 // At least `size` bytes of memory, aligned to 64; what it held is lost.
 uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t size);
 

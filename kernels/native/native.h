@@ -9,7 +9,8 @@
 //         or at all, is not made: its status says so, and the caller takes the oracle's way, which
 //         finds the error, if there is one.
 // Reads   Encoded images are hostile. They are read by libjpeg-turbo only, and no byte behind their
-//         end is. Everything else in a sample is checked by `gpuio_native_render` too.
+//         end is. Sizes and places within a sample are checked, too; its row, and what addresses
+//         refer to, are the caller's.
 
 #ifndef GPUIO_NATIVE_H
 #define GPUIO_NATIVE_H
@@ -35,7 +36,7 @@ enum { GPUIO_MADE, GPUIO_UNREAD, GPUIO_UNDECODED, GPUIO_UNUSUAL, GPUIO_NO_MEMORY
 // (pixel[c] - offset[c]) * (gain * factor[c]) + shift * factor[c]; each operation one of float32.
 // Other types: out[c] = table[c][pixel[c]], elements of the type's size.
 struct gpuio_output {
-    const void* table;  // (channels, 256), null for float32
+    const void* table;  // (channels, 256); not read for float32 and uint8
     float offset[3], factor[3];
     int32_t width, height;  // pixels
     int32_t channels;       // 1 or 3

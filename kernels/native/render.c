@@ -171,6 +171,7 @@ static int attempt(struct gpuio_workspace* workspace, const struct gpuio_output*
     const int status = setjmp(workspace->failed);
     if (status == GPUIO_MADE) render(workspace, output, sample, batch);
     close_jpeg(workspace);
+    let_go(workspace, MOST_KEPT);
     return status;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,6 +27,8 @@ from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 
 pytestmark = pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
+
+DATA = Path(__file__).parents[1] / "decoding" / "data"
 
 SAMPLINGS = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
@@ -216,6 +219,23 @@ def test_large_images_are_decoded_at_a_part_of_their_size(factor: int) -> None:
     assert made.native == [0] and np.array_equal(made.data[0], expected)
     small_enough = OutputSpec(3, 200, 200, "uint8", "NHWC")  # type: ignore[arg-type]
     check([data], CropPlanner(CropOptions(200, 200), 0, 1), small_enough)
+
+
+@pytest.mark.parametrize("sampling", ["4x2", "2x4"])
+def test_coarsely_sampled_colors_at_a_part_of_their_size(sampling: str) -> None:
+    """libjpeg-turbo would show colors of the images before."""
+    data = (DATA / f"sampling_{sampling}.jpg").read_bytes()
+    plain = [np.full((200, 240, 3), color, np.uint8) for color in np.eye(3) * 255]
+    others = [cv2.imencode(".jpg", each)[1].tobytes() for each in plain]
+    payloads = [each for other in others for each in (other, data)]
+    output = OutputSpec(3, 50, 50, "uint8", "NHWC")  # type: ignore[arg-type]
+    planner = CropPlanner(CropOptions(50, 50, resize=100), 0, 1)
+    scaled = make(payloads, planner, output, True, dct_scaling=True)
+    whole = make(payloads, planner, output, False)
+    assert scaled.native == list(range(6))
+    first, *again = scaled.data[1::2]
+    assert all(np.array_equal(each, first) for each in again)
+    assert np.abs(first.astype(int) - whole.data[1]).mean() < 3
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
