@@ -161,6 +161,10 @@ class HostExecutor:
         """Whether the batches of a generation are no longer wanted."""
         return self._workers.stopped.is_set() or generation != self._generation
 
+    def unchanging(self, batch: ImageBatch) -> NDArray[np.int64] | None:
+        """The records of a batch; None: they may be others when they are read again."""
+        return batch.record if self._reader.source.immutable else None
+
     def finish(self, batch: ImageBatch, data: NDArray[np.generic]) -> LoadedBatch:
         """Finish a batch whose samples have been made."""
         source = self._reader.source
@@ -224,7 +228,7 @@ class _Job:
         native, samples = self._executor.native, self._samples
         if isinstance(run, slice):
             assert native is not None and samples is not None, "there are only rows without it"
-            run = native.render(samples, run)
+            run = native.render(samples, run, self._executor.unchanging(self._batch))
         for row in run:
             if self._is_over():
                 return

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.output import DTYPES
 from gpuio.loading.batch import ImageBatch
-from gpuio.native import MADE, OUTPUT, PLAN, SAMPLE, Native, Selected, Workspace
+from gpuio.native import MADE, OUTPUT, PLAN, SAMPLE, UNDECODED, Native, Selected, Workspace
 from gpuio.planning.plan import Plan
 
 # Channels of images, and of outputs.
 GRAY, COLOR = 1, 3
+
+# Records that cannot be decoded without warnings: of about so many a renderer remembers that, 100
+# bytes each.
+MAX_UNDECODED = 1 << 17
 
 
 class NativeSamples(NamedTuple):
@@ -85,6 +89,9 @@ class NativeRenderer:
         ):
             self._plan[name] = value
         self._never = output.channels not in (GRAY, COLOR) or output.offset_image is not None
+        # With another way to decode, its pixels would depend on what was seen before.
+        self._remembers = not dct_scaling
+        self._undecoded: dict[int, None] = {}
 
     def samples(self, batch: ImageBatch, data: NDArray[np.generic]) -> NativeSamples:
         """The samples of a batch that the module can make.
@@ -128,18 +135,25 @@ class NativeRenderer:
             arrays["fill"] = fill = np.ascontiguousarray(plan.borders[0].fill, np.uint8)
             spec["fill_width"] = fill.shape[1]
         spec["count"] = len(batch)
-        if batch.errors:
+        others = list(batch.errors)
+        if known := self._undecoded:
+            others += [row for row, record in enumerate(batch.record.tolist()) if record in known]
+        if others:
             arrays["codes"] = codes = batch.codes.copy()
-            codes[list(batch.errors)] = 0
+            codes[others] = 0
         return self._native.select(spec, arrays)
 
-    def render(self, samples: NativeSamples, part: slice) -> list[int]:
+    def render(
+        self, samples: NativeSamples, part: slice, records: NDArray[np.int64] | None = None
+    ) -> list[int]:
         """Make samples, and write them to their rows of the batch's array.
 
         Parameters
         ----------
         samples : from `samples`
         part : which of them
+        records : of the batch's rows, if these never change: what cannot be decoded is not tried
+            again in later batches
 
         Returns
         -------
@@ -159,6 +173,9 @@ class NativeRenderer:
         if made == count:
             return []
         tried = samples.array[part]
+        if records is not None and self._remembers and len(self._undecoded) < MAX_UNDECODED:
+            failed = records[tried["row"][tried["status"] == UNDECODED]]
+            self._undecoded |= dict.fromkeys(failed.tolist())
         rows: list[int] = tried["row"][tried["status"] != MADE].tolist()
         return rows
 

@@ -199,6 +199,27 @@ def test_batches_may_have_samples_of_both() -> None:
     assert check(payloads, planner, output) == [0, 4]
 
 
+@pytest.mark.parametrize("dct_scaling", [False, True])
+def test_what_cannot_be_decoded_is_not_tried_again(dct_scaling: bool) -> None:
+    """Unless the records may change, or other pixels would come of it."""
+    module = native.library()
+    assert module is not None
+    source = MemorySource([jpeg(0), jpeg(1)[:-200], jpeg(2)])
+    reader = BatchReader(source, CropPlanner(CropOptions(20, 20), 0, 1), ())
+    renderer = PlanRenderer(OutputSpec(3, 20, 20, "uint8", "NHWC"), False)  # type: ignore[arg-type]
+    kernel = NativeRenderer(module, renderer.assembler, False, dct_scaling)
+    batch = reader.read(indices(3, 3))
+    data = renderer.prepare(batch)
+    (cut,) = np.flatnonzero(batch.record == 1).tolist()
+    for records in (None, batch.record):
+        samples = kernel.samples(batch, data)
+        assert samples.array["row"].tolist() == [0, 1, 2]
+        assert kernel.render(samples, slice(0, 3), records) == [cut]
+    again = kernel.samples(batch, data)
+    left = [row for row in range(3) if dct_scaling or row != cut]
+    assert again.array["row"].tolist() == left
+
+
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_large_images_are_decoded_at_a_part_of_their_size(factor: int) -> None:
     data = jpeg(5, 40 * 8, 30 * 8, subsampling=2)
