@@ -347,6 +347,8 @@ def test_copies_for_a_library_are_kept_for_its_stream() -> None:
         stream = cupy.cuda.Stream(non_blocking=True)
     values = np.arange(32000, dtype=np.float32).reshape(32, 1000)
     table = mx.nd.array(values, "gpu")[:, ::-1]
+    # Leaving `with stream` makes the default stream CuPy's current one, whichever was before.
+    cupy.cuda.get_current_stream().synchronize()
     results = []
     for row in range(0, 32, 4):
         copy = exportable(table[row : row + 4])
