@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The interpreter flushes stdout when it exits; let that succeed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return BROKEN_PIPE
     except (Error, OSError) as error:
         echo(f"gpuio: {' '.join(str(error).split())}", file=sys.stderr)
+        _give_up_output()
         return FAILED
     except MemoryError as error:
         echo(f"gpuio: memory is too short: {error}", file=sys.stderr)
@@ -76,6 +76,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         echo("gpuio: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be written to stdout: the interpreter would try it again when it exits, and
+    change the status if that fails.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _TerminatedError(BaseException):

@@ -215,6 +215,19 @@ def test_a_closed_pipe_is_not_an_error(rec: str, tmp_path: Path) -> None:
         assert run.wait(60) == 141
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_at_stdout_is_one_line(rec: str) -> None:
+    """Also where the buffer is only written when Python exits."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gpuio", "info", rec],
+            cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert re.fullmatch("gpuio: .*No space left on device\n", done.stderr)
+
+
 def test_names_that_are_not_utf_8_are_printed(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/images/na\xefve"))
     folder.mkdir(parents=True)
