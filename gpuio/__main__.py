@@ -1,5 +1,6 @@
 """``python -m gpuio`` runs the command ``gpuio``."""
 
+import signal
 import sys
 
 
@@ -10,7 +11,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("gpuio: interrupted", file=sys.stderr)
         return 130
-    return run()
+    status = run()
+    # One more Ctrl-C ends the process at once, instead of showing where Python was about to end.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return status
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ WRITERS: dict[str, Writer] = {
     "repair": Writer(
         "repair in/damaged.rec out/x.rec --damaged out/x.rest", (*_pair("x"), "x.rest"), status=1
     ),
-    "extract": Writer("extract in/train.rec out/x", ("x/",), last="x/records.lst"),
+    "extract": Writer("extract in/train.rec out/x --force", ("x/",), last="x/records.lst"),
     "verify --quarantine": Writer(
         "verify --deep in/damaged.rec --quarantine out/x.tsv", ("x.tsv",), status=1
     ),
@@ -163,7 +164,9 @@ def run(name: str) -> int:
 def run_command(command: str) -> int:
     """Run the arguments of ``gpuio``, or a function of this module; see `run`."""
     if not command.startswith("write_"):
-        return main(command.split())
+        status = main(command.split())
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `gpuio.__main__` does
+        return status
     try:
         globals()[command]()
     except Error as error:
