@@ -320,7 +320,7 @@ def fingerprint(sources: Sequence[Source]) -> str:
     """Dataset fingerprint: names, shapes, dtypes and a sample of the rows."""
     digest = hashlib.blake2b(digest_size=8)
     for source in sources:
-        digest.update(f"{source.name} {source.shape} {source.dtype}".encode())
+        digest.update(f"{source.name} {source.shape} {source.dtype}".encode(errors="surrogatepass"))
         count = source.shape[source.axis]
         chosen = np.unique(np.linspace(0, count - 1, FINGERPRINT_ROWS).astype(np.int64))
         batch = source[chosen]

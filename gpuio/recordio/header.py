@@ -211,4 +211,7 @@ def unpack_img(s: Payload, iscolor: int = -1) -> tuple[HEADER, NDArray[Any] | No
     data = np.frombuffer(payload, np.uint8)
     if not check_encoded(data, resolve_max_pixels()):
         return header, None
-    return header, cv2.imdecode(data, iscolor)
+    try:
+        return header, cv2.imdecode(data, iscolor)
+    except cv2.error:  # of a width of 0, for example
+        return header, None
