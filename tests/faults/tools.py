@@ -8,14 +8,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.faults.processes import Ended, Launcher, Process, Setup
-from tests.faults.training import Tally
+from tests.faults.tally import Tallied, Tally
 from tests.faults.writers import (
     UNFINISHED,
     WRITERS,
@@ -95,7 +93,7 @@ class Trial(NamedTuple):
     old: Files
 
 
-class Interrupter:
+class Interrupter(Tallied):
     """Interrupts writers.
 
     Parameters
@@ -106,7 +104,7 @@ class Interrupter:
     """
 
     def __init__(self, launcher: Launcher, folder: Path, seed: int) -> None:
-        self.tally = Tally()
+        super().__init__()
         self._launcher = launcher
         self._folder = folder
         self._random = random.Random(seed)
@@ -115,15 +113,6 @@ class Interrupter:
         make_inputs(self._inputs)
         self._original = read_files(self._inputs / "in")
         self._references: dict[str, Reference] = {}
-
-    @contextmanager
-    def tallied(self) -> Iterator[Tally]:
-        """A tally of what is done within the ``with`` block only."""
-        whole, self.tally = self.tally, Tally()
-        try:
-            yield self.tally
-        finally:
-            self.tally = whole
 
     def kill(self, total: int) -> Tally:
         """Interrupt all writers at random moments until so many signals have ended one."""

@@ -12,17 +12,16 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gpuio as mx
 from tests.faults.journal import Entry, Journal, difference, left_out
-from tests.faults.processes import Ended, Launcher, Process, Setup
+from tests.faults.processes import Launcher, Process, Setup
+from tests.faults.tally import Tallied, Tally
 from tests.io import test_conformance
 from tests.io.conformance import Conformance, digest
 
@@ -137,27 +136,6 @@ def take(iterator: mx.io.DataIter) -> str:
         return END
 
 
-@dataclass
-class Tally:
-    """What became of processes.
-
-    Attributes
-    ----------
-    signals : number of processes that each signal ended
-    failures : descriptions of what must not happen
-    """
-
-    signals: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-    def fail(self, what: str, ended: Ended | None = None) -> None:
-        """Add a failure, and print it."""
-        if ended is not None:
-            what += f"; status {ended.status}{', hung' * ended.hung}: {ended.err[-1500:]}"
-        self.failures.append(what)
-        print("FAILURE", what, flush=True)
-
-
 class Reference(NamedTuple):
     """A training without interruption.
 
@@ -173,7 +151,7 @@ class Reference(NamedTuple):
     training: float
 
 
-class Trainer:
+class Trainer(Tallied):
     """Interrupts trainings.
 
     Parameters
@@ -188,21 +166,12 @@ class Trainer:
     """
 
     def __init__(self, launcher: Launcher, folder: Path, seed: int) -> None:
-        self.tally = Tally()
+        super().__init__()
         self._launcher = launcher
         self._folder = folder
         self._random = random.Random(seed)
         self._numbers = count()
         self._references: dict[str, Reference] = {}
-
-    @contextmanager
-    def tallied(self) -> Iterator[Tally]:
-        """A tally of what is done within the ``with`` block only."""
-        whole, self.tally = self.tally, Tally()
-        try:
-            yield self.tally
-        finally:
-            self.tally = whole
 
     def kill(self, total: int, chosen: list[Training] | None = None) -> Tally:
         """Interrupt trainings until so many signals have ended one."""
