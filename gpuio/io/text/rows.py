@@ -63,6 +63,8 @@ class RowReader:
         DataFileError : the block cannot be read or parsed; the message has file, line and column.
         """
         while self._taken == self._count:
+            if self._thread is not None and self._thread.stopped:
+                self.seek(self.mark())  # a signal handler raised before it was dropped
             try:
                 found = next(self._blocks, None) if self._thread is None else self._thread.next()
             except BaseException:
