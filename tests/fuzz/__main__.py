@@ -67,6 +67,8 @@ def table(outcomes: dict[str, Outcome]) -> str:
             f"{rate:10.0f}{outcome.peak:5} MiB"
         )
         lines += [f"    {n} x {kind} {where}" for (_, kind, where), n in outcome.counts.items()]
+        if outcome.accumulated:
+            lines.append(f"    {outcome.accumulated} x too much memory, but not in a new process")
     total = sum(outcome.inputs for outcome in outcomes.values())
     findings = sum(outcome.counts.total() for outcome in outcomes.values())
     lines.append(f"{total} inputs, {findings} findings")

@@ -204,10 +204,12 @@ class Outcome:
     peak : resident memory of a process, MiB
     largest : how much an input has added to that at most, MiB, and its number
     counts : findings by signature
+    accumulated : inputs that took too much memory in a process that had run others, but not alone
     """
 
     inputs: int = 0
     refused: int = 0
+    accumulated: int = 0
     seconds: float = 0.0
     peak: int = 0
     largest: tuple[int, int] = (0, 0)
@@ -342,10 +344,15 @@ class Run:
 
     def _found(self, target: Target, number: int, found: dict[str, str]) -> None:
         signature = target.name, found["kind"], found["where"]
+        outcome = self.outcomes[target.name]
+        if is_poisoned(found) and not self._is_found_alone(target, number):
+            # What libraries keep of one input for the next counts for neither.
+            with self._lock:
+                outcome.accumulated += 1
+            return
         with self._lock:
-            counts = self.outcomes[target.name].counts
-            counts[signature] += 1
-            if counts[signature] > 1:
+            outcome.counts[signature] += 1
+            if outcome.counts[signature] > 1:
                 return
         parts, origin = self._input(target, number), f"seed {self._seed}, number {number}"
         finding = Finding(*signature, found["text"], parts, origin)
@@ -354,6 +361,11 @@ class Run:
                 finding = minimized(worker, finding)
         with self._lock:
             self._report(finding)
+
+    def _is_found_alone(self, target: Target, number: int) -> bool:
+        """Whether an input is a finding in a process that has run no other."""
+        with Worker() as worker:
+            return run_input(worker, target.name, self._input(target, number)) is not None
 
 
 def is_poisoned(found: dict[str, str]) -> bool:

@@ -7,7 +7,15 @@ import pytest
 
 from tests.fuzz.runner import Finding, Run, Worker, minimized, run_input
 from tests.fuzz.targets import all_targets
-from tests.fuzz.targets.failing import ALLOCATE, DIE, FAILING, HANG, RAISE, REFUSE
+from tests.fuzz.targets.failing import (
+    ALLOCATE,
+    DIE,
+    FAILING,
+    HANG,
+    KEEPING,
+    RAISE,
+    REFUSE,
+)
 from tests.fuzz.targets.graph import BATCH, UNCHECKED
 
 TARGETS = all_targets()
@@ -54,6 +62,14 @@ def test_a_run_goes_on_after_a_process_has_died() -> None:
     assert dict(outcome.counts) == {(FAILING.name, "died with -11", ""): sum(dying)}
     (finding,) = reported
     assert finding.parts == FAILING.input(4, dying.index(True))
+
+
+def test_memory_of_several_inputs_is_no_finding() -> None:
+    run = Run([KEEPING], 1, pytest.fail, minimize=False)
+    run.run(4, None, 1)
+    outcome = run.outcomes[KEEPING.name]
+    assert outcome.accumulated and not outcome.counts
+    assert outcome.inputs == 4
 
 
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if target.cost < 100])

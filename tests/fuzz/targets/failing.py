@@ -13,6 +13,10 @@ from gpuio.errors import DecodeError
 from tests.fuzz.mutators import Rng
 from tests.fuzz.target import Parts, Target
 
+# What inputs have left in memory, and bytes of each.
+KEPT: list[np.ndarray] = []
+KEPT_BYTES = 900 << 20
+
 DIE, HANG, RAISE, ALLOCATE, REFUSE = b"DIE!", b"HANG", b"OOPS", b"FULL", b"BAD!"
 
 
@@ -37,5 +41,11 @@ def check(parts: Parts, folder: Path) -> None:
         raise DecodeError("refused")
 
 
+def keep(parts: Parts, folder: Path) -> None:
+    """Keep memory that would be enough for two inputs."""
+    KEPT.append(np.ones(KEPT_BYTES, np.uint8))
+
+
 FAILING = Target("failing.told", make, check, default=False)
-TARGETS = [FAILING]
+KEEPING = Target("failing.keeps", make, keep, default=False)
+TARGETS = [FAILING, KEEPING]
