@@ -175,6 +175,11 @@ def run_command(command: str) -> int:
     except MemoryError:
         print("gpuio: memory is too short", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # Python's own end by this signal has status 1 if a second one comes while it shows where
+        # the first one came.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
     except Exception:
         traceback.print_exc()
         return 1
