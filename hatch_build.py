@@ -2,9 +2,10 @@
 
 The library is optional. It needs a C compiler (``CC``, else cc, gcc or clang) and the headers of
 libjpeg-turbo 2.1 or later (by pkg-config, ``CPPFLAGS`` or the compiler's own folders), which is
-linked statically where it can be. Without them gpuio is installed without it, and the reason is
-kept in a file that ``gpuio doctor`` shows. ``GPUIO_BUILD_NATIVE=0`` leaves it out,
-``GPUIO_BUILD_NATIVE=1`` makes its absence an error.
+linked statically where it can be. Where libpng is found in the same way, it decodes PNGs, too.
+Without the others gpuio is installed without it, and the reason is kept in a file that
+``gpuio doctor`` shows. ``GPUIO_BUILD_NATIVE=0`` leaves it out, ``GPUIO_BUILD_NATIVE=1`` makes its
+absence an error.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from packaging.tags import platform_tags
 LIBRARY = "libgpuio_native.so"
 REASON = "native_missing.txt"  # what gpuio/native.py shows
 
-# Of libjpeg-turbo, as LIBJPEG_TURBO_VERSION_NUMBER has it.
-LEAST_JPEG = 2_001_000
+# Of libjpeg-turbo, as LIBJPEG_TURBO_VERSION_NUMBER has it; of libpng, as PNG_LIBPNG_VER does.
+LEAST_JPEG, LEAST_PNG = 2_001_000, 10_600
 
 # The oldest glibc that indexes have a tag for.
 LEAST_GLIBC = (2, 17)
@@ -42,7 +43,12 @@ COMPILE = ("-std=c11", "-fPIC", "-fvisibility=hidden")
 EXACT = ("-fno-fast-math", "-ffp-contract=off")
 # Other copies of libjpeg in the process neither use this one's symbols nor replace them.
 LINK = ("-shared", "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", "-Wl,-z,defs")
-STATIC, DYNAMIC = ("-Wl,-Bstatic", "-ljpeg", "-Wl,-Bdynamic"), ("-ljpeg",)
+STATIC = ("-Wl,-Bstatic", "-Wl,-Bdynamic")  # around the libraries
+LIBRARIES, PNG_LIBRARIES, MATH = ("-ljpeg",), ("-lpng", "-lz"), ("-lm",)
+
+# With libpng. And the packages of pkg-config, of which one is enough.
+PNG_MACRO = ("-DGPUIO_PNG",)
+JPEG_PACKAGES, PNG_PACKAGES = ("libjpeg", "libturbojpeg"), ("libpng16", "libpng")
 
 # Loads the library given, and prints what it was built from.
 LOAD = """
@@ -77,8 +83,8 @@ class NativeLibrary(BuildHookInterface[Any]):
             if wanted == "1":
                 raise RuntimeError(f"GPUIO_BUILD_NATIVE=1, but {error}") from None
             self.app.display_warning(
-                f"gpuio is built without its native module, which loads JPEGs on the CPU up to "
-                f"twice as fast: {error}"
+                f"gpuio is built without its native module, which loads JPEGs and PNGs on the CPU "
+                f"up to twice as fast: {error}"
             )
             reason.write_text(f"{error}\n", encoding="utf-8")
         else:
@@ -108,7 +114,8 @@ def _replace(made: Path, target: Path) -> None:
 
 
 def build_library(sources: Path, library: Path) -> bool:
-    """Build the library; whether libjpeg-turbo is part of it, linked statically.
+    """Build the library, with libpng if that is found; whether the libraries that it needs are part
+    of it, linked statically.
 
     Raises
     ------
@@ -117,24 +124,36 @@ def build_library(sources: Path, library: Path) -> bool:
     if not sys.platform.startswith("linux"):
         raise MissingError(f"it is made for Linux, and this is {sys.platform}")
     compiler = find_compiler()
-    preprocess = (*_pkg_config("--cflags-only-I"), *_flags("CPPFLAGS"))
+    packages = JPEG_PACKAGES, PNG_PACKAGES
+    preprocess = (*_pkg_config("--cflags-only-I", *packages), *_flags("CPPFLAGS"))
     check_headers(compiler, preprocess)
-    files = [str(path.resolve()) for path in sorted(sources.glob("*.c"))]
+    folders = (*_pkg_config("--libs-only-L", *packages), *_flags("LDFLAGS"))
     macro = f'-DGPUIO_BUILD="{source_hash(sources)}"'
-    flags = ("-O3", *COMPILE, *preprocess, *_flags("CFLAGS"), *EXACT, macro)
-    _run([*compiler, *flags, "-c", *files], library.parent)
-    objects = [f"{Path(file).stem}.o" for file in files]
-    link = [*compiler, *LINK, *_flags("CFLAGS"), *EXACT, *objects, "-o", str(library)]
-    folders = (*_pkg_config("--libs-only-L"), *_flags("LDFLAGS"))
-    for static in (True, False):
-        try:
-            _run([*link, *folders, *(STATIC if static else DYNAMIC)], library.parent)
-            _run([sys.executable, "-c", LOAD, str(library)], library.parent)
-            return static
-        except MissingError:
-            if not static:
-                raise
-    raise AssertionError
+    common = (*_flags("CFLAGS"), *EXACT)
+    compiled = [*compiler, "-O3", *COMPILE, *preprocess, *common, macro]
+    failure = None
+    for png in (True, False) if has_png(compiler, preprocess) else (False,):
+        objects = _compile([*compiled, *PNG_MACRO] if png else compiled, sources, library.parent)
+        link = [*compiler, *LINK, *common, *objects, "-o", str(library), *folders]
+        libraries = LIBRARIES + PNG_LIBRARIES if png else LIBRARIES
+        for static in (True, False):
+            around = STATIC if static else ("", "")
+            try:
+                command = [*link, around[0], *libraries, around[1], *(MATH if png else ())]
+                _run(list(filter(None, command)), library.parent)
+                _run([sys.executable, "-c", LOAD, str(library)], library.parent)
+                return static
+            except MissingError as error:
+                failure = error
+    assert failure is not None
+    raise failure
+
+
+def _compile(command: list[str], sources: Path, folder: Path) -> list[str]:
+    """Compile the sources; the names of the objects in the folder."""
+    files = [path.resolve() for path in sorted(sources.glob("*.c"))]
+    _run([*command, "-c", *map(str, files)], folder)
+    return [f"{file.stem}.o" for file in files]
 
 
 def source_hash(sources: Path) -> str:
@@ -173,6 +192,17 @@ def check_headers(compiler: list[str], flags: tuple[str, ...]) -> None:
         raise MissingError("libjpeg-turbo's headers are older than version 2.1")
 
 
+def has_png(compiler: list[str], flags: tuple[str, ...]) -> bool:
+    """Whether the compiler finds the headers of libpng 1.6 or later."""
+    try:
+        source = "#include <png.h>\nversion: PNG_LIBPNG_VER\n"
+        found = _run([*compiler, *flags, "-E", "-P", "-xc", "-"], None, source)
+    except MissingError:
+        return False
+    version = re.search(r"^version:\s*(\d+)", found, re.M)
+    return version is not None and int(version[1]) >= LEAST_PNG
+
+
 def platform_tag(library: Path, static: bool) -> str:
     """The platforms that the library works on.
 
@@ -191,15 +221,18 @@ def _flags(variable: str) -> list[str]:
     return shlex.split(os.environ.get(variable, ""))
 
 
-def _pkg_config(option: str) -> list[str]:
-    """Flags for libjpeg-turbo from pkg-config; none where it knows nothing."""
+def _pkg_config(option: str, *choices: tuple[str, ...]) -> list[str]:
+    """Flags from pkg-config, for the first package that it knows of each group."""
     command = os.environ.get("PKG_CONFIG", "pkg-config")
-    for package in ("libjpeg", "libturbojpeg"):
-        try:
-            return shlex.split(_run([command, option, package], None))
-        except MissingError:
-            continue
-    return []
+    flags = []
+    for packages in choices:
+        for package in packages:
+            try:
+                flags += shlex.split(_run([command, option, package], None))
+                break
+            except MissingError:
+                continue
+    return flags
 
 
 def _run(command: list[str], folder: Path | None, text: str = "") -> str:

@@ -1,9 +1,9 @@
-"""The native module, which decodes, resamples and normalizes JPEGs without the interpreter's lock.
+"""The native module, which decodes, resamples and normalizes images without the interpreter's lock.
 
 It is optional: a library in C beside this file, which the installation builds where a C compiler
-and libjpeg-turbo are found (see ``kernels/native/native.h``). Without it everything works the same
-way through simplejpeg and OpenCV. The environment variable GPUIO_NATIVE turns it off ("0"), or
-makes its absence an error ("1").
+and libjpeg-turbo are found, and libpng for PNGs (see ``kernels/native/native.h``). Without it
+everything works the same way through simplejpeg and OpenCV. The environment variable GPUIO_NATIVE
+turns it off ("0"), or makes its absence an error ("1").
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SOURCES = Path(__file__).parents[1] / "kernels" / "native"
 # Bytes of the longer header of ELF files; the class of those with this header.
 ELF_HEADER, ELF_64_BITS = 64, 2
 
-ABI = 1  # of native.h
+ABI = 2  # of native.h
 MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
 
 # struct gpuio_place, gpuio_output and gpuio_sample.
@@ -103,6 +103,7 @@ PLAN = np.dtype(
         ("fill_width", np.int32),
         ("width", np.int32),
         ("height", np.int32),
+        ("channels", np.int32),
         ("antialias", np.int32),
         ("dct_scaling", np.int32),
     ],
@@ -132,7 +133,7 @@ class Native:
 
     Attributes
     ----------
-    jpeg : version of libjpeg-turbo
+    jpeg, png : versions of libjpeg-turbo and libpng; the latter is empty without it
     build : SHA-256 of the sources that it was built from
 
     Raises
@@ -143,12 +144,13 @@ class Native:
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
-        for name in ("build", "jpeg"):
+        for name in ("build", "jpeg", "png"):
             getattr(library, f"gpuio_native_{name}").restype = ctypes.c_char_p
         library.gpuio_native_abi.restype = ctypes.c_int32
         self.abi: int = library.gpuio_native_abi()
         self.build: str = library.gpuio_native_build().decode()
         self.jpeg: str = library.gpuio_native_jpeg().decode()
+        self.png: str = library.gpuio_native_png().decode()
         if self.abi != ABI:  # others may not have the functions below
             return
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
@@ -278,7 +280,7 @@ class Workspace:
         self._free = native._free
         self.address: int | None = native._new()
         if self.address is None:
-            raise MemoryError("memory for decoding JPEGs")
+            raise MemoryError("memory for decoding images")
 
     def __del__(self) -> None:
         if (address := self.__dict__.get("address")) is not None:
@@ -300,7 +302,7 @@ def library() -> Native | None:
 
 
 def state() -> tuple[bool, str]:
-    """Whether the native module is in use; and its libjpeg-turbo, or why it is not.
+    """Whether the native module is in use; and its libraries, or why it is not.
 
     Raises
     ------
@@ -329,7 +331,12 @@ def _find(setting: str, path: Path, sources: Path) -> tuple[Native | None, str]:
         return None, f"it cannot be loaded: {error}"
     if native.abi != ABI or (sources.is_dir() and native.build != source_hash(sources)):
         return None, f"{path} is of another version: install gpuio again"
-    return native, f"libjpeg-turbo {native.jpeg}"
+    return native, f"libjpeg-turbo {native.jpeg}, {_png(native)}"
+
+
+def _png(native: Native) -> str:
+    """What `state` says about libpng."""
+    return f"libpng {native.png}" if native.png else "without libpng: PNGs go through OpenCV"
 
 
 def _is_whole(library: bytes) -> bool:

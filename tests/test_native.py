@@ -103,4 +103,5 @@ def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUIO_NATIVE", "1")
     module = native.library()
     assert module is not None and module.build == native.source_hash(native.SOURCES)
-    assert native.state() == (True, f"libjpeg-turbo {module.jpeg}")
+    png = f"libpng {module.png}" if module.png else "without libpng: PNGs go through OpenCV"
+    assert native.state() == (True, f"libjpeg-turbo {module.jpeg}, {png}")

@@ -14,6 +14,11 @@ from types import ModuleType
 
 import pytest
 
+from gpuio import native
+from gpuio.execution.output import OutputSpec
+from gpuio.planning.crop import CropOptions, CropPlanner
+from tests.decoding.pngs import png
+from tests.execution.native import check
 from tests.io.records import jpeg, write_records
 
 ROOT = Path(__file__).parents[1]
@@ -150,10 +155,11 @@ def test_the_native_wheel_is_one_for_every_python_of_a_platform(
     machine = platform.machine()
     assert re.search(rf"-py3-none-(manylinux_2_\d+|linux)_{machine}\.whl$", native_wheel.name)
     package = install(native_wheel, tmp_path)
-    said = re.fullmatch(r"True libjpeg-turbo ([\d.]+)", state(tmp_path))
+    said = re.fullmatch(r"True libjpeg-turbo [\d.]+, (libpng [\d.]+|without .+)", state(tmp_path))
     assert said is not None
     if "manylinux" in native_wheel.name:  # then nothing but the C library is needed
-        assert b"libjpeg.so" not in (package / LIBRARY).read_bytes()
+        library = (package / LIBRARY).read_bytes()
+        assert not re.search(rb"lib(jpeg|png|z)\w*\.so", library)
 
 
 def test_the_library_s_libjpeg_is_its_own(native_wheel: Path, tmp_path: Path) -> None:
@@ -164,7 +170,7 @@ def test_the_library_s_libjpeg_is_its_own(native_wheel: Path, tmp_path: Path) ->
     done = run("nm", "-D", library, cwd=tmp_path)
     names = {line.split()[-1].split("@")[0] for line in done.stdout.splitlines()}
     assert {"gpuio_native_abi", "gpuio_native_render"} <= names
-    assert not [name for name in names if name.startswith(("j", "_j"))]
+    assert not [name for name in names if name.startswith(("j", "_j", "png_", "inflate", "std"))]
     defined = run("nm", "-D", "--defined-only", library, cwd=tmp_path).stdout.splitlines()
     assert [line for line in defined if not line.split()[-1].startswith("gpuio_native_")] == []
 
@@ -232,6 +238,26 @@ def test_headers_that_do_not_serve(
         (tmp_path / "jpeglib.h").write_text(header)
     with pytest.raises(hook.MissingError, match=re.escape(message)):
         hook.check_headers(compiler, tuple(flags))
+
+
+@pytest.mark.parametrize("header", ["#define PNG_LIBPNG_VER 10255", ""])
+def test_without_a_recent_libpng_there_are_only_jpegs(
+    hook: ModuleType, header: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "png.h").write_text(header)
+    monkeypatch.setenv("CPPFLAGS", f"-I{tmp_path}")
+    monkeypatch.setenv("PKG_CONFIG", "false")
+    try:
+        hook.build_library(ROOT / "kernels" / "native", tmp_path / LIBRARY)
+    except hook.MissingError as error:
+        pytest.skip(f"the native module cannot be built: {error}")
+    monkeypatch.delenv("GPUIO_NATIVE", raising=False)
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / LIBRARY)
+    module = native.library()
+    assert module is not None and module.png == ""
+    payloads = [png(0, 30, 30), jpeg(0)]
+    output = OutputSpec(3, 20, 20, "uint8", "NHWC")  # type: ignore[arg-type]
+    assert check(payloads, CropPlanner(CropOptions(20, 20), 0, 1), output) == [1]
 
 
 @pytest.mark.parametrize(

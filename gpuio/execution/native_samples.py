@@ -40,10 +40,10 @@ class NativeSamples(NamedTuple):
 
 
 class NativeRenderer:
-    """Makes the samples of batches that the native module can make: JPEGs in gray or color whose
-    window is on the pixel grid of the whole image scaled bilinearly, to the nearest pixel or not
-    at all, perhaps with a border of one color, without changes of color other than the light of
-    float32. Safe to use from several threads.
+    """Makes the samples of batches that the native module can make: JPEGs in gray or color, and
+    PNGs of up to 8 bits that are not interlaced, whose window is on the pixel grid of the whole
+    image scaled bilinearly, to the nearest pixel or not at all, perhaps with a border of one color,
+    without changes of color other than the light of float32. Safe to use from several threads.
 
     Parameters
     ----------
@@ -84,6 +84,7 @@ class NativeRenderer:
         for name, value in (
             ("width", output.width),
             ("height", output.height),
+            ("channels", output.channels),
             ("antialias", antialias),
             ("dct_scaling", dct_scaling),
         ):

@@ -9,6 +9,10 @@
 
 #include <jpeglib.h>
 
+#ifdef GPUIO_PNG
+#include <png.h>
+#endif
+
 #include "native.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pixels are read as little-endian words");
@@ -41,6 +45,11 @@ struct axis {
 struct gpuio_workspace {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
+#ifdef GPUIO_PNG
+    png_structp png;  // null: none is open
+    png_infop png_info;
+    const uint8_t *png_next, *png_end;  // of the file, what is not read yet
+#endif
     jmp_buf failed;            // where `fail` goes
     struct buffer encoded;     // an image from a file
     struct buffer line;        // a decoded row
@@ -48,7 +57,10 @@ struct gpuio_workspace {
     struct buffer tables;      // both axes
     struct buffer blended[2];  // source rows, resampled across, int16
     struct buffer pixels;      // an output row, uint8
-    int32_t next_line;         // row of the image that libjpeg-turbo decodes next
+    int32_t width, height;     // of what is decoded, as stored
+    int32_t depth;             // bytes of a pixel: 1, or 4 (RGB and an undefined one)
+    int32_t is_png;            // not a JPEG
+    int32_t next_line;         // row of the image that is decoded next
     int32_t first_column;      // of the image, at the beginning of `line`
 };
 
@@ -69,16 +81,34 @@ struct rectangle {
     int32_t x0, y0, x1, y1;
 };
 
-// Read the header of a JPEG, and prepare to decode it at 1 / shrink. To be closed also if that fails:
-// libjpeg-turbo would take the tables of one image for those that the next one lacks.
-void open_jpeg(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
-               const struct gpuio_sample* sample, int channels);
-void close_jpeg(struct gpuio_workspace* workspace);
+// Read the header of an image, and prepare to decode it at 1 / shrink. To be closed also if that
+// fails: libjpeg-turbo would take the tables of one image for those that the next one lacks.
+void open_image(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
+                const struct gpuio_sample* sample, int channels);
+void close_image(struct gpuio_workspace* workspace);
 // Begin to decode the pixels of a rectangle of the image as stored.
 void begin_window(struct gpuio_workspace* workspace, struct rectangle window);
 // Row y of the image, from the window's first column on; y does not decrease. Valid until the next
 // row is asked for. One byte for each pixel, or 4 (RGB and an undefined one).
 const uint8_t* window_row(struct gpuio_workspace* workspace, struct rectangle window, int32_t y);
+// Fail if what follows the window is damaged, where the oracle would.
+void end_image(struct gpuio_workspace* workspace);
+
+// The same for JPEGs. Decoding of a window may begin below the first row, and right of the first
+// column, which is set then.
+void open_jpeg(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
+               const struct gpuio_sample* sample, int channels);
+void close_jpeg(struct gpuio_workspace* workspace);
+void begin_jpeg_window(struct gpuio_workspace* workspace, struct rectangle window);
+void read_jpeg_line(struct gpuio_workspace* workspace, uint8_t* line);
+
+// The same for PNGs, of which all rows are decoded.
+int starts_png(const uint8_t* data, size_t size);
+void open_png(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
+              const struct gpuio_sample* sample, int channels);
+void close_png(struct gpuio_workspace* workspace);
+void read_png_line(struct gpuio_workspace* workspace, uint8_t* line);
+void end_png(struct gpuio_workspace* workspace);
 
 // The pixels of a window, upright, in memory of the workspace: rows of dense pixels.
 const uint8_t* upright_window(struct gpuio_workspace* workspace, struct rectangle window,

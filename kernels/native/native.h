@@ -1,4 +1,4 @@
-// The native module: JPEGs from their bytes to rows of a batch, several of them in one call.
+// The native module: JPEGs and PNGs from their bytes to rows of a batch, several of them in one call.
 //
 // The library is plain C behind this interface, loaded by gpuio/native.py. Its functions neither
 // call Python nor keep what they are given, so that they run without the interpreter's lock, on
@@ -8,8 +8,8 @@
 //         gpuio/execution/assemble_host.py, bit for bit. A sample that cannot be made the same way,
 //         or at all, is not made: its status says so, and the caller takes the oracle's way, which
 //         finds the error, if there is one.
-// Reads   Encoded images are hostile. They are read by libjpeg-turbo only, and no byte behind their
-//         end is. Sizes and places within a sample are checked, too; its row, and what addresses
+// Reads   Encoded images are hostile. They are read by libjpeg-turbo and libpng only, and no byte behind
+//         their end is. Sizes and places within a sample are checked, too; its row, and what addresses
 //         refer to, are the caller's.
 
 #ifndef GPUIO_NATIVE_H
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 // Changes with this interface.
-#define GPUIO_NATIVE_ABI 1
+#define GPUIO_NATIVE_ABI 2
 
 #define GPUIO_EXPORT __attribute__((visibility("default")))
 
@@ -26,8 +26,8 @@
 enum { GPUIO_FLOAT32, GPUIO_FLOAT16, GPUIO_UINT8, GPUIO_INT8 };
 enum { GPUIO_NEAREST, GPUIO_LINEAR };
 
-// Status of a sample: made; its file could not be read; libjpeg-turbo warned or failed; it is none
-// that this module makes; memory is short.
+// Status of a sample: made; its file could not be read; libjpeg-turbo or libpng warned or failed; it
+// is none that this module makes; memory is short.
 enum { GPUIO_MADE, GPUIO_UNREAD, GPUIO_UNDECODED, GPUIO_UNUSUAL, GPUIO_NO_MEMORY };
 
 // What the batches look like.
@@ -88,23 +88,26 @@ struct gpuio_plan {
     int64_t count;
     int32_t fill_width;     // 1, or the channels of the output
     int32_t width, height;  // of the output
+    int32_t channels;       // of the output
     int32_t antialias;      // leave out what is shrunk
     int32_t dct_scaling;    // decode at 1/2, 1/4 or 1/8 if as much is left out
 };
 
-struct gpuio_workspace;  // libjpeg-turbo's state, and memory for pixels, reused for further samples
+struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
 
 GPUIO_EXPORT int32_t gpuio_native_abi(void);
-// SHA-256 of the sources, in hexadecimal digits; and the version of libjpeg-turbo.
+// SHA-256 of the sources, in hexadecimal digits; the version of libjpeg-turbo; and that of libpng,
+// empty without it: then PNGs are not made.
 GPUIO_EXPORT const char* gpuio_native_build(void);
 GPUIO_EXPORT const char* gpuio_native_jpeg(void);
+GPUIO_EXPORT const char* gpuio_native_png(void);
 
 // A new workspace; null: memory is short.
 GPUIO_EXPORT struct gpuio_workspace* gpuio_native_new(void);
 GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace* workspace);
 
-// Select the samples that `gpuio_native_render` makes as its oracle does: JPEGs in gray or color, of
-// which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
+// Select the samples that `gpuio_native_render` makes as its oracle does: JPEGs in gray or color, and
+// PNGs, of which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
 // all, becomes the output. A code of 0 leaves an image out.
 //
 // Out  samples  (count), of which the first are set, in the order of their rows

@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-// Pixels of a side: the largest of a JPEG; and of a scaled image that is shown in part.
+// Pixels of a side: the most that an image has; and of a scaled image that is shown in part.
 #define MOST_PIXELS 65535
 #define MOST_SCALED (1 << 26)
 
@@ -25,6 +25,14 @@ const char* gpuio_native_build(void) {
 
 const char* gpuio_native_jpeg(void) {
     return VERSION(LIBJPEG_TURBO_VERSION);
+}
+
+const char* gpuio_native_png(void) {
+#ifdef GPUIO_PNG
+    return PNG_LIBPNG_VER_STRING;
+#else
+    return "";
+#endif
 }
 
 static int within(const int32_t* rectangle, int32_t width, int32_t height) {
@@ -119,8 +127,8 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
                                      region.x0 + across->end, region.y0 + down->end};
     for (int32_t i = 0; i < count; ++i) across->first[i] -= across->least;
 
-    open_jpeg(workspace, encoded_image(workspace, &sample->place),
-              (size_t)(sample->place.end - sample->place.begin), sample, output->channels);
+    open_image(workspace, encoded_image(workspace, &sample->place),
+               (size_t)(sample->place.end - sample->place.begin), sample, output->channels);
     const uint8_t* upright = NULL;
     if (sample->orientation == 1)
         begin_window(workspace, window);
@@ -163,6 +171,7 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
     for (int32_t x = 0; x < width; ++x) memcpy(pixels + x * depth, sample->fill, (size_t)depth);
     for (int32_t y = sample->inside[3]; y < output->height; ++y)
         store_row(output, sample, y, pixels, batch);
+    end_image(workspace);
 }
 
 // The status of a sample that was attempted. Of what changes after setjmp, nothing is in its locals.
@@ -170,7 +179,7 @@ static int attempt(struct gpuio_workspace* workspace, const struct gpuio_output*
                    const struct gpuio_sample* sample, void* batch) {
     const int status = setjmp(workspace->failed);
     if (status == GPUIO_MADE) render(workspace, output, sample, batch);
-    close_jpeg(workspace);
+    close_image(workspace);
     let_go(workspace, MOST_KEPT);
     return status;
 }

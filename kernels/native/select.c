@@ -12,8 +12,9 @@
 // Of a code, see gpuio/decoding/header_codes.py.
 #define CODE_ORIENTATION(code) ((int32_t)((code) >> 32 & 15))
 #define CODE_CHANNELS(code) ((int32_t)((code) >> 40 & 255))
+#define CODE_PARTS(code) ((int32_t)((code) >> 36 & 15))
 #define CODE_FORMAT(code) ((int32_t)((code) >> 48 & 255))
-#define JPEG 0
+enum { JPEG, PNG };
 
 // Rounded to nearest even, for absolute values below 2^51: of doubles from 2^52 to 2^53 all are
 // integers. Others are returned as they are.
@@ -22,10 +23,20 @@ static double round_of(double value) {
     return value > -1e15 && value < 1e15 ? (value + integers) - integers : value;
 }
 
+// Whether the decoders make the pixels of such an image as the oracle does.
+static int is_decodable(const struct gpuio_plan* plan, uint64_t code) {
+    const int32_t channels = CODE_CHANNELS(code);
+    if (code == 0) return 0;
+    if (CODE_FORMAT(code) == JPEG) return channels == 1 || channels == 3;
+    // Not animations; and colors become gray as OpenCV sees it.
+    return CODE_FORMAT(code) == PNG && gpuio_native_png()[0] && !CODE_PARTS(code) &&
+           (plan->channels == 3 || channels <= 2);
+}
+
 static int select_sample(const struct gpuio_plan* plan, int64_t row, struct gpuio_sample* sample) {
     const uint64_t code = plan->codes[row];
-    const int32_t channels = CODE_CHANNELS(code), orientation = CODE_ORIENTATION(code);
-    if (code == 0 || CODE_FORMAT(code) != JPEG || (channels != 1 && channels != 3)) return 0;
+    const int32_t orientation = CODE_ORIENTATION(code);
+    if (!is_decodable(plan, code)) return 0;
     const int32_t sizes[2] = {plan->width, plan->height};
     const double* window = plan->window + 4 * row;
     const int64_t* bounds = plan->bounds + 4 * row;
@@ -75,7 +86,8 @@ static int select_sample(const struct gpuio_plan* plan, int64_t row, struct gpui
     sample->method = same ? GPUIO_NEAREST : (int32_t)method;
     sample->flip = plan->flip[row];
     sample->shrink = 1;
-    while (plan->dct_scaling && sample->shrink < 8 && larger >= 2 * sample->shrink)
+    while (plan->dct_scaling && CODE_FORMAT(code) == JPEG && sample->shrink < 8 &&
+           larger >= 2 * sample->shrink)
         sample->shrink *= 2;
     for (int i = 0; i < 2; ++i)
         sample->light[i] = plan->light ? (float)plan->light[2 * row + i] : 0;

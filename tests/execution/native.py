@@ -70,3 +70,12 @@ def make(
             batch.errors[row] = error
     good = [row for row in range(len(batch)) if row not in batch.errors]
     return Made(data[good], {row: repr(error) for row, error in batch.errors.items()}, made)
+
+
+def check(payloads: list[bytes], planner: Any, output: OutputSpec, **options: Any) -> list[int]:
+    """Make a batch with and without the module; returns the rows that it made."""
+    made = make(payloads, planner, output, True, **options)
+    expected = make(payloads, planner, output, False, **options)
+    assert made.errors == expected.errors
+    assert made.data.tobytes() == expected.data.tobytes()
+    return made.native

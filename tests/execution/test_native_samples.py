@@ -21,8 +21,9 @@ from gpuio.loading.source import Encoded
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
+from tests.decoding.pngs import png
 from tests.decoding.samples import adobe, named, oriented, segment
-from tests.execution.native import Given, make
+from tests.execution.native import Given, check, make
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 
@@ -94,15 +95,6 @@ GEOMETRY: list[dict[str, Any]] = [
     {"pad": 5, "rand_crop": True},
     {"crop_size": (1, 3), "rand_crop": True},
 ]
-
-
-def check(payloads: list[bytes], planner: Any, output: OutputSpec, **options: Any) -> list[int]:
-    """Make a batch with and without the module; returns the rows that it made."""
-    made = make(payloads, planner, output, True, **options)
-    expected = make(payloads, planner, output, False, **options)
-    assert made.errors == expected.errors
-    assert made.data.tobytes() == expected.data.tobytes()
-    return made.native
 
 
 @settings(max_examples=120, deadline=None)
@@ -191,9 +183,7 @@ def test_what_it_does_not_do_is_left_to_python(
 
 
 def test_batches_may_have_samples_of_both() -> None:
-    pixels = cv2.imdecode(np.frombuffer(jpeg(2), np.uint8), cv2.IMREAD_COLOR)
-    png = cv2.imencode(".png", pixels)[1].tobytes()
-    payloads = [jpeg(0), png, jpeg(1)[:900], b"none", jpeg(2), None]
+    payloads = [jpeg(0), png(0, 40, 30, depth=16), jpeg(1)[:900], b"none", jpeg(2), None]
     output = OutputSpec(3, 20, 20, "float16", "NHWC", MEAN, STD)  # type: ignore[arg-type]
     planner = CropPlanner(CropOptions(20, 20, resize=21), 0, 1)
     assert check(payloads, planner, output) == [0, 4]

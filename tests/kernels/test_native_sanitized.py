@@ -1,6 +1,7 @@
 """The native module under the address and the undefined-behavior sanitizer, on hostile input."""
 
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from gpuio.execution.output import DTYPES
 from gpuio.native import OUTPUT, SAMPLE, SOURCES
+from tests.decoding.pngs import DEPTHS, joined, png, split
 from tests.decoding.samples import image, oriented, sampled, saved
 from tests.io.records import jpeg
 
@@ -28,6 +30,7 @@ IMAGES = [
     *map(sampled, ("444", "422", "420", "440", "411")),
     saved(image("CMYK")),
 ]
+PNGS = [png(5, 30, 40, depth, color, parts=3) for color in DEPTHS for depth in DEPTHS[color]]
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +41,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no C compiler")
     made = tmp_path_factory.mktemp("native") / "native_main"
     sources = [MAIN, *sorted(SOURCES.glob("*.c"))]
-    command = [compiler, *CHECKS, "-o", made, *sources, "-ljpeg"]
+    command = [compiler, *CHECKS, "-DGPUIO_PNG", "-o", made, *sources, "-ljpeg", "-lpng"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if "jpeglib.h" in result.stderr or "-ljpeg" in result.stderr:
-        pytest.skip("there is no libjpeg-turbo to compile with")
+    if re.search(r"(jpeglib|png)\.h|-l(jpeg|png)", result.stderr):
+        pytest.skip("there is no libjpeg-turbo or no libpng to compile with")
     assert not result.returncode, result.stderr
     return made
 
@@ -72,6 +75,8 @@ def damaged(rng: random.Random, content: bytes) -> bytes:
     """Some bytes of an image changed, removed or repeated; or its end."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 4)):
+        if not data:
+            break
         at = rng.randrange(len(data))
         what = rng.randrange(5)
         if what == 0:
@@ -85,6 +90,21 @@ def damaged(rng: random.Random, content: bytes) -> bytes:
         else:
             del data[max(at, 1) :]
     return bytes(data)
+
+
+def damaged_chunk(rng: random.Random, content: bytes) -> bytes:
+    """A PNG with a chunk changed, removed or repeated, whose checksums fit."""
+    chunks = split(content)
+    at = rng.randrange(len(chunks))
+    name, data = chunks[at]
+    what = rng.randrange(4)
+    if what == 0:
+        del chunks[at]
+    elif what == 1:
+        chunks.insert(rng.randrange(len(chunks)), chunks[at])
+    elif data:
+        chunks[at] = name, damaged(rng, data)
+    return joined(chunks)
 
 
 def run(program: Path, cases: list[bytes], folder: Path) -> tuple[int, int]:
@@ -117,6 +137,20 @@ def test_windows_and_damage(program: Path, tmp_path: Path) -> None:
         cases.append(case(rng, content, sizes[which]))
     made, count = run(program, cases, tmp_path)
     assert count / 4 < made < count, "most of the intact images are made, and not all damaged ones"
+
+
+def test_pngs(program: Path, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    sizes = list(map(size_of, PNGS))
+    cases = []
+    for number in range(2000):
+        which = number % len(PNGS)
+        content = PNGS[which]
+        if rng.random() < 0.7:
+            content = rng.choice([damaged, damaged_chunk])(rng, content)
+        cases.append(case(rng, content, sizes[which]))
+    made, count = run(program, cases, tmp_path)
+    assert 100 < made < count, "some of the intact images are made, and not all damaged ones"
 
 
 def test_samples_that_no_caller_makes(program: Path, tmp_path: Path) -> None:

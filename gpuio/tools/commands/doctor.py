@@ -103,7 +103,7 @@ def _check(name: str, trial: Callable[[], str]) -> Check:
 
 
 def _native() -> str:
-    """What decodes JPEGs on the CPU in place of simplejpeg and OpenCV."""
+    """What decodes JPEGs and PNGs on the CPU in place of simplejpeg and OpenCV."""
     in_use, about = native.state()
     if not in_use:
         raise Error(about)
