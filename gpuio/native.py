@@ -161,6 +161,8 @@ class Native:
         self._read = library.gpuio_native_read
         self._read.restype = ctypes.c_int32
         self._read.argtypes = [ctypes.c_int32, *[pointer] * 3, integer, pointer]
+        self._headers = library.gpuio_native_headers
+        self._headers.restype, self._headers.argtypes = None, [pointer, integer, pointer]
         self._philox = library.gpuio_native_philox
         word = ctypes.c_uint32
         self._philox.restype = None
@@ -239,6 +241,21 @@ class Native:
         parts = [np.ascontiguousarray(each, np.int64) for each in (begins, ends, places)]
         addresses = [each.ctypes.data for each in parts]
         return bool(self._read(descriptor, *addresses, len(begins), data.ctypes.data))
+
+    def headers(self, places: NDArray[np.void]) -> NDArray[np.uint64]:
+        """Read the headers of JPEGs and PNGs, from what of them is in memory.
+
+        Parameters
+        ----------
+        places : PLACE (n,), contiguous; what they point to exists
+
+        Returns
+        -------
+        uint64 (n,), codes, see `header_codes`; 0 where `read_header` has to find out
+        """
+        codes = np.empty(len(places), np.uint64)
+        self._headers(places.ctypes.data, len(places), codes.ctypes.data)
+        return codes
 
     def philox(
         self,

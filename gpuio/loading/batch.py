@@ -68,6 +68,13 @@ class EncodedRows(Sequence["Encoded | None"]):
         return EncodedRows(self._read, {*self._bad, *bad})
 
     @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which records can be used: bool (n,)."""
+        usable = np.ones(len(self), np.bool_)
+        usable[list(self._bad)] = False
+        return usable
+
+    @property
     def labels(self) -> list[Label | None]:
         """The records' labels; None for those that cannot be used."""
         labels = list(self._read.labels)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio import native
 from gpuio.decoding.header import read_header
 from gpuio.decoding.header_codes import (
     decode_header,
@@ -20,7 +19,7 @@ from gpuio.decoding.jpeg_headers import read_jpeg_headers
 from gpuio.decoding.limits import MAX_PIXELS, PLAUSIBLE, check_image
 from gpuio.decoding.structure import Structure, check_structure
 from gpuio.errors import Error, FileChangedError
-from gpuio.loading.source import Encoded
+from gpuio.loading.batch import EncodedRows
 
 # Records whose headers are kept, in 8 bytes each: 1 GiB at most.
 MOST_KEPT = 1 << 27
@@ -42,7 +41,7 @@ class HeaderReader:
     def read(
         self,
         record: NDArray[np.int64],
-        encoded: Sequence[Encoded | None],
+        encoded: EncodedRows,
         strict: bool,
         keep: bool,
     ) -> tuple[NDArray[np.uint64], dict[int, Error]]:
@@ -51,7 +50,7 @@ class HeaderReader:
         Parameters
         ----------
         record : int64 (N,), the records' indices
-        encoded : the N images; None: there is none
+        encoded : the N records, of which some may be unusable
         strict : also check the structure of all images, which must be in memory
         keep : these records have never changed: use the headers that were kept, and keep these
 
@@ -70,16 +69,14 @@ class HeaderReader:
         wanted = codes == 0
         if strict:
             wanted |= structures_of(codes) == Structure.UNKNOWN
-        rows = [row for row in np.flatnonzero(wanted).tolist() if encoded[row] is not None]
+        rows = np.flatnonzero(wanted & encoded.usable)
         errors: dict[int, Error] = {}
-        if rows:
+        if len(rows):
             errors = _read(rows, encoded, codes, strict)
             self._kept[record[keepable]] = codes[keepable]
         return codes, errors | self._over_limits(encoded, codes)
 
-    def _over_limits(
-        self, encoded: Sequence[Encoded | None], codes: NDArray[np.uint64]
-    ) -> dict[int, Error]:
+    def _over_limits(self, encoded: EncodedRows, codes: NDArray[np.uint64]) -> dict[int, Error]:
         """Which images are over a limit, by row; only large ones and those in several scans can
         be.
         """
@@ -97,22 +94,20 @@ class HeaderReader:
 
 
 def _read(
-    rows: list[int], encoded: Sequence[Encoded | None], codes: NDArray[np.uint64], strict: bool
+    rows: NDArray[np.intp], encoded: EncodedRows, codes: NDArray[np.uint64], strict: bool
 ) -> dict[int, Error]:
     """Read headers, and check structures, of some rows; returns errors by row."""
-    images = {row: each for row in rows if (each := encoded[row]) is not None}
     known = codes[rows]
-    sizes = np.fromiter((each.image.nbytes for each in images.values()), np.int64, len(images))
-    found = read_jpeg_headers([each.beginning for each in images.values()], sizes)
-    codes[rows] = np.where(known == 0, found, known)
-    errors: dict[int, Error] = {}
-    wanted = codes == 0
+    codes[rows] = np.where(known == 0, _read_usual(rows, encoded), known)
+    wanted = codes[rows] == 0
     if strict:
-        wanted |= structures_of(codes) == Structure.UNKNOWN
-    for row in (row for row in rows if wanted[row]):
-        code = int(codes[row])
+        wanted |= structures_of(codes[rows]) == Structure.UNKNOWN
+    errors: dict[int, Error] = {}
+    for row in rows[wanted].tolist():
+        image, code = encoded[row], int(codes[row])
+        assert image is not None, "the record is usable"
         try:
-            data = images[row].data
+            data = np.ascontiguousarray(image.data)
             code = code or encode_header(read_header(data), Structure.UNKNOWN)
         except FileChangedError:
             raise
@@ -121,3 +116,12 @@ def _read(
             continue
         codes[row] = with_structure(code, check_structure(data)) if strict else code
     return errors
+
+
+def _read_usual(rows: NDArray[np.intp], encoded: EncodedRows) -> NDArray[np.uint64]:
+    """The codes of most images, uint64 (n,); 0 where each has to be looked at by itself."""
+    if (module := native.library()) is not None:
+        return module.headers(encoded.places(rows))
+    images = [each for row in rows.tolist() if (each := encoded[row]) is not None]
+    sizes = np.fromiter((each.image.nbytes for each in images), np.int64, len(images))
+    return read_jpeg_headers([each.beginning for each in images], sizes)

@@ -128,6 +128,14 @@ GPUIO_EXPORT int64_t gpuio_native_render(struct gpuio_workspace* workspace,
                                          const struct gpuio_output* output,
                                          struct gpuio_sample* samples, int64_t count, void* batch);
 
+// Read the headers of JPEGs and PNGs, from what of them is in memory.
+//
+// Oracle  `read_jpeg_headers` in gpuio/decoding/jpeg_headers.py, else `read_header` in header.py.
+// Out     codes  (count), see gpuio/decoding/header_codes.py; 0 where the oracle finds none, for other
+//                formats, and where more would have to be read
+GPUIO_EXPORT void gpuio_native_headers(const struct gpuio_place* places, int64_t count,
+                                       uint64_t* codes);
+
 // Read parts of a file, from begins[i] to before ends[i], to to + places[i]. Whether all of them
 // could be read; if not, any of them may have been.
 GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* ends,

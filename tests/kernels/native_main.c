@@ -3,7 +3,7 @@
 //
 // A case is struct gpuio_output, struct gpuio_sample, the size of the image (int64), and the image.
 // With a file in the place of -1, the image is the record of that file that begins there. Prints the
-// number of samples that were made, and of all.
+// number of samples that were made, and of all. Their headers are read, too.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,16 @@ static void* copy(const void* from, size_t size) {
     if (to == NULL) abort();
     if (size) memcpy(to, from, size);
     return to;
+}
+
+// The header of an image, of which only the beginning is in memory.
+static void read_header(struct gpuio_place place, size_t known) {
+    uint8_t* beginning = copy(place.known, known);
+    uint64_t code = 1;
+    place.known = beginning;
+    place.known_size = (int64_t)known;
+    gpuio_native_headers(&place, 1, &code);
+    free(beginning);
 }
 
 static int run(struct gpuio_workspace* workspace, FILE* cases) {
@@ -40,6 +50,8 @@ static int run(struct gpuio_workspace* workspace, FILE* cases) {
     if (sample.place.known_size < 0 || sample.place.known_size > size)
         sample.place.known_size = size;
     sample.row = 0;
+    const size_t known = (size_t)sample.place.known_size;
+    for (size_t part = 1; part <= 4; ++part) read_header(sample.place, known * part / 4);
     const int made = (int)gpuio_native_render(workspace, &output, &sample, 1, batch);
     if (made != (sample.status == GPUIO_MADE)) abort();
     free(image);

@@ -26,7 +26,7 @@ IMAGES = [
     jpeg(2, 40, 40, mode="L"),
     jpeg(3, 33, 70, progressive=True),
     jpeg(4, 50, 30, restart_marker_blocks=1),
-    oriented(6),
+    *map(oriented, (6, 8)),
     *map(sampled, ("444", "422", "420", "440", "411")),
     saved(image("CMYK")),
 ]

@@ -6,9 +6,10 @@ import pytest
 from gpuio.decoding.header import read_header
 from gpuio.decoding.header_codes import decode_header, structures_of
 from gpuio.decoding.structure import Structure, check_structure
-from gpuio.errors import DecodeError
+from gpuio.errors import DecodeError, Error
+from gpuio.loading.batch import EncodedRows
 from gpuio.loading.headers import HeaderReader
-from gpuio.loading.source import Encoded
+from gpuio.loading.source import Encoded, EncodedBatch
 from tests.decoding.bombs import claiming, with_scans
 from tests.decoding.samples import HOST_ONLY, NVIMAGECODEC, WHOLE
 
@@ -17,11 +18,13 @@ RECORDS = np.random.default_rng(0).permutation(len(IMAGES))
 BAD = np.frombuffer(b"no image", np.uint8)
 
 
-def encoded(images: list[np.ndarray]) -> list[Encoded | None]:
-    return [Encoded(0.0, image) for image in images]
+def encoded(images: list[np.ndarray], *, bad: int = 0) -> EncodedRows:
+    """Records with these images, and behind them some that cannot be read."""
+    found: list[Encoded | Error] = [Encoded(0.0, image) for image in images]
+    return EncodedRows(EncodedBatch.of([*found, *[Error("damaged")] * bad]))
 
 
-def batch() -> list[Encoded | None]:
+def batch() -> EncodedRows:
     return encoded([IMAGES[record] for record in RECORDS])
 
 
@@ -68,7 +71,7 @@ def test_records_may_be_read_in_parts_and_repeatedly() -> None:
 def test_errors_are_found_each_time() -> None:
     reader = HeaderReader(3)
     for _ in range(2):
-        some = [*encoded([IMAGES[0], BAD]), None]
+        some = encoded([IMAGES[0], BAD], bad=1)
         codes, errors = reader.read(np.arange(3), some, strict=True, keep=True)
         assert list(errors) == [1] and isinstance(errors[1], DecodeError)
         assert "not an image" in str(errors[1])
