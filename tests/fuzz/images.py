@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -107,8 +108,6 @@ def good_images() -> dict[str, bytes]:
 
 def interlaced(rgb: np.ndarray) -> bytes:
     """An RGB image as a PNG with Adam7 interlacing, which neither Pillow nor OpenCV write."""
-    import zlib
-
     height, width = rgb.shape[:2]
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
               (0, 1, 1, 2))  # fmt: skip
@@ -307,9 +306,21 @@ def overwrite(rng: np.random.Generator, data: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
 
 
+def correct_checksums(rng: np.random.Generator, data: bytes) -> bytes:
+    """Let the checksums of a PNG's chunks fit, so that what is in them is looked at."""
+    if data[:4] != b"\x89PNG":
+        return data
+    parts = segments(data)
+    for number, part in enumerate(parts[1:], 1):
+        if len(part) >= 12:
+            parts[number] = part[:-4] + struct.pack(">I", zlib.crc32(part[4:-4]))
+    return b"".join(parts)
+
+
 MUTATIONS: list[Mutation] = [
     truncate, flip_bytes, flip_header_bytes, delete_segment, duplicate_segment, shuffle_segments,
     change_length, change_size, insert_marker, insert_exif, change_exif, overwrite,
+    correct_checksums,
 ]  # fmt: skip
 
 
