@@ -2,7 +2,7 @@
 
 The library is optional. It needs a C compiler (``CC``, else cc, gcc or clang) and the headers of
 libjpeg-turbo 2.1 or later (by pkg-config, ``CPPFLAGS`` or the compiler's own folders), which is
-linked statically where it can be. Where libpng is found in the same way, it decodes PNGs, too.
+linked statically where it can be. Where libdeflate is found in the same way, it decodes PNGs, too.
 Without the others gpuio is installed without it, and the reason is kept in a file that
 ``gpuio doctor`` shows. ``GPUIO_BUILD_NATIVE=0`` leaves it out, ``GPUIO_BUILD_NATIVE=1`` makes its
 absence an error.
@@ -27,8 +27,8 @@ from packaging.tags import platform_tags
 LIBRARY = "libgpuio_native.so"
 REASON = "native_missing.txt"  # what gpuio/native.py shows
 
-# Of libjpeg-turbo, as LIBJPEG_TURBO_VERSION_NUMBER has it; of libpng, as PNG_LIBPNG_VER does.
-LEAST_JPEG, LEAST_PNG = 2_001_000, 10_600
+# Of libjpeg-turbo, as LIBJPEG_TURBO_VERSION_NUMBER has it.
+LEAST_JPEG = 2_001_000
 
 # The oldest glibc that indexes have a tag for.
 LEAST_GLIBC = (2, 17)
@@ -44,11 +44,11 @@ EXACT = ("-fno-fast-math", "-ffp-contract=off")
 # Other copies of libjpeg in the process neither use this one's symbols nor replace them.
 LINK = ("-shared", "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", "-Wl,-z,defs")
 STATIC = ("-Wl,-Bstatic", "-Wl,-Bdynamic")  # around the libraries
-LIBRARIES, PNG_LIBRARIES, MATH = ("-ljpeg",), ("-lpng", "-lz"), ("-lm",)
+LIBRARIES, PNG_LIBRARIES = ("-ljpeg",), ("-ldeflate",)
 
-# With libpng. And the packages of pkg-config, of which one is enough.
 PNG_MACRO = ("-DGPUIO_PNG",)
-JPEG_PACKAGES, PNG_PACKAGES = ("libjpeg", "libturbojpeg"), ("libpng16", "libpng")
+# Of pkg-config; one of them is enough.
+JPEG_PACKAGES, PNG_PACKAGES = ("libjpeg", "libturbojpeg"), ("libdeflate",)
 
 # Loads the library given, and prints what it was built from.
 LOAD = """
@@ -114,8 +114,8 @@ def _replace(made: Path, target: Path) -> None:
 
 
 def build_library(sources: Path, library: Path) -> bool:
-    """Build the library, with libpng if that is found; whether the libraries that it needs are part
-    of it, linked statically.
+    """Build the library, with PNGs if libdeflate is found; whether the libraries that it needs are
+    part of it, linked statically.
 
     Raises
     ------
@@ -137,10 +137,9 @@ def build_library(sources: Path, library: Path) -> bool:
         link = [*compiler, *LINK, *common, *objects, "-o", str(library), *folders]
         libraries = LIBRARIES + PNG_LIBRARIES if png else LIBRARIES
         for static in (True, False):
-            around = STATIC if static else ("", "")
+            around = STATIC if static else ()
             try:
-                command = [*link, around[0], *libraries, around[1], *(MATH if png else ())]
-                _run(list(filter(None, command)), library.parent)
+                _run([*link, *around[:1], *libraries, *around[1:]], library.parent)
                 _run([sys.executable, "-c", LOAD, str(library)], library.parent)
                 return static
             except MissingError as error:
@@ -193,14 +192,12 @@ def check_headers(compiler: list[str], flags: tuple[str, ...]) -> None:
 
 
 def has_png(compiler: list[str], flags: tuple[str, ...]) -> bool:
-    """Whether the compiler finds the headers of libpng 1.6 or later."""
+    """Whether the compiler finds libdeflate's header."""
     try:
-        source = "#include <png.h>\nversion: PNG_LIBPNG_VER\n"
-        found = _run([*compiler, *flags, "-E", "-P", "-xc", "-"], None, source)
+        _run([*compiler, *flags, "-E", "-P", "-xc", "-"], None, "#include <libdeflate.h>\n")
     except MissingError:
         return False
-    version = re.search(r"^version:\s*(\d+)", found, re.M)
-    return version is not None and int(version[1]) >= LEAST_PNG
+    return True
 
 
 def platform_tag(library: Path, static: bool) -> str:

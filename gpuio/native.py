@@ -1,7 +1,7 @@
 """The native module, which decodes, resamples and normalizes images without the interpreter's lock.
 
 It is optional: a library in C beside this file, which the installation builds where a C compiler
-and libjpeg-turbo are found, and libpng for PNGs (see ``kernels/native/native.h``). Without it
+and libjpeg-turbo are found, and libdeflate for PNGs (see ``kernels/native/native.h``). Without it
 everything works the same way through simplejpeg and OpenCV. The environment variable GPUIO_NATIVE
 turns it off ("0"), or makes its absence an error ("1").
 """
@@ -133,7 +133,8 @@ class Native:
 
     Attributes
     ----------
-    jpeg, png : versions of libjpeg-turbo and libpng; the latter is empty without it
+    jpeg : version of libjpeg-turbo
+    png : version of libdeflate; empty without it: then it makes no PNGs
     build : SHA-256 of the sources that it was built from
 
     Raises
@@ -352,8 +353,8 @@ def _find(setting: str, path: Path, sources: Path) -> tuple[Native | None, str]:
 
 
 def _png(native: Native) -> str:
-    """What `state` says about libpng."""
-    return f"libpng {native.png}" if native.png else "without libpng: PNGs go through OpenCV"
+    """What `state` says about PNGs."""
+    return f"libdeflate {native.png}" if native.png else "without libdeflate, so without PNGs"
 
 
 def _is_whole(library: bytes) -> bool:

@@ -103,5 +103,5 @@ def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUIO_NATIVE", "1")
     module = native.library()
     assert module is not None and module.build == native.source_hash(native.SOURCES)
-    png = f"libpng {module.png}" if module.png else "without libpng: PNGs go through OpenCV"
+    png = f"libdeflate {module.png}" if module.png else "without libdeflate, so without PNGs"
     assert native.state() == (True, f"libjpeg-turbo {module.jpeg}, {png}")

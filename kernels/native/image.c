@@ -33,7 +33,8 @@ struct gpuio_workspace* gpuio_native_new(void) {
 
 void let_go(struct gpuio_workspace* workspace, size_t most) {
     struct buffer* const buffers[] = {
-        &workspace->encoded, &workspace->line,       &workspace->upright,    &workspace->tables,
+        &workspace->encoded, &workspace->joined,     &workspace->rows,
+        &workspace->line,    &workspace->upright,    &workspace->tables,
         &workspace->pixels,  &workspace->blended[0], &workspace->blended[1],
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i)
@@ -46,6 +47,7 @@ void let_go(struct gpuio_workspace* workspace, size_t most) {
 void gpuio_native_free(struct gpuio_workspace* workspace) {
     if (workspace == NULL) return;
     let_go(workspace, 0);
+    free_png(workspace);
     free(workspace);
 }
 
@@ -64,7 +66,6 @@ void open_image(struct gpuio_workspace* workspace, const uint8_t* data, size_t s
 
 void close_image(struct gpuio_workspace* workspace) {
     close_jpeg(workspace);
-    close_png(workspace);
 }
 
 void begin_window(struct gpuio_workspace* workspace, struct rectangle window) {
@@ -92,7 +93,6 @@ void end_image(struct gpuio_workspace* workspace) {
     if (!workspace->is_png) return;
     uint8_t* line = workspace->line.memory + MISALIGNMENT;
     while (workspace->next_line < workspace->height) read_line(workspace, line);
-    end_png(workspace);
 }
 
 // EXIF orientations: whether rows become columns, and whether what is stored is upright from right

@@ -10,7 +10,7 @@
 #include <jpeglib.h>
 
 #ifdef GPUIO_PNG
-#include <png.h>
+#include <libdeflate.h>
 #endif
 
 #include "native.h"
@@ -42,16 +42,29 @@ struct axis {
     int32_t least, end;  // source pixels that are used, from `least` to before `end`
 };
 
+#ifdef GPUIO_PNG
+// A PNG that is decoded.
+struct png {
+    struct libdeflate_decompressor* inflater;  // null: not needed so far
+    int depth, type;                           // bits of a sample, and color type
+    size_t step, row_bytes;  // bytes from pixel to pixel, or 1, and of a row without its filter
+    const uint8_t* palette;  // `colors` of 3 bytes
+    int colors;
+    const uint8_t* above;  // the row decoded last
+    uint8_t* next;         // the filter of the next one
+};
+#endif
+
 struct gpuio_workspace {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
 #ifdef GPUIO_PNG
-    png_structp png;  // null: none is open
-    png_infop png_info;
-    const uint8_t *png_next, *png_end;  // of the file, what is not read yet
+    struct png png;
 #endif
     jmp_buf failed;            // where `fail` goes
     struct buffer encoded;     // an image from a file
+    struct buffer joined;      // its compressed pixels, from several chunks
+    struct buffer rows;        // all rows of a PNG, with their filters
     struct buffer line;        // a decoded row
     struct buffer upright;     // a decoded window, upright, where it is not stored like this
     struct buffer tables;      // both axes
@@ -102,13 +115,12 @@ void close_jpeg(struct gpuio_workspace* workspace);
 void begin_jpeg_window(struct gpuio_workspace* workspace, struct rectangle window);
 void read_jpeg_line(struct gpuio_workspace* workspace, uint8_t* line);
 
-// The same for PNGs, of which all rows are decoded.
+// The same for PNGs, whose rows are all decompressed at once.
 int starts_png(const uint8_t* data, size_t size);
 void open_png(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
               const struct gpuio_sample* sample, int channels);
-void close_png(struct gpuio_workspace* workspace);
 void read_png_line(struct gpuio_workspace* workspace, uint8_t* line);
-void end_png(struct gpuio_workspace* workspace);
+void free_png(struct gpuio_workspace* workspace);
 
 // The pixels of a window, upright, in memory of the workspace: rows of dense pixels.
 const uint8_t* upright_window(struct gpuio_workspace* workspace, struct rectangle window,

@@ -8,9 +8,9 @@
 //         gpuio/execution/assemble_host.py, bit for bit. A sample that cannot be made the same way,
 //         or at all, is not made: its status says so, and the caller takes the oracle's way, which
 //         finds the error, if there is one.
-// Reads   Encoded images are hostile. They are read by libjpeg-turbo and libpng only, and no byte behind
-//         their end is. Sizes and places within a sample are checked, too; its row, and what addresses
-//         refer to, are the caller's.
+// Reads   Encoded images are hostile. JPEGs are read by libjpeg-turbo, PNGs are decompressed by
+//         libdeflate, and no byte behind their end is read. Sizes and places within a sample are
+//         checked, too; its row, and what addresses refer to, are the caller's.
 
 #ifndef GPUIO_NATIVE_H
 #define GPUIO_NATIVE_H
@@ -26,8 +26,8 @@
 enum { GPUIO_FLOAT32, GPUIO_FLOAT16, GPUIO_UINT8, GPUIO_INT8 };
 enum { GPUIO_NEAREST, GPUIO_LINEAR };
 
-// Status of a sample: made; its file could not be read; libjpeg-turbo or libpng warned or failed; it
-// is none that this module makes; memory is short.
+// Status of a sample: made; its file could not be read; libjpeg-turbo warned or failed, or a PNG is
+// not sound; it is none that this module makes; memory is short.
 enum { GPUIO_MADE, GPUIO_UNREAD, GPUIO_UNDECODED, GPUIO_UNUSUAL, GPUIO_NO_MEMORY };
 
 // What the batches look like.
@@ -96,8 +96,8 @@ struct gpuio_plan {
 struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
 
 GPUIO_EXPORT int32_t gpuio_native_abi(void);
-// SHA-256 of the sources, in hexadecimal digits; the version of libjpeg-turbo; and that of libpng,
-// empty without it: then PNGs are not made.
+// SHA-256 of the sources, in hexadecimal digits; the version of libjpeg-turbo; and that of
+// libdeflate, empty without it: then PNGs are not made.
 GPUIO_EXPORT const char* gpuio_native_build(void);
 GPUIO_EXPORT const char* gpuio_native_jpeg(void);
 GPUIO_EXPORT const char* gpuio_native_png(void);

@@ -1,83 +1,213 @@
-// Decoding of PNGs by libpng.
+// Decoding of PNGs: libdeflate decompresses them, and the rest of the format is a few lines (PNG
+// specification, third edition).
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
 #ifdef GPUIO_PNG
 
-// Where the header has it (PNG specification, sections 5.2 and 11.2.1).
 static const uint8_t SIGNATURE[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+
+// Bytes of a file up to the end of its header, section 11.2.1; and around the content of a chunk.
 #define HEADER_BYTES 33
+#define CHUNK_BYTES 12
+// Bytes of a chunk, and of all pixels with their filters, at most: libpng has limits near the former.
+#define MOST_CHUNK 4000000
+#define MOST_PIXEL_BYTES ((size_t)1 << 26)
 
-// Chunks that do not change pixels as they are stored, and are not looked at beyond their checksum.
-static const uint8_t IGNORED[] =
-    "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0sTER\0"
-    "tEXt\0tIME\0zTXt";
+enum { GRAY, RGB = 2, PALETTE, GRAY_ALPHA, RGBA = 6 };
 
-// libpng's own functions for errors, which are not used, refer to stderr. A static library that is
-// not made for shared ones, such as Debian's, could not be linked without one in this library.
-__attribute__((visibility("hidden"))) void* gpuio_native_no_stderr __asm__("stderr");
-
-_Noreturn static void fail_decoding(png_structp png, png_const_charp message) {
-    (void)message;
-    fail(png_get_error_ptr(png), GPUIO_UNDECODED);
-}
-
-static void read_bytes(png_structp png, png_bytep to, size_t size) {
-    struct gpuio_workspace* workspace = png_get_io_ptr(png);
-    if (size > (size_t)(workspace->png_end - workspace->png_next)) fail(workspace, GPUIO_UNDECODED);
-    memcpy(to, workspace->png_next, size);
-    workspace->png_next += size;
+static uint32_t be32(const uint8_t* data) {
+    return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
 }
 
 int starts_png(const uint8_t* data, size_t size) {
     return size >= HEADER_BYTES && memcmp(data, SIGNATURE, sizeof SIGNATURE) == 0;
 }
 
-void close_png(struct gpuio_workspace* workspace) {
-    png_destroy_read_struct(&workspace->png, &workspace->png_info, NULL);
+// What the header says; a sample that is none of this module is given up.
+static void read_header(struct gpuio_workspace* workspace, const uint8_t* header,
+                        const struct gpuio_sample* sample, int channels) {
+    static const int SAMPLES[] = {
+        [GRAY] = 1, [RGB] = 3, [PALETTE] = 1, [GRAY_ALPHA] = 2, [RGBA] = 4};
+    struct png* png = &workspace->png;
+    const int depth = header[8], type = header[9];
+    const int is_deep = type == GRAY || type == PALETTE;
+    const int is_usual = depth == 8 || (is_deep && (depth == 1 || depth == 2 || depth == 4));
+    // Neither another compression nor other filters, and not interlaced.
+    if (sample->shrink != 1 || be32(header) != (uint32_t)sample->width ||
+        be32(header + 4) != (uint32_t)sample->height || type > RGBA || SAMPLES[type] == 0 ||
+        !is_usual || header[10] || header[11] || header[12])
+        fail(workspace, GPUIO_UNUSUAL);
+    // How OpenCV makes colors gray is another matter.
+    if (channels == 1 && type != GRAY && type != GRAY_ALPHA) fail(workspace, GPUIO_UNUSUAL);
+    const size_t bits = (size_t)depth * (size_t)SAMPLES[type];
+    png->depth = depth;
+    png->type = type;
+    png->step = bits < 8 ? 1 : bits / 8;
+    png->row_bytes = ((size_t)sample->width * bits + 7) / 8;
+    png->colors = 0;
+}
+
+// Visit the chunks of a file that libpng reads without a warning, so that none of them changes the
+// pixels; find the palette, and the compressed pixels in one piece: where they are, `size` bytes.
+static const uint8_t* find_pixels(struct gpuio_workspace* workspace, const uint8_t* data,
+                                  size_t size, size_t* found) {
+    struct png* png = &workspace->png;
+    const uint8_t *at = data + sizeof SIGNATURE, *end = data + size, *pixels = NULL;
+    size_t total = 0, parts = 0;
+    int is_over = 0, is_ended = 0;  // the pixels, and the file
+    for (int number = 0; !is_ended; ++number) {
+        if (end - at < CHUNK_BYTES) fail(workspace, GPUIO_UNDECODED);
+        const size_t length = be32(at), left = (size_t)(end - at) - CHUNK_BYTES;
+        const uint8_t *name = at + 4, *content = at + 8;
+        if (length > left || length > MOST_CHUNK ||
+            be32(content + length) != libdeflate_crc32(0, name, length + 4))
+            fail(workspace, GPUIO_UNDECODED);
+        const int is_pixels = memcmp(name, "IDAT", 4) == 0;
+        is_over |= parts && !is_pixels;
+        is_ended = memcmp(name, "IEND", 4) == 0;
+        if ((number == 0) != (memcmp(name, "IHDR", 4) == 0)) fail(workspace, GPUIO_UNDECODED);
+        if (number == 0) {
+            if (length != 13) fail(workspace, GPUIO_UNDECODED);
+        } else if (is_pixels) {
+            if (is_over) fail(workspace, GPUIO_UNDECODED);
+            if (parts++ == 0) pixels = content;
+            total += length;
+        } else if (is_ended) {
+            if (length || !parts) fail(workspace, GPUIO_UNDECODED);
+        } else if (memcmp(name, "PLTE", 4) == 0) {
+            if (parts || png->palette || length == 0 || length > 768 || length % 3)
+                fail(workspace, GPUIO_UNDECODED);
+            png->palette = content;
+            png->colors = (int)(length / 3);
+        } else {
+            // Not chunks that must be understood, nor those of an animation.
+            for (int i = 0; i < 4; ++i)
+                if ((name[i] | 32) < 'a' || (name[i] | 32) > 'z' || (name[i] < 'a' && i == 0) ||
+                    (name[i] >= 'a' && i == 2))
+                    fail(workspace, GPUIO_UNDECODED);
+            if (memcmp(name + 1, "cTL", 3) == 0 || memcmp(name, "fdAT", 4) == 0)
+                fail(workspace, GPUIO_UNUSUAL);
+        }
+        at = content + length + 4;
+    }
+    *found = total;
+    if (parts == 1) return pixels;
+    // The chunks have been checked: they follow one another.
+    uint8_t* joined = need(workspace, &workspace->joined, total);
+    for (const uint8_t* from = pixels; parts--;) {
+        const size_t length = be32(from - 8);
+        memcpy(joined, from, length);
+        joined += length;
+        from += length + CHUNK_BYTES;
+    }
+    return workspace->joined.memory;
 }
 
 void open_png(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
               const struct gpuio_sample* sample, int channels) {
-    workspace->png_next = data;
-    workspace->png_end = data + size;
-    png_structp png =
-        png_create_read_struct(PNG_LIBPNG_VER_STRING, workspace, fail_decoding, fail_decoding);
-    workspace->png = png;
-    if (png != NULL) workspace->png_info = png_create_info_struct(png);
-    if (workspace->png_info == NULL) fail(workspace, GPUIO_NO_MEMORY);
-    png_infop info = workspace->png_info;
-    png_set_read_fn(png, workspace, read_bytes);
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, IGNORED, sizeof IGNORED / 5);
-    png_read_info(png, info);
-    const int depth = png_get_bit_depth(png, info), type = png_get_color_type(png, info);
-    if ((int64_t)png_get_image_width(png, info) != sample->width ||
-        (int64_t)png_get_image_height(png, info) != sample->height || sample->shrink != 1 ||
-        png_get_interlace_type(png, info) != PNG_INTERLACE_NONE || depth > 8)
-        fail(workspace, GPUIO_UNUSUAL);
-    const int colored = type & PNG_COLOR_MASK_COLOR;
-    if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
-    if (!colored && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
-    if (channels == 1) {
-        if (colored) fail(workspace, GPUIO_UNUSUAL);
-        png_set_strip_alpha(png);
-    } else {
-        if (!colored) png_set_gray_to_rgb(png);
-        png_set_filler(png, 0, PNG_FILLER_AFTER);
+    struct png* png = &workspace->png;
+    png->palette = NULL;
+    read_header(workspace, data + 16, sample, channels);
+    const size_t bytes = (png->row_bytes + 1) * (size_t)sample->height;
+    if (bytes > MOST_PIXEL_BYTES) fail(workspace, GPUIO_UNUSUAL);
+    size_t length, used, made;
+    const uint8_t* compressed = find_pixels(workspace, data, size, &length);
+    // zlib refuses distances beyond the window that the stream declares; libdeflate does not.
+    if (length < 2 || (size_t)256 << (compressed[0] >> 4) < (bytes < 32768 ? bytes : 32768))
+        fail(workspace, GPUIO_UNDECODED);
+    if ((png->type == PALETTE) != (png->colors > 0) && png->type != RGB && png->type != RGBA)
+        fail(workspace, GPUIO_UNDECODED);
+    if (png->inflater == NULL) png->inflater = libdeflate_alloc_decompressor();
+    if (png->inflater == NULL) fail(workspace, GPUIO_NO_MEMORY);
+    // The row above the first one is zeros.
+    uint8_t* rows = need(workspace, &workspace->rows, bytes + png->row_bytes);
+    memset(rows, 0, png->row_bytes);
+    png->above = rows;
+    png->next = rows + png->row_bytes;
+    if (libdeflate_zlib_decompress_ex(png->inflater, compressed, length, png->next, bytes, &used,
+                                      &made) != LIBDEFLATE_SUCCESS ||
+        used != length || made != bytes)
+        fail(workspace, GPUIO_UNDECODED);
+}
+
+static int paeth(int left, int above, int corner) {
+    const int from_left = abs(above - corner), from_above = abs(left - corner);
+    const int from_corner = abs(left + above - 2 * corner);
+    if (from_left <= from_above && from_left <= from_corner) return left;
+    return from_above <= from_corner ? above : corner;
+}
+
+// Undo the filter of a row, section 9.2, in its place; the pixel left of the first one is zeros.
+static void unfilter(struct gpuio_workspace* workspace, int filter, uint8_t* row,
+                     const uint8_t* above, size_t step, size_t count) {
+    switch (filter) {
+        case 0:
+            break;
+        case 1:
+            for (size_t i = step; i < count; ++i) row[i] = (uint8_t)(row[i] + row[i - step]);
+            break;
+        case 2:
+            for (size_t i = 0; i < count; ++i) row[i] = (uint8_t)(row[i] + above[i]);
+            break;
+        case 3:
+            for (size_t i = 0; i < step; ++i) row[i] = (uint8_t)(row[i] + above[i] / 2);
+            for (size_t i = step; i < count; ++i)
+                row[i] = (uint8_t)(row[i] + (row[i - step] + above[i]) / 2);
+            break;
+        case 4:
+            for (size_t i = 0; i < step; ++i) row[i] = (uint8_t)(row[i] + above[i]);
+            for (size_t i = step; i < count; ++i)
+                row[i] = (uint8_t)(row[i] + paeth(row[i - step], above[i], above[i - step]));
+            break;
+        default:
+            fail(workspace, GPUIO_UNDECODED);
     }
-    png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)workspace->width * (size_t)workspace->depth)
-        fail(workspace, GPUIO_UNUSUAL);
+}
+
+// Pixel x of a row whose pixels have at most one byte.
+static int packed_pixel(const uint8_t* row, int depth, int32_t x) {
+    const int32_t per_byte = 8 / depth;
+    return row[x / per_byte] >> (8 - depth * (x % per_byte + 1)) & ((1 << depth) - 1);
 }
 
 void read_png_line(struct gpuio_workspace* workspace, uint8_t* line) {
-    png_read_row(workspace->png, line, NULL);
+    struct png* png = &workspace->png;
+    const uint8_t* row = png->next + 1;
+    unfilter(workspace, png->next[0], png->next + 1, png->above, png->step, png->row_bytes);
+    png->above = row;
+    png->next += 1 + png->row_bytes;
+    const int32_t width = workspace->width;
+    const size_t step = png->step;
+    const int to_gray = workspace->depth == 1;
+    if (png->type == RGB || png->type == RGBA) {
+        for (int32_t x = 0; x < width; ++x, line += 4, row += step)
+            line[0] = row[0], line[1] = row[1], line[2] = row[2], line[3] = 0;
+    } else if (png->type == PALETTE) {
+        for (int32_t x = 0; x < width; ++x, line += 4) {
+            const int pixel = packed_pixel(row, png->depth, x);
+            // libpng shows such a pixel as black, and may warn.
+            if (pixel >= png->colors) fail(workspace, GPUIO_UNDECODED);
+            memcpy(line, png->palette + 3 * pixel, 3);
+        }
+    } else {
+        const int factor = 255 / ((1 << png->depth) - 1);
+        for (int32_t x = 0; x < width; ++x) {
+            const int pixel =
+                png->type == GRAY_ALPHA ? row[2 * x] : packed_pixel(row, png->depth, x) * factor;
+            if (to_gray)
+                line[x] = (uint8_t)pixel;
+            else
+                memset(line + 4 * x, pixel, 4);
+        }
+    }
 }
 
-void end_png(struct gpuio_workspace* workspace) {
-    png_read_end(workspace->png, workspace->png_info);
+void free_png(struct gpuio_workspace* workspace) {
+    if (workspace->png.inflater != NULL) libdeflate_free_decompressor(workspace->png.inflater);
 }
 
 #else
@@ -85,10 +215,6 @@ void end_png(struct gpuio_workspace* workspace) {
 int starts_png(const uint8_t* data, size_t size) {
     (void)data, (void)size;
     return 0;
-}
-
-void close_png(struct gpuio_workspace* workspace) {
-    (void)workspace;
 }
 
 void open_png(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,
@@ -102,7 +228,7 @@ void read_png_line(struct gpuio_workspace* workspace, uint8_t* line) {
     fail(workspace, GPUIO_UNUSUAL);
 }
 
-void end_png(struct gpuio_workspace* workspace) {
+void free_png(struct gpuio_workspace* workspace) {
     (void)workspace;
 }
 

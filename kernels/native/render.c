@@ -29,7 +29,7 @@ const char* gpuio_native_jpeg(void) {
 
 const char* gpuio_native_png(void) {
 #ifdef GPUIO_PNG
-    return PNG_LIBPNG_VER_STRING;
+    return LIBDEFLATE_VERSION_STRING;
 #else
     return "";
 #endif

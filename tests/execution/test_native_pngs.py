@@ -111,6 +111,19 @@ def test_what_it_does_not_make() -> None:
     assert check([whole, *payloads], planner(), COLOR) == [0]
 
 
+@pytest.mark.parametrize("window", range(9, 16))
+def test_windows_of_the_compression(window: int) -> None:
+    """zlib refuses distances beyond the window that is declared, libdeflate does not."""
+    first, (_, content), last = split(png(0, 30, 30))
+    rows = zlib.decompress(content)
+    deflate = zlib.compressobj(wbits=window)
+    small = deflate.compress(rows) + deflate.flush()
+    begin = (window - 8) << 12 | 0x800
+    lies = struct.pack(">H", begin + 31 - begin % 31) + content[2:]
+    payloads = [joined([first, (b"IDAT", each), last]) for each in (small, lies)]
+    assert check(payloads, planner(), COLOR) == ([0, 1] if len(rows) <= 1 << window else [])
+
+
 def test_a_palette_that_is_too_short() -> None:
     chunks = split(png(0, 30, 30, 8, 3))
     payloads = [joined([chunks[0], (b"PLTE", chunks[1][1][:size]), *chunks[2:]])
