@@ -176,16 +176,18 @@ def check_image(header: ImageHeader, data: NDArray[np.uint8], limit: int) -> Non
 
 def check_chunks(data: NDArray[np.uint8]) -> None:
     """Check the length of a PNG's last chunk, for which OpenCV allocates memory before it reads it.
-    A truncated file may lack some of it.
+    A truncated file may lack some of it. IEND is the last one only behind the pixels.
 
     Raises
     ------
     DecodeError : it claims far more bytes than there are.
     """
-    view, at, name = memoryview(data), len(PNG_SIGNATURE), b""
-    while at + 8 <= len(view) and name != b"IEND":
+    view, at, has_pixels, ended = memoryview(data), len(PNG_SIGNATURE), False, False
+    while at + 8 <= len(view) and not ended:
         length, name = struct.unpack_from(">I4s", view, at)
         at += 12 + length
+        has_pixels |= name == b"IDAT"
+        ended = has_pixels and name == b"IEND"
     missing = at - len(view)
     if missing > MISSING:
         raise DecodeError(f"a chunk of the PNG claims {missing} bytes more than there are")

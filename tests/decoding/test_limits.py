@@ -15,6 +15,7 @@ from gpuio.decoding.limits import (
     VARIABLE,
     bytes_per_pixel,
     call_with_max_pixels,
+    check_chunks,
     check_encoded,
     check_image,
     check_pixels,
@@ -81,6 +82,10 @@ def test_a_chunk_of_png_that_claims_far_more_bytes_than_there_are() -> None:
         check(content)
     with pytest.raises(DecodeError, match="bytes more than there are"):
         decode(np.frombuffer(content, np.uint8), ImageHeader(3, 4, 1, 3, "png"), 3)
+    # OpenCV goes on behind an end that comes before the pixels.
+    early = content[:at] + bytes(4) + b"IEND" + bytes(4) + content[at:]
+    with pytest.raises(DecodeError, match=r"claims 2147483\d\d\d bytes more than there are"):
+        check_chunks(np.frombuffer(early, np.uint8))
 
 
 @pytest.mark.parametrize(
