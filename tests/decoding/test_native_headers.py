@@ -115,6 +115,41 @@ def test_a_scan_at_the_end_of_the_window() -> None:
         check([whole] * 3, [len(whole), WINDOW, end + 1])
 
 
+def framed(content: bytes, **changes: int) -> bytes:
+    """A JPEG with other bytes in its frame header, by their places there, b0 to b17."""
+    data = bytearray(content)
+    begin = content.index(b"\xff\xc0")
+    for name, value in changes.items():
+        data[begin + int(name[1:])] = value
+    return bytes(data)
+
+
+def test_each_sampling() -> None:
+    whole = images.good_images()["baseline RGB 60 x 50"]
+    factors = [16 * across + down for across in (0, 1, 2, 3, 4, 8) for down in (0, 1, 2, 4)]
+    contents = [
+        framed(whole, b11=luma, b14=first, b17=first + (luma == 0x22))
+        for luma in factors
+        for first in factors
+    ]
+    assert check_whole(contents) == len(contents)
+    assert len({code >> 56 for code in native_codes(contents, list(map(len, contents)))}) == 2
+    gray = images.good_images()["baseline L 60 x 50"]
+    check_whole([framed(gray, b11=each) for each in factors])
+
+
+def test_the_most_pixels_for_a_size() -> None:
+    whole = images.good_images()["baseline RGB 60 x 50"]
+    sizes = [(width, len(whole) + more) for width in (511, 512, 513) for more in (-1, 0, 1)]
+    contents = [
+        framed(whole, b5=height >> 8, b6=height & 255, b7=width >> 8, b8=width & 255)
+        for width, height in sizes
+    ]
+    check_whole(contents)
+    structures = [code >> 56 for code in native_codes(contents, list(map(len, contents)))]
+    assert structures == [1, 1, 1, 1, 1, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_exif(order: str) -> None:
     """Directories of all kinds, and what lies at their edges."""

@@ -153,6 +153,20 @@ def test_pngs(program: Path, tmp_path: Path) -> None:
     assert 100 < made < count, "some of the intact images are made, and not all damaged ones"
 
 
+def test_headers_that_end_anywhere(program: Path, tmp_path: Path) -> None:
+    """Among them EXIF blocks, whose entries end at the end of memory."""
+    rng = random.Random(0)
+    turned = oriented(6)
+    first, *rest = split(PNGS[0])
+    turned_png = joined([first, (b"eXIf", turned[turned.index(b"Exif") + 6 :][:60]), *rest])
+    cases = [
+        case(rng, content[:end], size_of(content))
+        for content in (turned, turned_png)
+        for end in range(1, min(len(content), 400))
+    ]
+    run(program, cases, tmp_path)
+
+
 def test_samples_that_no_caller_makes(program: Path, tmp_path: Path) -> None:
     """What is wrong with a sample is found before anything is read or written."""
     rng = random.Random(0)
