@@ -51,8 +51,18 @@ static void read_header(struct gpuio_workspace* workspace, const uint8_t* header
     png->colors = 0;
 }
 
-// Visit the chunks of a file that libpng reads without a warning, so that none of them changes the
-// pixels; find the palette, and the compressed pixels in one piece: where they are, `size` bytes.
+// Give a file up for a chunk that must be understood, or that is part of an animation.
+static void ignore_chunk(struct gpuio_workspace* workspace, const uint8_t* name) {
+    for (int i = 0; i < 4; ++i)
+        if ((name[i] | 32) < 'a' || (name[i] | 32) > 'z') fail(workspace, GPUIO_UNDECODED);
+    const int is_critical = name[0] < 'a', is_reserved = name[2] >= 'a';
+    if (is_critical || is_reserved) fail(workspace, GPUIO_UNDECODED);
+    if (memcmp(name + 1, "cTL", 3) == 0 || memcmp(name, "fdAT", 4) == 0)
+        fail(workspace, GPUIO_UNUSUAL);
+}
+
+// Visit all chunks, and give the file up for anything that libpng might object to. Find the palette,
+// and the compressed pixels, `found` bytes in one piece.
 static const uint8_t* find_pixels(struct gpuio_workspace* workspace, const uint8_t* data,
                                   size_t size, size_t* found) {
     struct png* png = &workspace->png;
@@ -84,20 +94,14 @@ static const uint8_t* find_pixels(struct gpuio_workspace* workspace, const uint8
             png->palette = content;
             png->colors = (int)(length / 3);
         } else {
-            // Not chunks that must be understood, nor those of an animation.
-            for (int i = 0; i < 4; ++i)
-                if ((name[i] | 32) < 'a' || (name[i] | 32) > 'z' || (name[i] < 'a' && i == 0) ||
-                    (name[i] >= 'a' && i == 2))
-                    fail(workspace, GPUIO_UNDECODED);
-            if (memcmp(name + 1, "cTL", 3) == 0 || memcmp(name, "fdAT", 4) == 0)
-                fail(workspace, GPUIO_UNUSUAL);
+            ignore_chunk(workspace, name);
         }
         at = content + length + 4;
     }
     *found = total;
     if (parts == 1) return pixels;
     // The chunks have been checked: they follow one another.
-    uint8_t* joined = need(workspace, &workspace->joined, total);
+    uint8_t* joined = need(workspace, &workspace->joined, total + 1);
     for (const uint8_t* from = pixels; parts--;) {
         const size_t length = be32(from - 8);
         memcpy(joined, from, length);
