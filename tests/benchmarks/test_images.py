@@ -177,7 +177,12 @@ def test_the_lock_is_measured_where_the_native_module_is(tmp_path: Path) -> None
         return
     share = images.lock_share(workload, "train", tmp_path, 0.01)
     assert (share.workload, share.task, share.batch_size) == ("32-jpeg", "train", 256)
-    assert share.locked_us > 0 and share.unlocked_us > 0 and share.simulated_per_second > 0
+    assert (
+        share.left_us > 0
+        and share.locked_us > 0
+        and share.unlocked_us > 0
+        and share.simulated_per_second > 0
+    )
     assert 0 < share.used < 1
 
 

@@ -25,7 +25,7 @@ OVER_DALI = {
 # Images per second with two threads, as a multiple of one thread's.
 SCALING = {"224": 1.85, "112": 1.85, "32-jpeg": 1.0, "32-png": 1.0}
 
-# CPU microseconds for each image with the interpreter's lock.
+# CPU microseconds of Python left for each image, which hold the interpreter's lock.
 LOCKED = {"224": 8.0, "32-jpeg": 3.0}
 
 
@@ -83,6 +83,6 @@ def bars(rows: Iterable[Row], locks: Iterable[LockShare]) -> list[Bar]:
                 result.append(Bar(name, SCALING[workload], ours.per_second / one.per_second))
     for lock in locks:
         if lock.workload in LOCKED:
-            name = f"{lock.workload}, {lock.task}: microseconds under the lock for each image"
-            result.append(Bar(name, LOCKED[lock.workload], lock.locked_us, most=True))
+            name = f"{lock.workload}, {lock.task}: microseconds of Python left for each image"
+            result.append(Bar(name, LOCKED[lock.workload], lock.left_us, most=True))
     return result

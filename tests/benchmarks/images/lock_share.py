@@ -6,6 +6,10 @@
 system calls that read files, which run without the lock. That is what Python and NumPy do; it is an
 upper bound, as NumPy releases the lock now and then.
 
+*Left*: the same with calls that make samples return at once, without making any. That is the Python
+that remains for each image however many threads there are, undisturbed by what the samples leave in
+the processor's caches.
+
 *Simulated*: many threads, on however few processors, whose calls that make samples sleep as long as
 the work takes, so that all else is done as it would be with a processor for each thread. The
 samples are not made.
@@ -41,6 +45,7 @@ class LockShare:
     ----------
     workload, task : names
     batch_size : images in a batch
+    left_us : CPU microseconds for each image of what is not making samples
     locked_us : CPU microseconds for each image with the lock, at most
     unlocked_us : CPU microseconds without it
     simulated_threads : number of threads of the simulation
@@ -51,6 +56,7 @@ class LockShare:
     workload: str
     task: str
     batch_size: int
+    left_us: float
     locked_us: float
     unlocked_us: float
     simulated_threads: int
@@ -131,16 +137,22 @@ def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
         setattr(os, name, unlocked.wrap(getattr(os, name)))
     locked, work, _ = take(endless(job), unlocked, seconds)
 
+    def nothing(workspace: Any, output: int, samples: int, count: int, batch: int) -> int:
+        return count
+
     def render(workspace: Any, output: int, samples: int, count: int, batch: int) -> int:
         time.sleep(work * count)
         return count
 
+    library.render = nothing  # type: ignore[method-assign]
+    left, _, _ = take(endless(job), unlocked, seconds)
     library.render = render  # type: ignore[method-assign]
     _, _, rate = take(endless(replace(job, threads=THREADS)), unlocked, seconds)
     return LockShare(
         workload,
         task,
         job.batch_size,
+        left * 1e6,
         locked * 1e6,
         work * 1e6,
         THREADS,

@@ -138,15 +138,18 @@ def markdown(report: Report, plot: str) -> str:
     if report.locks:
         parts += [
             "## The interpreter's lock",
-            "CPU-microseconds for each image with the lock, which all threads share, and without; "
-            "and a simulation of many threads, whose calls that make images sleep as long as the "
-            "work takes.",
+            "CPU-microseconds for each image: of Python if the native module makes no samples, "
+            "which is what is left however many threads there are; of all that may hold the lock "
+            "while it does, an upper bound; and of what does not hold it. And a simulation of many "
+            "threads, whose calls that make samples sleep as long as the work takes.",
             table(
-                ["", "with the lock, us", "without, us", "threads simulated", "images/s", "busy"],
+                ["", "Python left, us", "with the lock, us", "without, us", "threads simulated",
+                 "images/s", "busy"],
                 [
                     [f"{each.workload}, {each.task}, batches of {each.batch_size}",
-                     number(each.locked_us), number(each.unlocked_us), str(each.simulated_threads),
-                     number(each.simulated_per_second), f"{each.used:.0%}"]
+                     number(each.left_us), number(each.locked_us), number(each.unlocked_us),
+                     str(each.simulated_threads), number(each.simulated_per_second),
+                     f"{each.used:.0%}"]
                     for each in report.locks
                 ],
             ),
