@@ -1,0 +1,64 @@
+"""What a remote store does, whatever its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from gpuio.storage.local import ByteSequence
+
+
+class ObjectInfo(NamedTuple):
+    """An object's version.
+
+    Attributes
+    ----------
+    size : in bytes
+    etag : the store's name for its content; for a server without ETags, the time of its last
+        change; None: the store tells neither
+    """
+
+    size: int
+    etag: str | None
+
+
+class Upload(Protocol):
+    """An object that is being written. It becomes visible, or replaces an existing one, when it is
+    complete. Not thread-safe.
+    """
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+
+    def complete(self) -> None:
+        """Make the object visible."""
+
+    def abort(self) -> None:
+        """Drop what was written. May be called repeatedly, also after `complete`."""
+
+
+class Store(Protocol):
+    """A bucket, a container, a web server or a file system. Thread-safe.
+
+    A key is the part of a URL behind its store's, without a leading slash. All methods retry what
+    may pass, as `RemoteOptions.retries` has it, and raise
+
+    - RecordFileNotFoundError : there is no such object.
+    - FileChangedError : the object is not the one that was asked for.
+    - RemoteError : the store refuses, does not answer, or answers wrongly.
+    """
+
+    def info(self, key: str) -> ObjectInfo:
+        """The version of an object."""
+
+    def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> ByteSequence:
+        """Read the bytes from `begin` to `end` of this version: uint8 (end - begin,), read-only."""
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys and sizes of the objects whose key begins with a prefix, sorted."""
+
+    def upload(self, key: str) -> Upload:
+        """Begin to write an object."""
+
+    def remove(self, key: str) -> None:
+        """Remove an object; nothing happens if there is none."""
