@@ -66,7 +66,7 @@ from gpuio.loading.source import Encoded
 from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
-from gpuio.storage.local import Bulk
+from gpuio.storage.parts import Bulk
 
 log = logging.getLogger("gpuio")
 

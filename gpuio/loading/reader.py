@@ -20,7 +20,7 @@ from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded, EncodedBatch, ImageSource, read_or_error
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
-from gpuio.storage.local import Bulk
+from gpuio.storage.parts import Bulk
 
 
 class BatchReader:

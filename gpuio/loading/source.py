@@ -19,7 +19,8 @@ from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_headers import RecordImages
 from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
-from gpuio.storage.local import Bulk, read_file
+from gpuio.storage.local import read_file
+from gpuio.storage.parts import Bulk
 
 # Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
 LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]

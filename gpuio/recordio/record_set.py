@@ -29,7 +29,8 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.storage.local import Bulk, LocalFile, Path, local_path
+from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.parts import Bulk
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -15,10 +15,10 @@ import itertools
 import os
 import stat
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import IO, NamedTuple, Protocol, TypeAlias
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +31,13 @@ from gpuio.errors import (
     RecordFileNotFoundError,
     UnsupportedError,
 )
+from gpuio.storage.data_file import DataFile
+from gpuio.storage.parts import Bulk, Offsets, Ranges, join, read_each
 
 Path = str | os.PathLike[str]
-Offsets: TypeAlias = NDArray[np.int64]
 
 # Bytes of one call; Linux reads at most 2 GiB.
 MAX_READ = 1 << 30
-
-# Bytes between two parts up to which they are read together: copying them takes no longer than
-# another call.
-MAX_GAP = 1 << 12
 
 # Bytes that a thread reads at a time where several do.
 SHARE = 1 << 21
@@ -123,19 +120,6 @@ class ByteSequence(Protocol):
         """Some of them: uint8 (bytes,)."""
 
 
-class Bulk(NamedTuple):
-    """How much is read at once.
-
-    Attributes
-    ----------
-    allocate : allocates uint8 (n,), contents undefined
-    run : runs functions, on several threads at once or in turn, and returns when all have ended
-    """
-
-    allocate: Callable[[int], NDArray[np.uint8]]
-    run: Callable[[Sequence[Callable[[], None]]], None]
-
-
 class LocalFile:
     """A file that is open for reading, at any offset. Thread-safe and fork-safe.
 
@@ -185,6 +169,10 @@ class LocalFile:
         """The file's descriptor, open as long as this object exists."""
         return self._fd
 
+    @property
+    def version(self) -> None:
+        """None: only its content identifies it."""
+
     def __len__(self) -> int:
         return self.nbytes
 
@@ -220,27 +208,17 @@ class LocalFile:
         ------
         FileChangedError, RecordError : as for reading a single part.
         """
-        order = np.argsort(begins, kind="stable")
-        first, last = begins[order], np.maximum.accumulate(ends[order])
-        is_apart = np.append(True, first[1:] > last[:-1] + MAX_GAP)[: len(order)]
-        heads = np.flatnonzero(is_apart)
-        at, until = first[heads], last[np.append(heads[1:], len(order))[: len(heads)] - 1]
-        room = (until - at + 7) // 8 * 8
-        begin_of = room.cumsum() - room
-        ends = np.minimum(at + room, self.nbytes)
+        ranges, size, places = join(begins, ends)
         data = np.frombuffer(b"", np.uint8)
-        if len(at):
-            data = self._read_ranges(at, ends, begin_of, int(room.sum()), bulk)
-        run = is_apart.cumsum() - 1
-        places = np.empty_like(first)
-        places[order] = first + (begin_of - at)[run]
+        if size:
+            # A whole number of words of each, as far as the file has them.
+            until = np.minimum(ranges.begins + _whole_words(ranges), self.nbytes)
+            data = self._read_ranges(ranges._replace(ends=until), size, bulk)
         return data, places
 
-    def _read_ranges(
-        self, begins: Offsets, ends: Offsets, places: Offsets, size: int, bulk: Bulk | None
-    ) -> NDArray[np.uint8]:
-        """Read ranges to these places of `size` bytes: uint8 (size,), read-only. The last one may
-        end up to 7 bytes before their end; zeros follow.
+    def _read_ranges(self, ranges: Ranges, size: int, bulk: Bulk | None) -> NDArray[np.uint8]:
+        """Read ranges to their places in `size` bytes: uint8 (size,), read-only. The last one may
+        end up to 7 bytes before the end; zeros follow.
 
         As `_read` does, which is needed only where a call is not enough: for small records it would
         take as long as the reading itself.
@@ -248,37 +226,32 @@ class LocalFile:
         if bulk is not None or native.library() is not None:
             data = np.empty(size, np.uint8) if bulk is None else bulk.allocate(size)
             data[-8:] = 0
-            if self._read_into(data, begins, ends, places, bulk):
+            if self._read_into(data, ranges, bulk):
                 data.flags.writeable = False
                 return data
-        lengths, offsets = (ends - begins).tolist(), begins.tolist()
+        lengths, offsets = (ranges.ends - ranges.begins).tolist(), ranges.begins.tolist()
         try:
             pieces = list(map(os.pread, itertools.repeat(self._fd), lengths, offsets))
         except OSError:
             pieces = []
         if list(map(len, pieces)) != lengths:
-            pieces = list(map(self._read, offsets, ends.tolist()))
+            pieces = list(map(self._read, offsets, ranges.ends.tolist()))
         return np.frombuffer(b"".join(pieces).ljust(size, b"\0"), np.uint8)
 
-    def _read_into(
-        self,
-        data: NDArray[np.uint8],
-        begins: Offsets,
-        ends: Offsets,
-        places: Offsets,
-        bulk: Bulk | None,
-    ) -> bool:
-        """Read ranges to these places of `data`; False: not all of them could be."""
+    def _read_into(self, data: NDArray[np.uint8], ranges: Ranges, bulk: Bulk | None) -> bool:
+        """Read ranges to their places in `data`; False: not all of them could be."""
         module = native.library()
-        read = partial(_read_each if module is None else module.read, self._fd)
+        read = partial(read_each if module is None else module.read, self._fd)
         if bulk is None:
-            return read(begins, ends, places, data)
-        begins, ends, places = _cut(begins, ends, places)
-        shares = np.flatnonzero(np.diff((ends - begins).cumsum() // SHARE, prepend=-1))
+            return read(*ranges, data)
+        ranges = _cut(ranges)
+        shares = np.flatnonzero(
+            np.diff((ranges.ends - ranges.begins).cumsum() // SHARE, prepend=-1)
+        )
         done: list[bool] = []
 
         def read_share(part: slice) -> None:
-            done.append(read(begins[part], ends[part], places[part], data))
+            done.append(read(*ranges.select(part), data))
 
         parts = map(slice, shares.tolist(), [*shares[1:].tolist(), None])
         bulk.run([partial(read_share, part) for part in parts])
@@ -324,6 +297,9 @@ class LocalFile:
         before = self._status
         return (status.st_mtime_ns, status.st_size) != (before.st_mtime_ns, before.st_size)
 
+    def close(self) -> None:
+        """Do nothing: the descriptor is closed when the last reference goes."""
+
     def check_size(self) -> os.stat_result:
         """Check that the file has not become shorter; its status.
 
@@ -348,7 +324,7 @@ class BufferedFile:
     file : the file
     """
 
-    def __init__(self, file: LocalFile) -> None:
+    def __init__(self, file: DataFile) -> None:
         self._file = file
         self._begin = 0
         self._data: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -374,28 +350,19 @@ def to_bytes(data: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _cut(begins: Offsets, ends: Offsets, places: Offsets) -> tuple[Offsets, Offsets, Offsets]:
-    """Cut ranges, and where they are read to, into pieces of at most SHARE bytes."""
+def _whole_words(ranges: Ranges) -> Offsets:
+    """Lengths of ranges, rounded up to multiples of eight bytes: int64 (n,)."""
+    return (ranges.ends - ranges.begins + 7) // 8 * 8
+
+
+def _cut(ranges: Ranges) -> Ranges:
+    """Cut ranges into pieces of at most SHARE bytes."""
+    begins, ends, places = ranges
     counts = -(-(ends - begins) // SHARE)
     which = np.arange(len(begins)).repeat(counts)
     skipped = (np.arange(len(which)) - (counts.cumsum() - counts)[which]) * SHARE
     first = begins[which] + skipped
-    return first, np.minimum(first + SHARE, ends[which]), places[which] + skipped
-
-
-def _read_each(
-    descriptor: int, begins: Offsets, ends: Offsets, places: Offsets, data: NDArray[np.uint8]
-) -> bool:
-    """Read parts of a file as `native.Native.read` does."""
-    memory = memoryview(data)
-    parts = zip(begins.tolist(), (ends - begins).tolist(), places.tolist(), strict=True)
-    try:
-        return all(
-            os.preadv(descriptor, [memory[place : place + size]], begin) == size
-            for begin, size, place in parts
-        )
-    except OSError:
-        return False
+    return Ranges(first, np.minimum(first + SHARE, ends[which]), places[which] + skipped)
 
 
 def read_file(path: str) -> bytes:

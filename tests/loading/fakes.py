@@ -11,7 +11,7 @@ from gpuio.loading.outcome import Outcome
 from gpuio.loading.source import Encoded, EncodedBatch, read_or_error
 from gpuio.recordio.record_set import Location
 from gpuio.sampling.order import BatchIndices, Order
-from gpuio.storage.local import Bulk
+from gpuio.storage.parts import Bulk
 
 
 class MemorySource:

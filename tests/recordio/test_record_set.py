@@ -17,7 +17,8 @@ from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack, record_
 from gpuio.recordio.framing import frame
 from gpuio.recordio.record_set import MAX_WHOLE, Location
 from gpuio.recordio.stored_image import StoredImage
-from gpuio.storage.local import Bulk, LocalFile
+from gpuio.storage.local import LocalFile
+from gpuio.storage.parts import Bulk
 
 MAGIC = b"\x0a\x23\xd7\xce"
 

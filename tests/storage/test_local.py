@@ -19,7 +19,8 @@ from gpuio.errors import (
     UnsupportedError,
 )
 from gpuio.storage import local
-from gpuio.storage.local import BufferedFile, Bulk, LocalFile, local_path, to_bytes
+from gpuio.storage.local import BufferedFile, LocalFile, local_path, to_bytes
+from gpuio.storage.parts import Bulk
 from tests.processes import run_process
 
 

@@ -1,0 +1,386 @@
+"""Fetching: requests for pages of remote objects, and the threads that run them.
+
+All files of a process share the threads. They are started when there is work and end when there is
+none. What a caller waits for comes before what is read ahead.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import collections
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.storage.parts import Offsets, join
+from gpuio.storage.remote.cache import sync_all
+from gpuio.storage.remote.concurrency import Concurrency
+from gpuio.storage.remote.filling import GAP, RemoteObject, fetch_pages
+from gpuio.storage.remote.statistics import count
+
+log = logging.getLogger("gpuio")
+
+# Bytes of one request, at most.
+LONGEST = 8 << 20
+
+# Bytes that all files of a process read ahead, at most.
+MOST_AHEAD = 1 << 30
+
+# Seconds that the end of the process waits for requests that run: a thread that comes back from a
+# client's code while the interpreter ends may crash.
+LAST_WAIT = 5.0
+
+# Seconds between two looks at whether threads that should run still do.
+LOOK = 1.0
+
+Wakes: TypeAlias = "queue.SimpleQueue[None]"
+
+
+class Request:
+    """Pages of one segment that are to be fetched.
+
+    Attributes
+    ----------
+    remote, number, first, last : see `fetch_pages`
+    begin, end : the same pages in bytes of the object
+    ahead : whether it is wanted although nobody waits for it
+    started, finished : whether it has been
+    data : uint8 (end - begin,), once it is finished without an error
+    error : what has made it fail
+    wakes : the queues of those who wait for it
+    """
+
+    def __init__(
+        self, remote: RemoteObject, number: int, first: int, last: int, ahead: bool
+    ) -> None:
+        cached = remote.cached
+        base = number * cached.segment
+        self.remote, self.number, self.first, self.last = remote, number, first, last
+        self.begin = base + first * cached.page
+        self.end = min(base + last * cached.page, base + cached.segment, cached.info.size)
+        self.ahead = ahead
+        self.started = self.finished = False
+        self.data: NDArray[np.uint8] | None = None
+        self.error: BaseException | None = None
+        self.wakes: list[Wakes] = []
+
+    def finish(self, data: NDArray[np.uint8] | None, error: BaseException | None) -> None:
+        """Note the result, and wake those who wait for it."""
+        self.data, self.error, self.finished = data, error, True
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake those who wait for it."""
+        for each in list(self.wakes):
+            each.put(None)
+
+
+class _Task(NamedTuple):
+    """Something that is to be done for an object when there is nothing more urgent."""
+
+    remote: RemoteObject
+    run: Callable[[], None]
+
+
+class Fetcher:
+    """The requests of a process, and their threads. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin without requests and threads, also in a process that has been forked."""
+        self._lock = threading.Lock()
+        self._urgent: collections.deque[Request] = collections.deque()
+        self._later: collections.deque[Request | _Task] = collections.deque()
+        # Those that are not finished, by the folder of the object and the segment.
+        self._in_flight: dict[tuple[str, int], list[Request]] = {}
+        self._ahead = 0  # bytes that are read ahead
+        self._running: set[object] = set()  # a token of each thread
+        self._concurrency = Concurrency()
+        self._stopped = False
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    @property
+    def queued(self) -> int:
+        """Requests and other work that has not begun."""
+        return len(self._urgent) + len(self._later)
+
+    @property
+    def threads(self) -> int:
+        """Threads that run."""
+        return len(self._running)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` has been called."""
+        return self._stopped
+
+    def fetch(
+        self, remote: RemoteObject, begins: Offsets, ends: Offsets, check: Callable[[], None]
+    ) -> list[Request]:
+        """Fetch parts of an object, and wait for them.
+
+        Parameters
+        ----------
+        begins, ends : int64 (n,), the parts, in bytes
+        check : called now and then, and by `cancel`; what it raises ends the wait
+
+        Returns
+        -------
+        finished requests that together hold all parts, ascending
+
+        Raises
+        ------
+        Error : a request fails, see `fetch_pages`.
+        """
+        wakes: Wakes = queue.SimpleQueue()
+        requests: list[Request] = []
+        begin = time.monotonic()
+        try:
+            self._request(remote, begins, ends, wakes, requests)
+            for each in requests:
+                while not each.finished:
+                    check()
+                    if self._running or not self._work_here():
+                        with suppress(queue.Empty):
+                            wakes.get(timeout=LOOK)
+        except BaseException:
+            for each in requests:  # those that have not begun, and nobody else wants, never will
+                with suppress(ValueError):
+                    each.wakes.remove(wakes)
+            raise
+        finally:
+            count(waited=time.monotonic() - begin)
+        for each in requests:
+            if each.error is not None:
+                raise each.error
+        return sorted(requests, key=lambda each: each.begin)
+
+    def read_ahead(self, remote: RemoteObject, begins: Offsets, ends: Offsets) -> None:
+        """Have parts of an object, int64 (n,) in bytes, fetched into its cache; does not wait. What
+        is too much is ignored.
+        """
+        with self._lock:
+            for number, first, last in _pages(remote, begins, ends):
+                _, missing = self._divide(remote, number, first, last)
+                for each in missing:
+                    request = Request(remote, number, *each, ahead=True)
+                    if self._ahead > MOST_AHEAD:
+                        return
+                    self._ahead += request.end - request.begin
+                    self._later.append(request)
+                    self._add(request)
+            self._start_thread()
+
+    def later(self, remote: RemoteObject, run: Callable[[], None]) -> None:
+        """Do something for an object when there is nothing more urgent; it may be left out."""
+        with self._lock:
+            if self._ahead <= MOST_AHEAD:
+                self._later.append(_Task(remote, run))
+                self._start_thread()
+
+    def cancel(self, folder: str) -> None:
+        """Drop what should be done later for the object that is cached in a folder, and have those
+        who wait for it call their `check`.
+        """
+        with self._lock:
+            for (place, _), requests in self._in_flight.items():
+                for request in requests if place == folder else ():
+                    request.wake()
+            kept: collections.deque[Request | _Task] = collections.deque()
+            for each in self._later:
+                if each.remote.cached.folder != folder:
+                    kept.append(each)
+                elif isinstance(each, Request):
+                    if each.wakes:
+                        kept.append(each)
+                    elif not each.started:
+                        self._drop(each)
+            self._later = kept
+
+    def stop(self) -> None:
+        """Drop what has not begun, and wait a little for what has; at the end of the process."""
+        with self._lock:
+            self._stopped = True
+            self._later.clear()
+        deadline = time.monotonic() + LAST_WAIT
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                self._ended.get(timeout=left)
+
+    def _request(
+        self,
+        remote: RemoteObject,
+        begins: Offsets,
+        ends: Offsets,
+        wakes: Wakes,
+        requests: list[Request],
+    ) -> None:
+        """Find or add the requests for some parts, with `wakes` in them."""
+        pages = _pages(remote, begins, ends)
+        with self._lock:
+            for number, first, last in pages:
+                known, missing = self._divide(remote, number, first, last)
+                new = [Request(remote, number, *each, ahead=False) for each in missing]
+                for each in known + new:
+                    each.wakes.append(wakes)
+                    requests.append(each)
+                    if not each.started:
+                        self._urgent.append(each)
+                for each in new:
+                    self._add(each)
+            self._start_thread()
+
+    def _divide(
+        self, remote: RemoteObject, number: int, first: int, last: int
+    ) -> tuple[list[Request], list[tuple[int, int]]]:
+        """The requests in flight for some pages of a segment, and the pages of no request."""
+        known, missing = [], []
+        for each in self._in_flight.get((remote.cached.folder, number), ()):  # ascending
+            if each.first < last and each.last > first:
+                known.append(each)
+                if each.first > first:
+                    missing.append((first, each.first))
+                first = max(first, each.last)
+        if first < last:
+            missing.append((first, last))
+        return known, missing
+
+    def _add(self, request: Request) -> None:
+        """Add a request, which is in a queue, to those in flight."""
+        place = self._in_flight.setdefault((request.remote.cached.folder, request.number), [])
+        place.append(request)
+        place.sort(key=lambda each: each.first)
+
+    def _drop(self, request: Request) -> None:
+        """Take a request out of those in flight."""
+        key = request.remote.cached.folder, request.number
+        place = self._in_flight.get(key, [])
+        if request in place:
+            place.remove(request)
+        if not place:
+            self._in_flight.pop(key, None)
+        if request.ahead:
+            self._ahead -= request.end - request.begin
+
+    def _start_thread(self) -> None:
+        """Start a thread if there is work for one more; it starts the next one. With the lock."""
+        if not (self._urgent or self._later) or self._stopped:
+            return
+        if len(self._running) >= self._concurrency.limit:
+            return
+        token = object()
+        self._running.add(token)
+        try:
+            _thread.start_new_thread(self._work, (token,))
+        except BaseException as error:
+            self._running.discard(token)
+            if not isinstance(error, RuntimeError):  # refused: whoever waits does the work
+                raise
+
+    def _work(self, token: object) -> None:
+        """Run requests until there are none, or too many threads."""
+        try:
+            while True:
+                with self._lock:
+                    task = None
+                    if not self._stopped and len(self._running) <= self._concurrency.limit:
+                        task = self._next()
+                    if task is None:
+                        self._running.discard(token)
+                        break
+                    self._start_thread()
+                self._run(task)
+                del task  # keeps no data alive
+        finally:
+            self._running.discard(token)
+            if self._stopped:
+                self._ended.put(None)
+
+    def _work_here(self) -> bool:
+        """Run one request on this thread; False: there is none."""
+        with self._lock:
+            task = self._next()
+        if task is None:
+            return False
+        self._run(task)
+        return True
+
+    def _next(self) -> Request | _Task | None:
+        """What is to be done next; with the lock."""
+        while self._urgent or self._later:
+            task = self._urgent.popleft() if self._urgent else self._later.popleft()
+            if isinstance(task, _Task):
+                return task
+            if task.started:  # it was in both queues
+                continue
+            task.started = True
+            if task.wakes or task.ahead:
+                return task
+            self._drop(task)
+        return None
+
+    def _run(self, task: Request | _Task) -> None:
+        if isinstance(task, _Task):
+            try:
+                task.run()
+            except Exception:  # whoever needs the data meets it again
+                log.debug("reading ahead has failed", exc_info=True)
+            return
+        data, written, error = None, 0, None
+        remote, number = task.remote, task.number
+        try:
+            data, written = fetch_pages(remote, number, task.first, task.last)
+        except BaseException as raised:
+            error = raised
+        task.finish(data, error)
+        with self._lock:
+            self._drop(task)
+            busy = bool(self._urgent or self._later)
+            self._concurrency.completed(task.end - task.begin, time.monotonic(), busy)
+        if written:
+            remote.cache.wrote(remote.cached, number, written)
+
+
+def _pages(remote: RemoteObject, begins: Offsets, ends: Offsets) -> Iterator[tuple[int, int, int]]:
+    """The pages of some parts, with small gaps between them, as pieces of at most LONGEST bytes.
+
+    Yields
+    ------
+    number of a segment, its first page, and the one after its last
+    """
+    cached = remote.cached
+    page, segment = cached.page, cached.segment
+    ranges, _, _ = join(begins // page * page, -(-ends // page) * page, GAP)
+    ranges = ranges.cut(segment).cut(LONGEST)
+    numbers = ranges.begins // segment
+    first, last = ranges.begins - numbers * segment, ranges.ends - numbers * segment
+    return zip(numbers.tolist(), (first // page).tolist(), (-(-last // page)).tolist(), strict=True)
+
+
+_fetcher = Fetcher()
+
+
+def fetcher() -> Fetcher:
+    """The fetcher of this process."""
+    return _fetcher
+
+
+def _end() -> None:
+    _fetcher.stop()
+    sync_all()
+
+
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fetcher.begin)

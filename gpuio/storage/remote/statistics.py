@@ -1,0 +1,57 @@
+"""What reading remote files has cost this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import NamedTuple
+
+
+class Statistics(NamedTuple):
+    """What remote files have cost this process since it began.
+
+    Attributes
+    ----------
+    requests : that were sent for data
+    fetched : bytes that came
+    cached : bytes that were read from the cache
+    waited : seconds that threads have waited for data, all together
+    """
+
+    requests: int = 0
+    fetched: int = 0
+    cached: int = 0
+    waited: float = 0.0
+
+
+class _Counters:
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.lock = threading.Lock()
+        self.value = Statistics()
+
+
+_counters = _Counters()
+
+
+def count(requests: int = 0, fetched: int = 0, cached: int = 0, waited: float = 0.0) -> None:
+    """Add to the statistics of this process."""
+    with _counters.lock:
+        old = _counters.value
+        _counters.value = Statistics(
+            old.requests + requests,
+            old.fetched + fetched,
+            old.cached + cached,
+            old.waited + waited,
+        )
+
+
+def statistics() -> Statistics:
+    """The statistics of this process."""
+    return _counters.value
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_counters.begin)

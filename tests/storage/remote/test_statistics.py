@@ -1,0 +1,30 @@
+"""What remote files have cost."""
+
+import os
+import threading
+
+from gpuio.storage.remote.statistics import Statistics, count, statistics
+
+
+def test_counts_of_several_threads_add_up() -> None:
+    before = statistics()
+
+    def add() -> None:
+        for _ in range(1000):
+            count(requests=1, fetched=10, cached=2, waited=0.5)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    after = statistics()
+    difference = [new - old for new, old in zip(after, before, strict=True)]
+    assert difference == [4000, 40_000, 8000, 2000]
+
+
+def test_a_forked_process_begins_anew() -> None:
+    count(requests=1)
+    if not (pid := os.fork()):
+        os._exit(0 if statistics() == Statistics() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
