@@ -80,7 +80,8 @@ def test_what_is_waited_for_comes_before_what_is_read_ahead(tmp_path: Path, gate
     thread.join()
     assert not raised
     order = [begin // SEGMENT for begin, _ in store.reads]
-    assert set(order[16:23]) == {*wanted.tolist(), 60, 61, 62}
+    # The threads that begin together may ask the store in any order.
+    assert {*wanted.tolist(), 60, 61, 62} <= set(order[:32])
     requests.stop()
 
 
@@ -125,11 +126,12 @@ def test_closing_a_file_drops_what_is_read_ahead(tmp_path: Path, gate: Gate) -> 
     store = BytesStore({"x.rec": CONTENT}, gate)
     file = open_file(store, small_cache(tmp_path))
     file.advise(*at(*range(60)))
-    assert eventually(lambda: len(gate.waiting) == 16)
+    assert eventually(lambda: len(gate.waiting) == fetcher().threads > 3)
     file.close()
+    running = fetcher().threads
     gate.opened.set()
     assert eventually(lambda: not fetcher().queued and not fetcher().threads)
-    assert len(store.reads) == 16
+    assert len(store.reads) == running
 
 
 def test_an_interrupt_ends_the_wait(tmp_path: Path, gate: Gate) -> None:
@@ -176,7 +178,7 @@ def test_a_forked_process_waits_for_nothing_of_its_parent(tmp_path: Path, gate: 
     store = BytesStore({"x.rec": CONTENT}, gate)
     file = open_file(store, small_cache(tmp_path))
     thread, _ = run_in_thread(lambda: file[:])
-    assert eventually(lambda: len(gate.waiting) == 16)
+    assert eventually(lambda: len(gate.waiting) >= 4)
     if not (pid := os.fork()):
         store.before = None
         os._exit(
