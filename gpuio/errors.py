@@ -57,6 +57,17 @@ class FileChangedError(Error):
     """
 
 
+class RemoteError(Error):
+    """A remote store refuses a request, does not answer, or answers wrongly.
+
+    Not a RecordError: no record is bad that could be left out.
+    """
+
+
+# What a file's records are not to blame for: raised, whatever is done about bad records.
+FILE_ERRORS = (FileChangedError, RemoteError)
+
+
 class DataFileError(Error, ValueError):
     """A data file (CSV, LibSVM, MNIST, .params) is damaged, or its contents are not as expected."""
 

@@ -18,6 +18,7 @@ EXPECTED = {
     "ShortRecordError": struct.error,
     "ShortLabelError": ValueError,
     "FileChangedError": RuntimeError,
+    "RemoteError": RuntimeError,
     "DataFileError": ValueError,
     "DataFileNotFoundError": FileNotFoundError,
     "DecodeError": ValueError,

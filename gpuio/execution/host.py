@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header_codes import sizes_of
-from gpuio.errors import Error, FileChangedError
+from gpuio.errors import FILE_ERRORS, Error
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
 from gpuio.execution.native_samples import NativeRenderer
@@ -234,7 +234,7 @@ class _Job:
                 return
             try:
                 self._executor.renderer.write(self._batch, row, self._data)
-            except FileChangedError:
+            except FILE_ERRORS:
                 raise
             except Error as error:
                 self._batch.errors[row] = error

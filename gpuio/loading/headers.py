@@ -18,7 +18,7 @@ from gpuio.decoding.header_codes import (
 from gpuio.decoding.jpeg_headers import read_jpeg_headers
 from gpuio.decoding.limits import MAX_PIXELS, PLAUSIBLE, check_image
 from gpuio.decoding.structure import Structure, check_structure
-from gpuio.errors import Error, FileChangedError
+from gpuio.errors import FILE_ERRORS, Error
 from gpuio.loading.batch import EncodedRows
 
 # Records whose headers are kept, in 8 bytes each: 1 GiB at most.
@@ -86,7 +86,7 @@ class HeaderReader:
             if (image := encoded[row]) is not None:
                 try:
                     check_image(decode_header(int(codes[row])), image.data, self._max_pixels)
-                except FileChangedError:
+                except FILE_ERRORS:
                     raise
                 except Error as error:
                     errors[row] = error
@@ -109,7 +109,7 @@ def _read(
         try:
             data = np.ascontiguousarray(image.data)
             code = code or encode_header(read_header(data), Structure.UNKNOWN)
-        except FileChangedError:
+        except FILE_ERRORS:
             raise
         except Error as error:
             errors[row] = error

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, Error, FileChangedError, RecordError
+from gpuio.errors import FILE_ERRORS, ArgumentError, Error, RecordError
 from gpuio.loading.labels import LabelTable
 from gpuio.native import PLACE
 from gpuio.planning.planner import Label
@@ -220,7 +220,7 @@ def read_or_error(read: Callable[..., Encoded], *arguments: Any) -> Encoded | Er
     """
     try:
         return read(*arguments)
-    except FileChangedError:
+    except FILE_ERRORS:
         raise
     except Error as error:
         return error
