@@ -1,0 +1,1 @@
+"""Servers of remote files for tests. All listen on 127.0.0.1 only."""
