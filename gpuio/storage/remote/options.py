@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gpuio.errors import ArgumentError
+from gpuio.storage.remote.secrets import HIDDEN, secret_names, without_secrets
 
-@dataclass(frozen=True)
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kmgtp]?)(i?)b?\s*", re.IGNORECASE)
+
+# The most bytes that a size may be; files have no more.
+MOST_BYTES = 2**63 - 1
+
+# Repetitions of a request, and seconds for one, that make sense.
+MOST_RETRIES = 1000
+MOST_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, repr=False)
 class RemoteOptions:
-    """How remote files are reached and cached.
+    """How remote files are reached and cached. `create` checks the values.
+
+    A pickle has no secrets: of `storage_options` only what is known to be none, such as endpoint
+    and region, and the names of the others. Its copy takes them from the environment.
 
     Attributes
     ----------
@@ -20,11 +40,163 @@ class RemoteOptions:
     storage_options : credentials, endpoint, region and the like, as the client has them
     retries : how often a request is repeated
     timeout : seconds that one request may take
+    withheld : names of secret options that a pickle left out
     """
 
     cache_dir: str | None = None
     cache_limit: int = 100 * 10**9
     readahead: int = 256 * 10**6
-    storage_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    storage_options: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
     retries: int = 10
     timeout: float = 60.0
+    withheld: tuple[str, ...] = ()
+
+    @classmethod
+    def create(
+        cls,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cache_limit: int | str | None = None,
+        readahead: int | str = 256 * 10**6,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+    ) -> RemoteOptions:
+        """Options from a caller's arguments.
+
+        Parameters
+        ----------
+        cache_dir : None: the environment variable GPUIO_CACHE_DIR, or else `default_cache_dir`
+        cache_limit, readahead : bytes, or a string such as "100GB" or "64MiB"
+        cache_limit : None: the environment variable GPUIO_CACHE_LIMIT, or else 100 GB
+
+        Raises
+        ------
+        ArgumentError : an argument or a variable has an invalid value.
+        """
+        limit_name = "cache_limit"
+        if cache_limit is None:
+            limit_name = "the environment variable GPUIO_CACHE_LIMIT"
+            cache_limit = os.environ.get("GPUIO_CACHE_LIMIT") or cls.cache_limit
+        if isinstance(retries, bool) or not isinstance(retries, int):
+            raise ArgumentError(f"retries must be an int, not {retries!r}")
+        if not 0 <= retries <= MOST_RETRIES:
+            raise ArgumentError(f"retries must be from 0 to {MOST_RETRIES}, not {retries}")
+        return cls(
+            cache_folder(cache_dir),
+            parse_size(limit_name, cache_limit),
+            parse_size("readahead", readahead),
+            _checked_storage_options(storage_options),
+            retries,
+            _checked_timeout(timeout),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = without_secrets(self.storage_options)
+        withheld = dict.fromkeys([*self.withheld, *secret_names(self.storage_options)])
+        return _restore, (
+            self.cache_dir, self.cache_limit, self.readahead, kept, self.retries, self.timeout,
+            tuple(withheld),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        shown = {name: HIDDEN for name in secret_names(self.storage_options)}
+        shown |= without_secrets(self.storage_options)
+        withheld = f", withheld={self.withheld!r}" if self.withheld else ""
+        return (
+            f"RemoteOptions(cache_dir={self.cache_dir!r}, cache_limit={self.cache_limit}, "
+            f"readahead={self.readahead}, storage_options={shown!r}, retries={self.retries}, "
+            f"timeout={self.timeout}{withheld})"
+        )
+
+
+def _restore(
+    cache_dir: str | None,
+    cache_limit: int,
+    readahead: int,
+    storage_options: Mapping[str, Any],
+    retries: int,
+    timeout: float,
+    withheld: tuple[str, ...],
+) -> RemoteOptions:
+    """Options from a pickle."""
+    options = MappingProxyType(dict(storage_options))
+    return RemoteOptions(cache_dir, cache_limit, readahead, options, retries, timeout, withheld)
+
+
+def cache_folder(cache_dir: str | os.PathLike[str] | None) -> str:
+    """The absolute path of the cache: the argument, GPUIO_CACHE_DIR, or the default.
+
+    Raises
+    ------
+    ArgumentError : it is no path.
+    """
+    if cache_dir is None:
+        cache_dir = os.environ.get("GPUIO_CACHE_DIR") or default_cache_dir()
+    path = os.fspath(cache_dir) if isinstance(cache_dir, os.PathLike) else cache_dir
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ArgumentError(f"cache_dir must be the path of a folder, not {cache_dir!r}")
+    if "://" in path:
+        raise ArgumentError(f"cache_dir must be a folder of this machine, not {cache_dir!r}")
+    return str(Path(path).expanduser().absolute())
+
+
+def default_cache_dir() -> str:
+    """``$XDG_CACHE_HOME/gpuio``, or ``~/.cache/gpuio``."""
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(folder):  # the specification: relative ones are ignored
+        folder = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(folder, "gpuio")
+
+
+def parse_size(name: str, value: int | str) -> int:
+    """A number of bytes from an int or a string: "100GB" is 100 * 10**9, "64MiB" 64 * 2**20.
+
+    Parameters
+    ----------
+    name : of the argument, for the message
+
+    Raises
+    ------
+    ArgumentError : it is neither, or not from 0 to `MOST_BYTES`.
+    """
+    size: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+        number, unit, binary = found.groups()
+        factor = (1024 if binary else 1000) ** _UNITS[unit.lower()]
+        if unit or not binary:
+            whole = number.isdecimal() and len(number) < 20
+            exact = int(number) * factor if whole else float(number) * factor
+            size = int(exact) if exact <= MOST_BYTES else MOST_BYTES + 1
+    if size is None:
+        raise ArgumentError(f"{name} must be bytes or a size such as '100GB', not {value!r}")
+    if not 0 <= size <= MOST_BYTES:
+        raise ArgumentError(f"{name} must be from 0 to {MOST_BYTES} bytes, not {value!r}")
+    return size
+
+
+def _checked_timeout(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise ArgumentError(f"timeout must be a number of seconds, not {timeout!r}")
+    if not (math.isfinite(timeout) and 0 < timeout <= MOST_SECONDS):
+        raise ArgumentError(
+            f"timeout must be above 0 and at most {MOST_SECONDS:.0f} seconds, not {timeout!r}"
+        )
+    return float(timeout)
+
+
+def _checked_storage_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A read-only copy. What is wrong in it is not shown, as it may be secret."""
+    if options is None:
+        return MappingProxyType({})
+    if not isinstance(options, Mapping):
+        raise ArgumentError(
+            "storage_options must be a mapping of the client's options, such as {'region': "
+            f"'eu-west-1'}}, not {type(options).__name__}"
+        )
+    if not all(isinstance(name, str) for name in options):
+        raise ArgumentError("the names of storage_options must be strings")
+    return MappingProxyType(dict(options))

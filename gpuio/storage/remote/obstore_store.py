@@ -1,0 +1,316 @@
+"""S3, Google Cloud Storage, Azure Blob Storage and web servers, by obstore."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import (
+    ArgumentError,
+    Error,
+    FileChangedError,
+    RecordFileNotFoundError,
+    RemoteError,
+    UnsupportedError,
+)
+from gpuio.storage.remote.advice import credentials_advice
+from gpuio.storage.remote.calls import FEW, TransientError, repeated
+from gpuio.storage.remote.obstore_errors import explained, option_error
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.store import ObjectInfo, Upload
+from gpuio.storage.remote.url import RemoteURL
+
+T = TypeVar("T")
+
+SCHEMES = ("s3", "gs", "az", "http", "https")
+
+AFTER_FORK = (
+    "remote files were used before this process was forked, and their client does not survive a "
+    "fork; use multiprocessing's start method 'spawn' or 'forkserver', or open remote files in the "
+    "forked processes only"
+)
+
+# Requests that one process may have running at a time with as many open connections.
+_IDLE_CONNECTIONS = "128"
+
+# The process that has made a request: the threads of obstore's runtime are in it.
+_user: int | None = None
+
+
+def _claim_process() -> None:
+    """Note that this process uses the client.
+
+    Raises
+    ------
+    Error : the process that this one was forked from has used it.
+    """
+    global _user  # noqa: PLW0603
+    if _user is None:
+        _user = os.getpid()
+    elif _user != os.getpid():
+        raise Error(AFTER_FORK)
+
+
+class ObstoreStore:
+    """A `Store` by obstore.
+
+    Parameters
+    ----------
+    url : of an object or a folder; its store is meant
+    options : credentials, retries and timeout
+
+    Raises
+    ------
+    ImportError : obstore is not installed.
+    ArgumentError : an option is wrong.
+    """
+
+    def __init__(self, url: RemoteURL, options: RemoteOptions) -> None:
+        self._url = url
+        self._options = options
+        self._exact = url.is_http and needs_own_client(url)
+        self._client = make_client(url, options, retries=0)
+
+    def info(self, key: str) -> ObjectInfo:
+        """See `Store`."""
+        # Not by HEAD: its answer never says what is wrong, what is signed for GET need not be for
+        # HEAD, and some servers know no HEAD.
+        return self._call(key, partial(self._first_byte, self._path(key)))
+
+    def _first_byte(self, path: str) -> ObjectInfo:
+        """The version of an object, as an answer with its first byte has it."""
+        import obstore
+
+        try:
+            return _version(obstore.get(self._client, path, options={"range": (0, 1)}).meta)
+        except obstore.exceptions.BaseError as error:
+            if "416 " not in str(error) and not isinstance(
+                error, obstore.exceptions.NotSupportedError
+            ):
+                raise
+        # An empty object has no byte; what does not support ranges will say so when it is read.
+        return _version(obstore.get(self._client, path).meta)
+
+    def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
+        """See `Store`."""
+        if not 0 <= begin <= end <= version.size:
+            raise ArgumentError(
+                f"{self._name(key)}: there are no bytes from {begin} to {end}, it has "
+                f"{version.size}"
+            )
+        if begin == end:
+            return np.frombuffer(b"", np.uint8)
+        with suppress(RecordFileNotFoundError):
+            return self._call(key, partial(self._read, key, begin, end, version))
+        raise FileChangedError(f"{self._name(key)} was removed after it was opened")
+
+    def _read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
+        """One request."""
+        import obstore
+
+        options: dict[str, Any] = {"range": (begin, end)}
+        if version.etag is not None and version.etag.startswith('"'):
+            options["if_match"] = version.etag  # a weak one never matches
+        answer = obstore.get(self._client, self._path(key), options=options)  # type: ignore[arg-type]
+        found = _version(answer.meta)
+        if found.etag != version.etag or (found.etag is None and found.size != version.size):
+            raise FileChangedError(
+                f"{self._name(key)} has changed since it was opened; open it again"
+            )
+        data = np.frombuffer(answer.bytes(), np.uint8)
+        if answer.range != (begin, end) or len(data) != end - begin or found.size != version.size:
+            raise TransientError(
+                f"the server answers with {len(data)} of {found.size} bytes at {answer.range[0]} "
+                f"instead of {end - begin} of {version.size} at {begin}", FEW
+            )  # fmt: skip
+        return data
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Store`.
+
+        Raises
+        ------
+        UnsupportedError : web servers have no lists.
+        """
+        import obstore
+
+        if self._url.is_http:
+            raise UnsupportedError(f"{self._name(prefix)}: web servers list no files; name each")
+        folder = prefix.rpartition("/")[0]  # the client lists whole folders
+
+        def collect() -> list[tuple[str, int]]:
+            pages = obstore.list(self._client, folder, chunk_size=1000)
+            return [
+                (each["path"], each["size"])
+                for page in pages
+                for each in page
+                if each["path"].startswith(prefix)
+            ]
+
+        return iter(sorted(self._call(prefix, collect)))
+
+    def upload(self, key: str) -> Upload:
+        """See `Store`.
+
+        Raises
+        ------
+        UnsupportedError : web servers take no files.
+        """
+        from gpuio.storage.remote.obstore_upload import ObstoreUpload
+
+        self._check_writable(key)
+        _claim_process()
+        # The parts are sent in the client's own threads: it repeats them itself.
+        client = make_client(self._url, self._options, self._options.retries)
+        path = self._path(key)
+        return ObstoreUpload(client, path, partial(self._explained, key), self._options.timeout)
+
+    def remove(self, key: str) -> None:
+        """See `Store`."""
+        import obstore
+
+        self._check_writable(key)
+        path = self._path(key)
+
+        def delete() -> None:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._client, path)
+
+        self._call(key, delete)
+
+    def _check_writable(self, key: str) -> None:
+        if self._url.is_http:
+            raise UnsupportedError(
+                f"{self._name(key)}: web servers take no files; write to s3://, gs://, az:// or "
+                "hdfs://, or to a local file"
+            )
+
+    def _call(self, key: str, attempt: Callable[[], T]) -> T:
+        """Make requests, repeated as the options have it, with gpuio's errors."""
+        _claim_process()
+
+        def explaining() -> T:
+            try:
+                return attempt()
+            except (Error, TransientError):
+                raise
+            except Exception as error:
+                failure = self._explained(key, error)
+            # Without the client's exception as context: its message may hold a signature.
+            raise failure
+
+        return repeated(explaining, self._options.retries, self._name(key))
+
+    def _explained(self, key: str, error: Exception) -> Error | TransientError:
+        return explained(error, self._name(key), self._url.scheme, self._options.storage_options)
+
+    def _name(self, key: str) -> str:
+        """An object's URL, without secrets."""
+        if self._exact:
+            return str(self._url)
+        return f"{self._url.store}/{key}"
+
+    def _path(self, key: str) -> str:
+        """The client's name of an object.
+
+        Raises
+        ------
+        ArgumentError : the client has no name for it.
+        """
+        if self._exact:
+            if key != self._url.key:
+                raise ArgumentError(f"{self._name(key)}: this store has no other file than this")
+            return ""
+        if not key or "" in key.split("/"):
+            raise ArgumentError(
+                f"{self._name(key)!r} names no object: there is an empty part between or after "
+                "its slashes"
+            )
+        return key
+
+
+def needs_own_client(url: RemoteURL) -> bool:
+    """Whether an http(s) URL has parts that are lost when it is put together again from its host
+    and its decoded path.
+    """
+    return bool(url.query) or "%2f" in url.path.lower() or "" in url.key.split("/")
+
+
+def make_client(url: RemoteURL, options: RemoteOptions, retries: int) -> Any:
+    """A client of obstore for the store of a URL.
+
+    Raises
+    ------
+    ImportError : obstore is not installed.
+    ArgumentError : an option is wrong.
+    """
+    try:
+        from obstore import store
+    except ImportError as error:
+        raise ImportError(
+            f"{url}: this kind of URL needs obstore: pip install 'gpuio[remote]'"
+        ) from error
+    settings = dict(options.storage_options)
+    client: dict[str, Any] = {
+        "connect_timeout": timedelta(seconds=min(options.timeout, 10)),
+        "timeout": timedelta(seconds=options.timeout),
+        "pool_max_idle_per_host": _IDLE_CONNECTIONS,
+        **settings.pop("client_options", {}),
+    }
+    retry: Any = {"max_retries": retries, "retry_timeout": timedelta(seconds=10 * options.timeout)}
+    endpoint = settings.get("endpoint", settings.get("endpoint_url", url.store))
+    if str(endpoint).startswith("http://"):  # somebody has written that
+        client.setdefault("allow_http", True)
+    if "allow_http" in settings:
+        client["allow_http"] = settings.pop("allow_http")
+    client_options: Any = client
+    try:
+        if url.scheme == "s3":
+            return store.S3Store(
+                url.host, client_options=client_options, retry_config=retry, **settings
+            )
+        if url.scheme == "gs":
+            return store.GCSStore(
+                url.host, client_options=client_options, retry_config=retry, **settings
+            )
+        if url.scheme == "az":
+            container, _, host = url.host.partition("@")
+            if host:
+                settings.setdefault("account_name", host.partition(".")[0])
+            return store.AzureStore(
+                container, client_options=client_options, retry_config=retry, **settings
+            )
+        if settings:
+            names = ", ".join(settings)
+            raise ValueError(f"web servers have no options but client_options, not {names}")
+        if url.user:
+            basic = base64.b64encode(unquote(url.user).encode()).decode()
+            headers = dict(client.get("default_headers", {}))
+            client["default_headers"] = {"authorization": f"Basic {basic}", **headers}
+        address = f"{url.store}/{url.path}" if needs_own_client(url) else url.store
+        address += f"?{url.query}" if url.query else ""
+        return store.HTTPStore(address, client_options=client_options, retry_config=retry)
+    except Exception as error:
+        failure: Error = option_error(error, url.store, options.storage_options)
+        if re.search("Missing|must be specified", str(error)) and url.scheme in ("s3", "gs", "az"):
+            advice = credentials_advice(url.scheme)
+            failure = RemoteError(f"{url.store}: the credentials are incomplete; {advice}")
+    raise failure
+
+
+def _version(meta: Any) -> ObjectInfo:
+    """The version that a client's answer has."""
+    etag, changed = meta["e_tag"], meta["last_modified"]
+    if etag is None and isinstance(changed, datetime) and changed.timestamp() > 0:
+        etag = f"modified {changed.astimezone(timezone.utc).isoformat()}"
+    return ObjectInfo(meta["size"], etag)

@@ -1,0 +1,101 @@
+"""Objects that are written by obstore."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from gpuio.errors import Error, RemoteError
+from gpuio.storage.remote.calls import TransientError, interruptible
+
+_logger = logging.getLogger("gpuio")
+
+# Bytes of a part. S3 takes 10,000 of them: objects of 320 GB.
+PART = 32 << 20
+
+# Parts that are sent at a time.
+PARALLEL = 4
+
+
+class ObstoreUpload:
+    """An `Upload` by obstore: in parts, or by one request if it is small. Up to PARALLEL + 1 parts
+    are in memory.
+
+    Parameters
+    ----------
+    client, path : the object
+    explain : gives the exception to raise in place of a client's
+    timeout : seconds to wait for a running request when the upload is dropped
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        path: str,
+        explain: Callable[[Exception], Error | TransientError],
+        timeout: float,
+    ) -> None:
+        import obstore
+
+        self._writer = obstore.open_writer(client, path, buffer_size=PART, max_concurrency=PARALLEL)
+        self._explain = explain
+        self._timeout = timeout
+        self._ended = self._completed = self._aborted = False
+        self._busy = threading.Lock()  # an interrupted call goes on, on another thread
+
+    def write(self, data: bytes | memoryview) -> None:
+        """See `Upload`."""
+        self._check_running()
+        view = memoryview(data).cast("B")
+        for begin in range(0, len(view), PART):
+            self._call(partial(self._writer.write, view[begin : begin + PART]))
+
+    def complete(self) -> None:
+        """See `Upload`. If it fails, what was written is dropped; if it is interrupted, the object
+        may appear nevertheless.
+        """
+        if self._completed:
+            return
+        self._check_running()
+        self._ended = True  # the client closes it, also where that fails
+        self._call(self._writer.close)
+        self._completed = True
+
+    def abort(self) -> None:
+        """See `Upload`. Does not raise: it is called while another error is handled."""
+        if self._completed or self._aborted:
+            return
+        self._ended = self._aborted = True
+        dropped = RemoteError("the upload is dropped")
+        try:
+            self._call(lambda: self._writer.__exit__(type(dropped), dropped, None))
+        except RemoteError as error:
+            if "already closed" not in str(error):
+                _logger.warning("%s; parts of it may be left in the store", error)
+
+    def _check_running(self) -> None:
+        if self._ended:
+            raise ValueError("the upload has ended")
+
+    def _call(self, function: Callable[[], object]) -> None:
+        """Call the writer, with gpuio's errors."""
+
+        def run() -> None:
+            if not self._busy.acquire(timeout=self._timeout):
+                raise RemoteError("a request of the upload does not end")
+            try:
+                function()
+                return
+            except Exception as error:
+                failure = self._explain(error)
+            finally:
+                self._busy.release()
+            # Without the client's exception as context: its message may hold a signature.
+            if isinstance(failure, TransientError):
+                failure = RemoteError(f"the upload failed: {failure}")
+            raise failure
+
+        interruptible(run)

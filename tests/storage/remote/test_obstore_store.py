@@ -1,0 +1,464 @@
+"""ObstoreStore against a server whose answers are right or wrong. What real servers do is in
+test_real_stores.py."""
+
+import gc
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpuio.errors import (
+    ArgumentError,
+    FileChangedError,
+    RecordFileNotFoundError,
+    RemoteError,
+    UnsupportedError,
+)
+from gpuio.storage.remote.obstore_store import ObstoreStore
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.store import ObjectInfo
+from gpuio.storage.remote.url import parse_url
+from tests.processes import run_process
+from tests.servers import faulty as faults
+from tests.servers.faulty import FaultyServer
+
+pytest.importorskip("obstore")
+
+DATA = np.random.default_rng(0).bytes(50_000)
+
+
+class Served:
+    """A store, and the key of an object in it."""
+
+    def __init__(self, server: FaultyServer, scheme: str, **options: object) -> None:
+        self.server = server
+        self.path = "bucket/dir/a.rec"
+        server.put(self.path, DATA)
+        if scheme == "s3":
+            self.url = "s3://bucket/dir/a.rec"
+            storage = server.s3_options
+        else:
+            self.url = f"{server.url}/{self.path}"
+            storage = {}
+        arguments = {"retries": 4, "timeout": 20.0, **options}
+        self.options = RemoteOptions.create(storage_options=storage, **arguments)
+        parsed = parse_url(self.url)
+        self.key = parsed.key
+        self.store = ObstoreStore(parsed, self.options)
+
+    def read(self, begin: int = 1000, end: int = 3000) -> bytes:
+        version = self.store.info(self.key)
+        self.server.faults.extend(self.later)
+        return bytes(self.store.read(self.key, begin, end, version))
+
+    later: tuple[str | None, ...] = ()
+
+
+@pytest.fixture(params=["s3", "http"])
+def served(request: pytest.FixtureRequest, faulty: FaultyServer, no_delays: None) -> Served:
+    return Served(faulty, request.param)
+
+
+def test_a_version_and_parts(served: Served) -> None:
+    version = served.store.info(served.key)
+    etag = served.server.objects[served.path].etag
+    assert version == ObjectInfo(len(DATA), etag)
+    for begin, end in [(0, 1), (0, len(DATA)), (len(DATA) - 1, len(DATA)), (777, 7777)]:
+        part = served.store.read(served.key, begin, end, version)
+        assert bytes(part) == DATA[begin:end]
+        assert part.dtype == np.uint8 and not part.flags.writeable
+        assert served.server.headers["if-match"] == etag
+    before = served.server.total()
+    assert len(served.store.read(served.key, 5, 5, version)) == 0
+    assert served.server.total() == before
+    for begin, end in [(-1, 5), (7, 5), (0, len(DATA) + 1)]:
+        with pytest.raises(ArgumentError, match="there are no bytes"):
+            served.store.read(served.key, begin, end, version)
+
+
+def test_data_outlives_the_store(served: Served) -> None:
+    version = served.store.info(served.key)
+    part = served.store.read(served.key, 0, 5000, version)
+    del served.store
+    gc.collect()
+    assert bytes(part) == DATA[:5000]
+
+
+def test_an_empty_object(served: Served) -> None:
+    served.server.put(served.path, b"")
+    version = served.store.info(served.key)
+    assert version.size == 0 and len(served.store.read(served.key, 0, 0, version)) == 0
+
+
+TRANSIENT = [
+    "503", "500", "502", "429", "408 RequestTimeout", "400 RequestTimeout", faults.CUT,
+    faults.REFUSED, faults.SHORT, faults.LONG, faults.SHIFTED, faults.WHOLE, faults.RESIZED,
+    faults.GARBAGE,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", TRANSIENT)
+def test_a_wrong_answer_is_asked_for_again(served: Served, fault: str) -> None:
+    served.later = (fault, fault)
+    assert served.read() == DATA[1000:3000]
+    assert not served.server.faults
+
+
+@pytest.mark.parametrize("fault", TRANSIENT)
+def test_nothing_but_wrong_answers_is_an_error(served: Served, fault: str) -> None:
+    version = served.store.info(served.key)
+    served.server.always = fault
+    with pytest.raises(RemoteError, match=r"bucket/dir/a\.rec: .* tried [45] times") as raised:
+        served.store.read(served.key, 1000, 3000, version)
+    assert raised.value.__context__ is None and raised.value.__cause__ is None
+    if fault in (
+        faults.CUT,
+        faults.SHORT,
+        faults.LONG,
+        faults.SHIFTED,
+        faults.RESIZED,
+        faults.WHOLE,
+    ):
+        return  # an answer to a request for the version has a whole body
+    with pytest.raises(RemoteError, match="tried 5 times"):
+        served.store.info(served.key)
+
+
+@pytest.mark.parametrize("fault", [faults.HANG, faults.STALL])
+def test_a_server_that_does_not_answer(faulty: FaultyServer, no_delays: None, fault: str) -> None:
+    served = Served(faulty, "s3", timeout=0.3, retries=1)
+    served.later = (fault,)
+    assert served.read() == DATA[1000:3000]
+    served.server.always = fault
+    served.later = ()
+    with pytest.raises(RemoteError, match="does not answer in time; tried 2 times"):
+        served.store.read(
+            served.key, 0, 5000, ObjectInfo(len(DATA), faulty.objects[served.path].etag)
+        )
+
+
+def test_many_answers_of_503(served: Served) -> None:
+    version = served.store.info(served.key)
+    served.server.every = (3, "503")
+    for begin in range(0, 40_000, 1000):
+        part = served.store.read(served.key, begin, begin + 1000, version)
+        assert bytes(part) == DATA[begin : begin + 1000]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("403 AccessDenied", "AWS_ACCESS_KEY_ID"),
+        ("400 ExpiredToken", "AWS_SESSION_TOKEN"),
+        ("403 RequestTimeTooSkewed", "clock"),
+        ("301 PermanentRedirect", "AWS_REGION"),
+        ("400 AuthorizationHeaderMalformed", "AWS_REGION"),
+        ("403 SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
+        ("401", "AWS_ACCESS_KEY_ID"),
+        ("405", "405"),
+    ],
+)
+def test_refusals_are_raised_at_once(faulty: FaultyServer, answer: str, words: str) -> None:
+    served = Served(faulty, "s3")
+    version = served.store.info(served.key)
+    faulty.faults.append(answer)
+    with pytest.raises(RemoteError, match=words) as raised:
+        served.store.read(served.key, 0, 10, version)
+    assert str(raised.value).startswith("s3://bucket/dir/a.rec: ")
+
+
+def test_missing_objects(served: Served) -> None:
+    with pytest.raises(RecordFileNotFoundError, match=r"bucket/dir/b\.rec does not exist"):
+        served.store.info(served.key.replace("a.rec", "b.rec"))
+    version = served.store.info(served.key)
+    served.server.objects.clear()
+    with pytest.raises(FileChangedError, match="was removed after it was opened"):
+        served.store.read(served.key, 0, 10, version)
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_another_etag(served: Served, heeds: bool) -> None:
+    served.server.check_match = heeds
+    version = served.store.info(served.key)
+    served.server.put(served.path, DATA[::-1])
+    with pytest.raises(FileChangedError, match=r"bucket/dir/a\.rec has changed"):
+        served.store.read(served.key, 0, 10, version)
+    assert (
+        bytes(served.store.read(served.key, 0, 10, served.store.info(served.key))) == DATA[:-11:-1]
+    )
+
+
+def test_a_weak_etag_is_compared_here(served: Served) -> None:
+    served.server.objects[served.path].etag = 'W/"1"'
+    version = served.store.info(served.key)
+    assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
+    assert "if-match" not in served.server.headers
+    served.server.objects[served.path].etag = 'W/"2"'
+    with pytest.raises(FileChangedError):
+        served.store.read(served.key, 0, 10, version)
+
+
+def test_without_etags_times_and_sizes_tell_versions_apart(served: Served) -> None:
+    served.server.put(served.path, DATA, etag=False)
+    version = served.store.info(served.key)
+    assert version.etag == "modified 2001-09-09T01:46:40+00:00"
+    assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
+    served.server.objects[served.path].modified = 1.1e9
+    with pytest.raises(FileChangedError):
+        served.store.read(served.key, 0, 10, version)
+    served.server.objects[served.path].modified = None
+    version = served.store.info(served.key)
+    assert version == ObjectInfo(len(DATA), None)
+    assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
+    served.server.objects[served.path].data = DATA[:-1]
+    with pytest.raises(FileChangedError):
+        served.store.read(served.key, 0, 10, version)
+
+
+def test_an_object_that_became_shorter(served: Served) -> None:
+    served.server.put(served.path, DATA, etag=False)
+    served.server.check_match = False
+    version = served.store.info(served.key)
+    served.server.put(served.path, DATA[:100], etag=False)
+    with pytest.raises(FileChangedError, match="shorter"):
+        served.store.read(served.key, 40_000, 40_010, version)
+
+
+NAMES = [
+    "a b.rec",
+    "ü\N{SNOWMAN}.rec",
+    "a#b?c=d&e.rec",
+    "a%20b.rec",
+    "a+b.rec",
+    "~a!$'()*,;=@[]{}|^`.rec",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(served: Served, name: str) -> None:
+    served.server.put(f"bucket/dir/{name}", DATA)
+    key = served.key.replace("a.rec", name)
+    version = served.store.info(key)
+    assert bytes(served.store.read(key, 0, 10, version)) == DATA[:10]
+
+
+@pytest.mark.parametrize("key", ["", "dir/", "dir//a.rec", "/dir/a.rec"])
+def test_what_names_no_object(faulty: FaultyServer, key: str) -> None:
+    store = Served(faulty, "s3").store
+    for call in (store.info, store.remove, store.upload):
+        with pytest.raises(ArgumentError, match="names no object"):
+            call(key)
+
+
+def test_lists(faulty: FaultyServer) -> None:
+    store = Served(faulty, "s3").store
+    for number in range(7):
+        faulty.put(f"bucket/dir/part-{number}.rec", b"x" * number)
+    faulty.put("bucket/dir2/part-7.rec", b"x")
+    parts = [(f"dir/part-{number}.rec", number) for number in range(7)]
+    assert list(store.list("dir/part-")) == parts
+    assert list(store.list("dir/")) == [("dir/a.rec", len(DATA)), *parts]
+    assert [key for key, _ in store.list("dir")][-1] == "dir2/part-7.rec"
+    assert len(list(store.list(""))) == 9
+    assert list(store.list("nothing")) == []
+
+
+def test_removal(faulty: FaultyServer) -> None:
+    served = Served(faulty, "s3")
+    served.store.remove(served.key)
+    assert served.path not in faulty.objects
+    served.store.remove(served.key)
+
+
+def test_web_servers_are_read_only(faulty: FaultyServer) -> None:
+    served = Served(faulty, "http")
+    for call in (served.store.upload, served.store.remove):
+        with pytest.raises(UnsupportedError, match="web servers take no files"):
+            call(served.key)
+    with pytest.raises(UnsupportedError, match="web servers list no files"):
+        served.store.list("dir")
+
+
+def test_a_signed_url(faulty: FaultyServer, no_delays: None) -> None:
+    faulty.put("dir/a b.rec", DATA)
+    query = "X-Credential=AK%2F2020%2Fus&X-Signature=SECRET%2Ba+b/c==&empty"
+    url = parse_url(f"{faulty.url}/dir/a%20b.rec?{query}")
+    store = ObstoreStore(url, RemoteOptions(retries=0))
+    version = store.info(url.key)
+    assert bytes(store.read(url.key, 5, 50, version)) == DATA[5:50]
+    assert faulty.query == query
+    with pytest.raises(ArgumentError, match="no other file"):
+        store.info("dir/b.rec")
+    for fault in (
+        "403 SignatureDoesNotMatch",
+        "403 AccessDenied",
+        "503",
+        "404",
+        faults.REFUSED,
+        faults.CUT,
+    ):
+        faulty.always = fault
+        with pytest.raises((RemoteError, RecordFileNotFoundError, FileChangedError)) as raised:
+            store.read(url.key, 0, 5000, version)
+        assert "SECRET" not in str(raised.value) and "/dir/a%20b.rec" in str(raised.value)
+        assert raised.value.__context__ is None or "SECRET" not in str(raised.value.__context__)
+
+
+def test_odd_paths_are_sent_as_they_are(faulty: FaultyServer) -> None:
+    faulty.put("a//b/c", DATA)  # how the server decodes a%2F/b/c
+    url = parse_url(f"{faulty.url}/a%2F/b/c")
+    assert ObstoreStore(url, RemoteOptions()).info(url.key).size == len(DATA)
+
+
+def test_a_user_and_a_password(faulty: FaultyServer) -> None:
+    faulty.put("a", DATA)
+    url = parse_url(faulty.url.replace("//", "//me:pass%20word@") + "/a")
+    ObstoreStore(url, RemoteOptions()).info("a")
+    assert faulty.headers["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "message"),
+    [
+        ("s3://b/a", {"nonsense": "SECRET"}, "nonsense"),
+        ("s3://b/a", {"access_key_id": "SECRET"}, "credentials are incomplete.*AWS_SECRET"),
+        ("s3://b/a", {"skip_signature": "perhaps"}, "perhaps"),
+        ("az://b/a", {}, "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://b/a", {"account_name": "x", "account_key": "SECRET!"}, "Invalid Access Key"),
+        ("gs://b/a", {"service_account_key": "{SECRET"}, "service account"),
+        ("http://h/a", {"region": "x"}, "no options but client_options, not region"),
+        ("http://h/a", {"client_options": {"timeout": "soon"}}, "soon"),
+    ],
+)
+def test_wrong_options(url: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises((ArgumentError, RemoteError), match=message) as raised:
+        ObstoreStore(parse_url(url), RemoteOptions.create(storage_options=options))
+    assert "SECRET" not in str(raised.value).replace("AWS_SECRET", "")
+    assert raised.value.__context__ is None
+
+
+def test_without_credentials(faulty: FaultyServer) -> None:
+    options = {**faulty.s3_options, "skip_signature": False, "metadata_endpoint": faulty.url}
+    store = ObstoreStore(parse_url("s3://b/a"), RemoteOptions.create(storage_options=options))
+    with pytest.raises(RemoteError, match=r"there are no credentials.*AWS_ACCESS_KEY_ID"):
+        store.info("a")
+
+
+def test_unreachable_servers(no_delays: None) -> None:
+    def info(url: str, retries: int = 1, **options: object) -> None:
+        parsed = parse_url(url)
+        ObstoreStore(parsed, RemoteOptions(retries=retries, storage_options=options)).info(
+            parsed.key
+        )
+
+    with pytest.raises(
+        RemoteError, match=r"http://127\.0\.0\.1:9/a: the connection failed; tried 2"
+    ):
+        info("http://127.0.0.1:9/a")
+    with pytest.raises(RemoteError, match="check the host's name"):
+        info("http://nosuchhost.invalid/a")
+
+
+def test_a_server_without_tls(faulty: FaultyServer) -> None:
+    url = parse_url(faulty.url.replace("http:", "https:") + "/a")
+    with pytest.raises(RemoteError, match="does not speak TLS"):
+        ObstoreStore(url, RemoteOptions()).info("a")
+
+
+def test_an_interrupt_ends_a_hanging_read_at_once(faulty: FaultyServer) -> None:
+    served = Served(faulty, "s3", timeout=1000.0)
+    version = served.store.info(served.key)
+    faulty.faults.append(faults.HANG)
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        faulty.waiting.wait()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        served.store.read(served.key, 0, 10, version)
+    thread.join()
+    assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
+
+
+FORKED = """
+import os, pickle, sys
+from gpuio.errors import Error
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.registry import open_store
+
+url, used = sys.argv[1], sys.argv[2] == "True"
+store, key = open_store(url)
+if used:
+    store.info(key)
+child = os.fork()
+if child == 0:
+    try:
+        for each in (store, open_store(url)[0]):
+            try:
+                print(each.info(key).size, flush=True)
+            except Error as error:
+                print(error, flush=True)
+    finally:
+        os._exit(0)
+os.waitpid(child, 0)
+print(store.info(key).size)
+"""
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_forks(faulty: FaultyServer, used: bool) -> None:
+    """A client survives no fork; where it has not been used, there is nothing to survive."""
+    faulty.put("a", DATA)
+    lines = run_process(FORKED, f"{faulty.url}/a", used).splitlines()
+    assert lines[-1] == str(len(DATA)) and len(lines) == 3
+    for line in lines[:2]:
+        assert ("start method 'spawn'" in line) if used else (line == str(len(DATA)))
+
+
+SPAWNED = """
+import multiprocessing, sys
+from gpuio.storage.remote.registry import open_store
+
+def size(url):
+    store, key = open_store(url)
+    return store.info(key).size
+
+if __name__ == "__main__":
+    print(size(sys.argv[1]))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(size, sys.argv[1:]))
+"""
+
+
+def test_spawned_processes(faulty: FaultyServer, tmp_path: Path) -> None:
+    faulty.put("a", DATA)
+    script = tmp_path / "script.py"
+    script.write_text(SPAWNED)
+    code = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], None, '__main__')"
+    assert run_process(code, script, f"{faulty.url}/a").split() == [str(len(DATA))] * 2
+
+
+def test_threads_share_a_store(served: Served) -> None:
+    version = served.store.info(served.key)
+    served.server.every = (7, "503")
+    wrong: list[int] = []
+
+    def read(first: int) -> None:
+        for begin in range(first, first + 30 * 100, 100):
+            if (
+                bytes(served.store.read(served.key, begin, begin + 100, version))
+                != DATA[begin : begin + 100]
+            ):
+                wrong.append(begin)
+
+    threads = [threading.Thread(target=read, args=(first,)) for first in range(0, 8000, 1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

@@ -1,0 +1,117 @@
+"""Options of remote files: checks, sizes, the cache's folder, pickles."""
+
+import copy
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuio.errors import ArgumentError
+from gpuio.storage.remote.options import RemoteOptions, default_cache_dir, parse_size
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        (0, 0),
+        (17, 17),
+        ("17", 17),
+        ("100GB", 100 * 10**9),
+        ("100 gb", 100 * 10**9),
+        ("64MiB", 64 << 20),
+        ("64Mi", 64 << 20),
+        ("1.5k", 1500),
+        (".5GiB", 1 << 29),
+        ("2TB", 2 * 10**12),
+        ("9223372036854775807", 2**63 - 1),
+        ("7 B", 7),
+    ],
+)
+def test_sizes(value: int | str, size: int) -> None:
+    assert parse_size("cache_limit", value) == size
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, True, 1.5, None, "", "GB", "-1GB", "1XB", "1 GB x", "1ib", "nan", "1e3", b"1", 2**63,
+     "9" * 400, "99999999PB", "٣GB"],
+)  # fmt: skip
+def test_no_sizes(value: Any) -> None:
+    with pytest.raises(ArgumentError, match="cache_limit must be"):
+        parse_size("cache_limit", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("retries", -1), ("retries", 1.5), ("retries", True), ("retries", 1001),
+        ("timeout", 0), ("timeout", float("nan")), ("timeout", float("inf")), ("timeout", "60"),
+        ("timeout", -1), ("cache_dir", ""), ("cache_dir", 5), ("cache_dir", "s3://b/c"),
+        ("cache_dir", "a\0b"), ("storage_options", "x"), ("storage_options", {1: 2}),
+        ("readahead", "much"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(name: str, value: Any) -> None:
+    with pytest.raises(ArgumentError, match=name):
+        RemoteOptions.create(**{name: value})
+
+
+def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("GPUIO_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert default_cache_dir() == "/home/somebody/.cache/gpuio"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert default_cache_dir() == "/home/somebody/.cache/gpuio"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert RemoteOptions.create().cache_dir == "/xdg/gpuio"
+    monkeypatch.setenv("GPUIO_CACHE_DIR", "~/c")
+    assert RemoteOptions.create().cache_dir == "/home/somebody/c"
+    assert RemoteOptions.create(tmp_path).cache_dir == str(tmp_path)
+    assert RemoteOptions.create("here").cache_dir == os.path.abspath("here")
+
+
+def test_the_limit_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPUIO_CACHE_LIMIT", raising=False)
+    assert RemoteOptions.create().cache_limit == 100 * 10**9
+    monkeypatch.setenv("GPUIO_CACHE_LIMIT", "5 MiB")
+    assert RemoteOptions.create().cache_limit == 5 << 20
+    assert RemoteOptions.create(cache_limit=7).cache_limit == 7
+    monkeypatch.setenv("GPUIO_CACHE_LIMIT", "plenty")
+    with pytest.raises(ArgumentError, match="variable GPUIO_CACHE_LIMIT must be"):
+        RemoteOptions.create()
+
+
+def test_pickles_and_what_is_shown_have_no_secrets() -> None:
+    given = {
+        "region": "x",
+        "secret_access_key": "SECRET",
+        "client_options": {"proxy_url": "SECRET"},
+    }
+    options = RemoteOptions.create("/c", "1GB", 5, given, 3, 2.5)
+    data = pickle.dumps(options)
+    assert b"SECRET" not in data and "SECRET" not in repr(options)
+    restored = pickle.loads(data)
+    assert restored.storage_options == {"region": "x", "client_options": {}}
+    assert restored.withheld == ("secret_access_key", "client_options.proxy_url")
+    assert (restored.cache_dir, restored.cache_limit, restored.readahead) == ("/c", 10**9, 5)
+    assert (restored.retries, restored.timeout) == (3, 2.5)
+    assert "secret_access_key" in repr(restored) and "secret_access_key" in repr(options)
+    assert pickle.loads(pickle.dumps(restored)) == restored
+
+
+def test_without_secrets_a_pickle_has_all() -> None:
+    options = RemoteOptions.create(storage_options={"region": "x", "skip_signature": True})
+    assert pickle.loads(pickle.dumps(options)) == options == copy.deepcopy(options)
+    assert hash(options) == hash(pickle.loads(pickle.dumps(options)))
+
+
+def test_the_callers_options_are_copied() -> None:
+    given = {"region": "x"}
+    options = RemoteOptions.create(storage_options=given)
+    given["region"] = "y"
+    assert options.storage_options == {"region": "x"}
+    with pytest.raises(TypeError):
+        options.storage_options["region"] = "z"  # type: ignore[index]
