@@ -138,7 +138,9 @@ class EncodedBatch(Sequence["Encoded | Error"]):
 def _place(image: NDArray[np.uint8] | StoredImage) -> tuple[int, ...]:
     """Where an image is, as in PLACE; nowhere if its bytes do not follow one another."""
     if isinstance(image, StoredImage):
-        known, at = image.known, (image.start, image.begin, image.end, image.file.descriptor)
+        descriptor = image.file.descriptor
+        assert descriptor is not None, "images of other files are read as a whole"
+        known, at = image.known, (image.start, image.begin, image.end, descriptor)
     else:
         known, at = image, (0, 0, len(image), -1)
     if not known.flags.c_contiguous:

@@ -20,7 +20,11 @@ from gpuio.progress import progress
 from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.file_kind import name_of_non_index
 from gpuio.recordio.framing import FramingError, walk
-from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location, open_file, open_stream
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.stream import ForwardReader
+from gpuio.storage.remote.url import shown
 from gpuio.storage.writing import replacing
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
@@ -58,28 +62,32 @@ class Index:
         return len(self.offsets)
 
     @classmethod
-    def load(cls, path: Path, key_type: KeyType = int) -> Index:
+    def load(
+        cls, path: Path, key_type: KeyType = int, remote: RemoteOptions | None = None
+    ) -> Index:
         """Read an index file.
 
         Parameters
         ----------
-        path : the file
+        path : the file, or its URL
         key_type : converts a string to a key
+        remote : how a remote file is reached and cached; None: by the default options
 
         Raises
         ------
         RecordFileNotFoundError : the file does not exist.
         IndexFormatError : a line is malformed.
         """
-        path = local_path(path)
+        where = location(path)
+        path = shown(where)
         try:
-            with open(path, "rb") as file:
+            with open_stream(where, remote) as file:
                 if key_type is not int:
                     keys, offsets = _read_lines(file, path, key_type)
                     return cls(_objects(keys), np.array(offsets, np.int64))
                 blocks = [_numbers(block, path, line) for line, block in _blocks(file)]
         except IndexFormatError as error:
-            name = name_of_non_index(LocalFile(path))
+            name = name_of_non_index(open_file(where, remote))
             if name is None:
                 raise
             raise IndexFormatError(f"{path} is {name}, not an index") from error
@@ -93,18 +101,25 @@ class Index:
         return cls(*(np.concatenate([block[:, column] for block in blocks]) for column in (0, 1)))
 
     @classmethod
-    def build(cls, path: Path) -> Index:
+    def build(cls, path: Path, remote: RemoteOptions | None = None) -> Index:
         """Build the index of a record file by scanning its records; the keys are 0, 1, 2, …
+
+        A remote file is fetched as a whole, which an index next to it would save.
+
+        Parameters
+        ----------
+        path : the file, or its URL
+        remote : how a remote file is reached and cached; None: by the default options
 
         Raises
         ------
         RecordError : the file is damaged; the message says where.
         FileChangedError : it has become shorter.
         """
-        path = local_path(path)
-        data = LocalFile(path)
+        data = open_file(path, remote)
+        path = data.path
         blocks, walked = [], 0
-        records = walk(data, path)
+        records = walk(data if data.version is None else ForwardReader(data), path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
             try:
                 while len(block := np.fromiter(islice(records, BLOCK), np.int64)):

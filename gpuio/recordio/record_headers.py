@@ -14,7 +14,7 @@ from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER_BYTES
 from gpuio.recordio.stored_image import StoredImage
-from gpuio.storage.local import LocalFile
+from gpuio.storage.data_file import DataFile
 
 # Bytes of a part's header and a record's header, before the label if it is an array; and the words
 # of a record with its label, if that is a single number, and its id.
@@ -23,7 +23,8 @@ LABEL_WORD, ID_WORD = 3, 4
 
 
 class RecordBatch(NamedTuple):
-    """Several records; those that have several parts, or are damaged, are left out.
+    """Several records; those that have several parts, or are damaged, are left out, and those that
+    are not whole in memory, if their file has no descriptor.
 
     Attributes
     ----------
@@ -35,6 +36,13 @@ class RecordBatch(NamedTuple):
     labels: list[float | NDArray[np.float32] | None]
     images: RecordImages
     ids: NDArray[np.uint64]
+
+    def put(self, rows: NDArray[np.intp], part: RecordBatch) -> None:
+        """Put others in their rows, intp (k,)."""
+        self.images.put(rows, part.images)
+        self.ids[rows] = part.ids
+        for row, label in zip(rows.tolist(), part.labels, strict=True):
+            self.labels[row] = label
 
 
 class RecordImages(Sequence["NDArray[np.uint8] | StoredImage | None"]):
@@ -54,7 +62,7 @@ class RecordImages(Sequence["NDArray[np.uint8] | StoredImage | None"]):
     def __init__(
         self,
         places: NDArray[np.void],
-        sources: Sequence[tuple[NDArray[np.uint8], LocalFile]] = (),
+        sources: Sequence[tuple[NDArray[np.uint8], DataFile]] = (),
     ) -> None:
         self.places = places
         self._sources = [(data, data.ctypes.data, file) for data, file in sources]
@@ -152,24 +160,27 @@ class RecordHeaders(NamedTuple):
         labels: NDArray[np.float32] = found.astype(np.float32, copy=False)
         return labels
 
-    def contents(self, file: LocalFile, starts: NDArray[np.int64]) -> RecordBatch:
-        """Labels, images and ids of the records that are whole.
+    def contents(self, file: DataFile, starts: NDArray[np.int64]) -> RecordBatch:
+        """Labels, images and ids of the records that are whole; see `RecordBatch`.
 
         Parameters
         ----------
         file, starts : the file, and where the records begin in it, in bytes
         """
         whole = self.whole
+        if file.descriptor is None:
+            whole &= self.end <= self.known
         return RecordBatch(self._labels(whole), self._images(whole, file, starts), self._ids(whole))
 
     def _images(
-        self, whole: NDArray[np.bool_], file: LocalFile, starts: NDArray[np.int64]
+        self, whole: NDArray[np.bool_], file: DataFile, starts: NDArray[np.int64]
     ) -> RecordImages:
         places = np.zeros(len(whole), PLACE)
         places["known"] = self.data.ctypes.data + self.word * 4
         places["known_size"], places["start"] = self.known, starts
         places["begin"], places["end"] = HEAD_BYTES + 4 * self.flag, self.end
-        places["file"] = np.where(self.end > self.known, file.descriptor, -1)
+        descriptor = -1 if file.descriptor is None else file.descriptor
+        places["file"] = np.where(self.end > self.known, descriptor, -1)
         places[~whole] = 0
         return RecordImages(places, [(self.data, file)])
 

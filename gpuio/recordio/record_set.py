@@ -29,8 +29,12 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.data_file import DataFile
+from gpuio.storage.local import Path
 from gpuio.storage.parts import Bulk
+from gpuio.storage.remote.opening import any_remote, list_folder, location, open_each, open_file
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,8 +60,10 @@ MAX_BULK = 1 << 20
 # What to do about a record that is not where it was.
 CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
 
-# Bytes of a record that are read ahead, at most.
+# Bytes of a record of a local file that are read ahead, at most.
 MAX_AHEAD = 1 << 18
+
+NO_ROWS = np.empty(0, np.intp)
 
 
 class Location(NamedTuple):
@@ -87,13 +93,15 @@ class RecordSet:
     Parameters
     ----------
     paths : one file, several joined by ";", a directory of ``*.rec`` files (in the order of their
-        names), or a sequence of files
+        names), or a sequence of files. Each may be a URL; that of a folder ends with "/"
     index_paths : the index of each file; records that it does not list are left out. None: all
-        records, found by scanning the files; their keys are their ordinals
+        records, found by scanning the files, for which remote ones are fetched as a whole; their
+        keys are their ordinals
+    remote : how remote files are reached and cached; None: by the default options
 
     Attributes
     ----------
-    paths : the files
+    paths : the files; URLs without secrets
     has_index : whether indexes were given
     keys : int64 (n,)
     starts : int64 (n,), where each record begins, in bytes from the start of the first file
@@ -108,10 +116,14 @@ class RecordSet:
     """
 
     def __init__(
-        self, paths: Path | Sequence[Path], index_paths: Path | Sequence[Path] | None = None
+        self,
+        paths: Path | Sequence[Path],
+        index_paths: Path | Sequence[Path] | None = None,
+        remote: RemoteOptions | None = None,
     ) -> None:
-        self.paths = _files(paths, ".rec")
-        indexes = None if index_paths is None else _files(index_paths, ".idx")
+        self._locations = _files(paths, ".rec", remote)
+        self.paths = tuple(map(shown, self._locations))
+        indexes = None if index_paths is None else _files(index_paths, ".idx", remote)
         if indexes is not None and len(indexes) != len(self.paths):
             raise ArgumentError(
                 f"there are {len(self.paths)} record files and {len(indexes)} indexes; give one "
@@ -119,11 +131,15 @@ class RecordSet:
             )
         self._indexes = indexes
         self.has_index = indexes is not None
-        self._files: list[LocalFile] = [LocalFile(path) for path in self.paths]
+        self._remote = remote
+        waits = any_remote([*self._locations, *(indexes or ())])
+        self._files: list[DataFile] = open_each(
+            lambda path: open_file(path, remote), self._locations, waits
+        )
         self._base = np.cumsum([0, *map(len, self._files)]).tolist()
         self.nbytes: int = self._base[-1]
         self.has_changed = False
-        found = [self._entries(number) for number in range(len(self.paths))]
+        found = open_each(self._entries, range(len(self.paths)), waits and self.has_index)
         self._first: list[int] = np.cumsum([0, *(len(keys) for keys, _ in found)])[:-1].tolist()
         self.keys: NDArray[np.int64] = _joined([keys for keys, _ in found])
         self.starts: NDArray[np.int64] = _joined([starts for _, starts in found])
@@ -133,12 +149,16 @@ class RecordSet:
     def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys and starts of one file's records, in the order of their offsets."""
         path, file = self.paths[number], self._files[number]
-        index = Index.build(path) if self._indexes is None else Index.load(self._indexes[number])
+        if self._indexes is None:
+            index = Index.build(self._locations[number], self._remote)
+        else:
+            index = Index.load(self._indexes[number], remote=self._remote)
         keys, offsets = index.keys, index.offsets
         wrong = np.flatnonzero((offsets < 0) | (offsets >= len(file)) | (offsets % 4 != 0))
         if len(wrong) and self._indexes is not None:
             key, offset = int(keys[wrong[0]]), int(offsets[wrong[0]])
-            raise mismatch(file, path, self._indexes[number], key, offset, np.sort(offsets))
+            named = shown(self._indexes[number])
+            raise mismatch(file, path, named, key, offset, np.sort(offsets))
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
             keys, offsets = keys[order], offsets[order]
@@ -155,7 +175,7 @@ class RecordSet:
         self.close()
 
     def __reduce__(self) -> tuple[type[RecordSet], tuple[object, ...]]:
-        return RecordSet, (self.paths, self._indexes)
+        return RecordSet, (self._locations, self._indexes, self._remote)
 
     def payload(self, ordinal: int) -> NDArray[np.uint8]:
         """Read a record's bytes, header included.
@@ -200,9 +220,13 @@ class RecordSet:
         return unpack(self.payload(ordinal))
 
     def read_ahead(self, ordinals: NDArray[np.int64]) -> None:
-        """Ask the system to read records from the disk; does not wait."""
+        """Have records read from the disk, or fetched into the cache; does not wait."""
         for number, _, starts, ends in self._by_file(ordinals):
-            self._file(number).advise(starts, ends.clip(max=starts + MAX_AHEAD))
+            file = self._file(number)
+            if file.descriptor is None:
+                file.advise(starts, starts + _first_part(ends - starts, file, MAX_BULK))
+            else:
+                file.advise(starts, ends.clip(max=starts + MAX_AHEAD))
 
     def _by_file(
         self, ordinals: NDArray[np.int64]
@@ -242,18 +266,17 @@ class RecordSet:
         batch = RecordBatch([None] * count, images, np.zeros(count, np.uint64))
         for number, rows, starts, ends in self._by_file(ordinals):
             file = self._file(number)
-            known = ends - starts
-            known[known > (MAX_WHOLE if bulk is None else MAX_BULK)] = BEGINNING
+            known = _first_part(ends - starts, file, MAX_WHOLE if bulk is None else MAX_BULK)
             data, places = file.read_parts(starts, starts + known, bulk)
             self.has_changed |= file.has_changed()
             headers = read_headers(data, places, known, len(file) - starts)
             part = headers.contents(file, starts)
-            if len(rows) == count:
+            left = np.flatnonzero(headers.end > known) if file.descriptor is None else NO_ROWS
+            if len(rows) == count and not len(left):
                 return part
-            images.put(rows, part.images)
-            batch.ids[rows] = part.ids
-            for row, label in zip(rows.tolist(), part.labels, strict=True):
-                batch.labels[row] = label
+            batch.put(rows, part)
+            if len(left):  # now that their lengths are known, as a whole
+                batch.put(rows[left], _read_whole(file, starts[left], headers.end[left], bulk))
         return batch
 
     def location(self, ordinal: int) -> Location:
@@ -415,25 +438,37 @@ class RecordSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Dataset fingerprint, for saved states: a digest of file names, sizes and some records."""
+        """Dataset fingerprint, for saved states: a digest of file names, sizes, and some records or
+        the store's name for the content.
+        """
         digest = hashlib.sha256()
         for path, size in zip(self.paths, np.diff(self._base).tolist(), strict=True):
             digest.update(os.fsencode(os.path.basename(path)))
             digest.update(f" {size}\n".encode())
         digest.update(f"{len(self)}\n".encode())
+        versions = [file.version for file in self._files]
+        for version in filter(None, versions):
+            digest.update(f"{version}\n".encode("utf-8", "surrogateescape"))
         for ordinal in np.linspace(0, max(0, len(self) - 1), min(SAMPLES, len(self))).astype(int):
             which, offset = self._find(int(ordinal))
             digest.update(f"{self.keys[ordinal]} {offset}\n".encode())
-            digest.update(self._file(which)[offset : offset + SAMPLE_BYTES])
+            if versions[which] is None:
+                digest.update(self._file(which)[offset : offset + SAMPLE_BYTES])
         return digest.hexdigest()[:16]
 
-    def _file(self, number: int) -> LocalFile:
+    def _file(self, number: int) -> DataFile:
         if not self._files:
             raise RecordError(f"{self.paths[number]} is closed")
         return self._files[number]
 
+    def interrupt(self) -> None:
+        """Have threads that wait for data of remote files raise."""
+        for file in self._files:
+            file.close()
+
     def close(self) -> None:
         """Release the files; what was read before remains valid. May be called repeatedly."""
+        self.interrupt()
         self._files = []  # a thread that is still reading keeps its file open
 
 
@@ -442,8 +477,30 @@ def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _files(paths: Path | Sequence[Path], ending: str) -> tuple[str, ...]:
+def _first_part(lengths: NDArray[np.int64], file: DataFile, most: int) -> NDArray[np.int64]:
+    """How much of records of some lengths, int64 (n,), is read at first: those of at most `most`
+    bytes as a whole, of others the beginning.
+    """
+    if file.descriptor is None:  # there is no other way to read the rest
+        most = MAX_BULK
+    return np.where(lengths > most, BEGINNING, lengths)
+
+
+def _read_whole(
+    file: DataFile, starts: NDArray[np.int64], lengths: NDArray[np.int64], bulk: Bulk | None
+) -> RecordBatch:
+    """Read records of known lengths as a whole."""
+    lengths = (lengths + 3) // 4 * 4
+    data, places = file.read_parts(starts, starts + lengths, bulk)
+    return read_headers(data, places, lengths, len(file) - starts).contents(file, starts)
+
+
+def _files(
+    paths: Path | Sequence[Path], ending: str, remote: RemoteOptions | None
+) -> tuple[str, ...]:
     """Resolve an argument that names files; in a directory, those with the given ending."""
+    if isinstance(paths, str) and is_remote(paths) and ";" not in paths and paths.endswith("/"):
+        return tuple(list_folder(paths, ending, remote))
     if isinstance(paths, (str, os.PathLike)):
         if os.path.isdir(paths):
             folder = os.fspath(paths)
@@ -456,4 +513,4 @@ def _files(paths: Path | Sequence[Path], ending: str) -> tuple[str, ...]:
         raise ArgumentError(
             f"expected a path or a sequence of paths of {ending} files, not {paths!r}"
         )
-    return tuple(local_path(path) for path in paths)
+    return tuple(location(path) for path in paths)

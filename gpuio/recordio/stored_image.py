@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import FileChangedError
-from gpuio.storage.local import LocalFile
+from gpuio.storage.data_file import DataFile
 
 
 class StoredImage(NamedTuple):
@@ -24,7 +24,7 @@ class StoredImage(NamedTuple):
     known : uint8 (bytes,), the beginning of the record
     """
 
-    file: LocalFile
+    file: DataFile
     start: int
     begin: int
     end: int

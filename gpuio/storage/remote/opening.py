@@ -1,0 +1,138 @@
+"""Opening files, wherever they are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import IO, TypeVar
+
+from gpuio.errors import RecordFileNotFoundError
+from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.remote.cache import Cache
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.filling import RemoteObject
+from gpuio.storage.remote.options import RemoteOptions, cache_folder
+from gpuio.storage.remote.registry import open_store
+from gpuio.storage.remote.stream import RemoteStream
+from gpuio.storage.remote.url import is_remote, join, parse_url, shown
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Files that are opened at a time.
+OPENERS = 16
+
+
+def location(path: Path, name: str = "a path") -> str:
+    """A URL as it is, or a path; see `local_path`."""
+    return path if isinstance(path, str) and is_remote(path) else local_path(path, name)
+
+
+def open_file(path: Path, options: RemoteOptions | None = None) -> LocalFile | RemoteFile:
+    """Open a file for reading at any offset.
+
+    Parameters
+    ----------
+    path : a path, or a URL
+    options : of a remote file; None: the default ones
+
+    Raises
+    ------
+    RecordFileNotFoundError : it does not exist.
+    RecordError : a local file cannot be read.
+    RemoteError : a remote file cannot be.
+    ArgumentError : no file can have this name, or an option is wrong.
+    """
+    where = location(path)
+    if not is_remote(where):
+        return LocalFile(where)
+    return open_remote(where, options or RemoteOptions())
+
+
+def open_remote(url: str, options: RemoteOptions) -> RemoteFile:
+    """Open a remote file; this sends one request, for its size and its ETag. See `open_file`."""
+    store, key = open_store(url, options)
+    info = store.info(key)
+    cache = cache_of(options)
+    cached = cache.object(_identity(url, options), key, shown(url), info)
+    return RemoteFile(RemoteObject(store, key, cache, cached, options.timeout))
+
+
+@contextmanager
+def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO[bytes]]:
+    """Open a file for reading it forwards, within a ``with`` statement.
+
+    Raises
+    ------
+    OSError : a local file cannot be opened.
+    whatever `open_file` raises for a remote one.
+    """
+    where = location(path)
+    if not is_remote(where):
+        with open(where, "rb") as file:
+            yield file
+        return
+    remote = open_remote(where, options or RemoteOptions())
+    try:
+        with io.BufferedReader(RemoteStream(remote)) as stream:
+            yield stream
+    finally:
+        remote.close()
+
+
+def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> list[str]:
+    """URLs of the files of a folder that have an ending, sorted by their names.
+
+    Parameters
+    ----------
+    url : of the folder; it ends with "/"
+
+    Raises
+    ------
+    RecordFileNotFoundError : there are none.
+    RemoteError, UnsupportedError : the store cannot list them.
+    """
+    store, key = open_store(url, options or RemoteOptions())
+    names = [found[len(key) :] for found, _ in store.list(key)]
+    names = [name for name in names if name.endswith(ending) and "/" not in name]
+    if not names:
+        raise RecordFileNotFoundError(f"{shown(url)} is a folder without *{ending} files")
+    return [join(url, name) for name in sorted(names)]
+
+
+def open_each(function: Callable[[T], R], items: Sequence[T], several: bool) -> list[R]:
+    """Call a function that opens files with each item: with several at a time if that waits for
+    other machines.
+    """
+    if not several or len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(min(OPENERS, len(items)), "gpuio-open") as pool:
+        return list(pool.map(function, items))
+
+
+@lru_cache(maxsize=64)
+def _cache(folder: str, limit: int) -> Cache:
+    return Cache(folder, limit)
+
+
+def cache_of(options: RemoteOptions) -> Cache:
+    """The cache that options name; the same one for the same folder and limit."""
+    return _cache(cache_folder(options.cache_dir), options.cache_limit)
+
+
+def _identity(url: str, options: RemoteOptions) -> str:
+    """What tells a store apart from others with the same URL: where it is, but not who asks."""
+    where = {
+        name: value
+        for name, value in options.storage_options.items()
+        if "endpoint" in name.lower() or "account_name" in name.lower()
+    }
+    return " ".join([parse_url(url).store, *(f"{name}={where[name]}" for name in sorted(where))])
+
+
+def any_remote(paths: Iterable[str]) -> bool:
+    """Whether one of several paths is a URL."""
+    return any(is_remote(path) for path in paths)
