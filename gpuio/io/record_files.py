@@ -19,6 +19,7 @@ from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.loading.batch import BadRecord
 from gpuio.loading.labels import LabelTable
 from gpuio.loading.loader import Loader
+from gpuio.loading.read_ahead import ReadAhead
 from gpuio.loading.source import RecordSource
 from gpuio.planning.planner import Planner
 from gpuio.recordio import RecordSet
@@ -156,7 +157,8 @@ class RecordFilesIter(ImageLoaderIter):
             output.channels, output.height, output.width, np.dtype(np.float32), "NCHW"
         )
         executor = self._executor(planner, plain, label_shape, 0.0, True)
-        return mean_image.compute(Loader(order, executor, options.prefetch_buffer))
+        ahead = ReadAhead(source, order)
+        return mean_image.compute(Loader(order, executor, options.prefetch_buffer, ahead))
 
     def write_quarantine(self, path: Path) -> int:
         """Write the list of `bad_records`, for the `quarantine` of later runs.

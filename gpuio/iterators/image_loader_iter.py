@@ -29,6 +29,7 @@ from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
 from gpuio.loading.loader import Executor, Loader
+from gpuio.loading.read_ahead import ReadAhead
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource, RecordSource
 from gpuio.loading.stream import State, Stream, progress
@@ -245,7 +246,9 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             if self._loader is None:
                 self._source.close()
             raise
-        loader, before = Loader(self._order, executor, self._options.prefetch_buffer), self._loader
+        ahead = ReadAhead(self._source, self._order)
+        loader = Loader(self._order, executor, self._options.prefetch_buffer, ahead)
+        before = self._loader
         if before is not None:
             loader.restore(before.state())
         self._loader = loader
@@ -334,6 +337,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
 
     def close(self) -> None:
         """Stop all threads and close the files. May be called twice."""
+        self._source.interrupt()
         super().close()
         self._source.close()
 

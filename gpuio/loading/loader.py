@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.loading.outcome import Outcome, Waiter
+from gpuio.loading.read_ahead import ReadAhead
 from gpuio.loading.stream import CLOSED, OrderedStream
 from gpuio.sampling.order import BatchIndices, Order
 
@@ -48,10 +49,18 @@ class Loader(OrderedStream, Generic[T]):
         when Python ends
     ahead : number of batches that the executor may have in hand while the caller works on one; no
         fewer than its depth
+    read_ahead : has the records of further batches read; None: nobody does
     """
 
-    def __init__(self, order: Order, executor: Executor[T], ahead: int) -> None:
+    def __init__(
+        self,
+        order: Order,
+        executor: Executor[T],
+        ahead: int,
+        read_ahead: ReadAhead | None = None,
+    ) -> None:
         super().__init__(order)
+        self._read_ahead = read_ahead
         self._executor = executor
         self._ahead = max(ahead, executor.depth)
         self._in_flight: collections.deque[tuple[BatchIndices, Outcome[T]]] = collections.deque()
@@ -81,6 +90,8 @@ class Loader(OrderedStream, Generic[T]):
                 in_flight[-1][0].next_position if in_flight else self.position
             )
             in_flight.append((indices, self._executor.submit(indices)))
+        if self._read_ahead is not None:
+            self._read_ahead.advance(in_flight[-1][0].next_position)
         indices, outcome = in_flight[0]
         self._waiter.wait_for(outcome)
         if (error := outcome.error) is not None:
@@ -100,6 +111,8 @@ class Loader(OrderedStream, Generic[T]):
         """Drop the batches made ahead."""
         self._in_flight.clear()
         self._executor.cancel_pending()
+        if self._read_ahead is not None:
+            self._read_ahead.restart()
 
     def wake(self, interruptions: Mapping[int, str]) -> None:
         """Wake the thread that waits for a batch; see `Stream.wake`."""

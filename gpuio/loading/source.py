@@ -156,11 +156,13 @@ class ImageSource(Protocol):
     keys : int64 (n,), the records' keys
     images : the indices of the records that hold images, ascending
     fingerprint : identifies the dataset in saved states
+    readahead : bytes that should be read ahead by `read_ahead`, as reading takes long; 0: none
     """
 
     keys: NDArray[np.int64]
     images: range | NDArray[np.int64]
     fingerprint: str
+    readahead: int
 
     @property
     def immutable(self) -> bool:
@@ -178,8 +180,8 @@ class ImageSource(Protocol):
         FileChangedError : its file has changed meanwhile.
         """
 
-    def read_ahead(self, indices: NDArray[np.int64]) -> None:
-        """Note that records will soon be read; does not wait."""
+    def read_ahead(self, indices: NDArray[np.int64]) -> int:
+        """Note that records will soon be read; does not wait. The number of their bytes, about."""
 
     def read_batch(
         self, indices: NDArray[np.int64], bulk: Bulk | None = None
@@ -211,6 +213,9 @@ class ImageSource(Protocol):
         ------
         RecordError : a record is damaged or has no label; the message has its location.
         """
+
+    def interrupt(self) -> None:
+        """Have threads raise that wait for data of another machine, now and later."""
 
     def close(self) -> None:
         """Close the files. May be called twice."""
@@ -246,6 +251,7 @@ class RecordSource:
         self.keys = records.keys
         self.images = records.image_ordinals()
         self.fingerprint = records.fingerprint
+        self.readahead = records.readahead
         self._table = table
         self._by_id = by_id
 
@@ -265,9 +271,9 @@ class RecordSource:
         key = header.id if self._by_id else int(self.keys[index])
         return Encoded(self._table.find(key, "the record's id" if self._by_id else "key"), data)
 
-    def read_ahead(self, indices: NDArray[np.int64]) -> None:
-        """Ask the system to read records from the disk."""
-        self.records.read_ahead(indices)
+    def read_ahead(self, indices: NDArray[np.int64]) -> int:
+        """Have records read from the disk, or fetched into the cache."""
+        return self.records.read_ahead(indices)
 
     def read_batch(self, indices: NDArray[np.int64], bulk: Bulk | None = None) -> EncodedBatch:
         """Read several records; see `ImageSource`."""
@@ -311,6 +317,10 @@ class RecordSource:
         for chosen, labels in self._table.blocks(keys):
             yield images[chosen], labels
 
+    def interrupt(self) -> None:
+        """Have threads raise that wait for remote files."""
+        self.records.interrupt()
+
     def close(self) -> None:
         """Close the files."""
         self.records.close()
@@ -327,6 +337,7 @@ class FileSource:
     """
 
     immutable = False
+    readahead = 0
 
     def __init__(
         self,
@@ -382,8 +393,9 @@ class FileSource:
             reason = getattr(error, "strerror", None) or error
             raise RecordError(f"the file cannot be read: {reason}") from error
 
-    def read_ahead(self, indices: NDArray[np.int64]) -> None:
+    def read_ahead(self, indices: NDArray[np.int64]) -> int:
         """Do nothing: files are read as a whole."""
+        return 0
 
     def location(self, index: int) -> Location:
         """Path and key of a file."""
@@ -396,6 +408,9 @@ class FileSource:
         for length in np.unique(lengths):
             indices = np.flatnonzero(lengths == length)
             yield indices, np.stack([self._labels[index] for index in indices])
+
+    def interrupt(self) -> None:
+        """Do nothing: files are on this machine."""
 
     def close(self) -> None:
         """Do nothing: a file is open only while it is read."""

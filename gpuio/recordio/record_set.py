@@ -63,6 +63,9 @@ CHANGED = "the file was overwritten after it was opened: open it again when it i
 # Bytes of a record of a local file that are read ahead, at most.
 MAX_AHEAD = 1 << 18
 
+# The part of the cache that what is read ahead may take.
+AHEAD_SHARE = 4
+
 NO_ROWS = np.empty(0, np.intp)
 
 
@@ -219,14 +222,28 @@ class RecordSet:
         """
         return unpack(self.payload(ordinal))
 
-    def read_ahead(self, ordinals: NDArray[np.int64]) -> None:
-        """Have records read from the disk, or fetched into the cache; does not wait."""
+    @property
+    def readahead(self) -> int:
+        """Bytes that should be read ahead by `read_ahead`: 0 for local files."""
+        if not any_remote(self._locations):
+            return 0
+        options = self._remote or RemoteOptions()
+        return min(options.readahead, options.cache_limit // AHEAD_SHARE)
+
+    def read_ahead(self, ordinals: NDArray[np.int64]) -> int:
+        """Have records read from the disk, or fetched into the cache; does not wait. The number of
+        their bytes.
+        """
+        size = 0
         for number, _, starts, ends in self._by_file(ordinals):
             file = self._file(number)
             if file.descriptor is None:
-                file.advise(starts, starts + _first_part(ends - starts, file, MAX_BULK))
+                until = starts + _first_part(ends - starts, file, MAX_BULK)
             else:
-                file.advise(starts, ends.clip(max=starts + MAX_AHEAD))
+                until = ends.clip(max=starts + MAX_AHEAD)
+            file.advise(starts, until)
+            size += int((until - starts).sum())
+        return size
 
     def _by_file(
         self, ordinals: NDArray[np.int64]

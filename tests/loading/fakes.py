@@ -19,6 +19,7 @@ class MemorySource:
 
     fingerprint = "memory"
     immutable = True
+    readahead = 0
 
     def __init__(self, payloads: list[bytes | None], labels: list[Any] | None = None) -> None:
         self.payloads = payloads
@@ -36,8 +37,8 @@ class MemorySource:
             raise RecordError("the record is damaged")
         return Encoded(self.labels[index], np.frombuffer(payload, np.uint8))
 
-    def read_ahead(self, indices: np.ndarray) -> None:
-        pass
+    def read_ahead(self, indices: np.ndarray) -> int:
+        return 0
 
     def read_batch(self, indices: np.ndarray, bulk: Bulk | None = None) -> list[Encoded | Error]:
         return [read_or_error(self.read, index) for index in indices.tolist()]
@@ -47,6 +48,9 @@ class MemorySource:
 
     def label_blocks(self, skip_damaged: bool = False) -> Iterator[Any]:
         return iter(())
+
+    def interrupt(self) -> None:
+        pass
 
     def close(self) -> None:
         self.closed = True

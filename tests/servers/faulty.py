@@ -266,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
                 told = (begin, end + 1)
             elif fault == SHIFTED:
                 told = (begin + 1, end + 1)
-            data, status = (found.data + b"\0")[told[0] : told[1]], 206
+            data, status = found.data[told[0] : told[1]].ljust(told[1] - told[0], b"\0"), 206
             total = size + 1 if fault == RESIZED else size
             headers["Content-Range"] = f"bytes {told[0]}-{told[1] - 1}/{total}"
         self.reply(status, headers, data, fault)

@@ -113,18 +113,13 @@ class RemoteFile:
         cached = self._remote.cached
         if not self._remote.cache.is_readable:
             return ranges
-        numbers = ranges.begins // cached.segment
-        heads = np.flatnonzero(np.diff(numbers, prepend=-1))
-        found: list[Ranges] = [NONE] * len(heads)
+        parts = _by_segment(ranges, cached.segment)
+        found: list[Ranges] = [NONE] * len(parts)
 
         def read(row: int, number: int, part: slice) -> None:
             found[row] = cached.read(number, ranges.select(part), data)
 
-        parts = map(slice, heads.tolist(), [*heads[1:].tolist(), None])
-        jobs = [
-            partial(read, row, number, part)
-            for row, (number, part) in enumerate(zip(numbers[heads].tolist(), parts, strict=True))
-        ]
+        jobs = [partial(read, row, *each) for row, each in enumerate(parts)]
         if bulk is None:
             for job in jobs:
                 job()
@@ -160,11 +155,8 @@ class RemoteFile:
         ranges = join(begins, ends)[0].cut(cached.segment)
         if not self._remote.cache.is_readable:
             return ranges
-        numbers = ranges.begins // cached.segment
-        found = [
-            cached.missing(number, ranges.select(np.flatnonzero(numbers == number)))
-            for number in dict.fromkeys(numbers.tolist())
-        ]
+        parts = _by_segment(ranges, cached.segment)
+        found = [cached.missing(number, ranges.select(part)) for number, part in parts]
         return Ranges.concatenate(found)
 
     def has_changed(self) -> bool:
@@ -184,6 +176,14 @@ class RemoteFile:
     def _check_open(self) -> None:
         if self._closed:
             raise RecordError(f"{self.path} is closed")
+
+
+def _by_segment(ranges: Ranges, segment: int) -> list[tuple[int, slice]]:
+    """The segments that ranges, ascending and cut at segments, are in, and which are in each."""
+    numbers = ranges.begins // segment
+    heads = np.flatnonzero(np.diff(numbers, prepend=-1))
+    tails = [*heads[1:].tolist(), len(numbers)]
+    return list(zip(numbers[heads].tolist(), map(slice, heads.tolist(), tails), strict=True))
 
 
 def _copy(requests: list[Request], ranges: Ranges, data: NDArray[np.uint8]) -> int | None:
