@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,24 +18,30 @@ from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.loading.loader import Loader
 from gpuio.nd.placement import host_array
 from gpuio.storage import array_files
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote import opening
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 from gpuio.storage.writing import check_creatable
 
 # The name of the array in MXNet's files.
 NAME = "mean_img"
 
 
-def exists(path: Path) -> bool:
+def exists(path: Path, remote: RemoteOptions | None = None) -> bool:
     """Whether there is a file, to be read and not written."""
-    return os.path.exists(local_path(path, "mean_img"))
+    return opening.exists(opening.location(path, "mean_img"), remote)
 
 
-def read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def read(
+    path: Path, shape: tuple[int, ...], remote: RemoteOptions | None = None
+) -> NDArray[np.float32]:
     """Read a mean image, as ``nd.save`` or `write` writes it: one array, named or not.
 
     Parameters
     ----------
     shape : (channels, height, width) that it must have
+    remote : how a remote file is reached and cached; None: by the default options
 
     Returns
     -------
@@ -47,16 +51,16 @@ def read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     ------
     ArgumentError : the file has several arrays, or one of another shape or kind.
     DataFileError : it is not a file of arrays.
+    RemoteError : a remote file cannot be read.
     """
-    arrays = array_files.read(path).arrays
+    arrays = array_files.read(path, remote).arrays
+    name = shown(opening.location(path))
     if len(arrays) != 1 or arrays[0].csr is not None or arrays[0].values.dtype.kind not in "fiu":
-        raise ArgumentError(
-            f"{os.fspath(path)} must hold one dense array of numbers, the mean image"
-        )
+        raise ArgumentError(f"{name} must hold one dense array of numbers, the mean image")
     mean = arrays[0].values
     if mean.shape != shape:
         raise ArgumentError(
-            f"the mean image in {os.fspath(path)} has the shape {mean.shape}, data_shape is "
+            f"the mean image in {name} has the shape {mean.shape}, data_shape is "
             f"{shape}; remove the file to have it computed anew"
         )
     return mean.astype(np.float32)

@@ -21,11 +21,10 @@ from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.file_kind import name_of_non_index
 from gpuio.recordio.framing import FramingError, walk
 from gpuio.storage.local import Path
-from gpuio.storage.remote.opening import location, open_file, open_stream
+from gpuio.storage.remote.opening import forwards, location, open_file, open_stream
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.stream import ForwardReader
+from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
-from gpuio.storage.writing import replacing
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
 KeyArray: TypeAlias = NDArray[Any]  # int64, or object if key_type is not int
@@ -119,7 +118,7 @@ class Index:
         data = open_file(path, remote)
         path = data.path
         blocks, walked = [], 0
-        records = walk(data if data.version is None else ForwardReader(data), path)
+        records = walk(forwards(data, remote), path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
             try:
                 while len(block := np.fromiter(islice(records, BLOCK), np.int64)):
@@ -131,9 +130,11 @@ class Index:
         offsets = np.concatenate(blocks) if blocks else np.empty(0, np.int64)
         return cls(np.arange(len(offsets), dtype=np.int64), offsets)
 
-    def save(self, path: Path) -> None:
-        """Write an index file; an existing one is replaced when the new one is complete."""
-        with replacing(path) as file:
+    def save(self, path: Path, remote: RemoteOptions | None = None) -> None:
+        """Write an index file, at a path or a URL; an existing one is replaced when the new one is
+        complete.
+        """
+        with replacing(path, "wb", remote) as file:
             self.write(file)
 
     def write(self, file: IO[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 import sys
@@ -12,7 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
-from gpuio.storage.local import Path, bounded_lines, local_path
+from gpuio.storage.local import Path, bounded_lines
+from gpuio.storage.remote.opening import location, open_stream
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 
 # As in C's isspace; str.split() would also split paths at non-ASCII blanks.
 BLANKS = " \t\n\v\f\r"
@@ -83,52 +87,65 @@ def _key(field: str) -> int:
     return key
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, remote: RemoteOptions | None = None) -> Iterator[tuple[int, str]]:
     """The lines of a list that are not blank, each with its number from 1.
 
     Lines are decoded as file names are, so that each names its file, in whatever encoding that
     name is. A byte order mark is skipped. The file is opened when the first line is asked for.
+
+    Parameters
+    ----------
+    path : the file, or its URL
+    remote : how a remote file is reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : a line is too long.
     OSError : the file cannot be read.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    name = local_path(path)
+    where = location(path)
+    name, mark = shown(where), os.fsdecode(codecs.BOM_UTF8)
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     try:
-        file = open(  # noqa: SIM115  # below
-            name, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors()
-        )
+        with (
+            open_stream(where, remote) as content,
+            io.TextIOWrapper(content, encoding, errors) as file,
+        ):
+            for number, line in enumerate(bounded_lines(file, name), 1):
+                if line.strip(BLANKS):
+                    yield number, line.removeprefix(mark) if number == 1 else line
     except FileNotFoundError as error:
         raise RecordFileNotFoundError(
             f"the list {name} does not exist; 'gpuio im2rec --list' makes one"
         ) from error
-    with file:
-        mark = os.fsdecode(codecs.BOM_UTF8)
-        for number, line in enumerate(bounded_lines(file, name), 1):
-            if line.strip(BLANKS):
-                yield number, line.removeprefix(mark) if number == 1 else line
 
 
 def read_list(
-    path: Path, label_width: int | None = None, whitespace: bool = False
+    path: Path,
+    label_width: int | None = None,
+    whitespace: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[ListItem]:
     """Read a list file, line by line; blank lines are skipped.
 
     Parameters
     ----------
-    path : the file
+    path : the file, or its URL
     label_width, whitespace : see `parse_line`
+    remote : how a remote file is reached and cached; None: by the default options
 
     Raises
     ------
     ArgumentError : the file does not exist or cannot be read, or a line is malformed; the message
         names the file and the line.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    name = local_path(path, "the path of a list")
+    where = location(path, "the path of a list")
+    name = shown(where)
     try:
-        for number, line in numbered_lines(name):
+        for number, line in numbered_lines(where, remote):
             try:
                 yield parse_line(line, label_width, whitespace)
             except ValueError as error:

@@ -8,14 +8,18 @@ folders, the list can be moved to another machine along with the data.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
-from gpuio.storage.local import Path, bounded_lines, local_path
-from gpuio.storage.writing import replacing
+from gpuio.storage.local import Path, bounded_lines
+from gpuio.storage.remote.opening import location, open_stream
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
+from gpuio.storage.remote.url import shown
 
 # The longest excerpt of a line in a message, in characters.
 EXCERPT = 200
@@ -38,9 +42,16 @@ class Entry(NamedTuple):
     reason: str
 
 
-def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a list; an existing one is replaced when the new one is complete."""
-    with replacing(path) as file:
+def write_quarantine(
+    path: Path, entries: Iterable[Entry], remote: RemoteOptions | None = None
+) -> None:
+    """Write a list, at a path or a URL; an existing one is replaced when the new one is complete.
+
+    Raises
+    ------
+    RecordError, RemoteError : it cannot be written.
+    """
+    with replacing(path, "wb", remote) as file:
         for entry in entries:
             rest = f"\t{entry.offset}\t{entry.key}\t{' '.join(entry.reason.split())}\n"
             file.write(os.fsencode(entry.file) + rest.encode("utf-8", "backslashreplace"))
@@ -52,20 +63,29 @@ def quarantine_fingerprint(entries: Iterable[Entry]) -> str:
     return hashlib.sha256(repr(places).encode()).hexdigest()[:16] if places else ""
 
 
-def read_quarantine(path: Path) -> list[Entry]:
+def read_quarantine(path: Path, remote: RemoteOptions | None = None) -> list[Entry]:
     """Read a list.
+
+    Parameters
+    ----------
+    path : the file, or its URL
+    remote : how a remote file is reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : it cannot be read, or a line is malformed.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    path = local_path(path, "quarantine")
+    where = location(path, "quarantine")
+    path = shown(where)
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     entries = []
     try:
-        with open(
-            path, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors()
-        ) as file:
+        with (
+            open_stream(where, remote) as content,
+            io.TextIOWrapper(content, encoding, errors) as file,
+        ):
             for number, line in enumerate(bounded_lines(file, path), 1):
                 try:
                     name, offset, key, *reason = line.rstrip("\n").split("\t")

@@ -13,6 +13,7 @@ import hashlib
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +46,9 @@ SAMPLES, SAMPLE_BYTES = 64, 256
 
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
 HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 14, 1 << 20
+
+# Remote records that are read as a whole at a time.
+WHOLE_AT_ONCE = 1 << 4
 
 # Bytes of a record that are read when only its header and label are wanted: up to 56 numbers.
 LABEL_BYTES = 1 << 8
@@ -106,6 +110,7 @@ class RecordSet:
     ----------
     paths : the files; URLs without secrets
     has_index : whether indexes were given
+    is_remote : whether one of the files is remote
     keys : int64 (n,)
     starts : int64 (n,), where each record begins, in bytes from the start of the first file
     nbytes : total size of the files
@@ -139,6 +144,7 @@ class RecordSet:
         self._files: list[DataFile] = open_each(
             lambda path: open_file(path, remote), self._locations, waits
         )
+        self.is_remote = any_remote(self._locations)
         self._base = np.cumsum([0, *map(len, self._files)]).tolist()
         self.nbytes: int = self._base[-1]
         self.has_changed = False
@@ -296,6 +302,33 @@ class RecordSet:
                 batch.put(rows[left], _read_whole(file, starts[left], headers.end[left], bulk))
         return batch
 
+    def payloads(self, ordinals: NDArray[np.int64]) -> list[NDArray[np.uint8] | None]:
+        """Read the bytes of several records at once, in any order; see `payload`.
+
+        Parameters
+        ----------
+        ordinals : int64 (n,)
+
+        Returns
+        -------
+        uint8 (bytes,) of each record, header included; None: it is damaged or very large, and
+        `payload` reads it or says what is wrong
+
+        Raises
+        ------
+        FileChangedError, RemoteError : a file cannot be read.
+        """
+        found: list[NDArray[np.uint8] | None] = [None] * len(ordinals)
+        for number, rows, starts, ends in self._by_file(ordinals):
+            file, path = self._file(number), self.paths[number]
+            known = _first_part(ends - starts, file, MAX_BULK)
+            data, places = file.read_parts(starts, starts + known)
+            until = places + known
+            for row, begin, end in zip(rows.tolist(), places.tolist(), until.tolist(), strict=True):
+                with suppress(FramingError):
+                    found[row] = parse(data[begin:end], 0, path)[0]
+        return found
+
     def location(self, ordinal: int) -> Location:
         """File, offset and key of a record."""
         which, offset = self._find(ordinal)
@@ -431,10 +464,21 @@ class RecordSet:
     def _single_blocks(
         self, ordinals: list[int], skip_damaged: bool
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Blocks of one record each, read by `record`."""
-        for ordinal in ordinals:
+        """Blocks of one record each, which are read as a whole."""
+        for first in range(0, len(ordinals), WHOLE_AT_ONCE):
+            chunk = ordinals[first : first + WHOLE_AT_ONCE]
+            read: list[NDArray[np.uint8] | None] = [None] * len(chunk)
+            if self.is_remote:
+                read = self.payloads(np.array(chunk))
+            yield from self._labels_of(chunk, read, skip_damaged)
+
+    def _labels_of(
+        self, ordinals: list[int], read: list[NDArray[np.uint8] | None], skip_damaged: bool
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Blocks of one record each, with their payloads as far as they have been read."""
+        for ordinal, payload in zip(ordinals, read, strict=True):
             try:
-                label = self.record(ordinal)[0].label
+                label = unpack(self.payload(ordinal) if payload is None else payload)[0].label
             except RecordError as error:
                 if skip_damaged:
                     continue

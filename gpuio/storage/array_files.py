@@ -42,7 +42,10 @@ from gpuio.errors import (
     RecordFileNotFoundError,
     UnsupportedError,
 )
-from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.local import ByteSequence, Path
+from gpuio.storage.remote.opening import open_file, stream_ahead
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.writing import replacing
 
 # Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
@@ -58,6 +61,9 @@ _CPU, _GPU = 1, 2
 _WRITABLE = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
 _READABLE = (*_WRITABLE, "int16", "uint16", "uint32", "uint64")
 _MAX_NDIM = 32  # NumPy's, and MXNet's
+
+# Bytes of a remote file that are read at least.
+PIECE = 1 << 16
 
 
 class CSRParts(NamedTuple):
@@ -104,19 +110,27 @@ class ArrayFile(NamedTuple):
     names: list[str]
 
 
-def read(path: Path) -> ArrayFile:
+def read(path: Path, remote: RemoteOptions | None = None) -> ArrayFile:
     """Read a file.
+
+    Parameters
+    ----------
+    path : the file, or its URL
+    remote : how a remote file is reached and cached; None: by the default options
 
     Raises
     ------
     DataFileNotFoundError : it does not exist.
     DataFileError : it is not a file of arrays, or is damaged.
     UnsupportedError : it has a row_sparse array, or one of a dtype that NumPy does not have.
-    FileChangedError : it was truncated meanwhile.
+    FileChangedError : it was truncated or replaced meanwhile.
+    RemoteError : a remote file cannot be read.
     """
-    name = local_path(path)
+    remote = remote or RemoteOptions.create()
     try:
-        return _read(LocalFile(name), name)
+        file = open_file(path, remote)
+        local = file.descriptor is not None
+        return _read(file if local else ForwardReader(file, PIECE, stream_ahead(remote)), file.path)
     except RecordFileNotFoundError as error:
         raise DataFileNotFoundError(str(error)) from error
     except RecordError as error:
@@ -134,7 +148,7 @@ def read_buffer(data: bytes | HostArray, name: str = "the buffer") -> ArrayFile:
     return _read(memoryview(data).cast("B"), name)
 
 
-def _read(data: memoryview | LocalFile, name: str) -> ArrayFile:
+def _read(data: memoryview | ByteSequence, name: str) -> ArrayFile:
     parser = _Parser(data, name)
     if len(parser.data) < 8 or parser.unpack("Q", "the magic")[0] != _LIST_MAGIC:
         raise DataFileError(
@@ -230,7 +244,7 @@ class _Parser:
     name : what it is called in messages
     """
 
-    def __init__(self, data: memoryview | LocalFile, name: str) -> None:
+    def __init__(self, data: memoryview | ByteSequence, name: str) -> None:
         self.data = data
         self._name = name
         self._at = 0

@@ -6,12 +6,11 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from gpuio.errors import RecordError
 from gpuio.recordio import RecordSet
-from gpuio.recordio.header import HEADER
 from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.files import open_records
 from gpuio.tools.labels import is_detection
 
@@ -47,9 +46,9 @@ class LabelTally:
         self._widths: Counter[int] = Counter()
         self._detections = 0
 
-    def add(self, header: HEADER) -> None:
-        """Count one record."""
-        label = np.atleast_1d(np.asarray(header.label, np.float32))
+    def add(self, label: ArrayLike) -> None:
+        """Count one record with this label, a number or several."""
+        label = np.atleast_1d(np.asarray(label, np.float32))
         self._widths[len(label)] += 1
         self._detections += is_detection(label)
 
@@ -81,20 +80,22 @@ def spread(ordinals: range | NDArray[np.int64], count: int) -> list[int]:
 def layout_of(records: RecordSet, sample: int = SAMPLE) -> Layout:
     """Find the layout of record files from the headers of some records."""
     tally = LabelTally()
-    for ordinal in spread(records.image_ordinals(), sample):
-        try:
-            tally.add(records.header(ordinal))
-        except RecordError:
-            continue
+    chosen = np.array(spread(records.image_ordinals(), sample), np.int64)
+    for _, labels in records.label_blocks(chosen, skip_damaged=True):
+        for label in labels:
+            tally.add(label)
     return tally.layout(records.has_faces)
 
 
-def layout_of_file(rec: Path, idx: Path | None = None) -> Layout:
+def layout_of_file(
+    rec: Path, idx: Path | None = None, remote: RemoteOptions | None = None
+) -> Layout:
     """Find the layout of a record file.
 
     Raises
     ------
     RecordFileNotFoundError, RecordError : a file is missing or damaged.
+    RemoteError : a remote file cannot be read.
     """
-    with open_records(rec, idx) as records:
+    with open_records(rec, idx, remote) as records:
         return layout_of(records)

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.storage.local import Path, local_path
-from gpuio.storage.writing import write_file
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,7 +98,7 @@ def contact_sheet(
         fitted = _fit(label, font, width)
         draw.text((x, y + height + round(line * 0.62)), fitted, INK, font, anchor="ls")
     if path is not None:
-        save_image(sheet, local_path(path))
+        save_image(sheet, location(path))
     return sheet
 
 
@@ -119,17 +121,18 @@ def image_format(path: str) -> str:
         ) from None
 
 
-def save_image(image: Image, path: str) -> None:
-    """Write an image in the format of the extension; an existing file is replaced as a whole.
+def save_image(image: Image, path: str, remote: RemoteOptions | None = None) -> None:
+    """Write an image, to a path or a URL, in the format of the extension; an existing file is
+    replaced as a whole.
 
     Raises
     ------
     ArgumentError : the extension is unknown.
-    RecordError : the file cannot be written.
+    RecordError, RemoteError : the file cannot be written.
     """
     encoded = io.BytesIO()
     image.save(encoded, image_format(path))
-    write_file(path, encoded.getvalue())
+    write_file(path, encoded.getvalue(), remote)
 
 
 def denormalise(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.files import iterator_files
 from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
 
@@ -88,7 +89,11 @@ def task_options(task: str, layout: Layout) -> dict[str, Any]:
 
 
 def options_of(
-    task: str | None, arguments: list[str], rec: Path, idx: Path | None = None
+    task: str | None,
+    arguments: list[str],
+    rec: Path,
+    idx: Path | None = None,
+    remote: RemoteOptions | None = None,
 ) -> dict[str, Any]:
     """Options of an iterator from ``--task`` and ``--with``; the latter take precedence.
 
@@ -96,8 +101,9 @@ def options_of(
     ------
     ArgumentError : an argument of ``--with`` is not NAME=VALUE.
     RecordFileNotFoundError, RecordError : a file is missing or damaged.
+    RemoteError : a remote file cannot be read.
     """
-    options = dict(task_options(task, layout_of_file(rec, idx))) if task else {}
+    options = dict(task_options(task, layout_of_file(rec, idx, remote))) if task else {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name.isidentifier():
@@ -114,6 +120,7 @@ def open_iterator(
     ctx: Context | str | None,
     options: dict[str, Any],
     layout: Layout | None = None,
+    remote: RemoteOptions | None = None,
 ) -> ImageRecordIter | ImageDetRecordIter:
     """Make the iterator for a file's labels, with a user's options: an ImageDetRecordIter if they
     are boxes.
@@ -124,8 +131,8 @@ def open_iterator(
     """
     from gpuio.io import ImageDetRecordIter, ImageRecordIter
 
-    layout = layout or layout_of_file(rec, idx)
-    files = iterator_files(rec, idx)
+    layout = layout or layout_of_file(rec, idx, remote)
+    files = iterator_files(rec, idx, remote)
     try:
         if layout.name == DETECTION:
             return ImageDetRecordIter(**files, ctx=ctx, **options)

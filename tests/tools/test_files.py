@@ -11,9 +11,10 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError
+from gpuio.storage.writing import open_exclusive
 from gpuio.tools import ListItem, write_list
 from gpuio.tools.cli import main
-from gpuio.tools.files import RecordOutput, open_exclusive
+from gpuio.tools.record_output import RecordOutput
 from tests.io.records import jpeg, write_records
 
 ROOT = Path(__file__).parents[2]

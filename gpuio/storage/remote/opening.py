@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from functools import lru_cache
 from typing import IO, TypeVar
 
 from gpuio.errors import RecordFileNotFoundError
-from gpuio.storage.local import LocalFile, Path, local_path
+from gpuio.storage.data_file import DataFile
+from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.filling import RemoteObject
 from gpuio.storage.remote.options import RemoteOptions, cache_folder
 from gpuio.storage.remote.registry import open_store
-from gpuio.storage.remote.stream import RemoteStream
+from gpuio.storage.remote.store import ObjectInfo
+from gpuio.storage.remote.stream import AHEAD, ForwardReader, RemoteStream
 from gpuio.storage.remote.url import is_remote, join, parse_url, shown
 
 T = TypeVar("T")
@@ -24,6 +27,9 @@ R = TypeVar("R")
 
 # Files that are opened at a time.
 OPENERS = 16
+
+# The part of the cache that what is read ahead of a stream may take: one of so many.
+AHEAD_SHARE = 4
 
 
 def location(path: Path, name: str = "a path") -> str:
@@ -49,13 +55,18 @@ def open_file(path: Path, options: RemoteOptions | None = None) -> LocalFile | R
     where = location(path)
     if not is_remote(where):
         return LocalFile(where)
-    return open_remote(where, options or RemoteOptions())
+    return open_remote(where, options or RemoteOptions.create())
 
 
-def open_remote(url: str, options: RemoteOptions) -> RemoteFile:
-    """Open a remote file; this sends one request, for its size and its ETag. See `open_file`."""
+def open_remote(url: str, options: RemoteOptions, version: ObjectInfo | None = None) -> RemoteFile:
+    """Open a remote file; see `open_file`.
+
+    Parameters
+    ----------
+    version : the version to read; None: the present one, for which one request is sent
+    """
     store, key = open_store(url, options)
-    info = store.info(key)
+    info = store.info(key) if version is None else version
     cache = cache_of(options)
     cached = cache.object(_identity(url, options), key, shown(url), info)
     return RemoteFile(RemoteObject(store, key, cache, cached, options.timeout))
@@ -75,12 +86,36 @@ def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO
         with open(where, "rb") as file:
             yield file
         return
-    remote = open_remote(where, options or RemoteOptions())
+    options = options or RemoteOptions.create()
+    remote = open_remote(where, options)
     try:
-        with io.BufferedReader(RemoteStream(remote)) as stream:
+        with io.BufferedReader(RemoteStream(remote, ahead=stream_ahead(options))) as stream:
             yield stream
     finally:
         remote.close()
+
+
+def stream_ahead(options: RemoteOptions) -> int:
+    """Bytes that are read ahead of a stream: a part of the cache at most."""
+    return min(AHEAD, options.readahead, options.cache_limit // AHEAD_SHARE)
+
+
+def exists(path: Path, options: RemoteOptions | None = None) -> bool:
+    """Whether there is a file; of a remote one this sends one request.
+
+    Raises
+    ------
+    RemoteError : the store does not say.
+    """
+    where = location(path)
+    if not is_remote(where):
+        return os.path.exists(where)
+    store, key = open_store(where, options or RemoteOptions.create())
+    try:
+        store.info(key)
+    except RecordFileNotFoundError:
+        return False
+    return True
 
 
 def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> list[str]:
@@ -95,12 +130,28 @@ def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> 
     RecordFileNotFoundError : there are none.
     RemoteError, UnsupportedError : the store cannot list them.
     """
-    store, key = open_store(url, options or RemoteOptions())
-    names = [found[len(key) :] for found, _ in store.list(key)]
+    names = list_files(url, options)
     names = [name for name in names if name.endswith(ending) and "/" not in name]
     if not names:
         raise RecordFileNotFoundError(f"{shown(url)} is a folder without *{ending} files")
     return [join(url, name) for name in sorted(names)]
+
+
+def list_files(url: str, options: RemoteOptions | None = None) -> list[str]:
+    """The files below a folder, sorted: their names behind its URL, with slashes.
+
+    Parameters
+    ----------
+    url : of the folder, with or without "/" at the end
+
+    Raises
+    ------
+    RemoteError, UnsupportedError : the store cannot list them.
+    """
+    store, key = open_store(url, options or RemoteOptions.create())
+    key = f"{key.rstrip('/')}/" if key else ""
+    names = [found[len(key) :] for found, _ in store.list(key)]
+    return [name for name in names if name and not name.endswith("/")]  # those mark folders
 
 
 def open_each(function: Callable[[T], R], items: Sequence[T], several: bool) -> list[R]:
@@ -136,3 +187,10 @@ def _identity(url: str, options: RemoteOptions) -> str:
 def any_remote(paths: Iterable[str]) -> bool:
     """Whether one of several paths is a URL."""
     return any(is_remote(path) for path in paths)
+
+
+def forwards(file: DataFile, options: RemoteOptions | None = None) -> ByteSequence:
+    """A file for reading it forwards: a remote one in blocks, read ahead; not thread-safe then."""
+    if file.descriptor is not None:
+        return file
+    return ForwardReader(file, ahead=stream_ahead(options or RemoteOptions.create()))

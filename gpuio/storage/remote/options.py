@@ -13,6 +13,7 @@ from typing import Any
 
 from gpuio.errors import ArgumentError
 from gpuio.storage.remote.secrets import HIDDEN, secret_names, without_secrets
+from gpuio.storage.remote.storage_options import StorageOptions
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kmgtp]?)(i?)b?\s*", re.IGNORECASE)
@@ -90,7 +91,19 @@ class RemoteOptions:
             _checked_storage_options(storage_options),
             retries,
             _checked_timeout(timeout),
+            storage_options.withheld if isinstance(storage_options, StorageOptions) else (),
         )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `create` that give these options; a pickle of them has no secrets."""
+        return {
+            "cache_dir": self.cache_dir,
+            "cache_limit": self.cache_limit,
+            "readahead": self.readahead,
+            "storage_options": StorageOptions(self.storage_options, self.withheld),
+            "retries": self.retries,
+            "timeout": self.timeout,
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         kept = without_secrets(self.storage_options)

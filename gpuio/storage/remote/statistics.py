@@ -23,6 +23,15 @@ class Statistics(NamedTuple):
     cached: int = 0
     waited: float = 0.0
 
+    def since(self, before: Statistics) -> Statistics:
+        """What has been added to earlier statistics."""
+        return Statistics(
+            self.requests - before.requests,
+            self.fetched - before.fetched,
+            self.cached - before.cached,
+            self.waited - before.waited,
+        )
+
 
 class _Counters:
     def __init__(self) -> None:

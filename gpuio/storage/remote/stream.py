@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gpuio.storage.data_file import DataFile
 
-# Bytes that are read at a time, and how many of these blocks are read ahead.
-BLOCK, AHEAD = 4 << 20, 4
+# Bytes that are read at a time, and that are read ahead.
+BLOCK, AHEAD = 4 << 20, 16 << 20
 
 
 class ForwardReader:
@@ -20,12 +20,14 @@ class ForwardReader:
     Parameters
     ----------
     file : the file
-    block : bytes that are read at a time
+    block : the least bytes that are read at a time
+    ahead : bytes after them that are read ahead
     """
 
-    def __init__(self, file: DataFile, block: int = BLOCK) -> None:
+    def __init__(self, file: DataFile, block: int = BLOCK, ahead: int = AHEAD) -> None:
         self._file = file
         self._block = block
+        self._ahead = ahead
         self._begin = 0
         self._data: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._advised = 0
@@ -44,7 +46,7 @@ class ForwardReader:
 
     def _load(self, begin: int, end: int) -> None:
         self._data = self._data[:0]  # free it first
-        until = min(end + AHEAD * self._block, len(self._file))
+        until = min(end + self._ahead, len(self._file))
         first = max(self._advised, end)
         if begin > self._advised or begin < self._begin:  # somewhere else than before
             first = end
@@ -61,12 +63,13 @@ class RemoteStream(io.RawIOBase):
     Parameters
     ----------
     file : the file
+    block, ahead : see `ForwardReader`
     """
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: DataFile, block: int = BLOCK, ahead: int = AHEAD) -> None:
         super().__init__()
         self.name = file.path
-        self._reader = ForwardReader(file)
+        self._reader = ForwardReader(file, block, ahead)
         self._position = 0
 
     def readable(self) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpuio.decoding.limits import MAX_PIXELS, VARIABLE
+from gpuio.errors import ArgumentError
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.terminal import echo
 
 Run = Callable[[argparse.Namespace], int]
@@ -101,8 +103,66 @@ def add_parser(
 
 def add_record_file(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for a record file and its index."""
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file: a path or a URL")
     parser.add_argument("--idx", metavar="FILE", help="its index; default: FILE.idx, if it exists")
+    add_remote(parser)
+
+
+def add_remote(parser: argparse.ArgumentParser) -> None:
+    """Add the options of remote files, which `remote_options` reads."""
+    group = parser.add_argument_group(
+        "files at URLs (s3://, gs://, az://, hdfs://, for reading also http(s)://)"
+    )
+    add = group.add_argument
+    add(
+        "--cache-dir",
+        metavar="FOLDER",
+        help="folder of the cache; default: what GPUIO_CACHE_DIR says, else ~/.cache/gpuio",
+    )
+    add(
+        "--cache-limit",
+        metavar="SIZE",
+        help="most bytes of the cache, such as 50GB; default: what GPUIO_CACHE_LIMIT says, else "
+        "100GB",
+    )
+    add(
+        "--storage-option",
+        dest="storage_options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the store's client, such as region=eu-west-1; may be repeated. Secrets "
+        "are better left to its environment variables, since others may see a command line",
+    )
+    add(
+        "--retries", type=int, default=10, metavar="N", help="repetitions of a request; default: 10"
+    )
+    add("--timeout", type=float, default=60.0, metavar="S", help="seconds of one; default: 60")
+    add("--readahead", default="256MB", metavar="SIZE", help="bytes read ahead; default: 256MB")
+
+
+def remote_options(args: argparse.Namespace) -> RemoteOptions:
+    """How remote files are reached and cached, from the options of `add_remote`.
+
+    Raises
+    ------
+    ArgumentError : a value is invalid. What is wrong in a storage option is not shown, as it may be
+        secret.
+    """
+    storage: dict[str, Any] = {}
+    for option in args.storage_options:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            raise ArgumentError("--storage-option is written KEY=VALUE, such as region=eu-west-1")
+        storage[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return RemoteOptions.create(
+        args.cache_dir,
+        args.cache_limit,
+        args.readahead,
+        storage,
+        args.retries,
+        args.timeout,
+    )
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:

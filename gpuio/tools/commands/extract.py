@@ -14,15 +14,24 @@ import numpy as np
 from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, Error, RecordError
 from gpuio.progress import progress
-from gpuio.recordio import RecordSet
+from gpuio.recordio import RecordSet, unpack
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 from gpuio.storage.writing import remove_abandoned, replacing_in, write_error
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import add_parser, add_record_file, add_selection
+from gpuio.tools.commands.common import (
+    add_parser,
+    add_record_file,
+    add_selection,
+    remote_options,
+)
 from gpuio.tools.commands.im2rec.lists import BadImage, list_lines
 from gpuio.tools.files import open_records
 from gpuio.tools.labels import label_strings, starts_with_label
+from gpuio.tools.payloads import read_payloads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -62,6 +71,7 @@ def extract(
     keys: Iterable[int] | None = None,
     labels: Iterable[float] | None = None,
     force: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> Extraction:
     """Write the images of a record file to folders, unchanged, with a list for im2rec.
 
@@ -78,31 +88,36 @@ def extract(
     Parameters
     ----------
     rec : the record file
-    folder : where to write, created if missing
+    folder : where to write, on this machine; created if missing
     idx : the index; None: FILE.idx if it exists, else keys are 0, 1, 2, …
     keys : only these records; None: all
     labels : only records whose first label is one of these; None: all
     force : replace files that exist; False: refuse, before anything is written
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
+    RemoteError : a remote file cannot be read.
     RecordFileNotFoundError : a file does not exist.
     RecordError : the record file is damaged, or the index belongs to another file; or a file cannot
         be written.
     ArgumentError : no record has one of the keys; files exist, and `force` is False; or something
         in the folder is not a folder or a regular file where it should be, such as a link.
     """
-    path, root = local_path(rec), local_path(folder)
+    path, root = shown(location(rec)), local_path(folder)
     wanted = None if labels is None else label_strings(labels)
-    with open_records(path, idx) as records:
-        found, bad = _find_images(records, _ordinals(records, keys), wanted)
+    with open_records(rec, idx, remote) as records:
+        found, bad = _find_images(records, _ordinals(records, keys), wanted, remote)
         with _OutputFolder(root) as output:
             names = [item.path for item in found.values()]
             output.check_files([*names, LIST], force)
             with progress(f"extracting {os.path.basename(path)}", "images", len(found)) as bar:
-                for ordinal, item in found.items():
+                payloads = read_payloads(records, list(found), remote)
+                for item, payload in zip(found.values(), payloads, strict=True):
+                    if isinstance(payload, RecordError):
+                        raise payload
                     with output.create(item.path) as file:
-                        file.write(records.record(ordinal)[1])
+                        file.write(unpack(payload)[1])
                     bar.update()
             with output.create(LIST) as file:
                 file.writelines(list_lines(found.values()))
@@ -110,7 +125,10 @@ def extract(
 
 
 def _find_images(
-    records: RecordSet, ordinals: Sequence[int], wanted: Set[str] | None
+    records: RecordSet,
+    ordinals: Sequence[int],
+    wanted: Set[str] | None,
+    remote: RemoteOptions | None,
 ) -> tuple[dict[int, ListItem], list[BadImage]]:
     """Name the files of the images with a wanted label, by ordinal, and list bad records."""
     found: dict[int, ListItem] = {}
@@ -118,14 +136,15 @@ def _find_images(
     taken: set[str] = set()
     title = f"reading the headers of {os.path.basename(records.paths[0])}"
     with progress(title, "records", len(ordinals)) as bar:
-        for ordinal in ordinals:
+        payloads = read_payloads(records, ordinals, remote)
+        for ordinal, payload in zip(ordinals, payloads, strict=True):
             bar.update()
             try:
-                if wanted is not None and not starts_with_label(
-                    records.header(ordinal).label, wanted
-                ):
+                if isinstance(payload, RecordError):
+                    raise payload
+                header, image = unpack(payload)
+                if wanted is not None and not starts_with_label(header.label, wanted):
                     continue
-                header, image = records.record(ordinal)
                 kind = read_header(image).format
             except (RecordError, DecodeError) as error:
                 bad.append(BadImage(str(records.location(ordinal)), str(error)))
@@ -300,7 +319,13 @@ def add_command(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     keys = list(dict.fromkeys(args.key)) if args.key else None
     extraction = extract(
-        args.rec, args.folder, args.idx, keys=keys, labels=args.label, force=args.force
+        args.rec,
+        args.folder,
+        args.idx,
+        keys=keys,
+        labels=args.label,
+        force=args.force,
+        remote=remote_options(args),
     )
     for path, reason in extraction.bad:
         echo(f"left out {path}: {reason}")

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import filecmp
+import io
 import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
+from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
-from gpuio.storage.local import LocalFile, Path, local_path
-from gpuio.storage.writing import replacing
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import forwards, location, open_file
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import add_parser
+from gpuio.tools.commands.common import add_parser, add_remote, remote_options
 from gpuio.tools.commands.im2rec.lists import count_items
 from gpuio.tools.files import check_outputs, index_of
 
 # Keys are int64, ids in headers uint64: they are compared modulo this.
 MODULUS = 1 << 64
 
+# Bytes of two indexes that are compared at a time.
+PIECE = 1 << 22
+
 
 def index(
-    rec: Path, idx: Path | None = None, *, lst: Path | None = None, force: bool = False
+    rec: Path,
+    idx: Path | None = None,
+    *,
+    lst: Path | None = None,
+    force: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> tuple[str, int]:
     """Write the index of a record file by walking through its records.
 
@@ -42,40 +53,57 @@ def index(
         None: the keys are 0, 1, 2, …
     force : replace an existing index that has other keys or offsets. A new index appears under its
         name only when it is complete
+    remote : how remote files are reached and cached; None: by the default options
 
     Returns
     -------
-    path of the index, and the number of records it lists
+    path or URL of the index, and the number of records it lists
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : it is damaged; the message says where.
+    RemoteError : a remote file cannot be read or written.
     ArgumentError : there is another index and `force` is False, or the list does not belong to the
         file or cannot be read.
     """
-    check_record_file(LocalFile(local_path(rec)), local_path(rec))
-    path = index_of(rec) if idx is None else local_path(idx)
+    where = location(rec)
+    check_record_file(open_file(where, remote), shown(where))
+    path = index_of(rec) if idx is None else location(idx)
     check_outputs([path], [rec], indexes=False)
-    built = Index.build(rec)
+    built = Index.build(where, remote)
     if lst is not None:
-        built = Index(_keys_of_list(local_path(rec), built.offsets, local_path(lst)), built.offsets)
-    with replacing(path) as file:
+        built = Index(_keys_of_list(where, built.offsets, lst, remote), built.offsets)
+    with replacing(path, "wb", remote) as file:
         built.write(file)
-        file.flush()
-        if not force and os.path.exists(path) and not filecmp.cmp(file.name, path, shallow=False):
+        if not force and not _replaces_nothing(path, built, remote):
             raise ArgumentError(
-                f"{path} {_difference(path, built)}; --force replaces it"
+                f"{shown(path)} {_difference(path, built, remote)}; --force replaces it"
                 + ("" if lst else ", --list FILE writes the keys of a list")
                 + ", --idx FILE writes another file"
             )
-    return path, len(built)
+    return shown(path), len(built)
 
 
-def _difference(path: str, built: Index) -> str:
+def _replaces_nothing(path: str, built: Index, remote: RemoteOptions | None) -> bool:
+    """Whether there is no index at a path, or the same one, byte by byte."""
+    try:
+        old = open_file(path, remote)
+    except RecordFileNotFoundError:
+        return True
+    same = io.BytesIO()
+    built.write(same)
+    new = np.frombuffer(same.getbuffer(), np.uint8)
+    return len(old) == len(new) and all(
+        np.array_equal(old[begin : begin + PIECE], new[begin : begin + PIECE])
+        for begin in range(0, len(new), PIECE)
+    )
+
+
+def _difference(path: str, built: Index, remote: RemoteOptions | None) -> str:
     """How an existing index differs from the new one."""
     try:
-        old = Index.load(path)
+        old = Index.load(path, remote=remote)
     except RecordError:
         return "exists, and is not an index that can be read"
     if not np.array_equal(old.offsets, built.offsets):
@@ -90,10 +118,13 @@ def _difference(path: str, built: Index) -> str:
     )
 
 
-def _keys_of_list(rec: str, offsets: NDArray[np.int64], lst: str) -> NDArray[np.int64]:
+def _keys_of_list(
+    rec: str, offsets: NDArray[np.int64], path: Path, remote: RemoteOptions | None
+) -> NDArray[np.int64]:
     """The key of each record, int64 (n,), from the list from which they were packed."""
-    lines = np.array([item.key % MODULUS for item in read_list(lst)], np.uint64)
-    ids, images = _ids(rec, offsets)
+    lines = np.array([item.key % MODULUS for item in read_list(path, remote=remote)], np.uint64)
+    ids, images = _ids(rec, offsets, remote)
+    rec, lst = shown(rec), shown(location(path))
     counts = f"{lst} has {len(lines):,} lines, {rec} has {len(ids):,} records"
     same = len(ids) > 1 and len(np.unique(ids)) == 1
     if same and len(ids) == len(lines):
@@ -121,7 +152,9 @@ def _keys_of_list(rec: str, offsets: NDArray[np.int64], lst: str) -> NDArray[np.
     return ids.view(np.int64)
 
 
-def _ids(rec: str, offsets: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+def _ids(
+    path: str, offsets: NDArray[np.int64], remote: RemoteOptions | None
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """The id in each record's header, and whether a list should have it: not the header and
     identity records of a face dataset.
 
@@ -129,7 +162,7 @@ def _ids(rec: str, offsets: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDAr
     ------
     RecordError : a record has no header.
     """
-    data = LocalFile(rec)
+    data, rec = forwards(open_file(path, remote), remote), shown(path)
     ids = np.empty(len(offsets), np.uint64)
     listed = np.ones(len(offsets), bool)
     face = False
@@ -159,15 +192,17 @@ def add_command(commands: Any) -> None:
         example="train.rec --list train.lst",
     )
     add = parser.add_argument
-    add("rec", metavar="FILE.rec", help="the record file")
+    add("rec", metavar="FILE.rec", help="the record file: a path or a URL")
     add("--idx", metavar="FILE", help="the index; default: FILE.idx")
     add("--list", dest="lst", metavar="FILE.lst", help="the list whose keys the records get")
     add("--force", action="store_true", help="replace an existing index that is different")
+    add_remote(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    path, records = index(args.rec, args.idx, lst=args.lst, force=args.force)
+    remote = remote_options(args)
+    path, records = index(args.rec, args.idx, lst=args.lst, force=args.force, remote=remote)
     echo(f"{path}: {records:,} records")
-    if args.lst and (more := count_items(args.lst) - records) > 0:
+    if args.lst and (more := count_items(args.lst, remote) - records) > 0:
         echo(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
     return 0

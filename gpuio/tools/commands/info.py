@@ -8,13 +8,17 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
 from gpuio.decoding.limits import check_image, resolve_max_pixels
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.progress import progress
-from gpuio.recordio import RecordSet
-from gpuio.storage.local import Path, local_path
+from gpuio.recordio import RecordSet, unpack
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
@@ -22,10 +26,12 @@ from gpuio.tools.commands.common import (
     add_parser,
     add_record_file,
     print_json,
+    remote_options,
 )
-from gpuio.tools.files import find_index, open_records
+from gpuio.tools.files import find_index
 from gpuio.tools.labels import label_string
 from gpuio.tools.layouts import DETECTION, SAMPLE, LabelTally, Layout, spread
+from gpuio.tools.payloads import read_payloads
 
 # Maximum number of labels to list, most frequent first.
 MAX_LABELS = 10
@@ -72,7 +78,11 @@ class Info(NamedTuple):
 
 
 def info(
-    rec: Path, idx: Path | None = None, sample: int = SAMPLE, max_pixels: int | None = None
+    rec: Path,
+    idx: Path | None = None,
+    sample: int = SAMPLE,
+    max_pixels: int | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Info:
     """Summarize a record file.
 
@@ -83,25 +93,28 @@ def info(
     sample : number of records to examine, evenly spread over the file; 0: all
     max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
     RecordError : the file is damaged, or the index belongs to another file.
+    RemoteError : a remote file cannot be read.
     ArgumentError : sample is negative, or max_pixels is less than 1.
     """
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
-    path, index = local_path(rec), find_index(rec, idx)
-    with open_records(path, idx) as records:
+    index = find_index(rec, idx, remote)
+    path = shown(location(rec))
+    with RecordSet([location(rec)], None if index is None else [index], remote) as records:
         images = records.image_ordinals()
         chosen = spread(images, sample)
         tally = _Tally(resolve_max_pixels(max_pixels))
         with progress(f"examining {os.path.basename(path)}", "records", len(chosen)) as bar:
-            for ordinal in chosen:
-                tally.add(records, ordinal)
+            for payload in read_payloads(records, chosen, remote):
+                tally.add(payload)
                 bar.update()
-        return tally.summary(path, index, records, len(images))
+        return tally.summary(path, index and shown(index), records, len(images))
 
 
 class _Tally:
@@ -118,12 +131,14 @@ class _Tally:
         self.nbytes: list[int] = []
         self.unreadable = 0
 
-    def add(self, records: RecordSet, ordinal: int) -> None:
+    def add(self, payload: NDArray[np.uint8] | RecordError) -> None:
         """Examine one record."""
         try:
-            header, image = records.record(ordinal)
+            if isinstance(payload, RecordError):
+                raise payload
+            header, image = unpack(payload)
             self.labels[label_string(np.ravel(header.label)[0])] += 1
-            self.kinds.add(header)
+            self.kinds.add(header.label)
             found = read_header(image)
         except (RecordError, DecodeError):
             self.unreadable += 1
@@ -209,7 +224,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    found = info(args.rec, args.idx, args.sample, args.max_pixels)
+    found = info(args.rec, args.idx, args.sample, args.max_pixels, remote_options(args))
     if args.json:
         print_json(found)
         return 0
@@ -228,7 +243,7 @@ def _run(args: argparse.Namespace) -> int:
             lines[dimension] = f"{values[0]} to {values[2]} pixels, median {values[1]}"
     if found.width:
         lines["image"] = f"{found.mean_bytes:,} bytes on average"
-    options = "" if args.idx is None else f" --idx {args.idx}"
+    options = "" if args.idx is None else f" --idx {shown(args.idx)}"
     options += "" if args.max_pixels is None else f" --max-pixels {args.max_pixels}"
     for name, count in (("unreadable", found.unreadable), ("over the limit", found.over_limit)):
         if count:

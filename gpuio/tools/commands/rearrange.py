@@ -4,6 +4,8 @@ Records are copied one by one from the inputs, so memory use grows with the numb
 records, by some hundred bytes each, not with their size. Outputs and their indexes get their names
 only when they are complete.
 
+Files may be URLs. Remote records are read ahead, in the order in which they are written.
+
 Of a face dataset only the images are copied, with their labels: its header and identity records
 would be meaningless in another order, so the outputs are plain record files.
 """
@@ -22,13 +24,18 @@ from numpy.typing import NDArray
 from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.progress import progress
-from gpuio.recordio import RecordSet
+from gpuio.recordio import RecordSet, unpack
 from gpuio.sampling.order import permute
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import any_remote, location, open_each
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import add_parser, add_selection
-from gpuio.tools.files import RecordOutput, check_outputs, index_of
+from gpuio.tools.commands.common import add_parser, add_remote, add_selection, remote_options
+from gpuio.tools.files import check_outputs, find_index, index_of
 from gpuio.tools.labels import label_strings, starts_with_label
+from gpuio.tools.payloads import read_payloads
+from gpuio.tools.record_output import open_output
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,17 +71,19 @@ def split(
     parts: int | None = None,
     shuffle: bool = False,
     seed: int = 0,
+    remote: RemoteOptions | None = None,
 ) -> list[Copied]:
     """Split a record file into ``PREFIX_0.rec``, ``PREFIX_1.rec``, …
 
     Parameters
     ----------
     rec : the record file; FILE.idx is used if it exists
-    prefix : common prefix of the outputs' paths
+    prefix : common prefix of the outputs' paths or URLs
     ratios : relative size of each output
     parts : number of equal outputs, instead of ratios; their sizes differ by one record at most
     shuffle : assign records at random; False: each output is a contiguous range
     seed : of the random order
+    remote : how remote files are reached and cached; None: by the default options
 
     Returns
     -------
@@ -85,6 +94,7 @@ def split(
     ArgumentError : there are no ratios, one is not positive and finite, parts is less than 1 or
         given as well, or an output would overwrite the input.
     RecordError : the file is damaged, or an output cannot be written.
+    RemoteError : a remote file cannot be read or written.
     """
     if (ratios is None) == (parts is None):
         raise ArgumentError("give either the ratios of the outputs or the number of equal parts")
@@ -95,9 +105,9 @@ def split(
     total = sum(ratios)
     if not ratios or not all(ratio > 0 for ratio in ratios) or not math.isfinite(total):
         raise ArgumentError(f"ratios must be numbers above 0, not {list(ratios)}")
-    outs = [f"{local_path(prefix)}_{number}.rec" for number in range(len(ratios))]
-    with _Inputs([rec]) as inputs:
-        check_outputs([path for out in outs for path in (out, index_of(out))], inputs.paths)
+    outs = [f"{location(prefix)}_{number}.rec" for number in range(len(ratios))]
+    with _Inputs([rec], remote) as inputs:
+        check_outputs([path for out in outs for path in (out, index_of(out))], inputs.locations)
         count = len(inputs.images)
         ends = np.rint(np.cumsum(ratios) / total * count).astype(np.int64)
         outputs = []
@@ -108,34 +118,47 @@ def split(
     return outputs
 
 
-def shuffle(rec: Path, out: Path, *, seed: int = 0) -> Copied:
+def shuffle(rec: Path, out: Path, *, seed: int = 0, remote: RemoteOptions | None = None) -> Copied:
     """Write the records of a file in a random order, with their keys.
+
+    Parameters
+    ----------
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     ArgumentError : the output would overwrite the file or its index.
     RecordError : the file is damaged, or the output cannot be written.
+    RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs([rec]) as inputs:
+    with _Inputs([rec], remote) as inputs:
         positions = np.arange(len(inputs.images), dtype=np.int64)
         return inputs.copy(inputs.images[_permuted(positions, len(positions), seed)], out)
 
 
-def merge(recs: Sequence[Path], out: Path, *, renumber: bool = False) -> Copied:
+def merge(
+    recs: Sequence[Path],
+    out: Path,
+    *,
+    renumber: bool = False,
+    remote: RemoteOptions | None = None,
+) -> Copied:
     """Concatenate record files.
 
     Parameters
     ----------
     recs : the record files; their FILE.idx are used if all exist
     renumber : assign the keys 0, 1, 2, …; False: records keep their keys
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     ArgumentError : two records have the same key, some of the files have an index and others do
         not, or the output would overwrite an input.
     RecordError : a file is damaged, or the output cannot be written.
+    RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs(recs) as inputs:
+    with _Inputs(recs, remote) as inputs:
         if renumber:
             keys = np.arange(len(inputs.images), dtype=np.int64)
             return inputs.copy(inputs.images, out, keys)
@@ -164,6 +187,7 @@ def filter_records(
     labels: Iterable[float] | None = None,
     least: int = 0,
     most: int | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Copied:
     """Write the records of a file that meet all conditions.
 
@@ -172,14 +196,16 @@ def filter_records(
     keys : only these keys
     labels : only records whose first label is one of these, as float32
     least, most : limits of an image's shorter side, in pixels
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     ArgumentError : no record has one of the keys, none meets the conditions, or the output would
         overwrite the file or its index.
     RecordError : the file is damaged, or the output cannot be written.
+    RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs([rec]) as inputs:
+    with _Inputs([rec], remote) as inputs:
         chosen = inputs.images
         if keys is not None:
             wanted = list(keys)
@@ -191,28 +217,46 @@ def filter_records(
                 )
             chosen = chosen[np.isin(known, np.array(wanted, np.int64))]
         unreadable = 0
-        if labels is not None or least > 0 or most is not None:
-            label_set = None if labels is None else label_strings(labels)
+        if labels is not None:
+            chosen, unreadable = _with_labels(inputs.records, chosen, label_strings(labels))
+        if least > 0 or most is not None:
             matches = [
-                _matches(inputs.records, int(ordinal), label_set, least, most) for ordinal in chosen
+                _has_size(payload, least, most)
+                for payload in read_payloads(inputs.records, chosen, remote)
             ]
-            unreadable = matches.count(None)
+            unreadable += matches.count(None)
             chosen = chosen[np.array([bool(match) for match in matches], bool)]
         if not len(chosen):
             raise ArgumentError(f"no record of {inputs.paths[0]} meets the conditions")
         return inputs.copy(chosen, out)._replace(unreadable=unreadable)
 
 
-def _matches(
-    records: RecordSet, ordinal: int, labels: Set[str] | None, least: int, most: int | None
+def _with_labels(
+    records: RecordSet, ordinals: NDArray[np.int64], labels: Set[str]
+) -> tuple[NDArray[np.int64], int]:
+    """Those of some records, ascending, whose first label is one of these, and how many cannot be
+    read.
+    """
+    matching: list[int] = []
+    read = 0
+    for inside, rows in records.label_blocks(ordinals, skip_damaged=True):
+        read += len(inside)
+        matching += [
+            ordinal
+            for ordinal, row in zip(inside.tolist(), rows, strict=True)
+            if starts_with_label(row, labels)
+        ]
+    return np.array(sorted(matching), np.int64), len(ordinals) - read
+
+
+def _has_size(
+    payload: NDArray[np.uint8] | RecordError, least: int, most: int | None
 ) -> bool | None:
-    """Whether a record meets the conditions; None: it cannot be read."""
+    """Whether the shorter side of a record's image is within limits; None: it cannot be read."""
+    if isinstance(payload, RecordError):
+        return None
     try:
-        if labels is not None and not starts_with_label(records.header(ordinal).label, labels):
-            return False
-        if least <= 0 and most is None:
-            return True
-        found = read_header(records.record(ordinal)[1])
+        found = read_header(unpack(payload)[1])
     except (RecordError, DecodeError):
         return None
     shorter = min(found.width, found.height)
@@ -224,21 +268,27 @@ class _Inputs:
 
     Attributes
     ----------
-    paths : the files
+    locations : the files
+    paths : the same, without secrets
     without_index : those without an index
     records : the records of all files
     images : ordinals of the records that hold images: int64 (n,)
     """
 
-    def __init__(self, recs: Sequence[Path]) -> None:
-        self.paths = [local_path(rec) for rec in recs]
-        indexes = [index_of(path) for path in self.paths]
+    def __init__(self, recs: Sequence[Path], remote: RemoteOptions | None) -> None:
+        self._remote = remote
+        self.locations = [location(rec) for rec in recs]
+        self.paths = [shown(path) for path in self.locations]
+        indexes = open_each(
+            lambda path: find_index(path, remote=remote),
+            self.locations,
+            any_remote(self.locations),
+        )
+        found = [index for index in indexes if index is not None]
         self.without_index = [
-            path
-            for path, index in zip(self.paths, indexes, strict=True)
-            if not os.path.exists(index)
+            path for path, index in zip(self.paths, indexes, strict=True) if index is None
         ]
-        self.records = RecordSet(self.paths, None if self.without_index else indexes)
+        self.records = RecordSet(self.locations, None if self.without_index else found, remote)
         self.images = np.asarray(self.records.image_ordinals(), np.int64)
 
     def __enter__(self) -> Self:
@@ -253,11 +303,14 @@ class _Inputs:
         """Write the chosen records, with their own keys or the given ones."""
         keys_out = self.records.keys[chosen] if keys is None else keys
         with (
-            RecordOutput(out, self.paths) as output,
+            open_output(out, self.locations, self._remote) as output,
             progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
         ):
-            for ordinal, key in zip(chosen, keys_out, strict=True):
-                output.write(int(key), self.records.payload(int(ordinal)))
+            payloads = read_payloads(self.records, chosen, self._remote)
+            for payload, key in zip(payloads, keys_out.tolist(), strict=True):
+                if isinstance(payload, RecordError):
+                    raise payload
+                output.write(key, payload)
                 bar.update()
         left_out = len(self.records) - len(self.images)
         return Copied(output.rec, output.idx, len(chosen), left_out)
@@ -277,9 +330,11 @@ def add_commands(commands: Any) -> None:
     def add(name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]) -> Any:
         outputs = "Each output gets" if name == "split" else "The output gets"
         description = f"{summary[0].upper()}{summary[1:]}. {outputs} an index."
-        return add_parser(
+        parser = add_parser(
             commands, name, run, summary=summary, description=description, example=example
         )
+        add_remote(parser)
+        return parser
 
     def add_seed(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -289,7 +344,7 @@ def add_commands(commands: Any) -> None:
     parser = add(
         "split", "split a record file into several", "all.rec part --ratio 8 --ratio 2", _split
     )
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file: a path or a URL")
     parser.add_argument("prefix", metavar="PREFIX", help="outputs are PREFIX_0.rec, PREFIX_1.rec …")
     sizes = parser.add_mutually_exclusive_group(required=True)
     sizes.add_argument("--parts", type=int, metavar="N", help="write N equal outputs")
@@ -303,21 +358,21 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--shuffle", action="store_true", help="assign records at random")
     add_seed(parser)
     parser = add("merge", "concatenate record files", "all.rec a.rec b.rec", _merge)
-    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    parser.add_argument("out", metavar="OUT.rec", help="the output: a path or a URL")
     parser.add_argument("recs", metavar="FILE.rec", nargs="+", help="the record files, in order")
     parser.add_argument("--renumber", action="store_true", help="assign the keys 0, 1, 2, …")
     parser = add(
         "shuffle", "write the records of a file in a random order", "a.rec b.rec", _shuffle
     )
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
-    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file: a path or a URL")
+    parser.add_argument("out", metavar="OUT.rec", help="the output: a path or a URL")
     add_seed(parser)
     parser = add(
         "filter", "write the records of a file that meet all conditions",
         "a.rec cats.rec --label 3 --least 64", _filter,
     )  # fmt: skip
-    parser.add_argument("rec", metavar="FILE.rec", help="the record file")
-    parser.add_argument("out", metavar="OUT.rec", help="the output")
+    parser.add_argument("rec", metavar="FILE.rec", help="the record file: a path or a URL")
+    parser.add_argument("out", metavar="OUT.rec", help="the output: a path or a URL")
     add_selection(parser)
     parser.add_argument(
         "--least", type=int, default=0, metavar="N", help="minimum shorter side, in pixels"
@@ -327,7 +382,13 @@ def add_commands(commands: Any) -> None:
 
 def _split(args: argparse.Namespace) -> int:
     outputs = split(
-        args.rec, args.prefix, args.ratio, parts=args.parts, shuffle=args.shuffle, seed=args.seed
+        args.rec,
+        args.prefix,
+        args.ratio,
+        parts=args.parts,
+        shuffle=args.shuffle,
+        seed=args.seed,
+        remote=remote_options(args),
     )
     for copied in outputs:
         echo(f"{copied.rec}: {copied.records:,} records")
@@ -335,16 +396,18 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    return _report(merge(args.recs, args.out, renumber=args.renumber))
+    remote = remote_options(args)
+    return _report(merge(args.recs, args.out, renumber=args.renumber, remote=remote))
 
 
 def _shuffle(args: argparse.Namespace) -> int:
-    return _report(shuffle(args.rec, args.out, seed=args.seed))
+    return _report(shuffle(args.rec, args.out, seed=args.seed, remote=remote_options(args)))
 
 
 def _filter(args: argparse.Namespace) -> int:
     conditions = {"keys": args.key, "labels": args.label, "least": args.least, "most": args.most}
-    return _report(filter_records(args.rec, args.out, **conditions))
+    remote = remote_options(args)
+    return _report(filter_records(args.rec, args.out, **conditions, remote=remote))
 
 
 def _report(copied: Copied) -> int:

@@ -16,11 +16,21 @@ from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
-from gpuio.storage.writing import replacing
+from gpuio.storage.local import ByteSequence, Path
+from gpuio.storage.remote.opening import forwards, location, open_file
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
-from gpuio.tools.files import RecordOutput, check_outputs, find_index, index_of
+from gpuio.tools.commands.common import (
+    add_json,
+    add_parser,
+    add_record_file,
+    print_json,
+    remote_options,
+)
+from gpuio.tools.files import check_outputs, find_index, index_of, renamed
+from gpuio.tools.record_output import open_output
 
 # Bytes of damage that are copied at a time.
 PIECE = 1 << 24
@@ -43,7 +53,11 @@ class Repair(NamedTuple):
 
 
 def repair(
-    rec: Path, out: Path | None = None, idx: Path | None = None, damaged: Path | None = None
+    rec: Path,
+    out: Path | None = None,
+    idx: Path | None = None,
+    damaged: Path | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Repair:
     """Copy all intact records of a damaged file and index the copy; the original is not changed.
 
@@ -56,25 +70,27 @@ def repair(
     out : the copy; None: FILE.repaired.rec for FILE.rec
     idx : the old index; None: FILE.idx if it exists and is readable
     damaged : a file for the bytes that were left out, concatenated; None: drop them
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : a file cannot be written, `idx` cannot be read, or the file is of another kind,
         such as an image.
+    RemoteError : a remote file cannot be read or written.
     ArgumentError : the copy would overwrite the original.
     """
-    path = local_path(rec)
-    target = f"{os.path.splitext(path)[0]}.repaired.rec" if out is None else local_path(out)
-    data = LocalFile(path)
+    path = shown(location(rec))
+    target = renamed(rec, ".repaired.rec") if out is None else location(out)
+    data = forwards(open_file(rec, remote), remote)
     check_record_file(data, path)
     rest = [] if damaged is None else [damaged]
-    check_outputs([target, index_of(target), *rest], [path, *([] if idx is None else [idx])])
-    old = _old_keys(path, idx)
+    check_outputs([target, index_of(target), *rest], [rec, *([] if idx is None else [idx])])
+    old = _old_keys(rec, idx, remote)
     begins: list[int] = []
     lost: list[Span] = []
     with (
-        RecordOutput(target) as output,
+        open_output(target, remote=remote) as output,
         progress(f"repairing {os.path.basename(path)}", "B", len(data)) as bar,
     ):
         for span in scan(data, path):
@@ -86,20 +102,20 @@ def repair(
             bar.update(span.end - span.begin)
         output.keys = array("q", _keys(data, begins, old, path))
         if damaged is not None:
-            with replacing(damaged) as file:
+            with replacing(damaged, "wb", remote) as rejected:
                 for span in lost:
                     for begin in range(span.begin, span.end, PIECE):
-                        file.write(data[begin : min(begin + PIECE, span.end)])
+                        rejected.write(data[begin : min(begin + PIECE, span.end)])
     return Repair(output.rec, output.idx, len(begins), lost)
 
 
-def _old_keys(path: str, idx: Path | None) -> dict[int, int]:
+def _old_keys(rec: Path, idx: Path | None, remote: RemoteOptions | None) -> dict[int, int]:
     """Map offsets to the keys of the old index."""
-    found = find_index(path, idx)
+    found = find_index(rec, idx, remote)
     if found is None:
         return {}
     try:
-        index = Index.load(found)
+        index = Index.load(found, remote=remote)
     except RecordError:
         if idx is not None:
             raise
@@ -158,7 +174,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    result = repair(args.rec, args.out, args.idx, args.damaged)
+    result = repair(args.rec, args.out, args.idx, args.damaged, remote_options(args))
     if args.json:
         print_json(result)
     else:

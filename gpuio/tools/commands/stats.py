@@ -13,7 +13,10 @@ from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
@@ -21,6 +24,7 @@ from gpuio.tools.commands.common import (
     add_parser,
     add_record_file,
     print_json,
+    remote_options,
 )
 from gpuio.tools.files import iterator_files
 from gpuio.tools.tasks import SHAPE
@@ -86,6 +90,7 @@ def stats(
     threads: int | None = None,
     ctx: Context | str | None = None,
     max_pixels: int | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Stats:
     """Compute each channel's mean and standard deviation, over the pixels that evaluation sees.
 
@@ -104,10 +109,12 @@ def stats(
     threads : decoding threads; None: one per CPU
     ctx : the device that decodes
     max_pixels : the most pixels of an image, as ImageRecordIter takes it; more is unreadable
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError, RecordError : the files are missing or damaged.
+    RemoteError : a remote file cannot be read.
     ArgumentError : sample is negative, there are no images, or data_shape or resize is invalid.
     DecodeError : no image can be read.
     """
@@ -115,11 +122,11 @@ def stats(
 
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
-    path = local_path(rec)
+    path = shown(location(rec))
     means: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
     with UnlabelledImageIter(
-        **iterator_files(path, idx),
+        **iterator_files(rec, idx, remote),
         data_shape=data_shape,
         batch_size=BATCH_SIZE,
         resize=resize,
@@ -243,6 +250,7 @@ def _run(args: argparse.Namespace) -> int:
         threads=args.threads,
         ctx=args.ctx,
         max_pixels=args.max_pixels,
+        remote=remote_options(args),
     )
     if args.json:
         print_json(found)

@@ -27,7 +27,11 @@ from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
+from gpuio.storage.data_file import DataFile
+from gpuio.storage.local import ByteSequence, Path
+from gpuio.storage.remote.opening import exists, forwards, location, open_file
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, shown
 from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
@@ -35,10 +39,14 @@ from gpuio.tools.commands.common import (
     add_parser,
     add_record_file,
     print_json,
+    remote_options,
 )
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
 from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.parallel import map_ordered
+
+# Options for reading a file forwards without reading ahead.
+NOTHING_AHEAD = RemoteOptions(readahead=0)
 
 LEVELS = ("framing", "headers", "deep")
 
@@ -70,6 +78,7 @@ def verify(
     level: str = "headers",
     threads: int | None = None,
     max_pixels: int | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Verification:
     """Check a record file, its index, its headers and its images for damage.
 
@@ -82,11 +91,13 @@ def verify(
     threads : number of threads; None: one per CPU
     max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
     RecordError : the file is of another kind, such as an image.
+    RemoteError : a remote file cannot be read.
     ArgumentError : the level is unknown, or threads or max_pixels is less than 1.
     """
     if level not in LEVELS:
@@ -94,15 +105,16 @@ def verify(
     if threads is not None and threads < 1:
         raise ArgumentError(f"threads must be at least 1, not {threads!r}")
     limit = resolve_max_pixels(max_pixels)
-    path = local_path(rec)
-    data = LocalFile(path)
+    path = shown(location(rec))
+    data = open_file(rec, remote)
     check_record_file(data, path)
-    index_path = find_index(path, idx)
-    if idx is not None and not os.path.isfile(str(index_path)):
-        raise RecordFileNotFoundError(f"the index {index_path} does not exist")
+    index_path = find_index(rec, idx, remote)
+    given = None if idx is None else location(idx)
+    if given and not (exists(given, remote) if is_remote(given) else os.path.isfile(given)):
+        raise RecordFileNotFoundError(f"the index {shown(given)} does not exist")
     findings: list[Finding] = []
-    keys = _index_keys(index_path, findings)
-    spans = scan(data, path)
+    keys = _index_keys(index_path, findings, remote)
+    spans = scan(forwards(data, remote), path)
     begins = array("q")  # of intact records
     check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path), limit)
     pool = ThreadPoolExecutor(threads or cpu_count())
@@ -122,12 +134,12 @@ def verify(
     elif index_path is None:
         findings = [_with_number(finding, begins) for finding in findings]
     findings.sort(key=lambda finding: finding.offset)
-    return Verification(path, index_path, len(data), len(begins), findings)
+    return Verification(path, index_path and shown(index_path), len(data), len(begins), findings)
 
 
-def quarantine(found: Verification, path: Path) -> int:
-    """Write the bad records to a quarantine list, which ImageRecordIter can skip; returns their
-    number.
+def quarantine(found: Verification, path: Path, remote: RemoteOptions | None = None) -> int:
+    """Write the bad records to a quarantine list, at a path or a URL, which ImageRecordIter can
+    skip; returns their number.
     """
     check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
     entries = [
@@ -135,7 +147,7 @@ def quarantine(found: Verification, path: Path) -> int:
         for finding in found.findings
         for offset, key in _bad_records(finding)
     ]
-    write_quarantine(path, entries)
+    write_quarantine(path, entries, remote)
     return len(entries)
 
 
@@ -146,7 +158,9 @@ def _bad_records(finding: Finding) -> Sequence[tuple[int, int]]:
     return finding.lost
 
 
-def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | None:
+def _index_keys(
+    path: str | None, findings: list[Finding], remote: RemoteOptions | None
+) -> dict[int, int] | None:
     """Map offsets to keys of the index; None if there is none, or it cannot be read.
 
     Problems of the index are appended to `findings`.
@@ -154,7 +168,7 @@ def _index_keys(path: str | None, findings: list[Finding]) -> dict[int, int] | N
     if path is None:
         return None
     try:
-        index = Index.load(path)
+        index = Index.load(path, remote=remote)
     except RecordError as error:
         findings.append(Finding("index", 0, None, str(error)))
         return None
@@ -195,7 +209,7 @@ class _Checked(NamedTuple):
 
 
 def _check_chunk(
-    data: ByteSequence,
+    file: DataFile,
     path: str,
     keys: dict[int, int] | None,
     level: str,
@@ -205,6 +219,7 @@ def _check_chunk(
 ) -> _Checked:
     """Check consecutive spans."""
     found = []
+    data = forwards(file, NOTHING_AHEAD)  # what was just scanned is cached
     for span in chunk:
         key = None if keys is None else keys.get(span.begin)
         if span.reason is not None:
@@ -285,8 +300,9 @@ def add_command(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     level = "framing" if args.framing else "deep" if args.deep else "headers"
-    found = verify(args.rec, args.idx, level, args.threads, args.max_pixels)
-    listed = quarantine(found, args.quarantine) if args.quarantine else 0
+    remote = remote_options(args)
+    found = verify(args.rec, args.idx, level, args.threads, args.max_pixels, remote)
+    listed = quarantine(found, args.quarantine, remote) if args.quarantine else 0
     if args.json:
         print_json(found)
         return 1 if found.findings else 0

@@ -13,8 +13,13 @@ from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, Error, UnsupportedError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
+from gpuio.recordio import RecordSet
 from gpuio.sampling.order import permute
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import any_remote, location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.statistics import Statistics, statistics
+from gpuio.storage.remote.url import shown
 from gpuio.tools.commands.bench.contestants import (
     DaliError,
     Load,
@@ -22,10 +27,11 @@ from gpuio.tools.commands.bench.contestants import (
     dali_message,
     decoder_load,
     iterator_load,
+    read_remote,
     read_storage,
 )
 from gpuio.tools.commands.bench.measure import Figures, Round, measure
-from gpuio.tools.files import find_index, open_records
+from gpuio.tools.files import find_index
 from gpuio.tools.layouts import DETECTION, layout_of
 from gpuio.tools.tasks import SHAPE, open_iterator, task_options
 
@@ -78,6 +84,7 @@ class Bench(NamedTuple):
     limit : the bottleneck, in words
     step : duration of a training step in seconds, if given
     needed : images per second that training takes; None: step was not given
+    remote : what reading remote files has cost meanwhile; None: there are none
     """
 
     rec: str
@@ -92,6 +99,7 @@ class Bench(NamedTuple):
     limit: str
     step: float | None
     needed: float | None
+    remote: Statistics | None = None
 
     def stage(self, name: str) -> Stage | None:
         """Find a contestant's results by name; None if it was not measured."""
@@ -119,6 +127,7 @@ def bench(
     step: float | None = None,
     rounds: int = ROUNDS,
     options: dict[str, Any] | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Bench:
     """Measure how fast ImageRecordIter loads a file, and find the bottleneck; for files with boxes,
     ImageDetRecordIter.
@@ -136,10 +145,12 @@ def bench(
     step : duration of a training step in seconds; None: unknown
     rounds : number of measurements of each contestant
     options : of the iterator; None: those of evaluation, as for ImageNet
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError, RecordError : the files are missing or damaged.
+    RemoteError : a remote file cannot be read.
     ArgumentError : a number is out of range, there are no images, or the iterator does not accept
         the options.
     ContextError : the device is not available.
@@ -150,10 +161,12 @@ def bench(
             raise ArgumentError(f"{name} must be at least 1, not {value!r}")
     if step is not None and not step > 0:
         raise ArgumentError(f"step must be more than 0 seconds, not {step!r}")
-    path, index = local_path(rec), find_index(rec, idx)
+    before = statistics()
+    path, index = location(rec), find_index(rec, idx, remote)
     device = as_context(ctx)
     with ExitStack() as stack:
-        records = stack.enter_context(open_records(path, index))
+        indexes = None if index is None else [index]
+        records = stack.enter_context(RecordSet([path], indexes, remote))
         layout = layout_of(records)
         arguments: dict[str, Any] = {
             "data_shape": SHAPE,
@@ -164,15 +177,18 @@ def bench(
             **(task_options("eval", layout) if options is None else options),
         }
         batch_size, threads = arguments["batch_size"], arguments["preprocess_threads"]
-        iterator = open_iterator(path, index, device, arguments, layout)
+        iterator = open_iterator(path, index, device, arguments, layout, remote)
         stack.enter_context(iterator)
         images = np.asarray(records.image_ordinals(), np.int64)
         if not len(images):
-            raise ArgumentError(f"{path} has no images")
+            raise ArgumentError(f"{shown(path)} has no images")
         order = images
         if arguments.get("shuffle"):
             order = images[permute(np.arange(len(images)), len(images), 0, 0)]
-        records_per_second, cpu_ms, cached = read_storage(path, records, order)
+        if records.is_remote:
+            records_per_second, cpu_ms, cached = read_remote(records, order, remote)
+        else:
+            records_per_second, cpu_ms, cached = read_storage(path, records, order)
         contestants = {type(iterator).__name__: iterator_load(iterator)}
         channels = arguments["data_shape"][0]
         pool = stack.enter_context(ThreadPoolExecutor(threads, "gpuio-bench"))
@@ -181,6 +197,8 @@ def bench(
         try:
             if layout.name == DETECTION:
                 raise UnsupportedError("it does not read boxes")
+            if any_remote([path, *([] if index is None else [index])]):
+                raise UnsupportedError("it does not read remote files")
             contestants[DALI] = dali_load(path, index, device, arguments)
         except (Error, RuntimeError) as error:
             left_out[DALI] = dali_message(error)
@@ -193,7 +211,7 @@ def bench(
     stages = [_stage(name, figures[name]) for name in contestants]
     stages.insert(1, Stage(READING, records_per_second, cpu_ms, cpu_ms, cpu_ms))
     found = Bench(
-        path,
+        shown(path),
         len(images),
         str(device),
         cpu_count(),
@@ -205,6 +223,7 @@ def bench(
         "",
         step,
         None if step is None else batch_size / step,
+        statistics().since(before) if records.is_remote else None,
     )
     return found._replace(limit=describe_limit(found))
 
@@ -242,9 +261,10 @@ def describe_limit(found: Bench) -> str:
     loader, reading, decoding = found.stages[0], found.stage(READING), found.stage(DECODING)
     assert reading and decoding
     if reading.images_per_second < SPARE * loader.images_per_second:
-        return (
-            f"storage: reading alone reaches {reading.images_per_second:,.0f} images/s; a faster "
-            "disk, or a file that fits into memory, would help"
+        return f"storage: reading alone reaches {reading.images_per_second:,.0f} images/s; " + (
+            "a faster disk, or a file that fits into memory, would help"
+            if found.remote is None
+            else "a warm cache ('gpuio cache fill'), or a faster network, would help"
         )
     busy = loader.images_per_second * loader.cpu_ms / 1e3 / found.cpus
     if busy < BUSY:

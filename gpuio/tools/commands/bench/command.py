@@ -8,11 +8,20 @@ import os
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
-from gpuio.storage.local import Path, local_path
-from gpuio.storage.writing import write_file
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import write_file
+from gpuio.storage.remote.statistics import Statistics
 from gpuio.terminal import echo, printable
 from gpuio.tools.commands.bench.benchmark import READING, ROUNDS, Bench, bench
-from gpuio.tools.commands.common import add_json, add_parser, add_record_file, print_json
+from gpuio.tools.commands.common import (
+    add_json,
+    add_parser,
+    add_record_file,
+    print_json,
+    remote_options,
+)
 from gpuio.tools.files import check_outputs
 from gpuio.tools.tasks import add_options, options_of
 
@@ -35,14 +44,23 @@ def table(found: Bench) -> list[str]:
     return lines
 
 
-def plot(found: Bench, path: Path) -> None:
-    """Plot the contestants' speed, and what training needs, to an image file.
+def describe_remote(cost: Statistics) -> str:
+    """What reading remote files has cost, in words."""
+    rate = cost.cached / max(cost.cached + cost.fetched, 1)
+    return (
+        f"remote: {cost.requests:,} requests for {cost.fetched / 1e6:,.1f} MB, {rate:.0%} of what "
+        f"was read came from the cache, threads waited {cost.waited:.1f} s"
+    )
+
+
+def plot(found: Bench, path: Path, remote: RemoteOptions | None = None) -> None:
+    """Plot the contestants' speed, and what training needs, to an image file, at a path or a URL.
 
     Raises
     ------
     ContextError : matplotlib is not installed.
     ArgumentError : matplotlib does not know the extension.
-    RecordError : the file cannot be written.
+    RecordError, RemoteError : the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -80,12 +98,12 @@ def plot(found: Bench, path: Path) -> None:
         fontsize=11,
         parse_math=False,
     )
-    target, encoded = local_path(path), io.BytesIO()
+    target, encoded = location(path), io.BytesIO()
     try:
         figure.savefig(encoded, dpi=130, format=os.path.splitext(target)[1][1:] or "png")
     except ValueError as error:
         raise ArgumentError(f"{target}: {error}") from error
-    write_file(target, encoded.getvalue())
+    write_file(target, encoded.getvalue(), remote)
 
 
 def add_command(commands: Any) -> None:
@@ -122,6 +140,7 @@ def add_command(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     if args.plot:
         check_outputs([args.plot], [args.rec])
+    remote = remote_options(args)
     found = bench(
         args.rec,
         args.idx,
@@ -130,10 +149,11 @@ def _run(args: argparse.Namespace) -> int:
         threads=args.threads,
         step=args.step,
         rounds=args.rounds,
-        options=options_of(args.task, args.options, args.rec, args.idx),
+        options=options_of(args.task, args.options, args.rec, args.idx, remote),
+        remote=remote,
     )
     if args.plot:
-        plot(found, args.plot)
+        plot(found, args.plot, remote)
     if args.json:
         print_json({**found._asdict(), "verdict": found.verdict})
         return 0
@@ -148,6 +168,8 @@ def _run(args: argparse.Namespace) -> int:
         echo(f"{name} was not measured: {reason}")
     if found.cached:
         echo(f"{READING}: the file was in the page cache; the disk may be slower")
+    if found.remote is not None:
+        echo(describe_remote(found.remote))
     echo(f"limited by {found.limit}")
     if found.verdict:
         echo(found.verdict)

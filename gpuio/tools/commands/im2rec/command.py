@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -11,16 +12,23 @@ from typing import Any
 from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import exists, location, open_each
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, shown
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import add_max_pixels, add_parser
+from gpuio.tools.commands.common import add_max_pixels, add_parser, add_remote, remote_options
 from gpuio.tools.commands.im2rec.lists import (
     EXTENSIONS,
+    SUFFIXES,
+    check_split,
+    class_names,
     count_items,
     list_image,
     make_list,
     unfinished_lists,
+    write_lists,
 )
-from gpuio.tools.commands.im2rec.packing import ImagePacker, Packed
+from gpuio.tools.commands.im2rec.packing import READERS, ImagePacker, Packed
 from gpuio.tools.commands.im2rec.runs import pack_lists
 
 
@@ -44,6 +52,7 @@ def im2rec(
     max_pixels: int | None = None,
     num_thread: int | None = None,
     resume: bool = True,
+    remote: RemoteOptions | None = None,
 ) -> list[Packed]:
     """Pack the images of a folder: list them, and write the records of each list.
 
@@ -68,6 +77,7 @@ def im2rec(
         train_ratio=train_ratio,
         test_ratio=test_ratio,
         chunks=chunks,
+        remote=remote,
     )
     packer = ImagePacker(
         pass_through,
@@ -82,11 +92,12 @@ def im2rec(
     return list(
         pack_lists(
             lists,
-            os.fspath(root),
+            location(root),
             packer,
             num_thread=num_thread,
             resume=resume,
             allow_outside=True,  # the lists have just been made from the root
+            remote=remote,
         )
     )
 
@@ -101,14 +112,15 @@ def add_command(commands: Any) -> None:
         description="Pack the images of ROOT into PREFIX.rec and PREFIX.idx, in the order of "
         "PREFIX.lst; if there are several lists PREFIX*.lst, such as PREFIX_train.lst and "
         "PREFIX_test.lst, each into a record file of its name. If there is no such list, it is "
-        "made first. An interrupted run resumes where it stopped. The exit status is 1 if images "
-        "had to be left out. Options without a value may have one, as in MXNet: 1, 0, true, false, "
-        "yes or no.",
+        "made first. An interrupted run resumes where it stopped, unless ROOT or PREFIX is a URL: "
+        "then each run starts anew, and an interrupted one leaves nothing. The exit status is 1 if "
+        "images had to be left out. Options without a value may have one, as in MXNet: 1, 0, true, "
+        "false, yes or no.",
         example="photos ~/photos --recursive --pass-through",
     )
     add = parser.add_argument
     add("prefix", metavar="PREFIX", help="common prefix of the paths of lists and record files")
-    add("root", metavar="ROOT", help="folder of the images")
+    add("root", metavar="ROOT", help="folder of the images: a path or a URL")
     lists = parser.add_argument_group("lists")
     add = lists.add_argument
     parser.add_flag(lists, "--list", help="only make the lists, replacing existing ones")
@@ -172,7 +184,12 @@ def add_command(commands: Any) -> None:
     )
     parser.add_flag(records, "--pack-label", help="store all labels of a line, not only the first")
     add_max_pixels(records)
-    add("--num-thread", type=int, metavar="N", help="threads; default: one per CPU")
+    add(
+        "--num-thread",
+        type=int,
+        metavar="N",
+        help=f"threads; default: one per CPU, and {READERS} more if ROOT is a URL",
+    )
     parser.add_flag(
         records,
         "--no-resume",
@@ -185,18 +202,20 @@ def add_command(commands: Any) -> None:
         "--allow-outside",
         help="pack files outside ROOT, too, where a list has absolute paths or ..",
     )
+    add_remote(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     # As in MXNet, where "photos/" is the same as "photos".
     args.prefix = args.prefix.rstrip(os.sep) or os.sep
-    lists, others = _find_lists(args.prefix)
+    remote = remote_options(args)
+    lists, others = _find_lists(args.prefix, remote)
     if (args.list or not lists) and os.path.basename(args.prefix) in ("", ".", ".."):
         raise ArgumentError(
             f"PREFIX must end with part of a file name, such as {args.prefix}/photos"
         )
     if args.list:
-        made = _make_lists(args)
+        made = _make_lists(args, remote)
         if older := sorted(set(lists) - set(made)):
             echo(f"{', '.join(older)}: also packed by this prefix; remove what you do not need")
         return 0
@@ -207,9 +226,9 @@ def _run(args: argparse.Namespace) -> int:
                 f"these; make all of them again with --list, or remove {missing[0]}.*.part"
             )
         echo(f"making the lists again: {', '.join(missing)} missing since a run was interrupted")
-        lists = _make_lists(args)
+        lists = _make_lists(args, remote)
     elif lists:
-        echo(f"using {', '.join(lists)} (--list makes new lists)")
+        echo(f"using {', '.join(map(shown, lists))} (--list makes new lists)")
         if others:
             echo(f"not using {', '.join(others)}: of another prefix")
     elif others:
@@ -218,7 +237,7 @@ def _run(args: argparse.Namespace) -> int:
             "--list to make new lists"
         )
     else:
-        lists = _make_lists(args)
+        lists = _make_lists(args, remote)
     packer = ImagePacker(
         bool(args.pass_through),
         args.resize,
@@ -237,6 +256,7 @@ def _run(args: argparse.Namespace) -> int:
         num_thread=args.num_thread,
         resume=args.resume is not False,
         allow_outside=bool(args.allow_outside),
+        remote=remote,
     ):
         for place, reason in packed.bad:
             echo(f"left out: {place}: {reason}", file=sys.stderr)
@@ -245,44 +265,46 @@ def _run(args: argparse.Namespace) -> int:
         if packed.kept:
             echo(f"resumed after {packed.kept:,} records of an interrupted run")
         bad += len(packed.bad)
-        size = os.path.getsize(packed.rec) / 1e6
-        echo(f"{packed.rec}: {packed.records:,} records, {size:.1f} MB")
+        size = "" if is_remote(packed.rec) else f", {os.path.getsize(packed.rec) / 1e6:.1f} MB"
+        echo(f"{packed.rec}: {packed.records:,} records{size}")
     return 1 if bad else 0
 
 
-def _make_lists(args: argparse.Namespace) -> list[str]:
+def _make_lists(args: argparse.Namespace, remote: RemoteOptions) -> list[str]:
     recursive = bool(args.recursive)
-    if next(list_image(args.root, recursive, args.exts), None) is None:
+    check_split(args.train_ratio, args.test_ratio, args.chunks)
+    items = list(list_image(args.root, recursive, args.exts, remote))
+    if not items:
         hint = "" if recursive else "; add --recursive to list its subfolders"
-        raise ArgumentError(f"no images ({' '.join(args.exts)}) in {args.root}{hint}")
-    lists, names = make_list(
+        raise ArgumentError(f"no images ({' '.join(args.exts)}) in {shown(args.root)}{hint}")
+    lists = write_lists(
         args.prefix,
-        args.root,
-        recursive=recursive,
-        exts=args.exts,
+        items,
         shuffle=args.shuffle is not False,
         train_ratio=args.train_ratio,
         test_ratio=args.test_ratio,
         chunks=args.chunks,
+        remote=remote,
     )
     if recursive:
-        for label, name in names.items():
+        for label, name in class_names(items).items():
             echo(f"{name} {label}")
     listed = 0
     for path in lists:
-        count = count_items(path)
-        echo(f"{path}: {count:,} images")
+        count = count_items(path, remote)
+        echo(f"{shown(path)}: {count:,} images")
         listed += count
     # Where no list takes the rest, MXNet leaves out what is lost by rounding.
-    if args.train_ratio is not None and args.train_ratio + args.test_ratio >= 1:
-        total = sum(1 for _ in list_image(args.root, recursive, args.exts))
-        if listed < total:
-            echo(f"in none of the lists, since both ratios are rounded down: {total - listed}")
+    whole = args.train_ratio is not None and args.train_ratio + args.test_ratio >= 1
+    if whole and (left := len(items) - listed):
+        echo(f"in none of the lists, since both ratios are rounded down: {left}")
     return lists
 
 
-def _find_lists(prefix: str) -> tuple[list[str], list[str]]:
-    """Find ``PREFIX*.lst``; if there are none, and the prefix is a folder, all lists in it.
+def _find_lists(prefix: str, remote: RemoteOptions) -> tuple[list[str], list[str]]:
+    """Find ``PREFIX*.lst``; if there are none, and the prefix is a folder, all lists in it. At a
+    URL, whose folder may have millions of files, only the names that `make_list` gives are looked
+    for.
 
     Returns
     -------
@@ -290,6 +312,8 @@ def _find_lists(prefix: str) -> tuple[list[str], list[str]]:
     others : those in which a word of the prefix goes on, such as ``photos2.lst`` for "photos".
         MXNet packs them as well, although they probably are of another folder
     """
+    if is_remote(prefix):
+        return _remote_lists(prefix, remote), []
     folder, start = os.path.split(prefix)
     if not os.path.isdir(folder or "."):
         raise RecordFileNotFoundError(f"the folder {folder} does not exist; create it first")
@@ -298,6 +322,20 @@ def _find_lists(prefix: str) -> tuple[list[str], list[str]]:
         return _lists_in(prefix, ""), []
     others = [path for path in found if _goes_on(os.path.basename(path), start)]
     return [path for path in found if path not in others], others
+
+
+def _remote_lists(prefix: str, remote: RemoteOptions) -> list[str]:
+    """The lists that `make_list` may have written, sorted."""
+    found: list[str] = []
+    for chunk in itertools.count():
+        stems = [prefix, f"{prefix}_0"] if chunk == 0 else [f"{prefix}_{chunk}"]
+        paths = [f"{stem}{suffix}.lst" for stem in stems for suffix in SUFFIXES]
+        present = open_each(lambda path: exists(path, remote), paths, several=True)
+        more = [path for path, is_there in zip(paths, present, strict=True) if is_there]
+        found += more
+        if not any(path.startswith(f"{prefix}_{chunk}") for path in more):
+            return sorted(found)
+    raise AssertionError  # an endless loop
 
 
 def _goes_on(name: str, start: str) -> bool:

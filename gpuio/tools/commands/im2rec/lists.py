@@ -10,12 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError
 from gpuio.recordio.lists import ListItem, numbered_lines, parse_line
 from gpuio.storage.local import Path, local_path
-from gpuio.storage.writing import PART, replacing
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
+from gpuio.storage.remote.url import is_remote, shown
+from gpuio.storage.writing import PART
+from gpuio.tools.commands.im2rec.folder import ImageFolder
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
+
+# What follows the prefix in the names of lists.
+SUFFIXES = ("", "_test", "_train", "_val")
 
 # The seed of MXNet's im2rec, whose order this reproduces.
 SHUFFLE_SEED = 100
@@ -35,36 +43,39 @@ class BadImage(NamedTuple):
 
 
 def list_image(
-    root: Path, recursive: bool = False, exts: Sequence[str] = EXTENSIONS
+    root: Path,
+    recursive: bool = False,
+    exts: Sequence[str] = EXTENSIONS,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[ListItem]:
     """List the images of a folder.
 
     Parameters
     ----------
-    root : the folder
+    root : the folder: a path, or a URL, below which all files are listed once
     recursive : also list subfolders, sorted by name; each folder that directly contains images gets
         the next label, from 0. False: only `root` itself, with label 0
     exts : file name extensions, case-insensitive
+    remote : how a remote folder is reached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError : the folder does not exist.
+    RemoteError, UnsupportedError : a remote one cannot be listed.
     ArgumentError : an extension has no dot, or a file name cannot be written to a list.
     """
-    root = os.fspath(root)
+    images = ImageFolder.at(root, remote)
     extensions = {ext.lower() for ext in ([exts] if isinstance(exts, str) else exts)}
     for ext in extensions:
         if not ext.startswith("."):
             raise ArgumentError(f"exts are extensions with a dot, such as '.jpg', not {ext!r}")
-    if not os.path.isdir(root):
-        raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
+    images.check()
     key, label = 0, 0
-    for folder, names in _folders(root, recursive):
+    for folder, names in _files(images, recursive):
         first = key
         for name in names:
-            path = os.path.join(folder, name)
-            if os.path.splitext(name)[1].lower() in extensions and os.path.isfile(path):
-                yield ListItem(key, (float(label),), _check_name(os.path.relpath(path, root)))
+            if os.path.splitext(name)[1].lower() in extensions:
+                yield ListItem(key, (float(label),), _check_name(os.path.join(folder, name)))
                 key += 1
         label += key > first
 
@@ -84,6 +95,7 @@ def make_list(
     train_ratio: float | None = None,
     test_ratio: float = 0.0,
     chunks: int = 1,
+    remote: RemoteOptions | None = None,
 ) -> tuple[list[str], dict[int, str]]:
     """List the images of a folder in list files, byte for byte like MXNet's im2rec.
 
@@ -92,8 +104,8 @@ def make_list(
 
     Parameters
     ----------
-    prefix : common prefix of the lists' paths
-    root, recursive, exts : see `list_image`
+    prefix : common prefix of the lists' paths or URLs
+    root, recursive, exts, remote : see `list_image`
     shuffle : shuffle the lines, always in the same order
     train_ratio, test_ratio : fractions for training and testing; the rest is for validation.
         train_ratio None: all images that are not for testing are for training. (MXNet's im2rec
@@ -108,6 +120,28 @@ def make_list(
     Raises
     ------
     RecordFileNotFoundError : the folder does not exist.
+    RemoteError : a remote file cannot be written, or a remote folder not be listed.
+    ArgumentError : a ratio is not from 0 to 1, or together they exceed 1; or chunks is less than 1.
+    """
+    check_split(train_ratio, test_ratio, chunks)
+    items = list(list_image(root, recursive, exts, remote))
+    lists = write_lists(
+        prefix,
+        items,
+        shuffle=shuffle,
+        train_ratio=train_ratio,
+        test_ratio=test_ratio,
+        chunks=chunks,
+        remote=remote,
+    )
+    return lists, class_names(items)
+
+
+def check_split(train_ratio: float | None, test_ratio: float, chunks: int) -> None:
+    """Check how `make_list` is to split lists.
+
+    Raises
+    ------
     ArgumentError : a ratio is not from 0 to 1, or together they exceed 1; or chunks is less than 1.
     """
     for name, ratio in (("train_ratio", train_ratio), ("test_ratio", test_ratio)):
@@ -120,29 +154,45 @@ def make_list(
         )
     if chunks < 1:
         raise ArgumentError(f"chunks must be at least 1, not {chunks!r}")
-    items = list(list_image(root, recursive, exts))
-    names = class_names(items)
+
+
+def write_lists(
+    prefix: Path,
+    items: Sequence[ListItem],
+    *,
+    shuffle: bool,
+    train_ratio: float | None,
+    test_ratio: float,
+    chunks: int,
+    remote: RemoteOptions | None,
+) -> list[str]:
+    """Write the lists of images, as `make_list` does; returns their paths or URLs."""
+    items = list(items)
     if shuffle:
         random.Random(SHUFFLE_SEED).shuffle(items)
     size = -(-len(items) // chunks)
     lists = {}
     for chunk in range(chunks):
         part = items[chunk * size : (chunk + 1) * size]
-        stem = os.fspath(prefix) + (f"_{chunk}" if chunks > 1 else "")
+        stem = location(prefix) + (f"_{chunk}" if chunks > 1 else "")
         for suffix, subset in _split(part, size, train_ratio, test_ratio).items():
             lists[f"{stem}{suffix}.lst"] = subset
     # The last one has a temporary name until all others are there: `unfinished_lists` finds it if
     # this is killed.
     *others, last = lists
-    with replacing(last) as file:
+    with replacing(last, "wb", remote) as file:
         file.writelines(list_lines(lists[last]))
         for path in others:
-            write_list(path, lists[path])
-    return list(lists), names
+            write_list(path, lists[path], remote)
+    return list(lists)
 
 
 def unfinished_lists(prefix: Path) -> list[str]:
-    """The lists beginning with `prefix` that are missing since `make_list` was killed."""
+    """The lists beginning with `prefix` that are missing since `make_list` was killed; none of
+    those at URLs, which leave no traces.
+    """
+    if is_remote(prefix):
+        return []
     folder, start = os.path.split(local_path(prefix))
     pattern = re.compile(rf"({re.escape(start)}(_.*)?\.lst)\.[0-9a-f]+{re.escape(PART)}", re.DOTALL)
     left = filter(None, map(pattern.fullmatch, os.listdir(folder or ".")))
@@ -150,15 +200,16 @@ def unfinished_lists(prefix: Path) -> list[str]:
     return sorted(path for path in paths if not os.path.exists(path))
 
 
-def write_list(path: Path, items: Iterable[ListItem]) -> None:
-    """Write a list file; an existing one is replaced when the new one is complete.
+def write_list(path: Path, items: Iterable[ListItem], remote: RemoteOptions | None = None) -> None:
+    """Write a list file, at a path or a URL; an existing one is replaced when the new one is
+    complete.
 
     Raises
     ------
     RecordFileNotFoundError : its folder does not exist.
-    RecordError : it cannot be written.
+    RecordError, RemoteError : it cannot be written.
     """
-    with replacing(path) as file:
+    with replacing(path, "wb", remote) as file:
         file.writelines(list_lines(items))
 
 
@@ -177,8 +228,8 @@ def _format_label(label: float) -> str:
     return str(np.float32(label))
 
 
-def read_list(path: Path) -> Iterator[ListItem | BadImage]:
-    """Read a list file; blank lines are skipped.
+def read_list(path: Path, remote: RemoteOptions | None = None) -> Iterator[ListItem | BadImage]:
+    """Read a list file, at a path or a URL; blank lines are skipped.
 
     Returns
     -------
@@ -189,26 +240,27 @@ def read_list(path: Path) -> Iterator[ListItem | BadImage]:
     ------
     RecordFileNotFoundError : the file does not exist.
     """
-    name = os.fspath(path)
-    for number, line in numbered_lines(name):
+    name = shown(location(path))
+    for number, line in numbered_lines(path, remote):
         try:
             yield parse_line(line)
         except ValueError as error:
             yield BadImage(f"{name} line {number}", f"{error}: {line.strip()!r}")
 
 
-def count_items(path: Path) -> int:
+def count_items(path: Path, remote: RemoteOptions | None = None) -> int:
     """Number of lines of a list file that are not blank.
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     """
-    return sum(1 for _ in numbered_lines(path))
+    return sum(1 for _ in numbered_lines(path, remote))
 
 
-def check_inside(path: Path, root: str) -> None:
-    """Check that a list names no files outside its root.
+def check_inside(path: Path, images: ImageFolder) -> None:
+    """Check that a list names no files outside its root, which for a remote one are those with
+    absolute paths or "..".
 
     Symbolic links that the root contains may lead anywhere, as is usual with folders of links to
     images. Paths with ".." are judged by where they lead when all links are followed, and so are
@@ -219,21 +271,25 @@ def check_inside(path: Path, root: str) -> None:
     RecordFileNotFoundError : the list does not exist.
     ArgumentError : a line names a file outside.
     """
-    name = os.fspath(path)
-    real_root = os.path.realpath(root)
+    name, root = shown(location(path)), images.root
+    real_root = "" if images.is_remote else os.path.realpath(root)
     first, count = "", 0
-    for number, line in numbered_lines(name):
+    for number, line in numbered_lines(path, images.remote):
         try:
             item = parse_line(line)
         except ValueError:
             continue  # it is left out
-        if _is_outside(item.path, root, real_root):
+        if images.is_remote:
+            outside = item.path.startswith("/") or os.pardir in item.path.split("/")
+        else:
+            outside = _is_outside(item.path, root, real_root)
+        if outside:
             first = first or f"line {number}: {item.path!r}"
             count += 1
     if count:
         raise ArgumentError(
-            f"{name} names files outside {root}, {count:,} in all, the first in {first}; to pack "
-            "them all the same, give --allow-outside, or a folder above them as ROOT"
+            f"{name} names files outside {images.shown}, {count:,} in all, the first in {first}; "
+            "to pack them all the same, give --allow-outside, or a folder above them as ROOT"
         )
 
 
@@ -250,8 +306,23 @@ def _is_outside(path: str, root: str, real_root: str) -> bool:
     return os.path.commonpath([real, real_root]) != real_root
 
 
+def _files(images: ImageFolder, recursive: bool) -> Iterator[tuple[str, list[str]]]:
+    """Folders, relative to the root, and the sorted names of the files in them, in MXNet's order:
+    each folder before its subfolders.
+    """
+    if images.is_remote:
+        for folder, names in images.listed():
+            if recursive or not folder:
+                yield folder, names
+        return
+    for folder, names in _folders(images.root, recursive):
+        relative = os.path.relpath(folder, images.root)
+        files = (name for name in names if os.path.isfile(os.path.join(folder, name)))
+        yield "" if relative == os.curdir else relative, list(files)
+
+
 def _folders(root: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
-    """Folders and the sorted names in them, in MXNet's order: each folder before its subfolders."""
+    """Folders and the sorted names of what is in them, in the same order."""
     if not recursive:
         yield root, sorted(os.listdir(root))
         return

@@ -10,7 +10,7 @@ import struct
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -20,20 +20,28 @@ from numpy.typing import NDArray
 
 from gpuio.decoding.header import read_header
 from gpuio.decoding.limits import MAX_PIXELS, check_encoded, over_limit, resolve_max_pixels
-from gpuio.errors import ArgumentError, DecodeError, Error, RecordError, RecordFileNotFoundError
+from gpuio.errors import FILE_ERRORS, ArgumentError, DecodeError, Error, RecordError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import IRHeader, pack, pack_img, unpack
 from gpuio.recordio.framing import Payload, frame, parse
 from gpuio.recordio.lists import ListItem
-from gpuio.storage.local import LocalFile, Path, read_file
+from gpuio.storage.local import LocalFile, Path
+from gpuio.storage.remote.opening import exists, location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, shown
 from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
+from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
-from gpuio.tools.files import ExistingRecords, RecordOutput
+from gpuio.tools.files import renamed
 from gpuio.tools.parallel import map_ordered
+from gpuio.tools.record_output import ExistingRecords, RecordOutput, RemoteRecordOutput
 
 # Images per task, and tasks per thread that may be queued or finished before their turn.
 CHUNK, AHEAD = 4, 3
+
+# Threads besides those of the CPUs, where most of the time they wait for a remote store.
+READERS = 16
 
 # Valid keys of an index, and the largest label of a header.
 KEYS, MAX_LABEL = range(1 << 63), float(np.finfo(np.float32).max)
@@ -102,14 +110,21 @@ class ImagePacker:
         if not least <= self.quality <= 100:
             raise ArgumentError(f"quality must be from {least} to 100, not {self.quality!r}")
 
-    def make_record(self, item: ListItem | BadImage, root: str) -> Record | BadImage:
-        """Make the record of an image, or say why it cannot be used."""
+    def make_record(self, item: ListItem | BadImage, images: ImageFolder) -> Record | BadImage:
+        """Make the record of an image, or say why it cannot be used.
+
+        Raises
+        ------
+        RemoteError, FileChangedError : a remote store fails.
+        """
         if isinstance(item, BadImage):
             return item
-        path = os.path.join(root, item.path)
+        path = images.path(item.path)
         try:
-            payload = self._payload(item, read_file(path))
+            payload = self._payload(item, images.read(item.path))
             framed = frame(payload)
+        except FILE_ERRORS:
+            raise
         except (Error, OSError, ValueError, struct.error) as error:
             return BadImage(path, getattr(error, "strerror", None) or str(error))
         doubt = self.doubt(np.frombuffer(payload, np.uint8))
@@ -164,18 +179,20 @@ def write_records(
     num_thread: int | None = None,
     resume: bool = True,
     allow_outside: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> Packed:
     """Pack the images of a list, in its order, into a .rec and an .idx file next to it.
 
     Files get their names, and replace existing ones, only when they are complete; until then they
     carry the suffix ``.part``. An interrupted run, even a killed one, leaves the unfinished file,
     and the next run with the same list and options resumes it. The result is the same as that of an
-    uninterrupted run.
+    uninterrupted run. Where the images or the outputs are remote, each run starts anew, and one
+    that fails leaves nothing.
 
     Parameters
     ----------
-    lst : the list
-    root : the folder that its paths are relative to
+    lst : the list: a path or a URL
+    root : the folder that its paths are relative to: a path or a URL
     pass_through : store the files unchanged, images or not; the options from `resize` to `color`
         then have no effect
     resize : length of the shorter side in pixels, bilinear; 0: no resizing
@@ -186,10 +203,12 @@ def write_records(
     pack_label : store all labels of a line, not only the first
     max_pixels : the most pixels of an image, before and after it is resized. None: what the
         environment variable GPUIO_MAX_PIXELS says, else 2**28
-    num_thread : threads that read and encode; None: one per CPU. Does not change the result
+    num_thread : threads that read and encode; None: one per CPU, and READERS more where images are
+        remote. Does not change the result
     resume : resume an interrupted run; False: start over
     allow_outside : pack files outside `root`, too, where the list has absolute paths or "..";
         False: refuse the list. Links below `root` are followed in any case
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
@@ -197,6 +216,7 @@ def write_records(
     RecordFileNotFoundError : the list or folder does not exist.
     RecordError : a file cannot be written, or another run is writing it; or no image can be used,
         and there is a record file already.
+    RemoteError : a remote file cannot be read or written.
     """
     packer = ImagePacker(
         pass_through,
@@ -208,36 +228,54 @@ def write_records(
         pack_label,
         resolve_max_pixels(max_pixels),
     )
-    threads = cpu_count() if num_thread is None else num_thread
+    images, lst = ImageFolder.at(root, remote), location(lst)
+    readers = READERS if images.is_remote else 0
+    threads = cpu_count() + readers if num_thread is None else num_thread
     if threads < 1:
         raise ArgumentError(f"num_thread must be at least 1, not {num_thread!r}")
-    root, lst = os.fspath(root), os.fspath(lst)
-    if not os.path.isdir(root):
-        raise RecordFileNotFoundError(f"{root} is not a folder; name the folder with the images")
+    images.check()
     if not allow_outside:
-        check_inside(lst, root)
-    total = count_items(lst)
-    rec = f"{os.path.splitext(lst)[0]}.rec"
-    with _job_file(rec, job_identity(lst, root, packer)) as begun:
+        check_inside(lst, images)
+    total = count_items(lst, remote)
+    rec = renamed(lst, ".rec")
+    with _locked_job(rec, lst, images, packer) as begun:
         state = _RunState()
-        if begun is not None and resume:
-            state.take_over(rec, lst, root, packer, begun)
+        if begun is not None and resume and not images.is_remote:
+            state.take_over(rec, lst, images, packer, begun)
         with (
             progress(
-                f"packing {os.path.basename(rec)}", "images", total, initial=state.items
+                f"packing {os.path.basename(shown(rec))}", "images", total, initial=state.items
             ) as bar,
-            RecordOutput(rec, existing=state.existing, keep_part=True) as output,
+            _open_output(rec, state.existing, not images.is_remote, remote) as output,
         ):
-            remaining = islice(read_list(lst), state.items, None)
-            for made in _map(lambda item: packer.make_record(item, root), remaining, threads):
+            remaining = islice(read_list(lst, remote), state.items, None)
+            for made in _map(lambda item: packer.make_record(item, images), remaining, threads):
                 state.report(made)
                 if isinstance(made, Record):
                     output.append(made.key, made.framed)
                 bar.update()
-            if state.bad and not output.keys and os.path.exists(rec):
-                output.keep_part = False
-                raise _nothing_usable(rec, lst, state.bad)
+            if state.bad and not output.keys and exists(rec, remote):
+                if isinstance(output, RecordOutput):
+                    output.keep_part = False
+                raise _nothing_usable(shown(rec), shown(lst), state.bad)
     return Packed(output.rec, output.idx, len(output.keys), state.bad, state.doubtful, state.kept)
+
+
+def _locked_job(
+    rec: str, lst: str, images: ImageFolder, packer: ImagePacker
+) -> AbstractContextManager[float | None]:
+    """Lock the job of a local record file; see `_job_file`."""
+    if is_remote(rec):
+        return nullcontext()
+    return _job_file(rec, job_identity(lst, images, packer))
+
+
+def _open_output(
+    rec: str, existing: ExistingRecords | None, keep_part: bool, remote: RemoteOptions | None
+) -> RecordOutput | RemoteRecordOutput:
+    if is_remote(rec):
+        return RemoteRecordOutput(rec, remote=remote)
+    return RecordOutput(rec, existing=existing, keep_part=keep_part)
 
 
 def _nothing_usable(rec: str, lst: str, bad: list[BadImage]) -> RecordError:
@@ -266,7 +304,9 @@ class _RunState:
     bad: list[BadImage] = field(default_factory=list)
     doubtful: list[BadImage] = field(default_factory=list)
 
-    def take_over(self, rec: str, lst: str, root: str, packer: ImagePacker, begun: float) -> None:
+    def take_over(
+        self, rec: str, lst: str, images: ImageFolder, packer: ImagePacker, begun: float
+    ) -> None:
         """Take over the records of an interrupted run.
 
         These are the longest prefix of the list whose records are intact, and whose image files
@@ -285,14 +325,14 @@ class _RunState:
             except RecordError:
                 break  # after the last intact record
             if isinstance(item, ListItem) and item.key == key:
-                path = os.path.join(root, item.path)
+                path = images.path(item.path)
                 if not is_older(path, begun):
                     break
                 kept.keys.append(key)
                 kept.offsets.append(offset)
                 offset = end
                 self.report(Record(path, key, [], packer.doubt(payload)))
-            elif isinstance(made := packer.make_record(item, root), BadImage):
+            elif isinstance(made := packer.make_record(item, images), BadImage):
                 self.report(made)
             else:
                 break  # it was left out then, but can be used now
@@ -307,11 +347,12 @@ class _RunState:
             self.doubtful.append(BadImage(made.path, made.doubt))
 
 
-def job_identity(lst: str, root: str, packer: ImagePacker) -> str:
+def job_identity(lst: str, images: ImageFolder, packer: ImagePacker) -> str:
     """JSON of all that determines a list's records, except for the images themselves."""
     with open(lst, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    identity = {"list": digest, "root": os.path.abspath(root), **asdict(packer)}
+    root = images.shown if images.is_remote else os.path.abspath(images.root)
+    identity = {"list": digest, "root": root, **asdict(packer)}
     if not packer.pass_through:
         import cv2
 

@@ -10,7 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from gpuio.recordio.lists import ListItem
+from gpuio.storage.remote.opening import any_remote
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.writing import PART, open_exclusive, unfinished, write_file
+from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
 from gpuio.tools.commands.im2rec.packing import (
     ImagePacker,
@@ -29,23 +32,26 @@ def pack_lists(
     num_thread: int | None = None,
     resume: bool = True,
     allow_outside: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[Packed]:
     """Write the record file and index of each list.
 
     A list that an interrupted run of the same options has finished is not packed again, unless one
     of its images, or its record file, has changed since. For that, a file next to each finished
-    record file remembers the run until it ends.
+    record file remembers the run until it ends; where files are remote, all lists are packed.
 
     Parameters
     ----------
-    lists, root, num_thread, resume, allow_outside : see `write_records`; all lists are checked
-        before the first is packed
+    lists, root, num_thread, resume, allow_outside, remote : see `write_records`; all lists are
+        checked before the first is packed
     packer : its other options
     """
+    images = ImageFolder.at(root, remote)
     if not allow_outside:
         for path in lists:
-            check_inside(path, root)
-    notes = [_Note(path, root, packer) for path in lists] if len(lists) > 1 else []
+            check_inside(path, images)
+    several = len(lists) > 1 and not any_remote([root, *lists])
+    notes = [_Note(path, images, packer) for path in lists] if several else []
     for number, path in enumerate(lists):
         note = notes[number] if notes else None
         packed = note.finished() if note is not None and resume else None
@@ -58,6 +64,7 @@ def pack_lists(
                 num_thread=num_thread,
                 resume=resume,
                 allow_outside=True,
+                remote=remote,
                 **asdict(packer),
             )
             if note is not None:
@@ -70,8 +77,8 @@ def pack_lists(
 class _Note:
     """A file that remembers which list was packed, until the whole run ends."""
 
-    def __init__(self, lst: str, root: str, packer: ImagePacker) -> None:
-        self._lst, self._root, self._packer = lst, root, packer
+    def __init__(self, lst: str, images: ImageFolder, packer: ImagePacker) -> None:
+        self._lst, self._images, self._packer = lst, images, packer
         self._path = unfinished(f"{os.path.splitext(lst)[0]}.rec", f"{PART}.done")
         self._begun = 0.0
 
@@ -85,7 +92,7 @@ class _Note:
     def finish(self, packed: Packed) -> None:
         """Remember a list that was packed completely."""
         content = {
-            "identity": job_identity(self._lst, self._root, self._packer),
+            "identity": job_identity(self._lst, self._images, self._packer),
             "begun": self._begun,
             "files": _stamps(packed),
             "packed": packed,
@@ -114,10 +121,10 @@ class _Note:
         except (ValueError, TypeError, KeyError):  # it is another file
             return None
         same = (
-            identity == job_identity(self._lst, self._root, self._packer)
+            identity == job_identity(self._lst, self._images, self._packer)
             and files == _stamps(packed)
             and all(
-                is_older(os.path.join(self._root, item.path), begun)
+                is_older(self._images.path(item.path), begun)
                 for item in read_list(self._lst)
                 if isinstance(item, ListItem)
             )

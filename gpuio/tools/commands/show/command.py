@@ -14,10 +14,20 @@ from gpuio.context import Context
 from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError
 from gpuio.progress import progress
-from gpuio.storage.local import Path, local_path
-from gpuio.storage.writing import write_file
+from gpuio.recordio import RecordSet
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import write_file
+from gpuio.storage.remote.url import shown
 from gpuio.terminal import echo, printable
-from gpuio.tools.commands.common import add_max_pixels, add_parser, add_record_file, add_selection
+from gpuio.tools.commands.common import (
+    add_max_pixels,
+    add_parser,
+    add_record_file,
+    add_selection,
+    remote_options,
+)
 from gpuio.tools.commands.show.images import (
     LabelledImage,
     of_bad_records,
@@ -25,7 +35,8 @@ from gpuio.tools.commands.show.images import (
     of_records,
 )
 from gpuio.tools.commands.show.page import render_page
-from gpuio.tools.files import check_outputs, find_index, open_records
+from gpuio.tools.commands.verify import verify
+from gpuio.tools.files import check_outputs, find_index
 from gpuio.tools.layouts import layout_of
 from gpuio.tools.sheet import BACKGROUND, contact_sheet, image_format, save_image
 from gpuio.tools.tasks import add_options, options_of
@@ -70,6 +81,7 @@ def show(
     options: dict[str, Any] | None = None,
     ctx: Context | str | None = None,
     max_pixels: int | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Shown:
     """Draw records, or batches made from them, with labels and keys.
 
@@ -90,17 +102,19 @@ def show(
     ctx : the device of that iterator
     max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
     RecordFileNotFoundError, RecordError : the files are missing or damaged.
+    RemoteError : a remote file cannot be read or written.
     ArgumentError : there is nothing to show, the extension is unknown, options are combined with a
         choice of records, or the iterator does not accept the options.
     """
-    path = local_path(rec)
+    path = shown(location(rec))
     stem = os.path.splitext(os.path.basename(path))[0]
-    target = f"{stem}-sheet.png" if out is None else local_path(out)
-    check_outputs([target], [path])
+    target = f"{stem}-sheet.png" if out is None else location(out)
+    check_outputs([target], [rec])
     extension = os.path.splitext(target)[1].lower()
     if extension not in PAGE_EXTENSIONS:
         image_format(target)
@@ -119,18 +133,28 @@ def show(
         raise ArgumentError(
             "bad records are shown in the file's order; leave out the other choices"
         )
-    index, limit = find_index(path, idx), resolve_max_pixels(max_pixels)
-    with open_records(path, idx) as records:
+    index, limit = find_index(rec, idx, remote), resolve_max_pixels(max_pixels)
+    with RecordSet([location(rec)], None if index is None else [index], remote) as records:
         if options is not None:
             limited = {"max_pixels": limit, **options}
-            found = of_batches(path, index, count, size, limited, ctx, layout_of(records))
+            layout = layout_of(records)
+            where = location(rec)
+            found = of_batches(where, index, count, size, limited, ctx, layout, remote)
         elif bad:
-            found = of_bad_records(records, index, count, size, limit)
+            checked = verify(rec, index, "deep", max_pixels=limit, remote=remote)
+            found = of_bad_records(records, checked, count, size, limit, remote)
         else:
             wanted = None if keys is None else list(dict.fromkeys(keys))
             most = count if wanted is None else max(count, len(wanted))
             found = of_records(
-                records, most, size, keys=wanted, labels=labels, seed=seed, max_pixels=limit
+                records,
+                most,
+                size,
+                keys=wanted,
+                labels=labels,
+                seed=seed,
+                max_pixels=limit,
+                remote=remote,
             )
         images = []
         with progress(f"drawing {os.path.basename(path)}", "images") as bar:
@@ -145,10 +169,10 @@ def show(
         title += ": " + ", ".join(f"{name}={value}" for name, value in options.items())
     if extension in PAGE_EXTENSIONS:
         page = printable(render_page(images, title, size))
-        write_file(target, page.encode())
+        write_file(target, page.encode(), remote)
     else:
-        save_image(_sheet(images, title), target)
-    return Shown(target, len(images), sum(bool(image.problem) for image in images))
+        save_image(_sheet(images, title), target, remote)
+    return Shown(shown(target), len(images), sum(bool(image.problem) for image in images))
 
 
 def _sheet(images: list[LabelledImage], title: str) -> Image:
@@ -188,7 +212,7 @@ def add_command(commands: Any) -> None:
     )
     add_record_file(parser)
     add = parser.add_argument
-    add("--out", metavar="FILE", help="a .png or .html file; default: ./FILE-sheet.png")
+    add("--out", metavar="FILE", help="a .png or .html file, or a URL; default: ./FILE-sheet.png")
     add("--count", type=int, default=COUNT, metavar="N", help=f"images; default: {COUNT}")
     add(
         "--size",
@@ -207,7 +231,8 @@ def add_command(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     batches = args.task is not None or bool(args.options)
-    shown = show(
+    remote = remote_options(args)
+    drawn = show(
         args.rec,
         args.out,
         args.idx,
@@ -217,10 +242,13 @@ def _run(args: argparse.Namespace) -> int:
         labels=args.label,
         bad=args.bad,
         seed=args.seed,
-        options=options_of(args.task, args.options, args.rec, args.idx) if batches else None,
+        options=options_of(args.task, args.options, args.rec, args.idx, remote)
+        if batches
+        else None,
         max_pixels=args.max_pixels,
         ctx=args.ctx,
+        remote=remote,
     )
-    problems = f", {shown.bad} of them with problems" if shown.bad else ""
-    echo(f"{shown.path}: {shown.pictures} images{problems}")
+    problems = f", {drawn.bad} of them with problems" if drawn.bad else ""
+    echo(f"{drawn.path}: {drawn.pictures} images{problems}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,11 +13,13 @@ from gpuio.context import Context
 from gpuio.decoding.header import read_header
 from gpuio.decoding.limits import MAX_PIXELS, check_image
 from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.recordio import RecordSet
+from gpuio.recordio import RecordSet, unpack
 from gpuio.sampling.order import permute
-from gpuio.tools.commands.verify import verify
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.tools.commands.verify import Verification
 from gpuio.tools.labels import is_detection, label_string, label_strings, starts_with_label
 from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
+from gpuio.tools.payloads import read_payloads
 from gpuio.tools.sheet import denormalise
 from gpuio.tools.tasks import SHAPE, open_iterator
 
@@ -26,6 +28,9 @@ ROWS = 256
 
 # Maximum number of a label's numbers to write.
 MAX_NUMBERS = 6
+
+# Records whose labels are read at a time.
+LABELS = 1 << 10
 
 MEANS, STDS = (tuple(f"{kind}_{name}" for name in "rgba") for kind in ("mean", "std"))
 
@@ -58,6 +63,7 @@ def of_records(
     labels: Iterable[float] | None = None,
     seed: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[LabelledImage]:
     """Images of records.
 
@@ -70,6 +76,7 @@ def of_records(
     labels : only records whose first label is one of these
     seed : draw records at random; None: evenly spread over the file, or with `labels` the first
     max_pixels : the most pixels of an image that is shown
+    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
@@ -91,25 +98,30 @@ def of_records(
         chosen = images
     ordinals: Iterable[int] = chosen.tolist()
     if labels is not None:
-        wanted = label_strings(labels)
-        ordinals = (n for n in ordinals if starts_with_label(_label(records, n), wanted))
-    for ordinal in islice(ordinals, count):
-        yield _of_record(records, ordinal, size, max_pixels)
+        ordinals = _with_labels(records, chosen, label_strings(labels))
+    yield from _of_records(records, list(islice(ordinals, count)), size, max_pixels, remote)
 
 
 def of_bad_records(
-    records: RecordSet, idx: str | None, count: int, size: int, max_pixels: int = MAX_PIXELS
+    records: RecordSet,
+    found: Verification,
+    count: int,
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[LabelledImage]:
-    """Images of records that cannot be decoded, or only in part."""
-    path = records.paths[0]
+    """Images of records that cannot be decoded, or only in part, as a deep verification of their
+    file has found.
+    """
     reasons: dict[int | None, str] = {
         finding.offset: finding.reason
-        for finding in verify(path, idx, "deep", max_pixels=max_pixels).findings
+        for finding in found.findings
         if finding.kind in ("header", "image", "limit", "partial")
     }
-    ordinals = (n for n in range(len(records)) if reasons and records.location(n).offset in reasons)
-    for ordinal in islice(ordinals, count):
-        image = _of_record(records, ordinal, size, max_pixels)
+    bad = (n for n in range(len(records)) if reasons and records.location(n).offset in reasons)
+    ordinals = list(islice(bad, count))
+    images = _of_records(records, ordinals, size, max_pixels, remote)
+    for ordinal, image in zip(ordinals, images, strict=True):
         yield image._replace(problem=reasons[records.location(ordinal).offset])
 
 
@@ -121,6 +133,7 @@ def of_batches(
     options: dict[str, Any],
     ctx: Context | str | None,
     layout: Layout | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Iterator[LabelledImage]:
     """Images of the batches of an ImageRecordIter with the given options; for files with boxes of
     an ImageDetRecordIter, with the boxes.
@@ -144,8 +157,8 @@ def of_batches(
     arguments.setdefault("batch_size", min(count, 64))
     if "round_batch" not in arguments:  # a file may have fewer images than a batch
         arguments.setdefault("last_batch_handle", "pad")
-    layout = layout or layout_of_file(rec, idx)
-    with open_iterator(rec, idx, ctx, arguments, layout) as iterator:
+    layout = layout or layout_of_file(rec, idx, remote)
+    with open_iterator(rec, idx, ctx, arguments, layout, remote) as iterator:
         description = iterator.provide_data[0]
         # uint8 batches are not normalized at all, int8 batches only by the rounded mean.
         normalized = description.dtype not in (np.uint8, np.int8)
@@ -173,13 +186,29 @@ def of_batches(
                 break
 
 
-def _of_record(records: RecordSet, ordinal: int, size: int, max_pixels: int) -> LabelledImage:
+def _of_records(
+    records: RecordSet,
+    ordinals: list[int],
+    size: int,
+    max_pixels: int,
+    remote: RemoteOptions | None,
+) -> Iterator[LabelledImage]:
+    payloads = read_payloads(records, ordinals, remote)
+    for ordinal, payload in zip(ordinals, payloads, strict=True):
+        yield _of_record(int(records.keys[ordinal]), payload, size, max_pixels)
+
+
+def _of_record(
+    key: int, payload: NDArray[np.uint8] | RecordError, size: int, max_pixels: int
+) -> LabelledImage:
     from gpuio.decoding.host import decode
     from gpuio.image.drawing import draw_boxes
 
-    key, label, details = int(records.keys[ordinal]), "", ""
+    label, details = "", ""
     try:
-        header, image = records.record(ordinal)
+        if isinstance(payload, RecordError):
+            raise payload
+        header, image = unpack(payload)
         numbers = np.atleast_1d(np.asarray(header.label, np.float32))
         label = _format_label(numbers)
         info = read_header(image)
@@ -216,11 +245,19 @@ def _draw_batch_boxes(
     return _format_boxes(len(boxes))
 
 
-def _label(records: RecordSet, ordinal: int) -> Any:
-    try:
-        return records.header(ordinal).label
-    except RecordError:
-        return []
+def _with_labels(
+    records: RecordSet, ordinals: NDArray[np.int64], labels: Set[str]
+) -> Iterator[int]:
+    """Those of some records, in their order, whose first label is one of these."""
+    for first in range(0, len(ordinals), LABELS):
+        some = ordinals[first : first + LABELS]
+        matching = {
+            ordinal
+            for inside, rows in records.label_blocks(some, skip_damaged=True)
+            for ordinal, row in zip(inside.tolist(), rows, strict=True)
+            if starts_with_label(row, labels)
+        }
+        yield from (ordinal for ordinal in some.tolist() if ordinal in matching)
 
 
 def _format_label(label: NDArray[np.float32]) -> str:

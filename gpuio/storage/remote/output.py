@@ -1,0 +1,204 @@
+"""Remote objects that are written: visible when they are complete, or else not at all."""
+
+from __future__ import annotations
+
+import _thread
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.registry import open_store
+from gpuio.storage.remote.url import parse_url, shown
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+log = logging.getLogger("gpuio")
+
+# Bytes that are collected before they are handed to the store's client, which makes parts of them.
+BUFFER = 1 << 20
+
+# Seconds that dropping an upload may take; a server that hangs shall not keep anybody waiting.
+PATIENCE = 5.0
+
+
+class RemoteOutput:
+    """An object that is appended to, with the methods of `AppendedFile`. It becomes visible, and
+    replaces an existing one, by `close`; `abandon` drops it.
+
+    Once a write has failed, or was interrupted while bytes were sent, it is dropped: what the store
+    has of it is unknown. Memory is bounded, see `Store.upload`. A forked process can only drop its
+    copy, which changes nothing.
+
+    Parameters
+    ----------
+    url : of the object
+    options : None: the default ones
+
+    Raises
+    ------
+    ArgumentError : the URL names no object, or an option is wrong.
+    UnsupportedError : it is of a web server.
+    RemoteError : the store cannot be used.
+    """
+
+    def __init__(self, url: str, options: RemoteOptions | None = None) -> None:
+        check_writable(url)
+        store, key = open_store(url, options)
+        self.path = shown(url)
+        self._buffer = bytearray()
+        self._sent = 0
+        self._pid = os.getpid()
+        self.closed = False
+        self._upload = store.upload(key)
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far."""
+        return self._sent + len(self._buffer)
+
+    def write(self, pieces: Sequence[ReadableBuffer], size: int) -> None:
+        """Append pieces of `size` bytes in total: all of them, or after an interrupt none.
+
+        Raises
+        ------
+        RemoteError : they cannot be sent.
+        """
+        self._check_open()
+        self._buffer += b"".join(pieces)
+        if len(self._buffer) >= BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what was written to the store's client, which sends full parts of it. The object
+        remains invisible.
+
+        Raises
+        ------
+        RemoteError : it cannot be sent.
+        """
+        self._check_open()
+        try:
+            with memoryview(bytes(self._buffer)) as data:
+                self._upload.write(data)
+            self._sent += len(self._buffer)
+            self._buffer.clear()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def close(self) -> None:
+        """Make the object visible. May be called repeatedly.
+
+        Raises
+        ------
+        RemoteError : it cannot be; it is dropped.
+        """
+        if self.closed:
+            return
+        self.flush()
+        try:
+            self._upload.complete()
+        except BaseException:
+            self.abandon()
+            raise
+        self.closed = True
+
+    def abandon(self) -> None:
+        """Drop the object, if it is not complete. May be called repeatedly; does not raise."""
+        if self.closed:
+            return
+        self.closed = True
+        self._buffer.clear()
+        if self._pid != os.getpid():
+            return
+        done = threading.Event()
+
+        def drop() -> None:
+            try:
+                self._upload.abort()
+            except Exception as error:
+                log.warning("%s: parts of it may be left in the store: %s", self.path, error)
+            finally:
+                done.set()
+
+        try:
+            _thread.start_new_thread(drop, ())
+        except RuntimeError:  # the interpreter ends
+            drop()
+        if not done.wait(PATIENCE):
+            log.warning("%s: the store does not answer; parts of it may be left there", self.path)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError(f"{self.path} is closed")
+
+
+class _Stream(io.RawIOBase):
+    """A RemoteOutput as a binary file object, which does not close it."""
+
+    def __init__(self, output: RemoteOutput) -> None:
+        super().__init__()
+        self._output = output
+        self.name = output.path
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write bytes, and return how many."""
+        size = memoryview(data).nbytes
+        self._output.write([data], size)
+        return size
+
+
+@contextmanager
+def uploading(
+    url: str, mode: str = "wb", options: RemoteOptions | None = None
+) -> Iterator[IO[Any]]:
+    """Write an object, within a ``with`` statement: yields a file in binary ("wb") or text mode
+    ("w", UTF-8; surrogates stand for bytes that are not). When the block ends without an error, its
+    content becomes the object; otherwise nothing changes.
+
+    Raises
+    ------
+    ArgumentError, UnsupportedError, RemoteError : see `RemoteOutput`.
+    """
+    output = RemoteOutput(url, options)
+    raw = _Stream(output)
+    try:
+        binary = io.BufferedWriter(raw)
+        file: IO[Any] = binary
+        if "b" not in mode:
+            file = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="\n")
+        yield file
+        file.flush()
+        output.close()
+    finally:
+        raw.close()  # without flushing: either that is done, or it failed
+        output.abandon()
+
+
+def check_writable(url: str) -> None:
+    """Check that a URL can be that of an object that is written.
+
+    Raises
+    ------
+    ArgumentError : it names none.
+    UnsupportedError : it is of a web server.
+    """
+    parsed = parse_url(url)
+    if parsed.is_http:
+        raise UnsupportedError(
+            f"{parsed}: web servers take no files; write to s3://, gs://, az:// or hdfs://, or to "
+            "a local file"
+        )
+    if not parsed.key or parsed.key.endswith("/"):
+        raise ArgumentError(f"{parsed}: the name of the object is missing")

@@ -1,0 +1,236 @@
+"""Record files that are written with their indexes, which appear only when both are complete."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gpuio.errors import RecordError
+from gpuio.recordio import Index
+from gpuio.recordio.framing import Payload, frame
+from gpuio.storage.local import Path, local_path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.output import RemoteOutput, uploading
+from gpuio.storage.remote.replacing import remove_object
+from gpuio.storage.remote.url import is_remote, shown
+from gpuio.storage.writing import (
+    adopt,
+    followed,
+    open_exclusive,
+    replaced_status,
+    replacing,
+    unfinished,
+    write_error,
+)
+from gpuio.tools.files import check_outputs, index_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ExistingRecords(NamedTuple):
+    """Records that an unfinished file already holds.
+
+    Attributes
+    ----------
+    keys, offsets : of each record
+    end : offset after the last one, in bytes
+    """
+
+    keys: array[int]
+    offsets: array[int]
+    end: int
+
+
+def open_output(
+    rec: Path, inputs: Iterable[Path] = (), remote: RemoteOptions | None = None
+) -> RecordOutput | RemoteRecordOutput:
+    """Begin to write a record file and its index, at a path or a URL.
+
+    Parameters
+    ----------
+    rec : the record file
+    inputs : files that are being read, and must not be overwritten
+    remote : how a remote file is reached; None: by the default options
+
+    Raises
+    ------
+    ArgumentError, RecordError, RemoteError : see the two classes.
+    """
+    if is_remote(location(rec)):
+        return RemoteRecordOutput(location(rec), inputs, remote)
+    return RecordOutput(rec, inputs)
+
+
+class RecordOutput:
+    """Writes a local record file and its index, which get their final names only when complete.
+
+    Until the ``with`` block ends the record file carries the suffix ``.part``, so that the next run
+    can find it. On success both replace existing files of their names; on failure they are removed.
+
+    Parameters
+    ----------
+    rec : the record file; its index is written next to it
+    inputs : files that are being read, and must not be overwritten
+    existing : records of the unfinished file to continue after; None: start over
+    keep_part : keep the unfinished record file on failure
+
+    Attributes
+    ----------
+    rec, idx : final names of the files
+    keys, offsets : of the records so far
+    keep_part : the argument; it may be changed
+
+    Raises
+    ------
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : a file cannot be written, or another process is writing it.
+    ArgumentError : one of the two would overwrite an input.
+    """
+
+    def __init__(
+        self,
+        rec: Path,
+        inputs: Iterable[Path] = (),
+        *,
+        existing: ExistingRecords | None = None,
+        keep_part: bool = False,
+    ) -> None:
+        self.rec, self.idx = local_path(rec), index_of(rec)
+        check_outputs([self.rec, self.idx], inputs)
+        self.keys = existing.keys if existing else array("q")
+        self.offsets = existing.offsets if existing else array("q")
+        self._position = existing.end if existing else 0
+        self.keep_part = keep_part
+        self._part = unfinished(self.rec)
+        self._file = open_exclusive(self._part)
+        if (old := replaced_status(self.rec)) is not None:
+            adopt(self._file.fileno(), old)
+        self._file.truncate(self._position)  # opened for appending, so writing continues here
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+            else:
+                with suppress(RecordError):
+                    self._file.flush()  # for the next run, if it keeps the file
+        except BaseException:
+            self._discard()
+            raise
+        else:
+            if kind is not None:
+                self._discard()
+        finally:
+            self._file.raw.close()  # releases the lock, so it comes last
+
+    def write(self, key: int, payload: Payload) -> None:
+        """Append a record.
+
+        Raises
+        ------
+        RecordError : it is too long for the format.
+        """
+        self.append(key, frame(payload))
+
+    def append(self, key: int, pieces: list[Payload]) -> None:
+        """Append a record that is already framed, given in pieces."""
+        self._file.writelines(pieces)
+        self.keys.append(key)
+        self.offsets.append(self._position)
+        self._position += sum(map(len, pieces))
+
+    def _finish(self) -> None:
+        with replacing(self.idx) as file:
+            Index(np.array(self.keys, np.int64), np.array(self.offsets, np.int64)).write(file)
+            file.flush()
+            self._file.flush()
+            try:
+                os.fsync(self._file.fileno())
+                # In this order no index ever accompanies records of another file.
+                with suppress(FileNotFoundError):
+                    os.remove(followed(self.idx))
+                os.replace(self._part, followed(self.rec))
+            except OSError as error:
+                raise write_error(self.rec, error) from error
+
+    def _discard(self) -> None:
+        if not self.keep_part:
+            with suppress(OSError):
+                os.remove(self._part)
+
+
+class RemoteRecordOutput:
+    """Writes a record file and its index to a remote store, where they appear when both are
+    complete: the record file first, so that no index accompanies records of another file. On
+    failure nothing changes there.
+
+    Parameters
+    ----------
+    url : of the record file; the index is written next to it
+    inputs : files that are being read, and must not be overwritten
+    remote : how the store is reached; None: by the default options
+
+    Attributes
+    ----------
+    rec, idx : the URLs of the files, without secrets
+    keys, offsets : of the records so far
+
+    Raises
+    ------
+    RemoteError : a file cannot be written.
+    ArgumentError : one of the two would overwrite an input.
+    """
+
+    def __init__(
+        self, url: str, inputs: Iterable[Path] = (), remote: RemoteOptions | None = None
+    ) -> None:
+        self._idx = index_of(url)
+        self._remote = remote
+        check_outputs([url, self._idx], inputs)
+        self.rec, self.idx = shown(url), shown(self._idx)
+        self.keys, self.offsets = array("q"), array("q")
+        self._file = RemoteOutput(url, remote)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.abandon()
+
+    def write(self, key: int, payload: Payload) -> None:
+        """Append a record.
+
+        Raises
+        ------
+        RecordError : it is too long for the format.
+        RemoteError : it cannot be written.
+        """
+        self.append(key, frame(payload))
+
+    def append(self, key: int, pieces: list[Payload]) -> None:
+        """Append a record that is already framed, given in pieces."""
+        self.keys.append(key)
+        self.offsets.append(self._file.position)
+        self._file.write(pieces, sum(map(len, pieces)))
+
+    def _finish(self) -> None:
+        with uploading(self._idx, "wb", self._remote) as file:
+            Index(np.array(self.keys, np.int64), np.array(self.offsets, np.int64)).write(file)
+            file.flush()
+            self._file.flush()
+            remove_object(self._idx, self._remote)
+            self._file.close()
