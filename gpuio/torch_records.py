@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
 
 OUTPUTS = ("tensor", "numpy", "pil")
 LABELS = {"int": int, "float": float}
@@ -35,7 +36,8 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
 
     Parameters
     ----------
-    path_imgrec : one file, several, joined by ";" or as a sequence, or a folder of .rec files
+    path_imgrec : one file, several, joined by ";" or as a sequence, or a folder of .rec files; each
+        may be a URL, and that of a folder ends with "/"
     path_imgidx : the index of each; None: the files are scanned
     transform : takes the image, such as a transform of torchvision; its result takes its place
     target_transform : takes the label
@@ -49,11 +51,16 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     quarantine : records to leave out: the list that ``gpuio verify --quarantine`` writes
     max_pixels : the most pixels of an image. None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter. A forked worker can read them only if its parent has not: use DataLoader's
+        ``multiprocessing_context="spawn"`` or "forkserver"
 
     Raises
     ------
     RecordFileNotFoundError : a file does not exist.
     RecordError : an index does not belong to its file, or a file without an index is damaged.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened.
     ArgumentError : an argument is invalid, or the files have no images.
     IndexError, RecordError, DecodeError : for a sample: the index is out of range; its record is
         damaged, not an image or too large; its label is too short, or not an integer where
@@ -78,6 +85,12 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         label_dtype: str = "int",
         quarantine: Path | None = None,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
     ) -> None:
         self.transform, self.target_transform = transform, target_transform
         self._paths = path_imgrec, path_imgidx, quarantine
@@ -86,13 +99,16 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         self._width = label_width if label_width is None else as_int("label_width", label_width, 1)
         self._number = LABELS[as_choice("label_dtype", label_dtype, tuple(LABELS))]
         self._max_pixels = resolve_max_pixels(max_pixels)
+        self._remote = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
         self._open()
 
     def _open(self) -> None:
         path_imgrec, path_imgidx, quarantine = self._paths
-        records = RecordSet(path_imgrec, path_imgidx)
+        records = RecordSet(path_imgrec, path_imgidx, self._remote)
         self._source = RecordSource(records)
-        listed = () if quarantine is None else read_quarantine(quarantine)
+        listed = () if quarantine is None else read_quarantine(quarantine, self._remote)
         self._images = records.without(self._source.images, listed)
         if not len(self._images):
             raise ArgumentError(f"{', '.join(records.paths)}: there are no images")

@@ -25,7 +25,8 @@ from gpuio.nd import NDArray
 
 if TYPE_CHECKING:
     from gpuio.nd.types import Array
-    from gpuio.storage.local import Path
+    from gpuio.storage.local import Path, local_path
+from gpuio.storage.remote.url import is_remote
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -128,10 +129,11 @@ def imread(
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : it cannot be read, or is a folder.
+    UnsupportedError : it is a URL; ImageIter, ImageFolderDataset and ImageListDataset take those.
     DecodeError : the file is empty or not an image; the message has its name.
     """
     several = filename if isinstance(filename, (list, tuple)) else [filename]
-    paths = [os.fspath(each) for each in several]
+    paths = [local_path(each) if is_remote(each) else os.fspath(each) for each in several]
     names = [f"{path}: " for path in paths]
     images = _decode(_in_threads(_read, paths), names, flag, to_rgb, as_context(ctx))
     return images if several is filename else images[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,8 @@ class ImageDetIter(ImageIter):
     ----------
     batch_size, data_shape, path_imgrec, path_imglist, path_root, path_imgidx, shuffle, part_index,
     num_parts, imglist, data_name, last_batch_handle, ctx, seed, preprocess_threads,
-    prefetch_buffer, on_error, executor : as in `ImageIter`
+    prefetch_buffer, on_error, executor, cache_dir, cache_limit, storage_options, retries, timeout,
+    readahead : as in `ImageIter`
     aug_list : detection augmenters; None: those that `CreateDetAugmenter` creates from the further
         arguments
     label_name : the label's name
@@ -97,6 +98,12 @@ class ImageDetIter(ImageIter):
         on_error: str = "raise",
         executor: str | None = None,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         **kwargs: Unpack[DetAugmenterOptions],
     ) -> None:
         if "label_width" in kwargs:
@@ -124,6 +131,12 @@ class ImageDetIter(ImageIter):
             on_error=on_error,
             executor=executor,
             max_pixels=max_pixels,
+            cache_dir=cache_dir,
+            cache_limit=cache_limit,
+            storage_options=storage_options,
+            retries=retries,
+            timeout=timeout,
+            readahead=readahead,
             **kwargs,  # type: ignore[arg-type, misc]  # they go to CreateDetAugmenter
         )
 

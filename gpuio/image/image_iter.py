@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
@@ -47,6 +47,8 @@ from gpuio.recordio.lists import items_of, read_list
 from gpuio.sampling.sample_rng import current_rng
 from gpuio.sampling.sharding import equal_shard, resolve_shard
 from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -101,7 +103,7 @@ class ImageIter(ImageLoaderIter):
     path_imgrec : a record file; or several, or a directory, as ImageRecordIter takes them
     path_imglist : an im2rec list. With `path_imgrec` its labels replace those in the records; alone
         it names the image files
-    path_root : the folder that the list's paths are relative to; None: the current one
+    path_root : the folder that the list's paths are relative to, or its URL; None: the current one
     path_imgidx : the index of the record file
     shuffle : a new order of all images each epoch
     part_index, num_parts : divide the images into this many parts of equal size, and read this one;
@@ -126,6 +128,8 @@ class ImageIter(ImageLoaderIter):
         or "substitute"
     executor : as in ImageRecordIter: "host", "dali", or None: the one for the device
     max_pixels : as in ImageRecordIter
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter; `readahead` for record files only
     kwargs : of `CreateAugmenter`: resize, rand_crop, rand_resize, rand_mirror, mean, std,
         brightness, contrast, saturation, hue, pca_noise, rand_gray, inter_method
 
@@ -141,6 +145,8 @@ class ImageIter(ImageLoaderIter):
     ArgumentError : there is no source or more than one, or a value is out of range.
     TypeError : there is no such argument.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was first
+        read; raised whatever `on_error` is.
     ContextError : the device is not available.
 
     Examples
@@ -183,6 +189,12 @@ class ImageIter(ImageLoaderIter):
         on_error: str = "raise",
         executor: str | None = None,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         **kwargs: Unpack[AugmenterOptions],
     ) -> None:
         of_augmenters = self._augmenter_options.__annotations__
@@ -196,6 +208,9 @@ class ImageIter(ImageLoaderIter):
         _check_label_dtype(dtype)
         self.last_batch_handle = as_choice(
             "last_batch_handle", last_batch_handle, LAST_BATCH_HANDLES
+        )
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
         )
         options = LoaderOptions(
             batch_size=batch_size,
@@ -211,6 +226,7 @@ class ImageIter(ImageLoaderIter):
             data_name=data_name,
             label_name=label_name,
             max_pixels=max_pixels,
+            remote=remote,
         )
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
@@ -220,8 +236,9 @@ class ImageIter(ImageLoaderIter):
         self._changes: dict[str, Any] = {}  # attributes set later, for copies
         self._given = 0, 0  # an epoch, and the samples that next_sample has given in it
         self._sample_stream: NextSampleStream | None = None  # if next_sample is replaced
-        self.path_root = _as_folder("path_root", path_root)
-        source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist)
+        self._root = _as_folder("path_root", path_root)
+        self.path_root = shown(self._root)
+        source = self._open_source(path_imgrec, path_imgidx, path_imglist, imglist, remote)
         try:
             self._measure_labels(source, options.on_error != "raise")
             self._open(source, equal_shard(source.images, options.shard), options)
@@ -236,6 +253,7 @@ class ImageIter(ImageLoaderIter):
         path_imgidx: Path | Sequence[Path] | None,
         path_imglist: Path | None,
         imglist: Sequence[Any] | None,
+        remote: RemoteOptions,
     ) -> ImageSource:
         """Open the source that the arguments name.
 
@@ -250,18 +268,22 @@ class ImageIter(ImageLoaderIter):
             raise ArgumentError("path_imglist and imglist are two lists; give one")
         source: ImageSource
         if path_imgrec:
-            table = None if path_imglist is None else read_label_table(path_imglist)
-            source = RecordSource(RecordSet(path_imgrec, path_imgidx or None), table)
+            table = None if path_imglist is None else read_label_table(path_imglist, remote=remote)
+            source = RecordSource(RecordSet(path_imgrec, path_imgidx or None, remote), table)
         elif path_imglist is not None or imglist is not None:
             if imglist is not None and not isinstance(imglist, (list, tuple)):
                 raise ArgumentError(
                     "imglist must be a list of lists, a label (or several) and the path of an "
                     f"image, such as [[0, 'a.jpg']], not {imglist!r}"
                 )
-            listed = items_of(imglist or ()) if path_imglist is None else read_list(path_imglist)
+            listed = (
+                items_of(imglist or ())
+                if path_imglist is None
+                else read_list(path_imglist, remote=remote)
+            )
             own_reader = type(self).read_image is not ImageIter.read_image
             read_file = weak_method(self.read_image) if own_reader else None
-            source = FileSource(listed, self.path_root, read_file)
+            source = FileSource(listed, self._root, read_file, remote)
         else:
             raise ArgumentError("name a source: path_imgrec, path_imglist or imglist")
         if not len(source.images):

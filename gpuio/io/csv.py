@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class CSVIter(TextIter):
     Parameters
     ----------
     data_csv : a file; several, as a sequence or joined by ";"; or a directory, all of whose files
-        are read
+        are read. Each may be a URL; that of a directory ends with "/"
     data_shape : the shape of one row; each line must have as many numbers
     batch_size : rows in a batch
     label_csv : the same for labels, line by line; None (or MXNet's "NULL"): labels are 0
@@ -77,6 +77,8 @@ class CSVIter(TextIter):
         block of lines); 0: none, and no thread
     ctx : the device; None: the current context. Batches reach a GPU through pinned memory
     data_name, label_name : the arrays' names
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter
     options : options of MXNet's iterators that have no effect here, which is logged
 
     Attributes
@@ -90,6 +92,8 @@ class CSVIter(TextIter):
     TypeError : there is no such argument.
     DataFileError, DataFileNotFoundError : a file is missing, has no rows, or cannot be parsed;
         `next` raises what is found later, at the batch where it is found.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened.
     ContextError : the device is not available.
 
     Examples
@@ -117,6 +121,12 @@ class CSVIter(TextIter):
         ctx: Context | str | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         **options: Any,
     ) -> None:
         known = inspect.signature(CSVIter.__init__).parameters
@@ -135,6 +145,9 @@ class CSVIter(TextIter):
         for name, row in (("data", shape), ("labels", labels)):
             check_memory(f"a batch of {name}", (self.batch_size, *row), target.itemsize)
         self._check_arguments(round_batch, last_batch_handle, prefetch_buffer, ctx)
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
+        )
         sources = [("data_csv", data_csv, shape)]
         if label_csv is None or label_csv == "NULL":
             labels = (1,)
@@ -142,7 +155,7 @@ class CSVIter(TextIter):
             sources.append(("label_csv", label_csv, labels))
         readers = {
             name: RowReader(
-                TextFiles(uri, name, header, fields=prod(row)),
+                TextFiles(uri, name, header, fields=prod(row), remote=remote),
                 _parse_with(CsvParser(prod(row), target, delimiter)),
                 prefetch=self._prefetch_rows,
             )

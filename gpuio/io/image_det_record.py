@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ class ImageDetRecordIter(RecordFilesIter):
     path_imgrec, path_imgidx, batch_size, shuffle, seed, round_batch, num_parts, part_index,
     preprocess_threads, prefetch_buffer, ctx, on_error, quarantine, last_batch_handle, partition,
     executor, hw_decoder_load, dct_scaling, data_name, label_name, verbose, shuffle_chunk_size,
-    shuffle_chunk_seed : as in ImageRecordIter
+    shuffle_chunk_seed, cache_dir, cache_limit, storage_options, retries, timeout, readahead : as in
+    ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
     label_width : numbers in each record's label; -1: any
@@ -119,6 +120,8 @@ class ImageDetRecordIter(RecordFilesIter):
     ArgumentError : a value is out of range, or two are inconsistent.
     TypeError : there is no such argument.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened; raised whatever `on_error` is.
     ContextError : the device is not available.
 
     Examples
@@ -205,6 +208,12 @@ class ImageDetRecordIter(RecordFilesIter):
         max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         verbose: bool = True,
         aug_seq: str = "det_aug_default",
     ) -> None:
@@ -265,6 +274,9 @@ class ImageDetRecordIter(RecordFilesIter):
             std=tuple(each if each > 0 else 1.0 for each in std),
             scale=as_float("scale", scale),
         )
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
+        )
         options = LoaderOptions(
             batch_size=batch_size,
             shuffle=as_bool("shuffle", shuffle),
@@ -280,8 +292,9 @@ class ImageDetRecordIter(RecordFilesIter):
             label_name=label_name,
             hw_decoder_load=hw_decoder_load,
             dct_scaling=as_bool("dct_scaling", dct_scaling),
-            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
+            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine, remote)),
             max_pixels=max_pixels,
+            remote=remote,
         )
         options.check_size("resize: an image", max(detection.resize, 1), max(detection.resize, 1))
         label_width = _label_width(label_width)
@@ -297,7 +310,7 @@ class ImageDetRecordIter(RecordFilesIter):
         table = None
         if path_imglist:
             listed_width = label_width if label_width > 0 else None
-            table = read_label_table(path_imglist, listed_width, whitespace=True)
+            table = read_label_table(path_imglist, listed_width, True, remote)
         source = self._open_files(
             path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )

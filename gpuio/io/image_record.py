@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -56,7 +56,8 @@ class ImageRecordIter(RecordFilesIter):
     Parameters
     ----------
     path_imgrec : the record file; or several, as a sequence or joined by ";", or a directory of
-        ``*.rec`` files
+        ``*.rec`` files. Each may be a URL (s3, gs, az, http, https and others), also that of other
+        files; that of a directory ends with "/"
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     batch_size : images in a batch
     path_imgidx : the index, or one for each record file. Without one, the record files are
@@ -146,6 +147,15 @@ class ImageRecordIter(RecordFilesIter):
         augmentation; one with more is a bad record. None: what the environment variable
         GPUIO_MAX_PIXELS says, else 2**28
     data_name, label_name : names of the arrays
+    cache_dir : the folder where remote files are cached, for all processes of a user; None: the
+        environment variable GPUIO_CACHE_DIR, else ``~/.cache/gpuio``
+    cache_limit : the most bytes of that folder, or a string such as "500GB"; None: the environment
+        variable GPUIO_CACHE_LIMIT, else 100 GB
+    storage_options : credentials, endpoint, region and others, as obstore has them; a pickle of the
+        iterator has no secrets, which its copy takes from the environment
+    retries : how often a failed request is repeated
+    timeout : seconds that one request may take
+    readahead : bytes of remote files that are fetched ahead of the batch in hand
     verbose : log what was opened, through the logger "gpuio"
     device_id : has no effect, as `ctx` is the device
     aug_seq : MXNet's only one, "aug_default"
@@ -162,6 +172,8 @@ class ImageRecordIter(RecordFilesIter):
     ArgumentError : a value is out of range, or two are inconsistent.
     TypeError : there is no such argument.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened; raised whatever `on_error` is.
     ContextError : the device is not available.
 
     Examples
@@ -254,6 +266,12 @@ class ImageRecordIter(RecordFilesIter):
         max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         verbose: bool = True,
         device_id: int = 0,
         aug_seq: str = "aug_default",
@@ -327,6 +345,9 @@ class ImageRecordIter(RecordFilesIter):
             std=as_channels("std", (std_r, std_g, std_b, std_a)),
             scale=as_float("scale", scale),
         )
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
+        )
         options = LoaderOptions(
             batch_size=batch_size,
             shuffle=as_bool("shuffle", shuffle),
@@ -343,8 +364,9 @@ class ImageRecordIter(RecordFilesIter):
             antialias=crop.antialias,
             hw_decoder_load=hw_decoder_load,
             dct_scaling=as_bool("dct_scaling", dct_scaling),
-            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine)),
+            quarantine=() if quarantine is None else tuple(read_quarantine(quarantine, remote)),
             max_pixels=max_pixels,
+            remote=remote,
         )
         options.check_size("resize: an image", crop.resize or 1, crop.resize or 1)
         options.check_size("pad: an image", 1 + 2 * crop.pad, 1 + 2 * crop.pad)
@@ -373,7 +395,7 @@ class ImageRecordIter(RecordFilesIter):
         )
         table = None
         if path_imglist:
-            table = read_label_table(path_imglist, label_width, whitespace=True)
+            table = read_label_table(path_imglist, label_width, True, remote)
         source = self._open_files(
             path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )

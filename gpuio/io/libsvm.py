@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class LibSVMIter(TextIter):
     Parameters
     ----------
     data_libsvm : a file; several, as a sequence or joined by ";"; or a directory, all of whose
-        files are read
+        files are read. Each may be a URL; that of a directory ends with "/"
     data_shape : (columns,)
     batch_size : rows in a batch
     label_libsvm : files whose sparse rows are the labels, line by line; None (or MXNet's "NULL"):
@@ -66,6 +66,8 @@ class LibSVMIter(TextIter):
     prefetch_buffer : batches whose rows are parsed ahead of the caller, see `CSVIter`
     ctx : the device; None: the current context
     data_name, label_name : the arrays' names
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter
     options : options of MXNet's iterators that have no effect here, which is logged
 
     Attributes
@@ -79,6 +81,8 @@ class LibSVMIter(TextIter):
     TypeError : there is no such argument.
     DataFileError, DataFileNotFoundError : a file is missing, has no rows, or has a malformed line
         or an index that is out of range; `next` raises what is found later.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened.
     UnsupportedError : compressed files cannot be divided into parts.
     ContextError : the device is not available.
     """
@@ -100,6 +104,12 @@ class LibSVMIter(TextIter):
         ctx: Context | str | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         **options: Any,
     ) -> None:
         known = inspect.signature(LibSVMIter.__init__).parameters
@@ -109,8 +119,11 @@ class LibSVMIter(TextIter):
         label_columns = _columns("label_shape", label_shape)
         shard = resolve_shard(num_parts, part_index, "contiguous")
         self._check_arguments(round_batch, last_batch_handle, prefetch_buffer, ctx)
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
+        )
         files = TextFiles(
-            data_libsvm, "data_libsvm", 0, shard.index, shard.count, fields=columns + 1
+            data_libsvm, "data_libsvm", 0, shard.index, shard.count, columns + 1, remote
         )
         readers = {
             "data_libsvm": RowReader(files, _parse_with(columns), prefetch=self._prefetch_rows)
@@ -122,7 +135,9 @@ class LibSVMIter(TextIter):
                     "label_libsvm needs label_shape, the number of columns of the labels, of at "
                     f"least 2, not {label_shape!r}"
                 )
-            labels = TextFiles(label_libsvm, "label_libsvm", fields=label_columns + 1)
+            labels = TextFiles(
+                label_libsvm, "label_libsvm", fields=label_columns + 1, remote=remote
+            )
             readers["label_libsvm"] = RowReader(
                 labels, _parse_with(label_columns), files.lines_before(), self._prefetch_rows
             )

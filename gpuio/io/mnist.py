@@ -8,7 +8,8 @@ import logging
 import math
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import IO, Any
 
 import numpy as np
@@ -32,7 +33,11 @@ from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import State
 from gpuio.sampling.order import BatchIndices, Order, permute
 from gpuio.sampling.sharding import resolve_shard
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.sequential import SequentialFile
+from gpuio.storage.remote.url import shown
 
 # The first four bytes of an idx file: two zeros, the type (8: unsigned byte), the number of axes.
 IMAGES, LABELS = 2051, 2049
@@ -65,7 +70,7 @@ class MNISTIter(OrderedRowsIter):
 
     Parameters
     ----------
-    image, label : the files (idx3-ubyte, idx1-ubyte)
+    image, label : the files (idx3-ubyte, idx1-ubyte), or their URLs
     batch_size : images in a batch
     shuffle : shuffle the images once, so that all epochs have the same order
     flat : flatten images
@@ -77,6 +82,8 @@ class MNISTIter(OrderedRowsIter):
     ctx : the device; None: the current context
     reshuffle : with `shuffle`, a new order of all images each epoch
     data_name, label_name : the arrays' names
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter
     options : data_shape, input_shape and other options of MXNet's iterators that have no effect
         here, which is logged
 
@@ -114,6 +121,12 @@ class MNISTIter(OrderedRowsIter):
         reshuffle: bool = False,
         data_name: str = "data",
         label_name: str = "softmax_label",
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
         **options: Any,
     ) -> None:
         known = inspect.signature(MNISTIter.__init__).parameters
@@ -124,7 +137,10 @@ class MNISTIter(OrderedRowsIter):
         seed = as_int("seed", seed)
         ctx = as_context(ctx)
         require(ctx)
-        images, labels = read_mnist(image, label)
+        remote = self._as_remote(
+            cache_dir, cache_limit, storage_options, retries, timeout, readahead
+        )
+        images, labels = read_mnist(image, label, remote)
         count, height, width = images.shape
         shape = (height * width,) if as_bool("flat", flat) else (1, height, width)
         if shard.mode == "contiguous":
@@ -143,7 +159,7 @@ class MNISTIter(OrderedRowsIter):
         if shuffle and not reshuffle:
             rows = permute(np.arange(len(images)), len(images), seed, 0)
             images, labels = images[rows], labels[rows]
-        self._path = os.fspath(image)
+        self._path = shown(os.fspath(image))
         self._shuffled = {"shuffle": shuffle, "reshuffle": reshuffle}
         pixels = ArraySource(data_name, nd.wrap(images.reshape(-1, *shape)), 0).to(ctx)
         numbers = ArraySource(label_name, nd.array(labels, cpu()), 0).to(ctx)
@@ -159,7 +175,7 @@ class MNISTIter(OrderedRowsIter):
         if not as_bool("silent", silent):
             log.info(
                 "%s: %d images of shape %s, %d in this part, on %s",
-                image,
+                self._path,
                 count,
                 shape,
                 len(images),
@@ -186,8 +202,15 @@ def _load_scaled(pixels: ArraySource, labels: ArraySource) -> Callable[[BatchInd
     return load
 
 
-def read_mnist(image: Path, label: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read_mnist(
+    image: Path, label: Path, remote: RemoteOptions | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read two files of MNIST's format, compressed with gzip or not.
+
+    Parameters
+    ----------
+    image, label : the files, or their URLs
+    remote : how remote files are reached and cached; None: by the default options
 
     Returns
     -------
@@ -197,43 +220,36 @@ def read_mnist(image: Path, label: Path) -> tuple[NDArray[np.uint8], NDArray[np.
     ------
     DataFileError, DataFileNotFoundError : a file is missing, has another format, is truncated, or
         the numbers of images and labels differ.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    images, labels = read_idx(image, IMAGES), read_idx(label, LABELS)
+    images, labels = read_idx(image, IMAGES, remote), read_idx(label, LABELS, remote)
     if len(images) != len(labels):
         raise DataFileError(
-            f"{image} has {len(images)} images, but {label} has {len(labels)} labels"
+            f"{shown(os.fspath(image))} has {len(images)} images, but {shown(os.fspath(label))} "
+            f"has {len(labels)} labels"
         )
     return images, labels
 
 
-def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, magic: int, remote: RemoteOptions | None = None) -> NDArray[np.uint8]:
     """The contents of an idx file of bytes: (N,), or (N, height, width).
 
     Parameters
     ----------
-    path : the file, plain or compressed with gzip
+    path : the file, plain or compressed with gzip, or its URL
     magic : IMAGES or LABELS
+    remote : how a remote file is reached and cached; None: by the default options
 
     Raises
     ------
     DataFileError, DataFileNotFoundError : the file is missing, has another format, or has more or
         fewer bytes than its header declares.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    name = local_path(path, "image" if magic == IMAGES else "label")
+    name = shown(location(path, "image" if magic == IMAGES else "label"))
     try:
-        with open(name, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
-                file.seek(0)
-                shape = _read_shape(file, name, magic, size)
-                _check_size(name, shape, size - _header_bytes(shape))
-                values = np.fromfile(file, np.uint8, math.prod(shape))
-                _check_size(name, shape, len(values))  # it may have changed since
-                return values.reshape(shape)
-            file.seek(0)
-            with gzip.open(file) as unpacked:
-                shape = _read_shape(unpacked, name, magic, size)
-                return _unpack(unpacked, name, shape, size)
+        with closing(SequentialFile(path, remote)) as opened, opened.open() as file:
+            return _read_idx(file, name, magic, opened.size())
     except FileNotFoundError as error:
         raise DataFileNotFoundError(
             f"{name} does not exist; MNIST's files are train-images-idx3-ubyte, "
@@ -241,6 +257,19 @@ def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(f"{name} cannot be read: {error}") from error
+
+
+def _read_idx(file: IO[bytes], name: str, magic: int, size: int) -> NDArray[np.uint8]:
+    """The contents of an idx file of `size` bytes; see `read_idx`."""
+    if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
+        file.seek(0)
+        shape = _read_shape(file, name, magic, size)
+        _check_size(name, shape, size - _header_bytes(shape))
+        return _fill(file, name, shape)
+    file.seek(0)
+    with gzip.open(file) as unpacked:
+        shape = _read_shape(unpacked, name, magic, size)
+        return _unpack(unpacked, name, shape, size)
 
 
 def _read_shape(file: IO[bytes] | gzip.GzipFile, name: str, magic: int, size: int) -> list[int]:
@@ -289,9 +318,14 @@ def _unpack(file: gzip.GzipFile, name: str, shape: list[int], packed: int) -> ND
             f"bytes: more than {most} are not unpacked of so few; decompress the file, if it is "
             "intact"
         )
-    values = np.empty(count, np.uint8)
+    return _fill(file, name, shape)
+
+
+def _fill(file: IO[bytes] | gzip.GzipFile, name: str, shape: list[int]) -> NDArray[np.uint8]:
+    """The values that follow the header, to the file's end."""
+    values = np.empty(math.prod(shape), np.uint8)
     found = 0
-    while found < count and (read := file.readinto(memoryview(values)[found:])):
+    while found < len(values) and (read := file.readinto(memoryview(values)[found:])):  # type: ignore[union-attr]
         found += read
     # The first byte behind the values; or none, for which gzip compares the checksum.
     _check_size(name, shape, found, more=bool(file.read(1)))

@@ -28,6 +28,7 @@ from gpuio.sampling.chunks import Chunks, cut_chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard, contiguous_shard
 from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
 
 log = logging.getLogger("gpuio")
 
@@ -74,7 +75,7 @@ class RecordFilesIter(ImageLoaderIter):
         chunk_size = as_int("shuffle_chunk_size", chunk_size, 0)
         chunk_seed = as_int("shuffle_chunk_seed", chunk_seed)
         source, images = open_records(
-            path_imgrec, path_imgidx, table, options.shard, options.quarantine
+            path_imgrec, path_imgidx, table, options.shard, options.quarantine, options.remote
         )
         indexed = bool(path_imgidx)
         chunks = self._cut_chunks(source, images, options, indexed, chunk_size, chunk_seed)
@@ -135,8 +136,8 @@ class RecordFilesIter(ImageLoaderIter):
         """
         shape = output.channels, output.height, output.width
         try:
-            if mean_image.exists(path):
-                mean = mean_image.read(path, shape)
+            if mean_image.exists(path, self._options.remote):
+                mean = mean_image.read(path, shape, self._options.remote)
             else:
                 mean_image.check_writable(path)
                 mean = self._compute_mean(output, planner, label_shape)
@@ -180,6 +181,7 @@ def open_records(
     table: LabelTable | None,
     shard: Shard,
     quarantine: Iterable[Entry] | None,
+    remote: RemoteOptions | None = None,
 ) -> tuple[RecordSource, range | NDArray[np.int64]]:
     """Open record files and select the images of a shard.
 
@@ -187,6 +189,7 @@ def open_records(
     ----------
     table : labels that replace those in the records; found by the id in their headers
     quarantine : records to leave out
+    remote : how remote files are reached and cached; None: by the default options
 
     Returns
     -------
@@ -197,7 +200,7 @@ def open_records(
     ArgumentError : there are no records, or none in this shard.
     RecordError, RecordFileNotFoundError : the files are missing or damaged.
     """
-    records = RecordSet(path_imgrec, path_imgidx or None)
+    records = RecordSet(path_imgrec, path_imgidx or None, remote)
     try:
         source = RecordSource(records, table, by_id=True)
         images = records.without(source.images, quarantine or ())

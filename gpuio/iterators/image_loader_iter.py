@@ -41,6 +41,7 @@ from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 from gpuio.storage.local import listed
+from gpuio.storage.remote.options import RemoteOptions
 
 # More cost memory and help nobody, whatever the machine.
 MOST_AHEAD = 1 << 16
@@ -67,6 +68,7 @@ class LoaderOptions:
     dct_scaling : see `NativeRenderer`
     quarantine : records that have been left out; None: the iterator has no such option
     max_pixels : the most pixels of an image, see `decoding.limits`; None: the default
+    remote : how remote files are reached and cached; None: by the default options
     data_name, label_name : names of the arrays
 
     Raises
@@ -92,6 +94,7 @@ class LoaderOptions:
     dct_scaling: bool = False
     quarantine: tuple[Entry, ...] | None = None
     max_pixels: int | None = None
+    remote: RemoteOptions | None = None
 
     def __post_init__(self) -> None:
         for name, most in (("batch_size", None), ("prefetch_buffer", MOST_AHEAD)):

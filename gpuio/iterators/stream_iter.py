@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gpuio.context import Context
@@ -15,6 +15,8 @@ from gpuio.iterators.turns import Turns
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.states import as_state, equal, field, shown
 from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.storage.local import Path
+from gpuio.storage.remote.options import RemoteOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -93,6 +95,25 @@ class StreamIter(DataIter, Generic[T]):
             tuple(replacement if each is original else each for each in positional),
             {name: replacement if each is original else each for name, each in named.items()},
         )
+
+    def _as_remote(
+        self,
+        cache_dir: Path | None,
+        cache_limit: int | str | None,
+        storage_options: Mapping[str, Any] | None,
+        retries: int,
+        timeout: float,
+        readahead: int | str,
+    ) -> RemoteOptions:
+        """Check a constructor's arguments for remote files. Copies get `storage_options` without
+        what is secret.
+        """
+        options = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
+        if storage_options is not None:
+            self._replace_argument(storage_options, options.arguments()["storage_options"])
+        return options
 
     def __reduce__(self) -> tuple[Any, ...]:
         try:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 from gpuio.recordio.lists import ListItem, read_list
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import shown
 
 # Keys are stored modulo this: those of records are int64, the ids in their headers uint64.
 MODULUS = 2**64
@@ -101,13 +104,17 @@ class LabelTable:
 
 
 def read_label_table(
-    path: Path, label_width: int | None = None, whitespace: bool = False
+    path: Path,
+    label_width: int | None = None,
+    whitespace: bool = False,
+    remote: RemoteOptions | None = None,
 ) -> LabelTable:
     """Read the labels of a list file; see `read_list`.
 
     Raises
     ------
     ArgumentError : the file does not exist or cannot be read, or a line is malformed.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed meanwhile.
     """
-    name = local_path(path, "path_imglist")
-    return LabelTable(read_list(name, label_width, whitespace), name)
+    where = location(path, "path_imglist")
+    return LabelTable(read_list(where, label_width, whitespace, remote), shown(where))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
@@ -21,6 +22,10 @@ from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.local import read_file
 from gpuio.storage.parts import Bulk
+from gpuio.storage.remote.folder import RemoteFolder
+from gpuio.storage.remote.opening import open_each
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote
 
 # Labels of one length: the records' indices, int64 (n,), and the labels, float32 (n, k).
 LabelBlock = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -332,8 +337,9 @@ class FileSource:
     Parameters
     ----------
     items : the files, with keys and labels
-    root : the folder that their paths are relative to; "": the current one
+    root : the folder that their paths are relative to, or its URL; "": the current one
     read_file : reads the file with a name of the list; None: from below the root
+    remote : how remote files are reached and cached; None: by the default options
     """
 
     immutable = False
@@ -344,9 +350,11 @@ class FileSource:
         items: Iterable[ListItem],
         root: str,
         read_file: Callable[[str], bytes] | None = None,
+        remote: RemoteOptions | None = None,
     ) -> None:
         self._root = root
-        self._read_file = read_file or self.read_file
+        self._own_reader = read_file
+        self._folder = RemoteFolder(root, remote or RemoteOptions.create())
         digest = hashlib.sha256()
         self.names: list[str] = []
         keys, self._labels = [], []
@@ -371,14 +379,23 @@ class FileSource:
 
     def read(self, index: int) -> Encoded:
         """Read a file."""
-        content = self._read_file(self.names[index])
-        return Encoded(self._labels[index], np.frombuffer(content, np.uint8))
+        name = self.names[index]
+        if self._own_reader is not None:
+            content = np.frombuffer(self._own_reader(name), np.uint8)
+        elif self._is_remote(name):
+            content = self._folder.read(name)
+        else:
+            content = np.frombuffer(self.read_file(name), np.uint8)
+        return Encoded(self._labels[index], content)
 
     def read_batch(
         self, indices: NDArray[np.int64], bulk: Bulk | None = None
     ) -> list[Encoded | Error]:
-        """Read several files; see `ImageSource`."""
-        return [read_or_error(self.read, index) for index in indices.tolist()]
+        """Read several files; see `ImageSource`. Remote ones are read several at a time."""
+        waits = self._own_reader is None and any(
+            self._is_remote(self.names[index]) for index in indices.tolist()
+        )
+        return open_each(partial(read_or_error, self.read), indices.tolist(), waits)
 
     def read_file(self, name: str) -> bytes:
         """Read a file below the root.
@@ -386,7 +403,11 @@ class FileSource:
         Raises
         ------
         RecordError : it cannot be read.
+        RemoteError, FileChangedError : a remote one cannot be, or has changed since it was first
+            read.
         """
+        if self._is_remote(name):
+            return self._folder.read(name).tobytes()
         try:
             return read_file(os.path.join(self._root, name))
         except (OSError, ValueError) as error:  # ValueError: its name has a null character
@@ -399,7 +420,9 @@ class FileSource:
 
     def location(self, index: int) -> Location:
         """Path and key of a file."""
-        path = os.path.join(self._root, self.names[index])
+        name = self.names[index]
+        remote = self._is_remote(name)
+        path = self._folder.path(name) if remote else os.path.join(self._root, name)
         return Location(path, None, int(self.keys[index]))
 
     def label_blocks(self, skip_damaged: bool = False) -> Iterator[LabelBlock]:
@@ -413,4 +436,8 @@ class FileSource:
         """Do nothing: files are on this machine."""
 
     def close(self) -> None:
-        """Do nothing: a file is open only while it is read."""
+        """Have threads raise that read remote files; others are open only while they are read."""
+        self._folder.close()
+
+    def _is_remote(self, name: str) -> bool:
+        return is_remote(self._root) or is_remote(name)

@@ -56,6 +56,7 @@ class Index:
         self.offsets = offsets
         self._sorted: tuple[KeyArray, NDArray[np.int64]] | None = None
         self._positions: dict[Hashable, int] | None = None
+        self._ascending: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -118,7 +119,7 @@ class Index:
         data = open_file(path, remote)
         path = data.path
         blocks, walked = [], 0
-        records = walk(forwards(data, remote), path)
+        records = walk(ForwardReader(data) if data.descriptor is None else data, path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
             try:
                 while len(block := np.fromiter(islice(records, BLOCK), np.int64)):
@@ -164,6 +165,14 @@ class Index:
         if at < 0 or keys[at] != number:
             raise KeyError(key)
         return int(order[at])
+
+    def following(self, offset: int) -> int | None:
+        """The offset of the next record in the file; None: it is the last."""
+        if self._ascending is None:
+            ascending = bool((self.offsets[1:] > self.offsets[:-1]).all())
+            self._ascending = self.offsets if ascending else np.sort(self.offsets)
+        at = int(np.searchsorted(self._ascending, offset, side="right"))
+        return int(self._ascending[at]) if at < len(self._ascending) else None
 
     def _order(self) -> tuple[KeyArray, NDArray[np.int64]]:
         """The keys in ascending order, and their positions in the index."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +20,20 @@ from gpuio.recordio.framing import (
     parse,
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
-from gpuio.storage.local import BufferedFile, LocalFile, Path, local_path, to_bytes
+from gpuio.storage.data_file import DataFile
+from gpuio.storage.local import BufferedFile, ByteSequence, Path, local_path, to_bytes
+from gpuio.storage.remote.opening import location, open_file, stream_ahead
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.stream import ForwardReader
+from gpuio.storage.remote.url import is_remote, shown
 from gpuio.storage.writing import AppendedFile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Bytes of a remote record that are read at once: behind what is left out of an index, a record
+# seems to be larger.
+MAX_WHOLE = 1 << 20
 
 
 class MXRecordIO:
@@ -35,12 +44,14 @@ class MXRecordIO:
 
     Parameters
     ----------
-    uri : the file: a path or a ``file://`` URI
+    uri : the file: a path or a URL
     flag : "r" to read, "w" to write; an existing file is overwritten
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter
 
     Attributes
     ----------
-    uri, flag : the arguments; `uri` as a path
+    uri, flag : the arguments; `uri` as a path, or as a URL without secrets
     writable : whether this is a writer
     is_open : whether the file is open
     pid : the process that opened the file; None if closed
@@ -48,7 +59,7 @@ class MXRecordIO:
     Raises
     ------
     ArgumentError : (a ValueError) flag is neither "r" nor "w".
-    RecordFileNotFoundError, RecordError : the file cannot be opened.
+    RecordFileNotFoundError, RecordError, RemoteError : the file cannot be opened.
 
     Examples
     --------
@@ -59,11 +70,26 @@ class MXRecordIO:
     b'a record'
     """
 
-    def __init__(self, uri: Path, flag: str) -> None:
+    def __init__(
+        self,
+        uri: Path,
+        flag: str,
+        *,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
+    ) -> None:
         self.is_open = False
         if flag not in ("r", "w"):
             raise ArgumentError(f"Invalid flag {flag!r}: it must be 'r' or 'w'")
-        self.uri = local_path(uri)
+        self._remote = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
+        self._location = location(uri)
+        self.uri = shown(self._location)
         self.flag = flag
         self.writable = flag == "w"
         self.pid: int | None = None
@@ -89,26 +115,37 @@ class MXRecordIO:
                 f"a writer cannot be pickled, since opening its copy would empty {self.uri}; close "
                 "it and open it again"
             )
-        return {"arguments": self._arguments(), "is_open": self.is_open}
+        remote = is_remote(self._location)
+        return {
+            "arguments": self._arguments(),
+            "is_open": self.is_open,
+            "remote": self._remote.arguments() if remote else {},  # a subclass may not take them
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        type(self).__init__(self, *state["arguments"])
+        type(self).__init__(self, *state["arguments"], **state["remote"])
         if not state["is_open"]:
             self.close()
 
     def _arguments(self) -> tuple[object, ...]:
-        return self.uri, self.flag
+        return self._location, self.flag
 
     def open(self) -> None:
         """Open the file at its beginning; a writer empties it."""
         if self.writable:
-            self._file = AppendedFile(self.uri)
+            self._file = AppendedFile(local_path(self._location, "a writer's file"))
         else:
             self._position = 0
-            records = LocalFile(self.uri)
-            self._reading: tuple[LocalFile, BufferedFile] | None = records, BufferedFile(records)
+            records = open_file(self._location, self._remote)
+            self._reading: tuple[DataFile, ByteSequence] | None = records, self._forwards(records)
         self.is_open = True
         self.pid = os.getpid()
+
+    def _forwards(self, records: DataFile) -> ByteSequence:
+        """A file for reading it forwards."""
+        if records.descriptor is not None:
+            return BufferedFile(records)
+        return ForwardReader(records, ahead=stream_ahead(self._remote))
 
     def close(self) -> None:
         """Flush and close the file. May be called repeatedly. In a process that inherited a writer,
@@ -128,7 +165,10 @@ class MXRecordIO:
         if self.writable:
             _close(self._outputs(), unwanted)
         else:
-            self._reading = None  # a thread that is still reading keeps the file open
+            reading, self._reading = self._reading, None
+            if reading is not None:
+                # A thread that is still reading keeps a local file open.
+                reading[0].close()
 
     def _outputs(self) -> list[AppendedFile]:
         """The files that a writer writes, in the order in which their buffers are written."""
@@ -192,7 +232,9 @@ class MXRecordIO:
         ------
         RecordError : the file is damaged here. After a wrong magic number the next call continues
             eight bytes further; after a truncated record it returns None.
-        FileChangedError : the file has become shorter since it was opened.
+        FileChangedError : the file has become shorter since it was opened, or a remote one has been
+            replaced.
+        RemoteError : a remote file cannot be read.
         """
         with self._lock:
             records, buffered = self._opened()
@@ -207,7 +249,7 @@ class MXRecordIO:
                 raise self._explained(error, records, begin) from error
         return to_bytes(payload)
 
-    def _opened(self) -> tuple[LocalFile, BufferedFile]:
+    def _opened(self) -> tuple[DataFile, ByteSequence]:
         """The file that is read, and the same for reading it forwards."""
         self._check(writing=False)
         reading = self._reading
@@ -215,7 +257,7 @@ class MXRecordIO:
             raise self._closed()
         return reading
 
-    def _explained(self, error: FramingError, records: LocalFile, offset: int) -> RecordError:
+    def _explained(self, error: FramingError, records: DataFile, offset: int) -> RecordError:
         """The error of a record at an offset, with what to do about it."""
         return explain(error, records, self.uri)
 
@@ -245,6 +287,8 @@ class MXIndexedRecordIO(MXRecordIO):
     uri : the record file
     flag : "r" or "w"
     key_type : converts a string to a key: int, str or float
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        ImageRecordIter
 
     Attributes
     ----------
@@ -259,15 +303,36 @@ class MXIndexedRecordIO(MXRecordIO):
     """
 
     def __init__(
-        self, idx_path: Path | None, uri: Path, flag: str, key_type: KeyType = int
+        self,
+        idx_path: Path | None,
+        uri: Path,
+        flag: str,
+        key_type: KeyType = int,
+        *,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
     ) -> None:
         self.is_open = False
-        self.idx_path = None if idx_path is None else local_path(idx_path)
+        self._idx_location = None if idx_path is None else location(idx_path)
+        self.idx_path = None if self._idx_location is None else shown(self._idx_location)
         self.key_type = key_type
         self._index = Index(np.empty(0, np.int64), np.empty(0, np.int64))
         self._keys: list[Key] | None = None
         self._index_file: AppendedFile | None = None
-        super().__init__(uri, flag)
+        super().__init__(
+            uri,
+            flag,
+            cache_dir=cache_dir,
+            cache_limit=cache_limit,
+            storage_options=storage_options,
+            retries=retries,
+            timeout=timeout,
+            readahead=readahead,
+        )
 
     @property
     def keys(self) -> list[Key]:
@@ -289,7 +354,7 @@ class MXIndexedRecordIO(MXRecordIO):
         return len(self._read_index())
 
     def _arguments(self) -> tuple[object, ...]:
-        return self.idx_path, self.uri, self.flag, self.key_type
+        return self._idx_location, self._location, self.flag, self.key_type
 
     def open(self) -> None:
         """Open both files at their beginning; a writer empties them."""
@@ -300,11 +365,11 @@ class MXIndexedRecordIO(MXRecordIO):
         super().open()
         try:
             if self.writable:
-                self._index_file = AppendedFile(str(self.idx_path))
-            elif self.idx_path is None:
-                self._index = Index.build(self.uri)
+                self._index_file = AppendedFile(local_path(str(self._idx_location)))
+            elif self._idx_location is None:
+                self._index = Index.build(self._location, self._remote)
             else:
-                self._index = Index.load(self.idx_path, self.key_type)
+                self._index = Index.load(self._idx_location, self.key_type, self._remote)
         except BaseException:
             self._close(unwanted=True)
             raise
@@ -369,15 +434,25 @@ class MXIndexedRecordIO(MXRecordIO):
         ------
         RecordKeyError : (also a KeyError) there is no such key.
         RecordError : no intact record begins where the index points.
-        FileChangedError : the file has become shorter since it was opened.
+        FileChangedError : the file has become shorter since it was opened, or a remote one has been
+            replaced.
+        RemoteError : a remote file cannot be read.
         """
         records, _ = self._opened()
         offset = self._offset(idx)
         try:
-            payload, self._position = parse(records, offset, self.uri)
+            payload, self._position = parse(self._at(offset, records), offset, self.uri)
         except FramingError as error:
             raise self._explained(error, records, offset) from error
         return to_bytes(payload)
+
+    def _at(self, offset: int, records: DataFile) -> ByteSequence:
+        """A file for reading the record at an offset: a remote one by one request."""
+        if records.descriptor is not None:
+            return records
+        following = self._index.following(offset)
+        length = (len(records) if following is None else following) - offset
+        return ForwardReader(records, min(length, MAX_WHOLE), ahead=0)
 
     def _offset(self, key: Key) -> int:
         try:
@@ -397,7 +472,7 @@ class MXIndexedRecordIO(MXRecordIO):
             f"{len(index):,} keys is {first!r}, the last {last!r} ({type(first).__name__})"
         )
 
-    def _explained(self, error: FramingError, records: LocalFile, offset: int) -> RecordError:
+    def _explained(self, error: FramingError, records: DataFile, offset: int) -> RecordError:
         if self.idx_path is None:
             return super()._explained(error, records, offset)
         starts = np.sort(self._read_index().offsets)

@@ -18,8 +18,8 @@ from gpuio.errors import RecordError, RecordFileNotFoundError
 from gpuio.storage.local import Path, bounded_lines
 from gpuio.storage.remote.opening import location, open_stream
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
+from gpuio.storage.writing import replacing
 
 # The longest excerpt of a line in a message, in characters.
 EXCERPT = 200

@@ -31,10 +31,11 @@ from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.data_file import DataFile
-from gpuio.storage.local import Path
+from gpuio.storage.local import ByteSequence, Path
 from gpuio.storage.parts import Bulk
 from gpuio.storage.remote.opening import any_remote, list_folder, location, open_each, open_file
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class RecordSet:
         which, offset = self._find(ordinal)
         file, path = self._file(which), self.paths[which]
         try:
-            return parse(file, offset, path)[0]
+            return parse(self._one(file, ordinal), offset, path)[0]
         except FramingError as error:
             if file.has_changed():
                 raise error.with_advice(CHANGED) from error
@@ -210,6 +211,13 @@ class RecordSet:
                 end = [*self._first, len(self)][which + 1]
                 starts = self.starts[self._first[which] : end] - self._base[which]
             raise explain(error, file, path, offset, starts) from error
+
+    def _one(self, file: DataFile, ordinal: int) -> ByteSequence:
+        """A file for reading one record: a remote one by one request, if it is in the index."""
+        if file.descriptor is not None:
+            return file
+        ((_, _, starts, ends),) = self._by_file(np.array([ordinal]))
+        return ForwardReader(file, int(min(ends[0] - starts[0], MAX_BULK)), ahead=0)
 
     def header(self, ordinal: int) -> HEADER:
         """Read a record's header and label, without its image if possible; see `record`."""

@@ -33,6 +33,7 @@ from gpuio.errors import (
 )
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.parts import Bulk, Offsets, Ranges, join, read_each
+from gpuio.storage.remote.url import shown
 
 Path = str | os.PathLike[str]
 
@@ -87,7 +88,7 @@ def local_path(uri: Path, name: str = "a path") -> str:
     if scheme == "file":
         return rest
     raise UnsupportedError(
-        f"{path}: remote files are not supported yet; copy it to this machine first"
+        f"{name} must be a file or folder of this machine, not the remote {shown(path)}"
     )
 
 

@@ -226,8 +226,6 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         empty.write_text(text)
         with pytest.raises(DataFileError, match=r"empty\.csv has no rows"):
             mx.io.CSVIter(data_csv=empty, **call)
-    with pytest.raises(mx.MXNetError, match="remote files"):
-        mx.io.CSVIter(data_csv="s3://bucket/x.csv", **call)
     with pytest.raises(ArgumentError, match="names no file"):
         mx.io.CSVIter(data_csv=";", **call)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuio.errors import ArgumentError, RecordFileNotFoundError, UnsupportedError
+from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.recordio.lists import ListItem, items_of, numbered_lines, parse_line, read_list
 
 CAT = ListItem(3, (1.0,), "cat.jpg")
@@ -138,8 +138,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         list(read_list(tmp_path / "none.lst"))
     with pytest.raises(ArgumentError, match="cannot be read: Is a directory"):
         list(read_list(tmp_path))
-    with pytest.raises(UnsupportedError, match="remote files"):
-        list(read_list("s3://bucket/x.lst"))
 
 
 @pytest.mark.parametrize(

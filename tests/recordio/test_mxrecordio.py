@@ -19,7 +19,6 @@ from gpuio.errors import (
     RecordError,
     RecordFileNotFoundError,
     RecordKeyError,
-    UnsupportedError,
 )
 from gpuio.recordio import Index, MXIndexedRecordIO, MXRecordIO
 
@@ -56,8 +55,6 @@ def test_attributes(files: tuple[Path, Path]) -> None:
 def test_file_uris(files: tuple[Path, Path]) -> None:
     with MXRecordIO(f"file://{files[1]}", "r") as reader:
         assert reader.read() == payload(0)
-    with pytest.raises(UnsupportedError, match="remote files"):
-        MXRecordIO("s3://bucket/x.rec", "r")
 
 
 @pytest.mark.parametrize("flag", ["a", "rb", "wb", "", None])

@@ -31,9 +31,9 @@ def test_paths_and_uris() -> None:
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/x.rec", "hdfs://host/x.rec", "http://host/x.rec"])
-def test_remote_files_are_not_supported(uri: str) -> None:
-    with pytest.raises(UnsupportedError, match=r"x\.rec: remote files .* copy it to this machine"):
-        local_path(uri)
+def test_remote_files_are_no_paths(uri: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"^root must be .* this machine, not .*x\.rec$"):
+        local_path(uri + "?signature=secret" * uri.startswith("http"), "root")
 
 
 @pytest.mark.parametrize("uri", [b"x.rec", 3, None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from gpuio.loading.hand_over import hand_over_arrays
 from gpuio.nd import NDArray as AnyArray
 from gpuio.recordio import RecordSet
 from gpuio.recordio.index import Index
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import exists, location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, shown, with_extension
 
 
 class Dataset:
@@ -180,32 +183,52 @@ class RecordFileDataset(Dataset):
 
     Parameters
     ----------
-    filename : the record file. Its index is beside it, with the ending .idx; without one the file
-        is scanned
+    filename : the record file, or its URL. Its index is beside it, with the ending .idx; without
+        one the file is scanned
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
+        mx.io.ImageRecordIter; a forked process can read them only if its parent has not
 
     Attributes
     ----------
-    filename, idx_file : the files' paths
+    filename, idx_file : the files' paths, or their URLs without secrets
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
     RecordError : the index does not belong to the file, or a file without an index is damaged.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened.
 
     Examples
     --------
     >>> header, image = mx.recordio.unpack(RecordFileDataset("train.rec")[0])
     """
 
-    def __init__(self, filename: Path) -> None:
-        self.filename = local_path(filename)
-        self.idx_file = os.path.splitext(self.filename)[0] + ".idx"
+    def __init__(
+        self,
+        filename: Path,
+        *,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
+    ) -> None:
+        self._remote = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
+        self._location = location(filename)
+        self._idx_location = index_of(self._location)
+        self.filename, self.idx_file = shown(self._location), shown(self._idx_location)
         self._open()
 
     def _open(self) -> None:
-        index = self.idx_file if os.path.exists(self.idx_file) else None
-        self._records = RecordSet([self.filename], index and [index])
-        self._ordinals = range(len(self._records)) if index is None else _ordinals_of_lines(index)
+        index = self._idx_location if exists(self._idx_location, self._remote) else None
+        self._records = RecordSet([self._location], index and [index], self._remote)
+        self._ordinals = (
+            range(len(self._records)) if index is None else _ordinals_of_lines(index, self._remote)
+        )
 
     def __len__(self) -> int:
         return len(self._ordinals)
@@ -240,9 +263,16 @@ class RecordFileDataset(Dataset):
         self._open()
 
 
-def _ordinals_of_lines(index: str) -> range | NDArray[np.int64]:
+def index_of(path: str) -> str:
+    """The index beside a record file."""
+    if is_remote(path):
+        return with_extension(path, ".idx")
+    return os.path.splitext(path)[0] + ".idx"
+
+
+def _ordinals_of_lines(index: str, remote: RemoteOptions) -> range | NDArray[np.int64]:
     """For each line of an index, the position in the file of the record that it names."""
-    offsets = Index.load(index).offsets
+    offsets = Index.load(index, remote=remote).offsets
     if (offsets[1:] > offsets[:-1]).all():
         return range(len(offsets))
     ordinals = np.empty(len(offsets), np.int64)

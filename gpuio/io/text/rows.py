@@ -146,7 +146,8 @@ class RowReader:
         self._to_skip = rows
 
     def close(self) -> None:
-        """Stop the thread and close the file that is being read. May be called twice."""
+        """Stop the thread and close the files. May be called twice."""
+        self.files.close()  # first, as the thread may wait for them
         self._stop_thread()
         self._blocks = iter(())
         self._columns = ()

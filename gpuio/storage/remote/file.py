@@ -13,6 +13,7 @@ from gpuio.storage.remote.cached_object import NONE
 from gpuio.storage.remote.fetch import Request, fetcher
 from gpuio.storage.remote.filling import RemoteObject
 from gpuio.storage.remote.statistics import count
+from gpuio.storage.remote.store import ObjectInfo
 
 
 class RemoteFile:
@@ -40,6 +41,11 @@ class RemoteFile:
     @property
     def descriptor(self) -> None:
         """None: its data are read by `read_parts` only."""
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The version of the object."""
+        return self._remote.cached.info
 
     @property
     def version(self) -> str | None:

@@ -19,7 +19,7 @@ from gpuio.storage.remote.filling import RemoteObject
 from gpuio.storage.remote.options import RemoteOptions, cache_folder
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
-from gpuio.storage.remote.stream import AHEAD, ForwardReader, RemoteStream
+from gpuio.storage.remote.stream import AHEAD, RemoteStream
 from gpuio.storage.remote.url import is_remote, join, parse_url, shown
 
 T = TypeVar("T")

@@ -106,8 +106,8 @@ class MNIST(_FilesDataset):
 
     def _load(self, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         prefix = "train" if train else "t10k"
-        paths = self._find([f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"])
-        images, labels = read_mnist(*paths)
+        image, label = self._find([f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"])
+        images, labels = read_mnist(image, label)
         return images[..., None], labels.astype(np.int32)
 
 

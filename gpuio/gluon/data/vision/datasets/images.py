@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,17 @@ import numpy as np
 from gpuio import nd
 from gpuio.context import cpu
 from gpuio.decoding.limits import call_with_max_pixels, resolve_max_pixels
-from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError, DecodeError, RecordFileNotFoundError
 from gpuio.gluon.data.dataset import Dataset, RecordFileDataset
-from gpuio.image.codec import imread
+from gpuio.image.codec import imdecode, imread
 from gpuio.image.source import read_image
 from gpuio.loading.source import FileSource, RecordSource
 from gpuio.recordio.lists import items_of, read_list
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.folder import RemoteFolder
+from gpuio.storage.remote.opening import list_files, location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.url import is_remote, join, shown
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
@@ -37,16 +40,19 @@ class ImageRecordDataset(RecordFileDataset):
 
     Parameters
     ----------
-    filename : the record file; its index is beside it, with the ending .idx. Without one the file
-        is scanned
+    filename : the record file, or its URL; its index is beside it, with the ending .idx. Without
+        one the file is scanned
     flag : 1 color, 0 gray: (height, width, 1)
     transform : takes image and label, and returns the sample
     max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
+    cache_dir, cache_limit, storage_options, retries, timeout, readahead : as in RecordFileDataset
 
     Raises
     ------
     RecordFileNotFoundError : the file does not exist.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was
+        opened.
     RecordError, DecodeError : the file or its index is damaged; for a sample: its record is
         damaged or not an image. The message has its location.
 
@@ -62,11 +68,25 @@ class ImageRecordDataset(RecordFileDataset):
         transform: Transform | None = None,
         *,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
     ) -> None:
         self._flag = _as_flag(flag)
         self._max_pixels = resolve_max_pixels(max_pixels)
         self._transform = transform
-        super().__init__(filename)
+        super().__init__(
+            filename,
+            cache_dir=cache_dir,
+            cache_limit=cache_limit,
+            storage_options=storage_options,
+            retries=retries,
+            timeout=timeout,
+            readahead=readahead,
+        )
 
     def _open(self) -> None:
         super()._open()
@@ -94,20 +114,23 @@ class ImageFolderDataset(Dataset):
 
     Parameters
     ----------
-    root : the folder; its subfolders contain the images (.jpg, .jpeg, .png). Other files are
-        ignored, with a warning
+    root : the folder, or its URL; its subfolders contain the images (.jpg, .jpeg, .png). Other
+        files are ignored, with a warning
     flag : 1 color, 0 gray: (height, width, 1)
     transform : takes image and label, and returns the sample
-    max_pixels : as in ImageRecordDataset
+    max_pixels, cache_dir, cache_limit, storage_options, retries, timeout, readahead : as in
+        ImageRecordDataset
 
     Attributes
     ----------
     synsets : the names of the classes, sorted; ``synsets[label]``
-    items : the path and the label of each image; may be changed
+    items : the path or URL, and the label of each image; may be changed
 
     Raises
     ------
     RecordFileNotFoundError : the folder, or the file of a sample, does not exist.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was first
+        read.
     DecodeError : for a sample: its file is not an image.
 
     Examples
@@ -125,13 +148,30 @@ class ImageFolderDataset(Dataset):
         transform: Transform | None = None,
         *,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
     ) -> None:
         self._max_pixels = resolve_max_pixels(max_pixels)
-        self._root = os.path.expanduser(local_path(root))
+        self._root = os.path.expanduser(location(root))
         self._flag = _as_flag(flag)
         self._transform = transform
         self.synsets: list[str] = []
         self.items: list[tuple[str, int]] = []
+        remote = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
+        self._folder = RemoteFolder(self._root, remote)
+        if is_remote(self._root):
+            self._list_remote(remote)
+        else:
+            self._list_local()
+
+    def _list_local(self) -> None:
+        """Set `synsets` and `items`."""
         try:
             names = sorted(os.listdir(self._root))
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -141,10 +181,31 @@ class ImageFolderDataset(Dataset):
         for name in names:
             folder = os.path.join(self._root, name)
             if not os.path.isdir(folder):
-                warnings.warn(f"{folder} is ignored: it is not a folder", stacklevel=2)
+                _warn_no_folder(folder)
                 continue
             self.synsets.append(name)
-            self.items += [(path, len(self.synsets) - 1) for path in _images_in(folder)]
+            paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+            self.items += [(path, len(self.synsets) - 1) for path in paths if _is_image(path)]
+
+    def _list_remote(self, remote: RemoteOptions) -> None:
+        """Set `synsets` and `items`, by one list of all files."""
+        names = list_files(self._root, remote)
+        if not names:
+            raise RecordFileNotFoundError(
+                f"{shown(self._root)} is not a folder; it should have a folder of images for each "
+                "class"
+            )
+        inside: dict[str, set[str]] = {}
+        for name in names:
+            folder, slash, rest = name.partition("/")
+            if slash:
+                inside.setdefault(folder, set()).add(rest.partition("/")[0])
+            else:
+                _warn_no_folder(shown(self._folder.url(name)))
+        self.synsets = sorted(inside)
+        for label, folder in enumerate(self.synsets):
+            urls = [self._folder.url(f"{folder}/{name}") for name in sorted(inside[folder])]
+            self.items += [(url, label) for url in urls if _is_image(url)]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -152,9 +213,17 @@ class ImageFolderDataset(Dataset):
     def __getitem__(self, idx: int) -> Any:
         """An image and its label, or what the transform makes of them."""
         path, label = self.items[idx]
-        read = functools.partial(imread, ctx=cpu())
-        image = call_with_max_pixels(self._max_pixels, read, path, self._flag)
+        image = call_with_max_pixels(self._max_pixels, self._read, path)
         return (image, label) if self._transform is None else self._transform(image, label)
+
+    def _read(self, path: str) -> nd.NDArray:
+        """Read and decode an image."""
+        if not is_remote(path):
+            return imread(path, self._flag, ctx=cpu())
+        try:
+            return imdecode(self._folder.read(path), self._flag, ctx=cpu())
+        except DecodeError as error:
+            raise DecodeError(f"{shown(path)}: {error}") from error
 
 
 class ImageListDataset(Dataset):
@@ -165,16 +234,19 @@ class ImageListDataset(Dataset):
 
     Parameters
     ----------
-    root : the folder that the list's paths are relative to
-    imglist : im2rec's list file (.lst), its path absolute or relative to `root`; or items
-        ``[label, path]``, ``[[label, …], path]`` or ``[label, …, path]``
+    root : the folder that the list's paths are relative to, or its URL
+    imglist : im2rec's list file (.lst), its path absolute or relative to `root`, or its URL; or
+        items ``[label, path]``, ``[[label, …], path]`` or ``[label, …, path]``
     flag : 1 color, 0 gray: (height, width, 1)
-    max_pixels : as in ImageRecordDataset
+    max_pixels, cache_dir, cache_limit, storage_options, retries, timeout, readahead : as in
+        ImageRecordDataset
 
     Raises
     ------
     ArgumentError : there is no list, or a line or an item of it is malformed.
     RecordError, DecodeError : for a sample: its file is missing, or not an image.
+    RemoteError, FileChangedError : a remote file cannot be read, or has changed since it was first
+        read.
 
     Examples
     --------
@@ -188,17 +260,26 @@ class ImageListDataset(Dataset):
         flag: int = 1,
         *,
         max_pixels: int | None = None,
+        cache_dir: Path | None = None,
+        cache_limit: int | str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        retries: int = 10,
+        timeout: float = 60.0,
+        readahead: int | str = "256MB",
     ) -> None:
         self._max_pixels = resolve_max_pixels(max_pixels)
-        root = os.path.expanduser(local_path(root))
+        remote = RemoteOptions.create(
+            cache_dir, cache_limit, readahead, storage_options, retries, timeout
+        )
+        root = os.path.expanduser(location(root))
         self._flag = _as_flag(flag)
         if imglist is None:
             raise ArgumentError("imglist must be the path of a list, or a list of [label, path]")
         if isinstance(imglist, (str, os.PathLike)):
-            items = read_list(os.path.join(root, local_path(imglist)))
+            items = read_list(_within(root, location(imglist)), remote=remote)
         else:
             items = items_of(imglist)
-        self._source = FileSource(items, root)
+        self._source = FileSource(items, root, remote=remote)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -216,15 +297,22 @@ def _as_flag(flag: int) -> int:
     return int(flag)
 
 
-def _images_in(folder: str) -> list[str]:
-    """The paths of a folder's images, sorted by name."""
-    paths = []
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if os.path.splitext(name)[1].lower() in EXTENSIONS:
-            paths.append(path)
-        else:
-            warnings.warn(
-                f"{path} is ignored: only {', '.join(EXTENSIONS)} are supported", stacklevel=3
-            )
-    return paths
+def _within(root: str, path: str) -> str:
+    """A path or URL that may be relative to a folder."""
+    if is_remote(root) and not is_remote(path) and not os.path.isabs(path):
+        return join(root, path)
+    return path if is_remote(path) else os.path.join(root, path)
+
+
+def _warn_no_folder(path: str) -> None:
+    warnings.warn(f"{path} is ignored: it is not a folder", stacklevel=4)
+
+
+def _is_image(path: str) -> bool:
+    """Whether a file is an image, by its name; a warning if not."""
+    if os.path.splitext(path)[1].lower() in EXTENSIONS:
+        return True
+    warnings.warn(
+        f"{shown(path)} is ignored: only {', '.join(EXTENSIONS)} are supported", stacklevel=4
+    )
+    return False

@@ -1,0 +1,86 @@
+"""RemoteFolder: many files that are read one by one, each as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import ArgumentError, RecordError
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import open_remote
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.store import ObjectInfo
+from gpuio.storage.remote.url import is_remote, join, shown
+
+
+class RemoteFolder:
+    """Files that are read as a whole, through the cache. Thread-safe and picklable.
+
+    A file stays the version that it was when it was first read: another one is an error.
+
+    Parameters
+    ----------
+    url : of the folder; "": files are named by their own URLs
+    options : how it is reached and cached
+    """
+
+    def __init__(self, url: str, options: RemoteOptions) -> None:
+        self._url = url
+        self._options = options
+        self._versions: dict[str, ObjectInfo] = {}
+        self._reading: set[RemoteFile] = set()
+        self._closed = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteFolder, (self._url, self._options)
+
+    def url(self, name: str) -> str:
+        """The URL of a file.
+
+        Parameters
+        ----------
+        name : behind the folder's URL; or a URL
+
+        Raises
+        ------
+        RecordError : it leads out of the folder, or no file can have this name.
+        """
+        if is_remote(name):
+            return name
+        try:
+            return join(self._url, name)
+        except ArgumentError as error:
+            raise RecordError(str(error)) from error
+
+    def path(self, name: str) -> str:
+        """A file's URL without secrets, for messages."""
+        return shown(name if is_remote(name) else f"{self._url.rstrip('/')}/{name}")
+
+    def read(self, name: str) -> NDArray[np.uint8]:
+        """Read a file: uint8 (bytes,), read-only.
+
+        Raises
+        ------
+        RecordFileNotFoundError : it does not exist.
+        RecordError : no file can have this name; or this is closed.
+        FileChangedError : it has changed since it was first read.
+        RemoteError : it cannot be read.
+        """
+        url = self.url(name)
+        file = open_remote(url, self._options, self._versions.get(name))
+        self._versions.setdefault(name, file.info)
+        self._reading.add(file)
+        try:
+            if self._closed:
+                file.close()
+            return file[:]
+        finally:
+            self._reading.discard(file)
+
+    def close(self) -> None:
+        """Have threads raise that read, now and later. May be called repeatedly."""
+        self._closed = True
+        for file in tuple(self._reading):
+            file.close()
