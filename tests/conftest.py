@@ -20,6 +20,8 @@ import gpuio as mx
 from gpuio import generators
 from tests import simulated
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 DEVICE = os.environ.get("GPUIO_DEVICE", "")
 if DEVICE not in ("", "real", "simulated"):
     raise ValueError(f"GPUIO_DEVICE must be 'real' or 'simulated', not {DEVICE!r}")

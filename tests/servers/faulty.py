@@ -108,8 +108,10 @@ class FaultyServer:
         """The number of requests so far."""
         return sum(self.requests.values())
 
-    def next_fault(self) -> str | None:
+    def count(self, request: str) -> str | None:
+        """Count a request, and choose its fault."""
         with self.lock:
+            self.requests[request] += 1
             if self.faults:
                 return self.faults.popleft()
             if self.every and self.total() % self.every[0] == 0:
@@ -170,13 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
-        with owner.lock:
-            owner.requests[f"{self.command} {self.key}"] += 1
-            owner.headers = dict(self.headers)
-            owner.query = query
+        fault = owner.count(f"{self.command} {self.key}")
+        owner.headers, owner.query = dict(self.headers), query
         if owner.delay:
             owner.stopping.wait(owner.delay)
-        fault = owner.next_fault()
         if fault == HANG:
             owner.waiting.set()
             owner.stopping.wait()

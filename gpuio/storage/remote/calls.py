@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import itertools
+import math
 import queue
 import random
 import threading
@@ -28,6 +29,8 @@ SLICE = 0.5
 # than keep somebody waiting.
 FEW = 3
 
+NO_ANSWER = "the server does not answer in time"
+
 # Not the generator of `random`, whose seed is the user's; and not the same in forked processes.
 RANDOM = random.SystemRandom()
 
@@ -48,14 +51,23 @@ class TransientError(Exception):
         self.advice = advice
 
 
-def interruptible(function: Callable[[], T]) -> T:
+def interruptible(function: Callable[[], T], timeout: float | None = None) -> T:
     """Call a function that may block in a client's own code, where no signal handler runs.
 
     Handlers run on the main thread only, so that is where another thread makes the call while this
     one waits. If a handler raises, the call goes on, and nobody learns of its end.
+
+    Parameters
+    ----------
+    timeout : seconds to wait, on any thread, for a client that knows no timeouts; None: no limit
+
+    Raises
+    ------
+    TransientError : the time is over; else whatever `function` raises.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if timeout is None and threading.current_thread() is not threading.main_thread():
         return function()
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -66,9 +78,12 @@ def interruptible(function: Callable[[], T]) -> T:
 
     _thread.start_new_thread(run, ())
     while True:
+        left = max(deadline - time.monotonic(), 0)
         with suppress(queue.Empty):
-            result, error = outcomes.get(timeout=SLICE)
+            result, error = outcomes.get(timeout=min(left, SLICE))
             break
+        if left == 0:
+            raise TransientError(NO_ANSWER, FEW, "or timeout is too short")
     if error is not None:
         raise error
     return result  # type: ignore[return-value]
@@ -81,7 +96,7 @@ def pause(seconds: float) -> None:
         time.sleep(min(left, SLICE))
 
 
-def repeated(attempt: Callable[[], T], retries: int, name: str) -> T:
+def repeated(attempt: Callable[[], T], retries: int, name: str, timeout: float | None = None) -> T:
     """Call a function until it succeeds, with growing pauses of random length.
 
     Parameters
@@ -89,6 +104,7 @@ def repeated(attempt: Callable[[], T], retries: int, name: str) -> T:
     attempt : raises `TransientError` where it makes sense to call it again
     retries : the most repetitions
     name : the URL, without secrets, for the message
+    timeout : see `interruptible`
 
     Raises
     ------
@@ -97,7 +113,7 @@ def repeated(attempt: Callable[[], T], retries: int, name: str) -> T:
     begin = time.monotonic()
     for number in itertools.count():
         try:
-            return interruptible(attempt)
+            return interruptible(attempt, timeout)
         except TransientError as error:
             failed = error
         if number >= min(retries, retries if failed.most is None else failed.most):

@@ -14,7 +14,7 @@ from gpuio.errors import (
     RemoteError,
 )
 from gpuio.storage.remote.advice import credentials_advice, refusal_advice, region_advice
-from gpuio.storage.remote.calls import FEW, TransientError
+from gpuio.storage.remote.calls import FEW, NO_ANSWER, TransientError
 from gpuio.storage.remote.secrets import scrub
 
 _STATUS = re.compile(r"Server returned (?:non-2xx status code|error response)[^0-9]*(\d{3})")
@@ -34,7 +34,7 @@ _WRONG_ADVICE = "the server must support range requests, and keep its answers as
 _UNREACHABLE = {
     "Name or service not known": "check the host's name",
     "nodename nor servname": "check the host's name",
-    "BadScheme": "http:// is not encrypted: set allow_http=True in storage_options to allow it",
+    "builder error": "http:// is not encrypted: set allow_http=True in storage_options to allow it",
     "InvalidContentType": "the server does not speak TLS: is it http:// instead of https://?",
     "certificate": "the server's certificate is not trusted: set root_certificate in "
     "client_options of storage_options",
@@ -92,10 +92,10 @@ def _not_found(name: str, code: str) -> Error:
 def _unanswered(name: str, summary: str, details: str) -> Error | TransientError:
     """The meaning of an error without an answer of the server."""
     for word, advice in _UNREACHABLE.items():
-        if word in details:
+        if word in details or word in summary:
             return RemoteError(f"{name} cannot be reached: {_reason(summary)}; {advice}")
     if "TimedOut" in details:
-        return TransientError("the server does not answer in time", FEW, "or timeout is too short")
+        return TransientError(NO_ANSWER, FEW, "or timeout is too short")
     if "HTTP error" in summary or "HttpError" in details or "reqwest" in details:
         return TransientError("the connection failed", None, "check the network and the server")
     return RemoteError(f"{name}: {_reason(summary)}")

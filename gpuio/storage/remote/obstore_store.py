@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +18,16 @@ from gpuio.errors import (
     Error,
     FileChangedError,
     RecordFileNotFoundError,
-    RemoteError,
     UnsupportedError,
 )
-from gpuio.storage.remote.advice import credentials_advice
 from gpuio.storage.remote.calls import FEW, TransientError, repeated
-from gpuio.storage.remote.obstore_errors import explained, option_error
+from gpuio.storage.remote.obstore_client import make_client, needs_own_client
+from gpuio.storage.remote.obstore_errors import explained
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.store import ObjectInfo, Upload
 from gpuio.storage.remote.url import RemoteURL
 
 T = TypeVar("T")
-
-SCHEMES = ("s3", "gs", "az", "http", "https")
 
 AFTER_FORK = (
     "remote files were used before this process was forked, and their client does not survive a "
@@ -40,8 +35,8 @@ AFTER_FORK = (
     "forked processes only"
 )
 
-# Requests that one process may have running at a time with as many open connections.
-_IDLE_CONNECTIONS = "128"
+# Answers to a request for a first byte that there is not, and for a range where there are none.
+_NO_BYTE = re.compile(r"status code: 416|CONTENT_RANGE header|RangeNotSupported")
 
 # The process that has made a request: the threads of obstore's runtime are in it.
 _user: int | None = None
@@ -94,9 +89,7 @@ class ObstoreStore:
         try:
             return _version(obstore.get(self._client, path, options={"range": (0, 1)}).meta)
         except obstore.exceptions.BaseError as error:
-            if "416 " not in str(error) and not isinstance(
-                error, obstore.exceptions.NotSupportedError
-            ):
+            if not _NO_BYTE.search(str(error)):
                 raise
         # An empty object has no byte; what does not support ranges will say so when it is read.
         return _version(obstore.get(self._client, path).meta)
@@ -237,75 +230,6 @@ class ObstoreStore:
                 "its slashes"
             )
         return key
-
-
-def needs_own_client(url: RemoteURL) -> bool:
-    """Whether an http(s) URL has parts that are lost when it is put together again from its host
-    and its decoded path.
-    """
-    return bool(url.query) or "%2f" in url.path.lower() or "" in url.key.split("/")
-
-
-def make_client(url: RemoteURL, options: RemoteOptions, retries: int) -> Any:
-    """A client of obstore for the store of a URL.
-
-    Raises
-    ------
-    ImportError : obstore is not installed.
-    ArgumentError : an option is wrong.
-    """
-    try:
-        from obstore import store
-    except ImportError as error:
-        raise ImportError(
-            f"{url}: this kind of URL needs obstore: pip install 'gpuio[remote]'"
-        ) from error
-    settings = dict(options.storage_options)
-    client: dict[str, Any] = {
-        "connect_timeout": timedelta(seconds=min(options.timeout, 10)),
-        "timeout": timedelta(seconds=options.timeout),
-        "pool_max_idle_per_host": _IDLE_CONNECTIONS,
-        **settings.pop("client_options", {}),
-    }
-    retry: Any = {"max_retries": retries, "retry_timeout": timedelta(seconds=10 * options.timeout)}
-    endpoint = settings.get("endpoint", settings.get("endpoint_url", url.store))
-    if str(endpoint).startswith("http://"):  # somebody has written that
-        client.setdefault("allow_http", True)
-    if "allow_http" in settings:
-        client["allow_http"] = settings.pop("allow_http")
-    client_options: Any = client
-    try:
-        if url.scheme == "s3":
-            return store.S3Store(
-                url.host, client_options=client_options, retry_config=retry, **settings
-            )
-        if url.scheme == "gs":
-            return store.GCSStore(
-                url.host, client_options=client_options, retry_config=retry, **settings
-            )
-        if url.scheme == "az":
-            container, _, host = url.host.partition("@")
-            if host:
-                settings.setdefault("account_name", host.partition(".")[0])
-            return store.AzureStore(
-                container, client_options=client_options, retry_config=retry, **settings
-            )
-        if settings:
-            names = ", ".join(settings)
-            raise ValueError(f"web servers have no options but client_options, not {names}")
-        if url.user:
-            basic = base64.b64encode(unquote(url.user).encode()).decode()
-            headers = dict(client.get("default_headers", {}))
-            client["default_headers"] = {"authorization": f"Basic {basic}", **headers}
-        address = f"{url.store}/{url.path}" if needs_own_client(url) else url.store
-        address += f"?{url.query}" if url.query else ""
-        return store.HTTPStore(address, client_options=client_options, retry_config=retry)
-    except Exception as error:
-        failure: Error = option_error(error, url.store, options.storage_options)
-        if re.search("Missing|must be specified", str(error)) and url.scheme in ("s3", "gs", "az"):
-            advice = credentials_advice(url.scheme)
-            failure = RemoteError(f"{url.store}: the credentials are incomplete; {advice}")
-    raise failure
 
 
 def _version(meta: Any) -> ObjectInfo:

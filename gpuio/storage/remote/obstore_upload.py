@@ -16,6 +16,9 @@ _logger = logging.getLogger("gpuio")
 # Bytes of a part. S3 takes 10,000 of them: objects of 320 GB.
 PART = 32 << 20
 
+# Seconds to wait beyond the timeout of a request that is running when the upload is dropped.
+GRACE = 5.0
+
 # Parts that are sent at a time.
 PARALLEL = 4
 
@@ -28,7 +31,7 @@ class ObstoreUpload:
     ----------
     client, path : the object
     explain : gives the exception to raise in place of a client's
-    timeout : seconds to wait for a running request when the upload is dropped
+    timeout : seconds that one request may take
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class ObstoreUpload:
         """Call the writer, with gpuio's errors."""
 
         def run() -> None:
-            if not self._busy.acquire(timeout=self._timeout):
+            if not self._busy.acquire(timeout=self._timeout + GRACE):
                 raise RemoteError("a request of the upload does not end")
             try:
                 function()

@@ -9,7 +9,10 @@ from typing import Any
 
 from gpuio.errors import RemoteError
 from gpuio.storage.remote.advice import PREFIXES, missing_secrets
-from gpuio.storage.remote.obstore_store import SCHEMES, ObstoreStore, needs_own_client
+from gpuio.storage.remote.fsspec_store import FsspecStore
+from gpuio.storage.remote.hdfs_store import HdfsStore
+from gpuio.storage.remote.obstore_client import SCHEMES, needs_own_client
+from gpuio.storage.remote.obstore_store import ObstoreStore
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.store import Store
 from gpuio.storage.remote.url import RemoteURL, parse_url
@@ -69,7 +72,9 @@ def open_store(url: str, options: RemoteOptions | None = None) -> tuple[Store, s
 def _make(url: RemoteURL, options: RemoteOptions) -> Store:
     if url.scheme in SCHEMES:
         return ObstoreStore(url, options)
-    raise NotImplementedError
+    if url.scheme == "hdfs":
+        return HdfsStore(url, options)
+    return FsspecStore(url, options)
 
 
 def _identity(url: RemoteURL, options: RemoteOptions) -> Hashable:

@@ -52,7 +52,13 @@ class Store(Protocol):
         """The version of an object."""
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> ByteSequence:
-        """Read the bytes from `begin` to `end` of this version: uint8 (end - begin,), read-only."""
+        """Read the bytes from `begin` to `end` of this version: uint8 (end - begin,), read-only.
+
+        Raises
+        ------
+        FileChangedError : the object has changed, or is no longer there.
+        ArgumentError : this version has no such bytes; else as above.
+        """
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Keys and sizes of the objects whose key begins with a prefix, sorted."""

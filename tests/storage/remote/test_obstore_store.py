@@ -23,6 +23,7 @@ from gpuio.storage.remote.url import parse_url
 from tests.processes import run_process
 from tests.servers import faulty as faults
 from tests.servers.faulty import FaultyServer
+from tests.storage.remote.conformance import sizes_after_fork
 
 pytest.importorskip("obstore")
 
@@ -319,26 +320,6 @@ def test_a_user_and_a_password(faulty: FaultyServer) -> None:
     assert faulty.headers["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
-@pytest.mark.parametrize(
-    ("url", "options", "message"),
-    [
-        ("s3://b/a", {"nonsense": "SECRET"}, "nonsense"),
-        ("s3://b/a", {"access_key_id": "SECRET"}, "credentials are incomplete.*AWS_SECRET"),
-        ("s3://b/a", {"skip_signature": "perhaps"}, "perhaps"),
-        ("az://b/a", {}, "AZURE_STORAGE_ACCOUNT_NAME"),
-        ("az://b/a", {"account_name": "x", "account_key": "SECRET!"}, "Invalid Access Key"),
-        ("gs://b/a", {"service_account_key": "{SECRET"}, "service account"),
-        ("http://h/a", {"region": "x"}, "no options but client_options, not region"),
-        ("http://h/a", {"client_options": {"timeout": "soon"}}, "soon"),
-    ],
-)
-def test_wrong_options(url: str, options: dict[str, object], message: str) -> None:
-    with pytest.raises((ArgumentError, RemoteError), match=message) as raised:
-        ObstoreStore(parse_url(url), RemoteOptions.create(storage_options=options))
-    assert "SECRET" not in str(raised.value).replace("AWS_SECRET", "")
-    assert raised.value.__context__ is None
-
-
 def test_without_credentials(faulty: FaultyServer) -> None:
     options = {**faulty.s3_options, "skip_signature": False, "metadata_endpoint": faulty.url}
     store = ObstoreStore(parse_url("s3://b/a"), RemoteOptions.create(storage_options=options))
@@ -385,36 +366,11 @@ def test_an_interrupt_ends_a_hanging_read_at_once(faulty: FaultyServer) -> None:
     assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
 
 
-FORKED = """
-import os, pickle, sys
-from gpuio.errors import Error
-from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.registry import open_store
-
-url, used = sys.argv[1], sys.argv[2] == "True"
-store, key = open_store(url)
-if used:
-    store.info(key)
-child = os.fork()
-if child == 0:
-    try:
-        for each in (store, open_store(url)[0]):
-            try:
-                print(each.info(key).size, flush=True)
-            except Error as error:
-                print(error, flush=True)
-    finally:
-        os._exit(0)
-os.waitpid(child, 0)
-print(store.info(key).size)
-"""
-
-
 @pytest.mark.parametrize("used", [True, False])
 def test_forks(faulty: FaultyServer, used: bool) -> None:
     """A client survives no fork; where it has not been used, there is nothing to survive."""
     faulty.put("a", DATA)
-    lines = run_process(FORKED, f"{faulty.url}/a", used).splitlines()
+    lines = sizes_after_fork(f"{faulty.url}/a", {}, used)
     assert lines[-1] == str(len(DATA)) and len(lines) == 3
     for line in lines[:2]:
         assert ("start method 'spawn'" in line) if used else (line == str(len(DATA)))
@@ -443,7 +399,8 @@ def test_spawned_processes(faulty: FaultyServer, tmp_path: Path) -> None:
     assert run_process(code, script, f"{faulty.url}/a").split() == [str(len(DATA))] * 2
 
 
-def test_threads_share_a_store(served: Served) -> None:
+def test_threads_share_a_store(faulty: FaultyServer, no_delays: None) -> None:
+    served = Served(faulty, "s3", retries=50)
     version = served.store.info(served.key)
     served.server.every = (7, "503")
     wrong: list[int] = []

@@ -82,8 +82,8 @@ def test_a_failed_upload_is_an_error_and_leaves_nothing(faulty: FaultyServer, at
 
 
 def test_requests_of_uploads_are_repeated(faulty: FaultyServer) -> None:
-    faulty.every = (2, "503")
-    upload = open_s3(faulty, retries=5).upload("a")
+    faulty.every = (3, "503")
+    upload = open_s3(faulty, retries=20).upload("a")
     upload.write(DATA[: 6 * MIB])
     upload.complete()
     assert faulty.objects["bucket/a"].data == DATA[: 6 * MIB]

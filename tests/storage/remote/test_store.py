@@ -4,11 +4,17 @@ import inspect
 
 import pytest
 
+from gpuio.storage.remote.fsspec_store import FsspecStore
+from gpuio.storage.remote.hdfs_store import HdfsStore
 from gpuio.storage.remote.obstore_store import ObstoreStore
 from gpuio.storage.remote.obstore_upload import ObstoreUpload
 from gpuio.storage.remote.store import Store, Upload
+from gpuio.storage.remote.temporary_upload import TemporaryUpload
 
-PAIRS = [(Store, ObstoreStore), (Upload, ObstoreUpload)]
+PAIRS = [
+    (Store, ObstoreStore), (Store, HdfsStore), (Store, FsspecStore),
+    (Upload, ObstoreUpload), (Upload, TemporaryUpload),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("protocol", "implementation"), PAIRS)

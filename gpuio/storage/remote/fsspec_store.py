@@ -1,0 +1,223 @@
+"""All other protocols, by fsspec and the packages that it finds for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import (
+    ArgumentError,
+    Error,
+    FileChangedError,
+    RecordFileNotFoundError,
+    RemoteError,
+)
+from gpuio.storage.remote.calls import FEW, TransientError, repeated
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.secrets import scrub
+from gpuio.storage.remote.store import ObjectInfo, Upload
+from gpuio.storage.remote.temporary_upload import TemporaryUpload, temporary_name
+from gpuio.storage.remote.url import RemoteURL
+
+T = TypeVar("T")
+
+# What file systems call an object's version, the best first.
+_VERSIONS = (
+    "ETag",
+    "etag",
+    "e_tag",
+    "md5",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "modified",
+    "created",
+)
+
+
+class FsspecStore:
+    """A `Store` by fsspec.
+
+    fsspec cannot ask for a certain version of an object. So its version is looked up after each
+    read, by a request of its own: what was read before it had changed is of the version in hand.
+
+    Parameters
+    ----------
+    url : of any file in it
+    options : the file system's arguments in `storage_options`, retries and timeout
+
+    Raises
+    ------
+    ImportError : fsspec, or what it needs for this protocol, is not installed.
+    ArgumentError : there is no such protocol, or an option is wrong.
+    """
+
+    def __init__(self, url: RemoteURL, options: RemoteOptions) -> None:
+        self._url = url
+        self._options = options
+        self._connect()
+
+    def _connect(self) -> None:
+        """Create what belongs to one process."""
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise ImportError(
+                f"{self._url}: this kind of URL needs fsspec: pip install fsspec, and the package "
+                f"that fsspec needs for {self._url.scheme}://"
+            ) from error
+        self._process = os.getpid()
+        user = f"{self._url.user}@" if self._url.user else ""
+        root = f"{self._url.scheme}://{user}{self._url.host}/"
+        failure: Exception
+        try:
+            self._files, path = url_to_fs(
+                root, **self._options.storage_options, skip_instance_cache=True
+            )
+            self._root = str(path).rstrip("/")
+            return
+        except ImportError as error:
+            failure = ImportError(f"{self._url.store}: {error}")
+        except Exception as error:
+            reason = scrub(str(error), self._options.storage_options)
+            failure = ArgumentError(f"{self._url.store} cannot be opened: {reason}")
+        raise failure
+
+    def info(self, key: str) -> ObjectInfo:
+        """See `Store`."""
+        return self._call(key, partial(self._info, key))
+
+    def _info(self, key: str) -> ObjectInfo:
+        self._files.invalidate_cache()
+        found = self._files.info(self._path(key))
+        if found["type"] != "file":
+            raise RecordFileNotFoundError(f"{self._name(key)} is a folder, no file")
+        if found["size"] is None:
+            raise RemoteError(f"{self._name(key)}: the server does not tell the file's size")
+        version = next((str(found[name]) for name in _VERSIONS if found.get(name)), None)
+        return ObjectInfo(int(found["size"]), version)
+
+    def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
+        """See `Store`."""
+        if not 0 <= begin <= end <= version.size:
+            raise ArgumentError(
+                f"{self._name(key)}: there are no bytes from {begin} to {end}, it has "
+                f"{version.size}"
+            )
+        if begin == end:
+            return np.frombuffer(b"", np.uint8)
+        return self._call(key, partial(self._read, key, begin, end, version))
+
+    def _read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
+        try:
+            data = np.frombuffer(self._files.cat_file(self._path(key), begin, end), np.uint8)
+            found = self._info(key)
+        except FileNotFoundError:
+            found = None
+        if found is None:
+            raise FileChangedError(f"{self._name(key)} was removed after it was opened")
+        if found != version:
+            raise FileChangedError(
+                f"{self._name(key)} has changed since it was opened; open it again"
+            )
+        if len(data) != end - begin:
+            raise TransientError(f"{len(data)} bytes came instead of {end - begin} at {begin}", FEW)
+        return data
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Store`."""
+        folder = self._root + "/" + prefix.rpartition("/")[0]
+
+        def collect() -> list[tuple[str, int]]:
+            self._files.invalidate_cache()
+            try:
+                found: dict[str, Any] = self._files.find(folder, detail=True)
+            except FileNotFoundError:
+                return []
+            sizes = {self._key(path): each["size"] for path, each in found.items()}
+            return [(key, size) for key, size in sizes.items() if key.startswith(prefix)]
+
+        return iter(sorted(self._call(prefix, collect)))
+
+    def upload(self, key: str) -> Upload:
+        """See `Store`."""
+        target = self._path(key)
+        temporary = self._path(temporary_name(key))
+
+        def create() -> Any:
+            self._files.makedirs(target.rpartition("/")[0] or "/", exist_ok=True)
+            return self._files.open(temporary, "wb")
+
+        return TemporaryUpload(
+            self._call(key, create),
+            lambda function: self._call(key, function, 0),
+            lambda: self._rename(temporary, target),
+            lambda: self._files.rm_file(temporary),
+        )
+
+    def _rename(self, source: str, target: str) -> None:
+        """Rename a file. fsspec's general `mv` takes names for patterns, and copies, too."""
+        from fsspec import AbstractFileSystem
+
+        if type(self._files).mv is not AbstractFileSystem.mv:
+            self._files.mv(source, target)
+        else:
+            self._files.cp_file(source, target)
+            self._files.rm_file(source)
+
+    def remove(self, key: str) -> None:
+        """See `Store`."""
+        path = self._path(key)
+
+        def delete() -> None:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(path)
+
+        self._call(key, delete)
+
+    def _call(self, key: str, attempt: Callable[[], T], retries: int | None = None) -> T:
+        """Make a request, repeated as the options have it, with gpuio's errors."""
+        if self._process != os.getpid():  # fsspec's threads do not survive a fork
+            self._connect()
+
+        def explaining() -> T:
+            try:
+                return attempt()
+            except (Error, TransientError):
+                raise
+            except Exception as error:
+                failure = self._explained(key, error)
+            raise failure
+
+        count = self._options.retries if retries is None else retries
+        return repeated(explaining, count, self._name(key), self._options.timeout)
+
+    def _explained(self, key: str, error: Exception) -> Error | TransientError:
+        """The exception to raise in place of a file system's."""
+        name = self._name(key)
+        reason = scrub(f"{type(error).__name__}: {error}", self._options.storage_options)
+        if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+            return RecordFileNotFoundError(f"{name} does not exist; check the URL")
+        if isinstance(error, PermissionError):
+            return RemoteError(f"{name}: access is refused: {reason}; check storage_options")
+        if isinstance(error, (OSError, TimeoutError, EOFError)):
+            return TransientError(reason, None, "check the network and the server")
+        return RemoteError(f"{name}: {reason}")
+
+    def _name(self, key: str) -> str:
+        return f"{self._url.store}/{key}"
+
+    def _path(self, key: str) -> str:
+        if not key or key.endswith("/"):
+            raise ArgumentError(f"{self._name(key)!r} names no file")
+        return self._root + "/" + key
+
+    def _key(self, path: str) -> str:
+        """The key of a path that the file system gives."""
+        return path.removeprefix(self._root).removeprefix("/")
