@@ -57,6 +57,7 @@ class FaultyServer:
     faults : of the next requests, one after another; None: a right answer. HEAD and GET both count.
     always : the fault of each request when `faults` is empty
     every : a fault of every n-th request: (n, fault)
+    redirects : by path: the URL that GET is sent to
     delay : seconds before each answer
     check_match : heed If-Match, If-Unmodified-Since
     requests, sent : number and bytes of answers, by method and path
@@ -75,6 +76,7 @@ class FaultyServer:
         """Forget all objects, faults and counts; what hangs goes on hanging."""
         self.objects: dict[str, Object] = {}
         self.uploads: dict[str, Upload] = {}
+        self.redirects: dict[str, str] = {}
         self.faults: deque[str | None] = deque()
         self.always: str | None = None
         self.every: tuple[int, str] | None = None
@@ -196,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         if method in ("GET", "HEAD"):
             if "list-type" in self.query:
                 self.list()
+            elif self.key in owner.redirects:
+                self.reply(302, {"Location": owner.redirects[self.key]})
             else:
                 self.get(fault)
         elif method == "POST" and "delete" in self.query:

@@ -54,7 +54,7 @@ def prepare(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-         "--no-build-isolation", "-d", str(folder), PACKAGE],
+         "-d", str(folder), PACKAGE],
         check=True,
     )  # fmt: skip
     archive = next(folder.glob("pyspark-*.tar.gz"))

@@ -53,9 +53,11 @@ def make_client(url: RemoteURL, options: RemoteOptions, retries: int) -> Any:
         **settings.pop("client_options", {}),
     }
     retry: Any = {"max_retries": retries, "retry_timeout": timedelta(seconds=10 * options.timeout)}
-    endpoints = [settings.get("endpoint"), settings.get("endpoint_url"), url.store]
+    endpoints = [settings.get(name) for name in ("endpoint", "endpoint_url", "base_url")]
     endpoints += [os.environ.get(name) for name in _ENDPOINTS]
-    if any(str(each).startswith("http://") for each in endpoints):  # somebody has written that
+    if url.scheme == "http" or any(
+        str(each).startswith("http://") for each in endpoints
+    ):  # somebody has written that
         client.setdefault("allow_http", True)
     if "allow_http" in settings:
         client["allow_http"] = settings.pop("allow_http")

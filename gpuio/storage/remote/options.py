@@ -31,7 +31,7 @@ class RemoteOptions:
     """How remote files are reached and cached. `create` checks the values.
 
     A pickle has no secrets: of `storage_options` only what is known to be none, such as endpoint
-    and region, and the names of the others. Its copy takes them from the environment.
+    and region, and the names of the others. What is read from it takes them from the environment.
 
     Attributes
     ----------
@@ -112,6 +112,12 @@ class RemoteOptions:
             self.cache_dir, self.cache_limit, self.readahead, kept, self.retries, self.timeout,
             tuple(withheld),
         )  # fmt: skip
+
+    def __copy__(self) -> RemoteOptions:
+        return self  # copies within a process keep the secrets
+
+    def __deepcopy__(self, memo: object) -> RemoteOptions:
+        return self
 
     def __repr__(self) -> str:
         shown = {name: HIDDEN for name in secret_names(self.storage_options)}

@@ -8,13 +8,13 @@ from typing import Any
 
 # Options that are no secrets, without the providers' prefixes. Any other one is taken for one.
 _HARMLESS = """
-    account_name allow_http allow_invalid_certificates anon authority_host bucket bucket_name
-    client_options config connect_timeout container_name default_region endpoint endpoint_url
-    host imdsv1_fallback path_style_request pool_idle_timeout pool_max_idle_per_host port profile
-    project protocol proxy_excludes randomize_addresses read_timeout region request_payer role_arn
-    root_certificate skip_signature storage_endpoint timeout unsigned_payload use_azure_cli
-    use_emulator use_fabric_endpoint use_ssl user_agent virtual_hosted_style_request
-    web_identity_token_file
+    account_name allow_http allow_invalid_certificates anon authority_host base_url bucket
+    bucket_name client_options config connect_timeout container_name default_region endpoint
+    endpoint_url host imdsv1_fallback path_style_request pool_idle_timeout
+    pool_max_idle_per_host port profile project protocol proxy_excludes randomize_addresses
+    read_timeout region request_payer role_arn root_certificate skip_signature storage_endpoint
+    timeout unsigned_payload use_azure_cli use_emulator use_fabric_endpoint use_ssl user_agent
+    virtual_hosted_style_request web_identity_token_file
 """
 HARMLESS = frozenset(_HARMLESS.split())
 

@@ -3,6 +3,8 @@ test_real_stores.py."""
 
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from gpuio.storage.remote.obstore_store import ObstoreStore
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import parse_url
-from tests.processes import run_process
+from tests.processes import ROOT, run_process
 from tests.servers import faulty as faults
 from tests.servers.faulty import FaultyServer
 from tests.storage.remote.conformance import sizes_after_fork
@@ -40,6 +42,9 @@ class Served:
         if scheme == "s3":
             self.url = "s3://bucket/dir/a.rec"
             storage = server.s3_options
+        elif scheme == "gs":
+            self.url = "gs://bucket/dir/a.rec"
+            storage = {"base_url": server.url, "skip_signature": True}
         else:
             self.url = f"{server.url}/{self.path}"
             storage = {}
@@ -57,9 +62,17 @@ class Served:
     later: tuple[str | None, ...] = ()
 
 
-@pytest.fixture(params=["s3", "http"])
+@pytest.fixture(params=["s3", "gs", "http"])
 def served(request: pytest.FixtureRequest, faulty: FaultyServer, no_delays: None) -> Served:
     return Served(faulty, request.param)
+
+
+@pytest.fixture(params=["s3", "http"])
+def without_etags(request: pytest.FixtureRequest, faulty: FaultyServer, no_delays: None) -> Served:
+    """Google's client wants them."""
+    served = Served(faulty, request.param)
+    faulty.put(served.path, DATA, etag=False)
+    return served
 
 
 def test_a_version_and_parts(served: Served) -> None:
@@ -170,6 +183,13 @@ def test_refusals_are_raised_at_once(faulty: FaultyServer, answer: str, words: s
     assert str(raised.value).startswith("s3://bucket/dir/a.rec: ")
 
 
+def test_refusals_of_google(faulty: FaultyServer) -> None:
+    served = Served(faulty, "gs")
+    faulty.faults.append("403 AccessDenied")
+    with pytest.raises(RemoteError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        served.store.info(served.key)
+
+
 def test_missing_objects(served: Served) -> None:
     with pytest.raises(RecordFileNotFoundError, match=r"bucket/dir/b\.rec does not exist"):
         served.store.info(served.key.replace("a.rec", "b.rec"))
@@ -201,8 +221,8 @@ def test_a_weak_etag_is_compared_here(served: Served) -> None:
         served.store.read(served.key, 0, 10, version)
 
 
-def test_without_etags_times_and_sizes_tell_versions_apart(served: Served) -> None:
-    served.server.put(served.path, DATA, etag=False)
+def test_without_etags_times_and_sizes_tell_versions_apart(without_etags: Served) -> None:
+    served = without_etags
     version = served.store.info(served.key)
     assert version.etag == "modified 2001-09-09T01:46:40+00:00"
     assert bytes(served.store.read(served.key, 0, 10, version)) == DATA[:10]
@@ -218,8 +238,8 @@ def test_without_etags_times_and_sizes_tell_versions_apart(served: Served) -> No
         served.store.read(served.key, 0, 10, version)
 
 
-def test_an_object_that_became_shorter(served: Served) -> None:
-    served.server.put(served.path, DATA, etag=False)
+def test_an_object_that_became_shorter(without_etags: Served) -> None:
+    served = without_etags
     served.server.check_match = False
     version = served.store.info(served.key)
     served.server.put(served.path, DATA[:100], etag=False)
@@ -253,8 +273,9 @@ def test_what_names_no_object(faulty: FaultyServer, key: str) -> None:
             call(key)
 
 
-def test_lists(faulty: FaultyServer) -> None:
-    store = Served(faulty, "s3").store
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_lists(faulty: FaultyServer, scheme: str) -> None:
+    store = Served(faulty, scheme).store
     for number in range(7):
         faulty.put(f"bucket/dir/part-{number}.rec", b"x" * number)
     faulty.put("bucket/dir2/part-7.rec", b"x")
@@ -305,6 +326,23 @@ def test_a_signed_url(faulty: FaultyServer, no_delays: None) -> None:
             store.read(url.key, 0, 5000, version)
         assert "SECRET" not in str(raised.value) and "/dir/a%20b.rec" in str(raised.value)
         assert raised.value.__context__ is None or "SECRET" not in str(raised.value.__context__)
+
+
+def test_a_redirect_to_a_signed_url(faulty: FaultyServer, no_delays: None) -> None:
+    faulty.put("elsewhere/b", DATA)
+    faulty.redirects["a.rec"] = f"{faulty.url}/elsewhere/b?X-Signature=SECRET"
+    store = ObstoreStore(parse_url(f"{faulty.url}/a.rec"), RemoteOptions(retries=0))
+    version = store.info("a.rec")
+    assert bytes(store.read("a.rec", 5, 50, version)) == DATA[5:50]
+    assert faulty.headers["if-match"] == version.etag and "SECRET" in faulty.query
+    for fault in ("403 AccessDenied", "503", faults.CUT, faults.REFUSED):
+        faulty.faults.extend([None, fault])
+        with pytest.raises(RemoteError) as raised:
+            store.read("a.rec", 0, 5000, version)
+        assert "SECRET" not in str(raised.value)
+    faulty.redirects["loop"] = f"{faulty.url}/loop"
+    with pytest.raises(RemoteError):
+        store.info("loop")
 
 
 def test_odd_paths_are_sent_as_they_are(faulty: FaultyServer) -> None:
@@ -374,6 +412,41 @@ def test_forks(faulty: FaultyServer, used: bool) -> None:
     assert lines[-1] == str(len(DATA)) and len(lines) == 3
     for line in lines[:2]:
         assert ("start method 'spawn'" in line) if used else (line == str(len(DATA)))
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.registry import open_store
+
+store, key = open_store(sys.argv[1], RemoteOptions(timeout=1000.0))
+version = store.info(key)
+thread = threading.Thread(target=store.read, args=(key, 0, 10, version), daemon=True)
+thread.start()
+print("reading", flush=True)
+try:
+    store.read(key, 0, 10, version)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_a_process_ends_at_once_after_an_interrupt(faulty: FaultyServer) -> None:
+    """Although two of its threads still are in the client."""
+    faulty.put("a", DATA)
+    faulty.faults.extend([None, faults.HANG, faults.HANG])
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, f"{faulty.url}/a"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading\n"
+    assert faulty.waiting.wait(60)
+    while faulty.requests["GET a"] < 3:
+        faulty.stopping.wait(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("interrupted\n", "")
+    assert process.returncode == 0
 
 
 SPAWNED = """

@@ -102,6 +102,11 @@ def test_pickles_and_what_is_shown_have_no_secrets() -> None:
     assert pickle.loads(pickle.dumps(restored)) == restored
 
 
+def test_copies_in_a_process_keep_secrets() -> None:
+    options = RemoteOptions.create(storage_options={"token": "SECRET"})
+    assert copy.copy(options) is options is copy.deepcopy([options])[0]
+
+
 def test_without_secrets_a_pickle_has_all() -> None:
     options = RemoteOptions.create(storage_options={"region": "x", "skip_signature": True})
     assert pickle.loads(pickle.dumps(options)) == options == copy.deepcopy(options)
