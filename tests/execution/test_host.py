@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpuio import native
-from gpuio.errors import DecodeError, RecordError
+from gpuio.errors import FILE_ERRORS, DecodeError, Error, RecordError
 from gpuio.execution.host import HostExecutor, PlanRenderer
 from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.output import OutputSpec
@@ -101,6 +101,17 @@ def test_bad_records_are_told_by_their_on_error(opened: Any) -> None:
     assert [(bad.key, bad.reason) for bad in loaded.bad] == [(10, "one"), (20, "two")]
     loaded = result(opened(numbers, on_error="substitute").submit(indices(12, 4)))
     assert loaded.data[0].tolist() == [0, 3, 3, 3] and loaded.pad == 0
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip", "substitute"])
+@pytest.mark.parametrize("kind", FILE_ERRORS)
+def test_what_records_are_not_to_blame_for_is_raised(
+    opened: Any, kind: type[Error], on_error: str
+) -> None:
+    numbers = Numbers()
+    numbers.errors = {1: kind("the server is away")}
+    with pytest.raises(kind, match="the server is away"):
+        result(opened(numbers, on_error=on_error).submit(indices(12, 4)))
 
 
 def test_a_batch_of_bad_records_has_no_data(opened: Any) -> None:

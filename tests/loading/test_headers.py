@@ -6,7 +6,7 @@ import pytest
 from gpuio.decoding.header import read_header
 from gpuio.decoding.header_codes import decode_header, structures_of
 from gpuio.decoding.structure import Structure, check_structure
-from gpuio.errors import DecodeError, Error
+from gpuio.errors import FILE_ERRORS, DecodeError, Error
 from gpuio.loading.batch import EncodedRows
 from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded, EncodedBatch
@@ -102,3 +102,16 @@ def test_images_over_a_limit_are_errors_each_time() -> None:
             assert "claims" in str(errors[1]) and "scans" in str(errors[2])
     reader = HeaderReader(3, max_pixels=10)
     assert sorted(reader.read(np.arange(3), encoded(images), False, keep=True)[1]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", FILE_ERRORS)
+def test_errors_of_files_are_raised(kind: type[Error]) -> None:
+    class Unreadable(Encoded):
+        """Its beginning tells no size, and the rest cannot be read."""
+
+        @property
+        def data(self) -> np.ndarray:
+            raise kind("not the record")
+
+    with pytest.raises(kind, match="not the record"):
+        HeaderReader(1).read(np.array([0]), [Unreadable(0.0, BAD)], strict=False, keep=True)

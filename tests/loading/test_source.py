@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpuio.errors import RecordError
+from gpuio.errors import FILE_ERRORS, Error, RecordError
 from gpuio.loading.labels import LabelTable
-from gpuio.loading.source import Encoded, FileSource, RecordSource
+from gpuio.loading.source import Encoded, FileSource, RecordSource, read_or_error
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack
 from gpuio.recordio.lists import ListItem
 from tests.io.records import write_records
@@ -200,3 +200,14 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     found = FileSource(items, str(tmp_path)).read_batch(np.arange(len(names)))
     for error, message in zip(found, names.values(), strict=True):
         assert isinstance(error, RecordError) and str(error) == message
+
+
+def test_errors_of_records_are_returned_and_those_of_files_raised() -> None:
+    def read(error: Error) -> Encoded:
+        raise error
+
+    bad = RecordError("damaged")
+    assert read_or_error(read, bad) is bad
+    for kind in FILE_ERRORS:
+        with pytest.raises(kind, match="not the record"):
+            read_or_error(read, kind("not the record"))
