@@ -275,24 +275,39 @@ class _Handler(BaseHTTPRequestHandler):
         self.reply(status, headers, data, fault)
 
     def list(self) -> None:
-        """Answer ListObjectsV2, in pages of three keys at most."""
+        """Answer ListObjectsV2, in pages of three entries at most."""
+        objects = self.server.owner.objects
         bucket = self.key.rstrip("/") + "/"
-        prefix = bucket + self.query.get("prefix", "")
-        after = bucket + self.query.get("continuation-token", self.query.get("start-after", ""))
-        keys = sorted(key for key in self.server.owner.objects if key.startswith(prefix))
-        keys = [key for key in keys if key > after]
-        page = [key[len(bucket) :] for key in keys[:3]]
-        more = len(keys) > len(page)
-        contents = "".join(
-            f"<Contents><Key>{escape(key)}</Key><LastModified>2020-01-01T00:00:00.000Z"
-            f'</LastModified><ETag>"x"</ETag><StorageClass>STANDARD</StorageClass>'
-            f"<Size>{len(self.server.owner.objects[bucket + key].data)}</Size></Contents>"
-            for key in page
-        )
-        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter")
+        after = self.query.get("continuation-token", self.query.get("start-after", ""))
+        entries: dict[str, int | None] = {}  # None: a common prefix
+        for key in sorted(path[len(bucket) :] for path in objects if path.startswith(bucket)):
+            rest = key[len(prefix) :]
+            if not key.startswith(prefix):
+                continue
+            if delimiter and delimiter in rest:
+                entries[prefix + rest.partition(delimiter)[0] + delimiter] = None
+            else:
+                entries[key] = len(objects[bucket + key].data)
+        left = [name for name in entries if name > after]
+        page = left[:3]
+        text = ""
+        for name in page:
+            size, shown = entries[name], escape(name)
+            if size is None:
+                text += f"<CommonPrefixes><Prefix>{shown}</Prefix></CommonPrefixes>"
+                continue
+            text += (
+                f"<Contents><Key>{shown}</Key><LastModified>2020-01-01T00:00:00.000Z"
+                f'</LastModified><ETag>"x"</ETag><StorageClass>STANDARD</StorageClass>'
+                f"<Size>{size}</Size></Contents>"
+            )
+        more = len(left) > len(page)
+        if more:
+            text += f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>"
         self.xml(
             f"<ListBucketResult><IsTruncated>{str(more).lower()}</IsTruncated>"
-            f"<KeyCount>{len(page)}</KeyCount>{contents}{token}</ListBucketResult>"
+            f"<KeyCount>{len(page)}</KeyCount>{text}</ListBucketResult>"
         )
 
     def delete_several(self) -> None:

@@ -132,16 +132,24 @@ class FsspecStore:
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Store`."""
-        folder = self._root + "/" + prefix.rpartition("/")[0]
+        folder, _, beginning = prefix.rpartition("/")
+
+        def below(path: str) -> list[dict[str, Any]]:
+            return list(self._files.find(path, detail=True).values())
 
         def collect() -> list[tuple[str, int]]:
             self._files.invalidate_cache()
+            path = f"{self._root}/{folder}"
             try:
-                found: dict[str, Any] = self._files.find(folder, detail=True)
+                found = list(self._files.ls(path, detail=True)) if beginning else below(path)
+                for each in tuple(found):  # not all folders that are beside it
+                    if each["type"] == "directory" and self._key(each["name"]).startswith(prefix):
+                        found += below(each["name"])
             except FileNotFoundError:
                 return []
-            sizes = {self._key(path): each["size"] for path, each in found.items()}
-            return [(key, size) for key, size in sizes.items() if key.startswith(prefix)]
+            files = (each for each in found if each["type"] == "file")
+            sizes = ((self._key(each["name"]), each["size"]) for each in files)
+            return [(key, size) for key, size in sizes if key.startswith(prefix)]
 
         return iter(sorted(self._call(prefix, collect)))
 

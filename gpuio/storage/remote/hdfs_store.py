@@ -178,18 +178,22 @@ class HdfsStore:
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Store`."""
-        folder = f"/{prefix.rpartition('/')[0]}"
+        folder, _, beginning = prefix.rpartition("/")
 
-        def collect() -> list[tuple[str, int]]:
+        def listed(path: str, recursive: bool) -> list[Any]:
             try:
-                statuses = list(self._client.list_status(folder, True))
+                return list(self._client.list_status(path, recursive))
             except FileNotFoundError:
                 return []
-            return [
-                (each.path.removeprefix("/"), each.length)
-                for each in statuses
-                if not each.isdir and each.path.removeprefix("/").startswith(prefix)
-            ]
+
+        def collect() -> list[tuple[str, int]]:
+            found = listed(f"/{folder}", not beginning)
+            if beginning:  # not all folders that are beside it
+                for each in tuple(found):
+                    if each.isdir and each.path.startswith(f"/{prefix}"):
+                        found += listed(each.path, True)
+            sizes = ((each.path[1:], each.length) for each in found if not each.isdir)
+            return [(path, size) for path, size in sizes if path.startswith(prefix)]
 
         return iter(sorted(self._call(prefix, collect)))
 

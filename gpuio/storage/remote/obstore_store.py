@@ -139,16 +139,22 @@ class ObstoreStore:
 
         if self._url.is_http:
             raise UnsupportedError(f"{self._name(prefix)}: web servers list no files; name each")
-        folder = prefix.rpartition("/")[0]  # the client lists whole folders
+        folder, _, beginning = prefix.rpartition("/")
+
+        def below(path: str) -> list[Any]:
+            pages = obstore.list(self._client, path, chunk_size=1000)
+            return [each for page in pages for each in page]
 
         def collect() -> list[tuple[str, int]]:
-            pages = obstore.list(self._client, folder, chunk_size=1000)
-            return [
-                (each["path"], each["size"])
-                for page in pages
-                for each in page
-                if each["path"].startswith(prefix)
-            ]
+            if beginning:  # the client lists whole folders only: not all that are beside it
+                level = obstore.list_with_delimiter(self._client, folder)
+                found = list(level["objects"])
+                for path in level["common_prefixes"]:
+                    found += below(path) if path.startswith(prefix) else []
+            else:
+                found = below(folder)
+            sizes = ((each["path"], each["size"]) for each in found)
+            return [(path, size) for path, size in sizes if path.startswith(prefix)]
 
         return iter(sorted(self._call(prefix, collect)))
 
