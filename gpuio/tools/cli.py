@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from gpuio.errors import Error
 from gpuio.terminal import echo
 from gpuio.tools.commands.bench import add_command as add_bench
+from gpuio.tools.commands.cache import add_command as add_cache
 from gpuio.tools.commands.common import CommandParser
 from gpuio.tools.commands.demo import add_command as add_demo
 from gpuio.tools.commands.doctor import add_command as add_doctor
@@ -142,5 +143,6 @@ def make_parser() -> argparse.ArgumentParser:
     add_verify(commands)
     add_repair(commands)
     add_rearrangements(commands)
+    add_cache(commands)
     add_doctor(commands)
     return parser

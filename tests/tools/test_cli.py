@@ -17,7 +17,7 @@ from tests.io.records import jpeg, write_records
 from tests.tools.process import ROOT, start, stop_at
 
 COMMANDS = [
-    "bench", "demo", "doctor", "extract", "filter", "im2rec", "index", "info", "merge", "repair",
+    "bench", "cache", "demo", "doctor", "extract", "filter", "im2rec", "index", "info", "merge", "repair",
     "show", "shuffle", "split", "stats", "verify",
 ]  # fmt: skip
 
@@ -109,7 +109,10 @@ def rec(tmp_path: Path) -> str:
     return str(write_records(tmp_path / "x", images, labels)["path_imgrec"])
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("doctor", "im2rec")])
+NO_FILE = ("cache", "doctor", "im2rec")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in NO_FILE])
 def test_a_missing_file_is_one_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

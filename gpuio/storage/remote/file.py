@@ -28,12 +28,13 @@ class RemoteFile:
 
     Attributes
     ----------
+    remote : the argument
     path : its URL, without secrets
     nbytes : its size; also its ``len()``
     """
 
     def __init__(self, remote: RemoteObject) -> None:
-        self._remote = remote
+        self.remote = remote
         self.path = remote.cached.shown
         self.nbytes = remote.cached.info.size
         self._closed = False
@@ -50,7 +51,7 @@ class RemoteFile:
     @property
     def version(self) -> str | None:
         """Size and ETag; None: the store gives no ETag."""
-        size, etag = self._remote.cached.info
+        size, etag = self.remote.cached.info
         return None if etag is None else f"{size} {etag}"
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class RemoteFile:
         # The words that are not filled by the ranges.
         words = data[:size].view(np.int64)
         words[(ranges.places + ranges.ends - ranges.begins - 1) // 8] = 0
-        ranges = ranges.cut(self._remote.cached.segment)
+        ranges = ranges.cut(self.remote.cached.segment)
         self._check_limit(ranges)
         missing = self._read_cached(ranges, data, bulk)
         wanted, fetched = int((ranges.ends - ranges.begins).sum()), 0
@@ -104,7 +105,7 @@ class RemoteFile:
         """Check that the pages of some ranges fit into the cache at once: otherwise each call would
         remove what the next one needs.
         """
-        page, limit = self._remote.cached.page, self._remote.cache.limit
+        page, limit = self.remote.cached.page, self.remote.cache.limit
         if int((ranges.ends - ranges.begins).sum()) + 2 * page * len(ranges.begins) <= limit:
             return
         needed = int((-(-ranges.ends // page) - ranges.begins // page).sum()) * page
@@ -116,8 +117,8 @@ class RemoteFile:
 
     def _read_cached(self, ranges: Ranges, data: NDArray[np.uint8], bulk: Bulk | None) -> Ranges:
         """Read what is cached of ranges that are cut at segments; what is missing."""
-        cached = self._remote.cached
-        if not self._remote.cache.is_readable:
+        cached = self.remote.cached
+        if not self.remote.cache.is_readable:
             return ranges
         parts = _by_segment(ranges, cached.segment)
         found: list[Ranges] = [NONE] * len(parts)
@@ -135,7 +136,7 @@ class RemoteFile:
 
     def _fetch(self, missing: Ranges, data: NDArray[np.uint8]) -> None:
         """Fetch ranges, ascending, to their places in `data`."""
-        requests = fetcher().fetch(self._remote, missing.begins, missing.ends, self._check_open)
+        requests = fetcher().fetch(self.remote, missing.begins, missing.ends, self._check_open)
         left_out = _copy(requests, missing, data)
         assert left_out is None, f"byte {left_out} was not requested"
 
@@ -143,13 +144,13 @@ class RemoteFile:
         """Have parts fetched ahead, int64 (n,) in bytes, as far as they are not cached; does not
         wait.
         """
-        if len(begins) and not self._closed and self._remote.cache.is_writable:
-            fetcher().later(self._remote, partial(self._advise, begins, ends))
+        if len(begins) and not self._closed and self.remote.cache.is_writable:
+            fetcher().later(self.remote, partial(self._advise, begins, ends))
 
     def _advise(self, begins: Offsets, ends: Offsets) -> None:
         missing = self._missing(begins, ends)
         if len(missing.begins) and not self._closed:
-            fetcher().read_ahead(self._remote, missing.begins, missing.ends)
+            fetcher().read_ahead(self.remote, missing.begins, missing.ends)
 
     def is_cached(self, begins: Offsets, ends: Offsets) -> bool:
         """Whether all parts, int64 (n,) in bytes, are in the cache."""
@@ -157,9 +158,9 @@ class RemoteFile:
 
     def _missing(self, begins: Offsets, ends: Offsets) -> Ranges:
         """What is not cached of some parts."""
-        cached = self._remote.cached
+        cached = self.remote.cached
         ranges = join(begins, ends)[0].cut(cached.segment)
-        if not self._remote.cache.is_readable:
+        if not self.remote.cache.is_readable:
             return ranges
         parts = _by_segment(ranges, cached.segment)
         found = [cached.missing(number, ranges.select(part)) for number, part in parts]
@@ -177,7 +178,7 @@ class RemoteFile:
         May be called repeatedly.
         """
         self._closed = True
-        fetcher().cancel(self._remote.cached.folder)
+        fetcher().cancel(self.remote.cached.folder)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,0 +1,299 @@
+"""The cache of remote files: list it, fill it, empty it, check it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.progress import progress
+from gpuio.storage.remote.checking import compare, is_outdated
+from gpuio.storage.remote.inventory import Version, remove, versions
+from gpuio.storage.remote.opening import cache_of, list_folder, open_remote
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.stream import ForwardReader
+from gpuio.storage.remote.url import is_remote, shown, with_extension
+from gpuio.terminal import echo
+from gpuio.tools.commands.common import Run, add_json, add_parser, print_json
+
+DAY = 24 * 3600.0
+
+
+def listed(options: RemoteOptions) -> list[Version]:
+    """What is in the cache, by URL."""
+    return versions(cache_of(options).root)
+
+
+def fill(urls: Sequence[str], options: RemoteOptions) -> list[tuple[str, int]]:
+    """Fetch files into the cache as a whole, and indexes next to them.
+
+    Parameters
+    ----------
+    urls : of files; of folders, which end with "/", their ``*.rec`` files
+
+    Returns
+    -------
+    URL, without secrets, and size of each file
+
+    Raises
+    ------
+    ArgumentError : one is no URL, or together they are larger than the cache may become.
+    RecordFileNotFoundError : one does not exist.
+    RemoteError : one cannot be read.
+    """
+    wanted = list(_files(urls, options))
+    files = [open_remote(url, options) for url in wanted]
+    for url in wanted:
+        if url.partition("?")[0].endswith(".rec"):
+            with suppress(RecordFileNotFoundError):
+                files.append(open_remote(with_extension(url, ".idx"), options))
+    total = sum(map(len, files))
+    if total > options.cache_limit:
+        raise ArgumentError(
+            f"the files have {total:,} bytes, the limit of the cache is {options.cache_limit:,}; "
+            "raise it with --cache-limit"
+        )
+    with progress("fetching", "B", total) as bar:
+        for file in files:
+            reader = ForwardReader(file)
+            for begin in range(0, len(file), STEP):
+                bar.update(len(reader[begin : begin + STEP]))
+    cache_of(options).sync()
+    return [(file.path, len(file)) for file in files]
+
+
+# Bytes between two updates of a progress bar.
+STEP = 1 << 20
+
+
+def empty(
+    options: RemoteOptions, urls: Sequence[str] = (), older_than: float | None = None
+) -> list[Version]:
+    """Remove files from the cache.
+
+    Parameters
+    ----------
+    urls : which; none: all
+    older_than : only those that were not used for so many days; None: all of them
+
+    Returns
+    -------
+    What was removed
+
+    Raises
+    ------
+    ArgumentError : one of the URLs is not in the cache.
+    """
+    found = _selected(options, urls)
+    if older_than is not None:
+        found = [each for each in found if time.time() - each.used > older_than * DAY]
+    for each in found:
+        remove(each)
+    return found
+
+
+class Checked(NamedTuple):
+    """Whether what is cached is what the store has.
+
+    Attributes
+    ----------
+    url : of the file, without secrets
+    compared : bytes
+    differing : segments that differ; they have been removed
+    outdated : whether the store has another version, or none; what was cached has been removed
+    """
+
+    url: str
+    compared: int
+    differing: int
+    outdated: bool
+
+
+def verify(options: RemoteOptions, urls: Sequence[str] = ()) -> list[Checked]:
+    """Fetch what is cached again, compare it, and remove what differs.
+
+    Parameters
+    ----------
+    urls : which files; none: all. Those whose URL has secrets must be given
+
+    Raises
+    ------
+    ArgumentError : one of the URLs is not in the cache.
+    RemoteError : the store cannot be read.
+    """
+    full = {shown(url): url for url in urls}
+    found = _selected(options, urls)
+    with progress("comparing", "B", sum(each.on_disk for each in found)) as bar:
+        return [_check(each, full.get(each.url, each.url), options, bar) for each in found]
+
+
+def _check(version: Version, url: str, options: RemoteOptions, bar: Any) -> Checked:
+    compared = differing = 0
+    try:
+        remote = open_remote(url, options).remote
+        if remote.cached.folder != version.folder:
+            raise RecordFileNotFoundError(f"{version.url} has changed")
+        for nbytes, differs in compare(remote, version.segments):
+            compared += nbytes
+            differing += differs
+            bar.update(nbytes)
+    except Exception as error:
+        if not is_outdated(error):
+            raise
+        remove(version)
+        return Checked(version.url, compared, differing, True)
+    return Checked(version.url, compared, differing, False)
+
+
+def _selected(options: RemoteOptions, urls: Sequence[str]) -> list[Version]:
+    """The versions of some objects; all, if no URL is given."""
+    found = listed(options)
+    known = {each.url for each in found}
+    for url in urls:
+        if shown(url) not in known:
+            raise ArgumentError(f"{shown(url)} is not in the cache; 'gpuio cache ls' lists it")
+    names = {shown(url) for url in urls}
+    return [each for each in found if not urls or each.url in names]
+
+
+def _files(urls: Sequence[str], options: RemoteOptions) -> Iterator[str]:
+    for url in urls:
+        if not is_remote(url):
+            raise ArgumentError(f"{url} is not a URL such as s3://bucket/train.rec")
+        if url.endswith("/"):
+            yield from list_folder(url, ".rec", options)
+        else:
+            yield url
+
+
+def add_command(commands: Any) -> None:
+    """Add ``cache`` to the command line."""
+    parser = add_parser(
+        commands,
+        "cache",
+        _run_ls,
+        summary="list, fill, empty or check the cache of remote files",
+        description="The cache of remote files, which all processes of a user share.",
+        example="fill s3://bucket/train.rec",
+    )
+    actions = parser.add_subparsers(
+        title="actions", metavar="ACTION", required=True, help="what to do; each has its --help"
+    )
+    _add_action(actions, "ls", _run_ls, "list what is in the cache")
+    filling = _add_action(actions, "fill", _run_fill, "fetch files as a whole, and their indexes")
+    filling.add_argument(
+        "url", nargs="+", metavar="URL", help="a file, or a folder: 's3://b/data/'"
+    )
+    filling.add_argument("--cache-limit", metavar="SIZE", help="such as 500GB; default: 100GB")
+    removal = _add_action(actions, "rm", _run_rm, "remove files from the cache")
+    removal.add_argument("url", nargs="*", metavar="URL", help="only these files")
+    removal.add_argument("--all", action="store_true", help="all files")
+    removal.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="only what was not used for so long"
+    )
+    summary = "compare what is cached with the store, and remove what differs"
+    checking = _add_action(actions, "verify", _run_verify, summary)
+    checking.add_argument("url", nargs="*", metavar="URL", help="only these files")
+
+
+def _add_action(actions: Any, name: str, run: Run, summary: str) -> argparse.ArgumentParser:
+    """Add one of the command's actions, with the arguments that all have."""
+    description = f"{summary[0].upper()}{summary[1:]}."
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name, help=summary, description=description
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("--cache-dir", metavar="DIR", help="the cache; default: $GPUIO_CACHE_DIR, ~/.cache/gpuio")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a storage option, such as endpoint=…; may be repeated",
+    )
+    add_json(parser)
+    return parser
+
+
+def _options(args: argparse.Namespace) -> RemoteOptions:
+    """The options of remote files that the arguments give."""
+    values: dict[str, Any] = {}
+    for each in args.option:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ArgumentError(f"--option takes NAME=VALUE, not {name!r} alone")
+        values[name] = {"true": True, "false": False}.get(value.lower(), value)
+    limit = getattr(args, "cache_limit", None)
+    return RemoteOptions.create(args.cache_dir, limit, storage_options=values)
+
+
+def _run_ls(args: argparse.Namespace) -> int:
+    options = _options(args)
+    found = listed(options)
+    if args.json:
+        print_json(found)
+        return 0
+    rows = [("file", "size", "cached", "last used")]
+    for each in found:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.used))
+        rows.append((each.url, f"{each.size:,}", f"{each.on_disk:,}", used))
+    _print_table(rows)
+    total = sum(each.on_disk for each in found)
+    echo(
+        f"{os.path.dirname(cache_of(options).root)}: {total:,} bytes, limit {options.cache_limit:,}"
+    )
+    return 0
+
+
+def _run_fill(args: argparse.Namespace) -> int:
+    found = fill(args.url, _options(args))
+    if args.json:
+        print_json([{"url": url, "size": size} for url, size in found])
+        return 0
+    for url, size in found:
+        echo(f"{url}: {size:,} bytes")
+    return 0
+
+
+def _run_rm(args: argparse.Namespace) -> int:
+    if not args.url and not args.all and args.older_than is None:
+        raise ArgumentError("say what to remove: URLs, --older-than DAYS, or --all")
+    found = empty(_options(args), args.url, args.older_than)
+    if args.json:
+        print_json(found)
+        return 0
+    echo(f"removed {len(found)} files, {sum(each.on_disk for each in found):,} bytes")
+    return 0
+
+
+def _run_verify(args: argparse.Namespace) -> int:
+    found = verify(_options(args), args.url)
+    bad = sum(each.differing for each in found)
+    if args.json:
+        print_json(found)
+        return 1 if bad else 0
+    for each in found:
+        if each.outdated:
+            result = "another version is there now; removed"
+        elif each.differing:
+            result = f"{each.differing} segments differ; removed"
+        else:
+            result = f"{each.compared:,} bytes, all the same"
+        echo(f"{each.url}: {result}")
+    return 1 if bad else 0
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows with aligned columns: names to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        name, *rest = (
+            cell.ljust(width) if not number else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        echo("  ".join([name, *rest]).rstrip())

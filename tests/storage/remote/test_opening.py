@@ -1,0 +1,132 @@
+"""Opening files by paths and URLs, against a server."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from gpuio.errors import FileChangedError, RecordError, RecordFileNotFoundError, RemoteError
+from gpuio.storage.local import LocalFile
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import (
+    any_remote,
+    cache_of,
+    list_folder,
+    location,
+    open_each,
+    open_file,
+    open_stream,
+)
+from gpuio.storage.remote.options import RemoteOptions
+from tests.servers.faulty import FaultyServer
+from tests.storage.remote.stores import random_bytes
+
+CONTENT = random_bytes(300_000)
+
+
+@pytest.fixture
+def options(tmp_path: Path, faulty: FaultyServer, no_delays: None) -> RemoteOptions:
+    faulty.put("bucket/data/x.rec", CONTENT)
+    return RemoteOptions.create(tmp_path / "cache", storage_options=faulty.s3_options)
+
+
+def test_a_path_is_a_local_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    path.write_bytes(CONTENT)
+    for name in (path, str(path), f"file://{path}"):
+        file = open_file(name)
+        assert isinstance(file, LocalFile) and file[:].tobytes() == CONTENT
+        with open_stream(name) as stream:
+            assert stream.read() == CONTENT
+    with pytest.raises(FileNotFoundError), open_stream(tmp_path / "none"):
+        pass
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_a_url_is_a_remote_file(options: RemoteOptions, faulty: FaultyServer, scheme: str) -> None:
+    url = "s3://bucket/data/x.rec"
+    if scheme == "http":
+        url = f"{faulty.url}/bucket/data/x.rec?signature=secret"
+    file = open_file(url, options)
+    assert isinstance(file, RemoteFile)
+    assert file.path == url.partition("?")[0]
+    assert file[5000:100_000].tobytes() == CONTENT[5000:100_000]
+    before = faulty.total()
+    again = open_file(url, options)
+    assert again[5000:100_000].tobytes() == CONTENT[5000:100_000]
+    assert faulty.total() == before + 1  # for its version
+    with open_stream(url, options) as stream:
+        assert stream.read() == CONTENT
+
+
+def test_a_changed_object(options: RemoteOptions, faulty: FaultyServer) -> None:
+    file = open_file("s3://bucket/data/x.rec", options)
+    assert file[:10].tobytes() == CONTENT[:10]
+    faulty.put("bucket/data/x.rec", CONTENT[::-1])
+    with pytest.raises(FileChangedError, match=r"s3://bucket/data/x\.rec"):
+        file[200_000:]
+    assert file[:10].tobytes() == CONTENT[:10]
+    assert open_file("s3://bucket/data/x.rec", options)[:].tobytes() == CONTENT[::-1]
+
+
+def test_servers_that_fail_now_and_then(options: RemoteOptions, faulty: FaultyServer) -> None:
+    file = open_file("s3://bucket/data/x.rec", options)
+    faulty.faults.extend(["503", "cut", "short", "500", "refused"])
+    for begin in range(0, len(CONTENT), 70_000):
+        assert file[begin : begin + 70_000].tobytes() == CONTENT[begin : begin + 70_000]
+
+
+def test_what_is_missing(options: RemoteOptions) -> None:
+    with pytest.raises(RecordFileNotFoundError, match=r"s3://bucket/none\.rec"):
+        open_file("s3://bucket/none.rec", options)
+
+
+def test_a_refusal_is_no_bad_record(options: RemoteOptions, faulty: FaultyServer) -> None:
+    file = open_file("s3://bucket/data/x.rec", options)
+    faulty.always = "403 AccessDenied"
+    with pytest.raises(RemoteError) as caught:
+        file[:10]
+    assert not isinstance(caught.value, RecordError)
+
+
+def test_folders(options: RemoteOptions, faulty: FaultyServer) -> None:
+    for name in ("b.rec", "a.rec", "a.idx", "deeper/c.rec"):
+        faulty.put(f"bucket/data/{name}", b"")
+    names = ["a", "b", "x"]
+    assert list_folder("s3://bucket/data/", ".rec", options) == [
+        f"s3://bucket/data/{name}.rec" for name in names
+    ]
+    with pytest.raises(RecordFileNotFoundError, match=r"s3://bucket/none/ is a folder without"):
+        list_folder("s3://bucket/none/", ".rec", options)
+
+
+def test_one_cache_for_all_files(options: RemoteOptions) -> None:
+    copy = pickle.loads(pickle.dumps(options))
+    assert cache_of(options) is cache_of(copy)
+
+
+def test_servers_with_the_same_names_share_nothing(
+    options: RemoteOptions, faulty: FaultyServer, tmp_path: Path
+) -> None:
+    other = RemoteOptions.create(
+        tmp_path / "cache",
+        storage_options={
+            **faulty.s3_options,
+            "endpoint": faulty.url.replace("127.0.0.1", "localhost"),
+        },
+    )
+    files = [open_file("s3://bucket/data/x.rec", each) for each in (options, other)]
+    folders = {file.remote.cached.folder for file in files if isinstance(file, RemoteFile)}
+    assert len(folders) == 2
+
+
+def test_what_counts_as_remote() -> None:
+    assert any_remote(["a", "s3://b/c"]) and not any_remote(["a", "file:///b"])
+    assert location("s3://b/c;d") == "s3://b/c;d" and location("file:///b") == "/b"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_several_files_are_opened_in_order(several: bool) -> None:
+    assert open_each(str, range(40), several) == [str(number) for number in range(40)]
+    with pytest.raises(ZeroDivisionError):
+        open_each(lambda number: 1 // number, [1, 0, 2], several)
