@@ -17,8 +17,8 @@ from tests.io.records import jpeg, write_records
 from tests.tools.process import ROOT, start, stop_at
 
 COMMANDS = [
-    "bench", "cache", "demo", "doctor", "extract", "filter", "im2rec", "index", "info", "merge", "repair",
-    "show", "shuffle", "split", "stats", "verify",
+    "bench", "cache", "demo", "doctor", "extract", "filter", "im2rec", "index", "info", "merge",
+    "repair", "show", "shuffle", "split", "stats", "verify",
 ]  # fmt: skip
 
 

@@ -35,12 +35,8 @@ def test_what_differs_is_removed(tmp_path: Path) -> None:
     with open(path, "r+b") as damaged:
         damaged.seek(100)
         damaged.write(b"damaged")
-    assert [differs for _, differs in compare(file.remote, (0, 1, 2, 3))] == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    found = [differs for _, differs in compare(file.remote, (0, 1, 2, 3))]
+    assert found == [False, True, False, False]
     assert not os.path.exists(path)
     assert file[:].tobytes() == CONTENT
 

@@ -46,6 +46,7 @@ def test_a_path_is_a_local_file(tmp_path: Path) -> None:
 def test_a_url_is_a_remote_file(options: RemoteOptions, faulty: FaultyServer, scheme: str) -> None:
     url = "s3://bucket/data/x.rec"
     if scheme == "http":
+        options = RemoteOptions.create(options.cache_dir)
         url = f"{faulty.url}/bucket/data/x.rec?signature=secret"
     file = open_file(url, options)
     assert isinstance(file, RemoteFile)
@@ -108,13 +109,8 @@ def test_one_cache_for_all_files(options: RemoteOptions) -> None:
 def test_servers_with_the_same_names_share_nothing(
     options: RemoteOptions, faulty: FaultyServer, tmp_path: Path
 ) -> None:
-    other = RemoteOptions.create(
-        tmp_path / "cache",
-        storage_options={
-            **faulty.s3_options,
-            "endpoint": faulty.url.replace("127.0.0.1", "localhost"),
-        },
-    )
+    there = {**faulty.s3_options, "endpoint": faulty.url.replace("127.0.0.1", "localhost")}
+    other = RemoteOptions.create(tmp_path / "cache", storage_options=there)
     files = [open_file("s3://bucket/data/x.rec", each) for each in (options, other)]
     folders = {file.remote.cached.folder for file in files if isinstance(file, RemoteFile)}
     assert len(folders) == 2
