@@ -302,11 +302,13 @@ class RecordSet:
             self.has_changed |= file.has_changed()
             headers = read_headers(data, places, known, len(file) - starts)
             part = headers.contents(file, starts)
-            left = np.flatnonzero(headers.end > known) if file.descriptor is None else NO_ROWS
+            left = NO_ROWS
+            if file.descriptor is None:
+                left = np.flatnonzero(headers.whole & (headers.end > known))
             if len(rows) == count and not len(left):
                 return part
             batch.put(rows, part)
-            if len(left):  # now that their lengths are known, as a whole
+            if len(left):  # as a whole, now that their lengths are known
                 batch.put(rows[left], _read_whole(file, starts[left], headers.end[left], bulk))
         return batch
 
