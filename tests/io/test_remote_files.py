@@ -10,6 +10,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import Error, FileChangedError, RemoteError
+from gpuio.storage.remote import calls
 from gpuio.storage.remote.fetch import fetcher
 from gpuio.storage.remote.statistics import statistics
 from tests.io.records import RUNS, jpeg, write_records
@@ -32,6 +33,7 @@ def server(
 ) -> Iterator[FaultyServer]:
     one_server.reset()
     monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(calls, "FIRST_DELAY", 0.0)
     yield one_server
     assert eventually(lambda: not fetcher().threads)
 
@@ -135,16 +137,14 @@ def test_a_store_that_refuses_is_asked_again_for_the_same_batch(
 def test_closing_does_not_wait_for_a_server(
     server: FaultyServer, tmp_path: Path, executor: str
 ) -> None:
-    where = files(server, tmp_path)
-    iterator = opened(where["remote"], executor)
-    server.always = "hang"
-    thread, raised = run_in_thread(iterator.next)
-    assert server.waiting.wait(20)
-    iterator.close()
-    thread.join(20)
-    assert not thread.is_alive() and isinstance(raised[0], Error)
-    server.always = None
-    server.release()
+    with faulty_server() as hanging:
+        iterator = opened(files(hanging, tmp_path)["remote"], executor)
+        hanging.always = "hang"
+        thread, raised = run_in_thread(iterator.next)
+        assert hanging.waiting.wait(20)
+        iterator.close()
+        thread.join(20)
+        assert not thread.is_alive() and isinstance(raised[0], Error)
 
 
 def test_several_iterators_share_what_is_fetched(server: FaultyServer, tmp_path: Path) -> None:
