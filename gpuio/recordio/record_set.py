@@ -31,7 +31,7 @@ from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.data_file import DataFile
-from gpuio.storage.local import ByteSequence, Path
+from gpuio.storage.local import BufferedFile, ByteSequence, Path
 from gpuio.storage.parts import Bulk
 from gpuio.storage.remote.opening import any_remote, list_folder, location, open_each, open_file
 from gpuio.storage.remote.options import RemoteOptions
@@ -201,16 +201,20 @@ class RecordSet:
         """
         which, offset = self._find(ordinal)
         file, path = self._file(which), self.paths[which]
+        data: ByteSequence = file
+        if file.descriptor is None:  # not the header in one request, and the rest in another
+            ((_, _, starts, ends),) = self._by_file(np.array([ordinal]))
+            data = BufferedFile(file, int(_first_part(ends - starts, file, MAX_BULK)[0]))
         try:
-            return parse(self._one(file, ordinal), offset, path)[0]
+            return parse(data, offset, path)[0]
         except FramingError as error:
             if file.has_changed():
                 raise error.with_advice(CHANGED) from error
-            starts = None
+            listed = None
             if self.has_index:
                 end = [*self._first, len(self)][which + 1]
-                starts = self.starts[self._first[which] : end] - self._base[which]
-            raise explain(error, file, path, offset, starts) from error
+                listed = self.starts[self._first[which] : end] - self._base[which]
+            raise explain(error, file, path, offset, listed) from error
 
     def _one(self, file: DataFile, ordinal: int) -> ByteSequence:
         """A file for reading one record: a remote one by one request, if it is in the index."""

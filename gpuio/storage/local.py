@@ -323,10 +323,12 @@ class BufferedFile:
     Parameters
     ----------
     file : the file
+    buffer : bytes of the buffer
     """
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: DataFile, buffer: int = BUFFER) -> None:
         self._file = file
+        self._buffer = buffer
         self._begin = 0
         self._data: NDArray[np.uint8] = np.empty(0, np.uint8)
 
@@ -336,10 +338,10 @@ class BufferedFile:
     def __getitem__(self, part: slice, /) -> NDArray[np.uint8]:
         """Read bytes; see `LocalFile`."""
         begin, end, _ = part.indices(len(self._file))
-        if not 0 < end - begin < BUFFER // 2:
+        if not 0 < end - begin < self._buffer // 2:
             return self._file[begin:end]
         if not self._begin <= begin <= end <= self._begin + len(self._data):
-            self._data, self._begin = self._file[begin : begin + BUFFER], begin
+            self._data, self._begin = self._file[begin : begin + self._buffer], begin
         return self._data[begin - self._begin : end - self._begin]
 
 

@@ -127,7 +127,9 @@ class Cache:
                 if found is not None:
                     return found
                 with suppress(FileNotFoundError):
-                    os.makedirs(cached.folder, mode=0o700, exist_ok=True)
+                    for folder in (self.root, os.path.dirname(cached.folder), cached.folder):
+                        with suppress(FileExistsError):
+                            os.mkdir(folder, 0o700)
                     _describe(cached)
                     create_segment(cached.path(number), cached.shape(number))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def test_a_folder_that_cannot_be_created(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "gpuio"):
         assert read_twice(small_cache(tmp_path)) > 0
     assert len(caplog.records) == 1 and "cannot be written" in caplog.text
+
+
+def test_a_folder_that_is_removed_comes_again(tmp_path: Path) -> None:
+    cache = small_cache(tmp_path)
+    assert read_twice(cache) == 0
+    shutil.rmtree(cache.root)
+    assert read_twice(cache) == 0
+    assert stat.S_IMODE(os.stat(cache.root).st_mode) == 0o700
 
 
 def on_disk(cache: Cache) -> int:

@@ -1,5 +1,6 @@
 """RemoteFile: reading through the cache."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError, FileChangedError, RecordError
 from gpuio.storage.remote.cache import Cache
+from gpuio.storage.remote.inventory import remove, versions
 from gpuio.storage.remote.statistics import statistics
+from tests.interruptions import Interruption
 from tests.io.threads import eventually
 from tests.storage.remote.stores import (
     PAGE,
@@ -131,3 +134,26 @@ def test_segments_that_are_evicted_while_they_are_read(tmp_path: Path) -> None:
         data, places = file.read_parts(begins, begins + 5000)
         for begin, place in zip(begins, places, strict=True):
             assert data[place : place + 5000].tobytes() == content[begin : begin + 5000]
+
+
+def test_an_interrupt_at_any_moment(tmp_path: Path) -> None:
+    """The same file, and others of its object, can be read again at once."""
+    store = BytesStore({"x.rec": CONTENT})
+    cache = small_cache(tmp_path)
+    with Interruption(10**9) as counting:
+        open_file(store, small_cache(tmp_path / "other"))[:5000]
+    places = set()
+    for moment in range(0, counting.moments + 20, 3):
+        file = open_file(store, cache)
+        begin = 37 * moment % 9000
+        with suppress(KeyboardInterrupt), Interruption(moment) as interruption:
+            file[begin : begin + 1000]
+        places.add(interruption.place)
+        assert file[begin : begin + 1000].tobytes() == CONTENT[begin : begin + 1000]
+        remove_all(cache)
+    assert len(places) > 20
+
+
+def remove_all(cache: Cache) -> None:
+    for version in versions(cache.root):
+        remove(version)
