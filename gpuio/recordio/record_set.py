@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError, RecordError
 from gpuio.native import PLACE
 from gpuio.recordio.diagnosis import explain, mismatch
+from gpuio.recordio.file_names import find_files
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
@@ -30,13 +31,13 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
+from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_records
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.local import BufferedFile, ByteSequence, Path
 from gpuio.storage.parts import Bulk
-from gpuio.storage.remote.opening import any_remote, list_folder, location, open_each, open_file
+from gpuio.storage.remote.opening import any_remote, open_each, open_file
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.stream import ForwardReader
-from gpuio.storage.remote.url import is_remote, shown
+from gpuio.storage.remote.url import shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,30 +49,11 @@ SAMPLES, SAMPLE_BYTES = 64, 256
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
 HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 14, 1 << 20
 
-# Remote records that are read as a whole at a time.
-WHOLE_AT_ONCE = 1 << 4
-
-# Bytes of a record that are read when only its header and label are wanted: up to 56 numbers.
-LABEL_BYTES = 1 << 8
-
-# Records of a batch of at most this many bytes are read at once; the beginnings of others, with the
-# image's header.
-MAX_WHOLE, BEGINNING = 1 << 14, (1 << 12) + LABEL_BYTES
-
-# The same for a batch that is read into memory. Behind what is left out of an index, a record seems
-# to be as large as that.
-MAX_BULK = 1 << 20
-
 # What to do about a record that is not where it was.
 CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
 
-# Bytes of a record of a local file that are read ahead, at most.
-MAX_AHEAD = 1 << 18
-
 # The part of the cache that what is read ahead may take.
 AHEAD_SHARE = 4
-
-NO_ROWS = np.empty(0, np.intp)
 
 
 class Location(NamedTuple):
@@ -130,9 +112,9 @@ class RecordSet:
         index_paths: Path | Sequence[Path] | None = None,
         remote: RemoteOptions | None = None,
     ) -> None:
-        self._locations = _files(paths, ".rec", remote)
+        self._locations = find_files(paths, ".rec", remote)
         self.paths = tuple(map(shown, self._locations))
-        indexes = None if index_paths is None else _files(index_paths, ".idx", remote)
+        indexes = None if index_paths is None else find_files(index_paths, ".idx", remote)
         if indexes is not None and len(indexes) != len(self.paths):
             raise ArgumentError(
                 f"there are {len(self.paths)} record files and {len(indexes)} indexes; give one "
@@ -204,7 +186,7 @@ class RecordSet:
         data: ByteSequence = file
         if file.descriptor is None:  # not the header in one request, and the rest in another
             ((_, _, starts, ends),) = self._by_file(np.array([ordinal]))
-            data = BufferedFile(file, int(_first_part(ends - starts, file, MAX_BULK)[0]))
+            data = BufferedFile(file, int((ends_ahead(file, starts, ends) - starts)[0]))
         try:
             return parse(data, offset, path)[0]
         except FramingError as error:
@@ -255,10 +237,7 @@ class RecordSet:
         size = 0
         for number, _, starts, ends in self._by_file(ordinals):
             file = self._file(number)
-            if file.descriptor is None:
-                until = starts + _first_part(ends - starts, file, MAX_BULK)
-            else:
-                until = ends.clip(max=starts + MAX_AHEAD)
+            until = ends_ahead(file, starts, ends)
             file.advise(starts, until)
             size += int((until - starts).sum())
         return size
@@ -301,19 +280,11 @@ class RecordSet:
         batch = RecordBatch([None] * count, images, np.zeros(count, np.uint64))
         for number, rows, starts, ends in self._by_file(ordinals):
             file = self._file(number)
-            known = _first_part(ends - starts, file, MAX_WHOLE if bulk is None else MAX_BULK)
-            data, places = file.read_parts(starts, starts + known, bulk)
+            part = read_records(file, starts, ends, bulk)
             self.has_changed |= file.has_changed()
-            headers = read_headers(data, places, known, len(file) - starts)
-            part = headers.contents(file, starts)
-            left = NO_ROWS
-            if file.descriptor is None:
-                left = np.flatnonzero(headers.whole & (headers.end > known))
-            if len(rows) == count and not len(left):
+            if len(rows) == count:
                 return part
             batch.put(rows, part)
-            if len(left):  # as a whole, now that their lengths are known
-                batch.put(rows[left], _read_whole(file, starts[left], headers.end[left], bulk))
         return batch
 
     def payloads(self, ordinals: NDArray[np.int64]) -> list[NDArray[np.uint8] | None]:
@@ -550,42 +521,3 @@ class RecordSet:
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Concatenate; a single array is not copied."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _first_part(lengths: NDArray[np.int64], file: DataFile, most: int) -> NDArray[np.int64]:
-    """How much of records of some lengths, int64 (n,), is read at first: those of at most `most`
-    bytes as a whole, of others the beginning.
-    """
-    if file.descriptor is None:  # there is no other way to read the rest
-        most = MAX_BULK
-    return np.where(lengths > most, BEGINNING, lengths)
-
-
-def _read_whole(
-    file: DataFile, starts: NDArray[np.int64], lengths: NDArray[np.int64], bulk: Bulk | None
-) -> RecordBatch:
-    """Read records of known lengths as a whole."""
-    lengths = (lengths + 3) // 4 * 4
-    data, places = file.read_parts(starts, starts + lengths, bulk)
-    return read_headers(data, places, lengths, len(file) - starts).contents(file, starts)
-
-
-def _files(
-    paths: Path | Sequence[Path], ending: str, remote: RemoteOptions | None
-) -> tuple[str, ...]:
-    """Resolve an argument that names files; in a directory, those with the given ending."""
-    if isinstance(paths, str) and is_remote(paths) and ";" not in paths and paths.endswith("/"):
-        return tuple(list_folder(paths, ending, remote))
-    if isinstance(paths, (str, os.PathLike)):
-        if os.path.isdir(paths):
-            folder = os.fspath(paths)
-            found = sorted(name for name in os.listdir(folder) if name.endswith(ending))
-            if not found:
-                raise RecordFileNotFoundError(f"{folder} is a directory without *{ending} files")
-            return tuple(os.path.join(folder, name) for name in found)
-        paths = [part for part in os.fspath(paths).split(";") if part]
-    if not isinstance(paths, Sequence) or not paths:
-        raise ArgumentError(
-            f"expected a path or a sequence of paths of {ending} files, not {paths!r}"
-        )
-    return tuple(location(path) for path in paths)

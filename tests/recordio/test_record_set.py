@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.recordio import IRHeader, MXIndexedRecordIO, RecordSet, pack, record_set
 from gpuio.recordio.framing import frame
-from gpuio.recordio.record_set import MAX_WHOLE, Location
+from gpuio.recordio.record_reading import MAX_AHEAD, MAX_WHOLE
+from gpuio.recordio.record_set import Location
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.local import LocalFile
 from gpuio.storage.parts import Bulk
@@ -211,9 +212,9 @@ def test_of_a_partial_index_only_its_records_are_read_ahead(
         records.read_ahead(np.array([0, 1, 2]))
         images = records.read_many(np.array([2, 0, 1])).images
     assert extents == [
-        [starts[0], record_set.MAX_AHEAD],
+        [starts[0], MAX_AHEAD],
         [starts[2], starts[3] - starts[2]],
-        [starts[3], record_set.MAX_AHEAD],
+        [starts[3], MAX_AHEAD],
     ]
     assert [image.nbytes for image in images if image is not None] == [4_000_000, 300, 500]
 

@@ -15,7 +15,7 @@ from gpuio.errors import (
     RecordError,
     RecordFileNotFoundError,
 )
-from gpuio.recordio import Index, IRHeader, MXIndexedRecordIO, RecordSet, pack, record_set
+from gpuio.recordio import Index, IRHeader, MXIndexedRecordIO, RecordSet, pack
 from gpuio.recordio.record_headers import RecordBatch
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.parts import Bulk
@@ -287,19 +287,3 @@ def test_a_spawned_process_uses_the_same_cache(
         process.start()
         process.join()
         assert process.exitcode == 0
-
-
-def test_large_records_are_read_ahead_in_part(
-    tmp_path: Path,
-    server: FaultyServer,
-    options: RemoteOptions,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(record_set, "MAX_BULK", 10_000)
-    images = [rng.bytes(50_000) for _ in range(4)]
-    serve(server, *write(tmp_path, "x", images))
-    with RecordSet("s3://b/x.rec", "s3://b/x.idx", options) as records:
-        assert records.read_ahead(np.arange(4)) == 4 * record_set.BEGINNING
-        assert images_of(records.read_many(np.array([2, 0, 3, 1]))) == [
-            images[number] for number in (2, 0, 3, 1)
-        ]

@@ -37,7 +37,7 @@ MOST_AHEAD = 1 << 30
 
 # Seconds that the end of the process waits for requests that run: a thread that comes back from a
 # client's code while the interpreter ends may crash.
-LAST_WAIT = 5.0
+LAST_WAIT = 1.0
 
 # Seconds between two looks at whether threads that should run still do.
 LOOK = 1.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import collections
 import io
-import os
+import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import IO, TypeVar
@@ -160,8 +161,36 @@ def open_each(function: Callable[[T], R], items: Sequence[T], several: bool) -> 
     """
     if not several or len(items) < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(min(OPENERS, len(items)), "gpuio-open") as pool:
-        return list(pool.map(function, items))
+    left = collections.deque(enumerate(items))
+    done: queue.SimpleQueue[tuple[int, R | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        while left:
+            try:
+                number, item = left.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                done.put((number, function(item), None))
+            except BaseException as error:
+                done.put((number, None, error))
+
+    # Threads that nobody waits for, so that Ctrl-C need not either.
+    try:
+        for _ in range(min(OPENERS, len(items))):
+            _thread.start_new_thread(work, ())
+    except RuntimeError:  # refused
+        work()
+    results: dict[int, R | None] = {}
+    try:
+        while len(results) < len(items):
+            number, result, error = done.get()
+            if error is not None:
+                raise error
+            results[number] = result
+    finally:
+        left.clear()
+    return [results[number] for number in range(len(items))]  # type: ignore[misc]
 
 
 @lru_cache(maxsize=64)

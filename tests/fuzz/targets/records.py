@@ -15,7 +15,8 @@ from gpuio.recordio.framing import MAGIC_BYTES, WHOLE, FramingError, frame, pars
 from gpuio.recordio.header import unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.record_headers import HEAD_BYTES
-from gpuio.recordio.record_set import BEGINNING, MAX_WHOLE, RecordSet
+from gpuio.recordio.record_reading import BEGINNING, MAX_WHOLE
+from gpuio.recordio.record_set import RecordSet
 from gpuio.recordio.recovery import scan
 from gpuio.recordio.stored_image import StoredImage
 from tests.fuzz.mutators import (
