@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gpuio.errors import Error, FileChangedError
+from gpuio.storage.remote.checking import compare
 from gpuio.storage.remote.filling import GAP, fetch_pages
 from tests.io.threads import eventually
 from tests.storage.remote.stores import (
@@ -199,3 +200,28 @@ def test_a_fork_does_not_keep_what_its_parent_has_claimed(tmp_path: Path) -> Non
         os.kill(child, signal.SIGKILL)
         os.close(reading)
         os.close(writing)
+
+
+def test_killed_processes_leave_nothing_wrong(tmp_path: Path) -> None:
+    """Readers that are killed one after another, while others go on."""
+    (tmp_path / "x.rec").write_bytes(CONTENT)
+    cache = small_cache(tmp_path)
+    for kill_after in range(1, 9):
+        reading, writing = os.pipe()
+        if not (pid := os.fork()):
+            file = open_file(FolderStore(tmp_path), cache)
+            rng = np.random.default_rng(kill_after)
+            while True:
+                begin = int(rng.integers(0, len(CONTENT)))
+                file[begin : begin + 200]
+                os.write(writing, b"1")
+        for _ in range(kill_after):
+            os.read(reading, 1)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reading)
+        os.close(writing)
+    remote = remote_object(FolderStore(tmp_path), cache)
+    compared = list(compare(remote, (0, 1, 2, 3, 4)))
+    assert compared and not any(differs for _, differs in compared)
+    assert open_file(FolderStore(tmp_path), cache)[:].tobytes() == CONTENT
