@@ -68,12 +68,6 @@ class FaultyServer:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
-        self.reset()
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def reset(self) -> None:
-        """Forget all objects, faults and counts; what hangs goes on hanging."""
         self.objects: dict[str, Object] = {}
         self.uploads: dict[str, Upload] = {}
         self.redirects: dict[str, str] = {}
@@ -87,6 +81,8 @@ class FaultyServer:
         self.headers: dict[str, str] = {}
         self.query = ""
         self.waiting = threading.Event()  # a request hangs
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""Fixtures of the servers, which run until the tests end."""
+"""Fixtures of the servers. All but ours run until the tests end."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,11 @@ from tests.servers.hdfs import Hdfs, hdfs
 from tests.servers.seaweedfs import SeaweedFS, seaweedfs
 
 
-@pytest.fixture(scope="session")
-def one_faulty() -> Iterator[FaultyServer]:
+@pytest.fixture
+def faulty() -> Iterator[FaultyServer]:
+    """A web server of the test's own: requests that others leave behind would take its faults."""
     with faulty_server() as server:
         yield server
-
-
-@pytest.fixture
-def faulty(one_faulty: FaultyServer) -> FaultyServer:
-    """A web server without objects and faults so far."""
-    one_faulty.reset()
-    return one_faulty
 
 
 @pytest.fixture(scope="session")
