@@ -172,7 +172,8 @@ class ObstoreStore:
         # The parts are sent in the client's own threads: it repeats them itself.
         client = make_client(self._url, self._options, self._options.retries)
         path = self._path(key)
-        return ObstoreUpload(client, path, partial(self._explained, key), self._options.timeout)
+        explain = partial(self._explained, key)
+        return ObstoreUpload(client, path, self._name(key), explain, self._options.timeout)
 
     def remove(self, key: str) -> None:
         """See `Store`."""

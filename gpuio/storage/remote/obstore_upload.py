@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gpuio.errors import Error, RemoteError
+from gpuio.errors import Error, RecordFileNotFoundError, RemoteError
 from gpuio.storage.remote.calls import TransientError, interruptible
 
 _logger = logging.getLogger("gpuio")
@@ -30,6 +30,7 @@ class ObstoreUpload:
     Parameters
     ----------
     client, path : the object
+    name : its URL, for messages
     explain : gives the exception to raise in place of a client's
     timeout : seconds that one request may take
     """
@@ -38,12 +39,14 @@ class ObstoreUpload:
         self,
         client: Any,
         path: str,
+        name: str,
         explain: Callable[[Exception], Error | TransientError],
         timeout: float,
     ) -> None:
         import obstore
 
         self._writer = obstore.open_writer(client, path, buffer_size=PART, max_concurrency=PARALLEL)
+        self._name = name
         self._explain = explain
         self._timeout = timeout
         self._ended = self._completed = self._aborted = False
@@ -88,7 +91,7 @@ class ObstoreUpload:
 
         def run() -> None:
             if not self._busy.acquire(timeout=self._timeout + GRACE):
-                raise RemoteError("a request of the upload does not end")
+                raise RemoteError(f"{self._name} cannot be written: a request does not end")
             try:
                 function()
                 return
@@ -97,8 +100,10 @@ class ObstoreUpload:
             finally:
                 self._busy.release()
             # Without the client's exception as context: its message may hold a signature.
-            if isinstance(failure, TransientError):
-                failure = RemoteError(f"the upload failed: {failure}")
+            # A missing bucket is no missing file.
+            if isinstance(failure, (TransientError, RecordFileNotFoundError)):
+                reason = str(failure).removeprefix(f"{self._name} does not exist: ")
+                failure = RemoteError(f"{self._name} cannot be written: {reason}")
             raise failure
 
         interruptible(run)
