@@ -14,7 +14,6 @@ from gpuio.errors import ArgumentError, RecordError
 from gpuio.storage.writing import open_exclusive
 from gpuio.tools import ListItem, write_list
 from gpuio.tools.cli import main
-from gpuio.tools.record_output import RecordOutput
 from tests.io.records import jpeg, write_records
 
 ROOT = Path(__file__).parents[2]
@@ -96,26 +95,6 @@ def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(
     assert victim.read_bytes() == b"precious" and not (tmp_path / "out.rec").exists()
 
 
-def test_outputs_may_be_links(rec: Path, tmp_path: Path) -> None:
-    """The files that they name are replaced, also if there is none yet."""
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "disk" / "y.rec").write_bytes(b"old")
-    for name in ("y.rec", "y.idx"):
-        (tmp_path / name).symlink_to(f"disk/{name}")
-    before = contents(tmp_path / "disk")
-    with RecordOutput(tmp_path / "y.rec") as output:
-        output.write(1, b"one")
-        assert "y.rec.part" in contents(tmp_path / "disk")
-        assert (tmp_path / "disk" / "y.rec").read_bytes() == before["y.rec"]
-    assert set(contents(tmp_path / "disk")) == {"y.rec", "y.idx"}
-    assert T.shuffle(rec, tmp_path / "y.rec").records == 6
-    assert (tmp_path / "y.rec").is_symlink() and (tmp_path / "y.idx").is_symlink()
-    assert T.info(tmp_path / "y.rec").records == 6
-    (tmp_path / "loop.rec").symlink_to("loop.rec")
-    with pytest.raises(RecordError, match=r"loop\.rec cannot be written: Too many levels"):
-        T.shuffle(rec, tmp_path / "loop.rec")
-
-
 def test_names_as_long_as_they_may_be(rec: Path, tmp_path: Path) -> None:
     name = "n" * 251
     (tmp_path / f"{name}.lst").write_text("")
@@ -149,16 +128,6 @@ def test_a_pipe_is_not_a_record_file(rec: Path, capsys: pytest.CaptureFixture[st
     command = f"cat {rec} | {sys.executable} -m gpuio verify /dev/stdin"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "is a pipe or a device" in done.stderr
-
-
-def test_two_runs_do_not_write_one_file(rec: Path, tmp_path: Path) -> None:
-    with RecordOutput(tmp_path / "out.rec") as output:
-        output.write(1, b"one")
-        with pytest.raises(RecordError, match="being written by another run"):
-            T.shuffle(rec, tmp_path / "out.rec")
-        output.write(2, b"two")
-    with mx.recordio.MXIndexedRecordIO(output.idx, output.rec, "r") as reader:
-        assert [reader.read_idx(key) for key in reader.keys] == [b"one", b"two"]
 
 
 def test_exclusive_files_are_never_stale(tmp_path: Path) -> None:

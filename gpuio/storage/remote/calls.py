@@ -76,7 +76,10 @@ def interruptible(function: Callable[[], T], timeout: float | None = None) -> T:
         except BaseException as error:
             outcomes.put((None, error))
 
-    _thread.start_new_thread(run, ())
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # refused, or the interpreter ends
+        return function()
     while True:
         left = max(deadline - time.monotonic(), 0)
         with suppress(queue.Empty):

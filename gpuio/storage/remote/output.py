@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.registry import open_store
+from gpuio.storage.remote.store import Upload
 from gpuio.storage.remote.url import parse_url, shown
 
 if TYPE_CHECKING:
@@ -54,9 +56,10 @@ class RemoteOutput:
         self.path = shown(url)
         self._buffer = bytearray()
         self._sent = 0
-        self._pid = os.getpid()
         self.closed = False
         self._upload = store.upload(key)
+        # Also where it is forgotten, at the latest when the process ends.
+        self._drop = weakref.finalize(self, _drop, self._upload, self.path, os.getpid())
 
     @property
     def position(self) -> int:
@@ -116,28 +119,33 @@ class RemoteOutput:
             return
         self.closed = True
         self._buffer.clear()
-        if self._pid != os.getpid():
-            return
-        done = threading.Event()
-
-        def drop() -> None:
-            try:
-                self._upload.abort()
-            except Exception as error:
-                log.warning("%s: parts of it may be left in the store: %s", self.path, error)
-            finally:
-                done.set()
-
-        try:
-            _thread.start_new_thread(drop, ())
-        except RuntimeError:  # the interpreter ends
-            drop()
-        if not done.wait(PATIENCE):
-            log.warning("%s: the store does not answer; parts of it may be left there", self.path)
+        self._drop()
 
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError(f"{self.path} is closed")
+
+
+def _drop(upload: Upload, path: str, pid: int) -> None:
+    """Drop an upload of this process; it is not waited for long."""
+    if pid != os.getpid():
+        return
+    done = threading.Event()
+
+    def drop() -> None:
+        try:
+            upload.abort()
+        except Exception as error:
+            log.warning("%s: parts of it may be left in the store: %s", path, error)
+        finally:
+            done.set()
+
+    try:
+        _thread.start_new_thread(drop, ())
+    except RuntimeError:  # refused, or the interpreter ends
+        drop()
+    if not done.wait(PATIENCE):
+        log.warning("%s: the store does not answer; parts of it may be left there", path)
 
 
 class _Stream(io.RawIOBase):

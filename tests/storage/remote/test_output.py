@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from gpuio.errors import ArgumentError, RemoteError, UnsupportedError
 from gpuio.storage.remote import obstore_upload, output
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import RemoteOutput, check_writable, uploading
+from tests.processes import run_process
 from tests.servers import faulty as faults
 from tests.servers.faulty import FaultyServer
 
@@ -171,6 +173,28 @@ def test_a_store_that_does_not_answer_is_not_waited_for(
     with caplog.at_level(logging.WARNING, "gpuio"):
         file.abandon()
     assert "s3://bucket/folder/a: the store does not answer" in caplog.text
+
+
+ENDING = """
+import json, sys
+from gpuio.recordio import MXRecordIO
+from gpuio.storage.remote import obstore_upload
+
+obstore_upload.PART = 5 << 20
+writer = MXRecordIO("s3://bucket/folder/a", "w", storage_options=json.loads(sys.argv[1]))
+writer.write(bytes(int(sys.argv[2])))
+if sys.argv[3] == "cycle":
+    cycle = [writer]
+    cycle.append(cycle)
+    del cycle, writer
+"""
+
+
+@pytest.mark.parametrize("end", ["plain", "cycle"])
+@pytest.mark.parametrize("size", [1, 12 * MIB])
+def test_nothing_is_left_when_the_process_ends(end: str, size: int, faulty: FaultyServer) -> None:
+    run_process(ENDING, json.dumps(faulty.s3_options), size, end)
+    assert not faulty.objects and not faulty.uploads
 
 
 def test_a_forked_process_leaves_the_upload_alone(

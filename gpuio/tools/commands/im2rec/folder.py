@@ -91,5 +91,9 @@ class ImageFolder:
             raise RecordFileNotFoundError(
                 f"{self.shown} has no files; name the folder with the images"
             )
+        for folder in list(folders):  # some tools leave an empty file in the place of a folder
+            above, _, base = folder.rpartition("/")
+            if base in folders.get(above, ()):
+                folders[above].remove(base)
         order = sorted(folders, key=lambda folder: folder.split("/") if folder else [])
         return [(folder, sorted(folders[folder])) for folder in order]
