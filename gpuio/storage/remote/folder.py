@@ -11,6 +11,7 @@ from gpuio.errors import ArgumentError, RecordError
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import open_remote
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import is_remote, join, shown
 
@@ -22,8 +23,13 @@ class RemoteFolder:
 
     Parameters
     ----------
-    url : of the folder; "": files are named by their own URLs
+    url : of the folder; if it is no URL, files are named by their own
     options : how it is reached and cached
+
+    Raises
+    ------
+    ArgumentError, ImportError, RemoteError : there can be no store for this URL and these options;
+        no request is sent.
     """
 
     def __init__(self, url: str, options: RemoteOptions) -> None:
@@ -32,6 +38,8 @@ class RemoteFolder:
         self._versions: dict[str, ObjectInfo] = {}
         self._reading: set[RemoteFile] = set()
         self._closed = False
+        if is_remote(url):
+            open_store(url, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RemoteFolder, (self._url, self._options)
@@ -49,6 +57,10 @@ class RemoteFolder:
         """
         if is_remote(name):
             return name
+        if "" in name.split("/"):
+            raise RecordError(
+                f"{self.path(name)!r} names no file: there is an empty part between its slashes"
+            )
         try:
             return join(self._url, name)
         except ArgumentError as error:

@@ -1,0 +1,298 @@
+"""All iterators that read files, over a server's files: the batches are those of local files."""
+
+import gzip
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpuio as mx
+from gpuio.errors import (
+    DataFileNotFoundError,
+    Error,
+    FileChangedError,
+    RecordFileNotFoundError,
+    RemoteError,
+    StateError,
+)
+from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.storage.remote import calls
+from gpuio.storage.remote.fetch import fetcher
+from gpuio.storage.remote.statistics import statistics
+from tests.io.conformance import trace
+from tests.io.image_iterators import SHAPE, write_images
+from tests.io.records import RUNS
+from tests.io.threads import eventually
+from tests.remote_files import remote_arguments, upload
+from tests.servers.faulty import FaultyServer
+
+COUNT = 11
+IMAGES = {"data_shape": SHAPE, "batch_size": 4, "preprocess_threads": 2, "prefetch_buffer": 2}
+ROWS = {"batch_size": 4}
+
+Open = Callable[..., mx.io.DataIter]
+
+
+def write_files(folder: Path) -> None:
+    """The files of all iterators."""
+    write_images(folder, COUNT)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 99, (COUNT, 3))
+    (folder / "x.csv").write_text("".join(f"{a},{b},{c}\n" for a, b, c in rows.tolist()))
+    (folder / "y.csv").write_text("".join(f"{number}\n" for number in range(COUNT)))
+    with gzip.open(folder / "x.csv.gz", "wb") as file:
+        file.write((folder / "x.csv").read_bytes())
+    lines = [f"{number} 0:{a} 2:{c}\n" for number, (a, _, c) in enumerate(rows.tolist())]
+    (folder / "x.libsvm").write_text("".join(lines))
+    pixels = rng.integers(0, 256, (COUNT, 5, 4), np.uint8)
+    header = np.array([2051, COUNT, 5, 4], ">u4").tobytes()
+    (folder / "images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+    labels = np.array([2049, COUNT], ">u4").tobytes() + bytes(range(COUNT))
+    (folder / "labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    mx.nd.save(str(folder / "mean.nd"), {"mean_img": mx.nd.full(SHAPE, 7.5)})
+    write_quarantine(folder / "bad.tsv", [Entry("x.rec", 0, 0, "not wanted")])
+
+
+# By name: the iterator, its arguments, and those of them that name files.
+KINDS: dict[str, tuple[Any, dict[str, Any], dict[str, str]]] = {
+    "ImageRecordIter": (
+        mx.io.ImageRecordIter,
+        {**IMAGES, "shuffle": True, "seed": 3, "rand_mirror": True},
+        {"path_imgrec": "x.rec", "path_imgidx": "x.idx", "path_imglist": "x.lst",
+         "mean_img": "mean.nd", "quarantine": "bad.tsv"},
+    ),
+    "ImageRecordIter without an index": (mx.io.ImageRecordIter, IMAGES, {"path_imgrec": "x.rec"}),
+    "ImageDetRecordIter": (
+        mx.io.ImageDetRecordIter,
+        {**IMAGES, "shuffle": True, "rand_mirror_prob": 0.5},
+        {"path_imgrec": "d.rec", "path_imgidx": "d.idx"},
+    ),
+    "ImageIter": (
+        mx.image.ImageIter, {**IMAGES, "shuffle": True, "rand_mirror": True},
+        {"path_imglist": "x.lst", "path_root": ""},
+    ),
+    "ImageIter of records": (
+        mx.image.ImageIter, IMAGES,
+        {"path_imgrec": "x.rec", "path_imgidx": "x.idx", "path_imglist": "x.lst"},
+    ),
+    "ImageDetIter": (mx.image.ImageDetIter, IMAGES, {"path_imgrec": "d.rec"}),
+    "CSVIter": (
+        mx.io.CSVIter, {**ROWS, "data_shape": (3,)}, {"data_csv": "x.csv", "label_csv": "y.csv"}
+    ),
+    "CSVIter of a compressed file": (
+        mx.io.CSVIter, {**ROWS, "data_shape": (3,), "prefetch_buffer": 0},
+        {"data_csv": "x.csv.gz"},
+    ),
+    "LibSVMIter": (mx.io.LibSVMIter, {**ROWS, "data_shape": (3,)}, {"data_libsvm": "x.libsvm"}),
+    "part of LibSVMIter": (
+        mx.io.LibSVMIter,
+        {"batch_size": 2, "data_shape": (3,), "num_parts": 2, "part_index": 1},
+        {"data_libsvm": "x.libsvm"},
+    ),
+    "MNISTIter": (
+        mx.io.MNISTIter, {**ROWS, "reshuffle": True, "silent": True},
+        {"image": "images-idx3-ubyte", "label": "labels-idx1-ubyte.gz"},
+    ),
+}  # fmt: skip
+DALI = ["ImageRecordIter", "ImageDetRecordIter", "ImageIter"]
+RUN = [*((kind, "") for kind in KINDS), *((kind, "dali") for kind in DALI)]
+# Their states identify the data by what is in memory, or by the list.
+BY_CONTENT = {"ImageIter", "MNISTIter"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("files")
+    write_files(found)
+    return found
+
+
+@pytest.fixture
+def server(
+    faulty: FaultyServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FaultyServer]:
+    """A server with the same files."""
+    monkeypatch.setattr(calls, "FIRST_DELAY", 0.0)
+    upload(faulty, {path.name: path for path in folder.iterdir()})
+    yield faulty
+    assert eventually(lambda: not fetcher().threads)
+
+
+@pytest.fixture
+def over(server: FaultyServer, folder: Path, tmp_path: Path) -> Open:
+    """A function that opens an iterator over local files, or over the server's."""
+
+    def open_iterator(
+        name: str, remote: bool, executor: str = "", **changes: Any
+    ) -> mx.io.DataIter:
+        kind, values, files = KINDS[name]
+        if executor == "dali":
+            pytest.importorskip("nvidia.dali")
+        base = "s3://bucket/" if remote else f"{folder}/"
+        paths = {argument: base + file for argument, file in files.items()}
+        more = remote_arguments(server, tmp_path / "cache") if remote else {}
+        run = RUNS[executor] if executor else {}
+        return kind(**{**values, **paths, **more, **run, **changes})
+
+    return open_iterator
+
+
+@pytest.mark.parametrize("kind, executor", RUN)
+def test_batches_are_those_of_local_files(over: Open, kind: str, executor: str) -> None:
+    with over(kind, False, executor) as local, over(kind, True, executor) as remote:
+        assert trace(remote, 9) == trace(local, 9)
+        assert "bucket" in repr(remote) or kind == "ImageIter"
+
+
+@pytest.mark.parametrize("kind, executor", RUN)
+def test_a_run_resumes_where_it_stopped(over: Open, kind: str, executor: str) -> None:
+    with over(kind, True, executor) as iterator:
+        trace(iterator, 2)
+        state, copied = iterator.state_dict(), pickle.dumps(iterator)
+        expected = trace(iterator, 5)
+    with over(kind, True, executor) as again:
+        again.load_state_dict(state)
+        assert trace(again, 5) == expected
+    with pickle.loads(copied) as copy:
+        assert trace(copy, 5) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_of_local_files_is_one_of_other_data(over: Open, kind: str) -> None:
+    """Remote files are identified by the store's name for their content, which local ones lack."""
+    with over(kind, False) as local, over(kind, True) as remote:
+        state = local.state_dict()
+        if kind in BY_CONTENT:
+            remote.load_state_dict(state)
+        else:
+            with pytest.raises(StateError, match="data"):
+                remote.load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_request_is_sent_for_what_is_cached(over: Open, kind: str) -> None:
+    with over(kind, True) as iterator:
+        trace(iterator, 8)
+        requests = statistics().requests
+        trace(iterator, 8)
+        assert statistics().requests == requests
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_missing(over: Open, kind: str, server: FaultyServer) -> None:
+    _, _, files = KINDS[kind]
+    name = next(iter(files.values()))
+    del server.objects[f"bucket/{name}"]
+    with pytest.raises((RecordFileNotFoundError, DataFileNotFoundError, Error)) as raised:
+        over(kind, True)
+    assert f"s3://bucket/{name}" in str(raised.value) and "does not exist" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_refuses(over: Open, kind: str, server: FaultyServer) -> None:
+    server.always = "403 AccessDenied"
+    with pytest.raises(RemoteError, match=r"s3://bucket/.* AWS_ACCESS_KEY_ID") as raised:
+        over(kind, True)
+    assert "skip_signature=True" in str(raised.value)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip", "substitute"])
+@pytest.mark.parametrize("kind, executor", [(kind, each) for kind in DALI for each in ("", "dali")])
+def test_neither_refusal_nor_change_is_a_bad_record(
+    over: Open, kind: str, executor: str, on_error: str, server: FaultyServer, tmp_path: Path
+) -> None:
+    with over(kind, True, executor, on_error=on_error) as iterator:
+        trace(iterator, 1)
+        (tmp_path / "cache").rename(tmp_path / "lost")
+        server.always = "403 AccessDenied"
+        with pytest.raises(RemoteError, match="s3://bucket/"):
+            trace(iterator, 9)
+        server.always = None
+        for path, found in list(server.objects.items()):
+            server.put(path, found.data + b"....")
+        with pytest.raises(FileChangedError, match=r"s3://bucket/.* has changed"):
+            for _ in range(4):
+                with suppress(RemoteError):  # of batches that were made ahead
+                    trace(iterator, 9)
+        assert not iterator.bad_records  # type: ignore[attr-defined]
+
+
+def test_a_listed_image_that_is_missing_is_a_bad_record(over: Open, server: FaultyServer) -> None:
+    del server.objects["bucket/3.jpg"]
+    with over("ImageIter", True, on_error="skip", shuffle=False) as iterator:
+        keys = np.concatenate([batch.index for batch in iterator]).tolist()
+        (bad,) = iterator.bad_records  # type: ignore[attr-defined]
+    assert 30 not in keys and bad.key == 30
+    assert "s3://bucket/3.jpg" in bad.place and "does not exist" in bad.reason
+
+
+@pytest.mark.parametrize("kind", ["ImageRecordIter", "CSVIter", "LibSVMIter"])
+def test_files_of_a_folder(over: Open, kind: str, server: FaultyServer, folder: Path) -> None:
+    argument, name = next(iter(KINDS[kind][2].items()))
+    server.put(f"bucket/data/{name}", (folder / name).read_bytes())
+    server.put("bucket/data/", b"")  # as consoles mark folders
+    server.put(f"bucket/data/deeper/{name}", b"")
+    others = dict.fromkeys(("path_imgidx", "label_csv")) if kind != "LibSVMIter" else {}
+    others = {name: value for name, value in others.items() if name in KINDS[kind][2]}
+    others[argument] = "s3://bucket/data/"
+    local_others = {**others, argument: folder / name}
+    with over(kind, True, **others) as remote, over(kind, False, **local_others) as local:
+        assert trace(remote, 7) == trace(local, 7)
+    with pytest.raises(Error, match=r"s3://bucket/none/ is a folder without"):
+        over(kind, True, **{**others, argument: "s3://bucket/none/"})
+
+
+@pytest.mark.parametrize("kind", ["ImageRecordIter", "ImageDetRecordIter", "CSVIter", "MNISTIter"])
+def test_options_as_strings(over: Open, kind: str) -> None:
+    """As MXNet's own iterators take all."""
+    strings = {"cache_limit": "10000000", "retries": "10", "timeout": "7.5", "readahead": "1MB"}
+    with over(kind, True, **strings) as iterator:
+        iterator.next()
+    for name, value in (("cache_limit", "much"), ("retries", -1), ("timeout", 0),
+                        ("readahead", "1 light year"), ("storage_options", "x")):  # fmt: skip
+        with pytest.raises(Error, match=name):
+            over(kind, True, **{name: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_takes_secrets_from_the_environment(
+    over: Open, kind: str, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {"access_key_id": "AKIAname", "secret_access_key": "very-secret"}
+    options = {**server.s3_options, "skip_signature": False, **secrets}
+    with over(kind, True, storage_options=options) as iterator:
+        copied = pickle.dumps(iterator)
+        assert b"very-secret" not in copied and b"AKIAname" not in copied
+        assert "very-secret" not in repr(iterator) + str(iterator.state_dict())
+        expected = trace(iterator, 3)
+    with pytest.raises(RemoteError, match=r"lacks access_key_id .*AWS_ACCESS_KEY_ID"):
+        pickle.loads(copied)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAname")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    with pickle.loads(copied) as copy:
+        assert trace(copy, 3) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("kind", ["ImageRecordIter", "ImageIter", "CSVIter", "LibSVMIter"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_does_not_hang(over: Open, kind: str) -> None:
+    with over(kind, True) as iterator:
+        expected = trace(iterator, 1)
+        process = os.fork()
+        if process == 0:
+            try:
+                trace(iterator, 1)
+                over(kind, True, cache_dir="/nowhere")
+            except Error:
+                os._exit(7)
+            except BaseException:
+                os._exit(8)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
+        assert trace(iterator, 1) != expected
