@@ -22,11 +22,12 @@ from gpuio.errors import (
 )
 from gpuio.image.arrays import host, write
 from gpuio.nd import NDArray
+from gpuio.storage.local import local_path
+from gpuio.storage.remote.url import is_remote
 
 if TYPE_CHECKING:
     from gpuio.nd.types import Array
-    from gpuio.storage.local import Path, local_path
-from gpuio.storage.remote.url import is_remote
+    from gpuio.storage.local import Path
 
 In = TypeVar("In")
 Out = TypeVar("Out")
