@@ -227,7 +227,7 @@ class RecordSet:
         """Bytes that should be read ahead by `read_ahead`: 0 for local files."""
         if not any_remote(self._locations):
             return 0
-        options = self._remote or RemoteOptions()
+        options = RemoteOptions.create() if self._remote is None else self._remote
         return min(options.readahead, options.cache_limit // AHEAD_SHARE)
 
     def read_ahead(self, ordinals: NDArray[np.int64]) -> int:

@@ -166,6 +166,8 @@ class Cache:
         self._unchecked = 0
         try:
             evict(self.root, self.limit - self.limit // CHECKS, self.limit - self.limit // FREE)
+        except FileNotFoundError:  # somebody has removed all
+            return
         except OSError as error:
             self.failed(error)
 

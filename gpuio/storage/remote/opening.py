@@ -56,16 +56,14 @@ def open_file(path: Path, options: RemoteOptions | None = None) -> LocalFile | R
     where = location(path)
     if not is_remote(where):
         return LocalFile(where)
-    return open_remote(where, options or RemoteOptions.create())
-
+    return open_remote(where, options)
 
 def open_remote(url: str, options: RemoteOptions, version: ObjectInfo | None = None) -> RemoteFile:
     """Open a remote file; see `open_file`.
 
-    Parameters
-    ----------
-    version : the version to read; None: the present one, for which one request is sent
-    """
+def open_remote(url: str, options: RemoteOptions | None = None) -> RemoteFile:
+    """Open a remote file; this sends one request, for its size and its ETag. See `open_file`."""
+    options = RemoteOptions.create() if options is None else options
     store, key = open_store(url, options)
     info = store.info(key) if version is None else version
     cache = cache_of(options)
@@ -87,7 +85,6 @@ def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO
         with open(where, "rb") as file:
             yield file
         return
-    options = options or RemoteOptions.create()
     remote = open_remote(where, options)
     try:
         with io.BufferedReader(RemoteStream(remote, ahead=stream_ahead(options))) as stream:
@@ -131,7 +128,8 @@ def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> 
     RecordFileNotFoundError : there are none.
     RemoteError, UnsupportedError : the store cannot list them.
     """
-    names = list_files(url, options)
+    store, key = open_store(url, options)
+    names = [found[len(key) :] for found, _ in store.list(key)]
     names = [name for name in names if name.endswith(ending) and "/" not in name]
     if not names:
         raise RecordFileNotFoundError(f"{shown(url)} is a folder without *{ending} files")

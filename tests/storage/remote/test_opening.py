@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuio.errors import FileChangedError, RecordError, RecordFileNotFoundError, RemoteError
+from gpuio.errors import (
+    ArgumentError,
+    FileChangedError,
+    RecordError,
+    RecordFileNotFoundError,
+    RemoteError,
+)
 from gpuio.storage.local import LocalFile
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import (
@@ -99,6 +105,19 @@ def test_folders(options: RemoteOptions, faulty: FaultyServer) -> None:
     ]
     with pytest.raises(RecordFileNotFoundError, match=r"s3://bucket/none/ is a folder without"):
         list_folder("s3://bucket/none/", ".rec", options)
+
+
+def test_the_environment_has_the_default_options(
+    tmp_path: Path, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty.put("x.rec", CONTENT)
+    monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GPUIO_CACHE_LIMIT", "100kB")
+    file = open_file(f"{faulty.url}/x.rec")
+    assert file[:10].tobytes() == CONTENT[:10]
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["v1"]
+    with pytest.raises(ArgumentError, match="cache_limit is 100000"):
+        file[:]
 
 
 def test_one_cache_for_all_files(options: RemoteOptions) -> None:
