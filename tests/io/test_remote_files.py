@@ -21,21 +21,13 @@ EXECUTORS = ["host", "dali"]
 COUNT = 60
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultyServer]:
-    with faulty_server() as found:
-        yield found
-
-
 @pytest.fixture
-def server(
-    one_server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FaultyServer]:
-    one_server.reset()
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(calls, "FIRST_DELAY", 0.0)
-    yield one_server
-    assert eventually(lambda: not fetcher().threads)
+    with faulty_server() as found:
+        yield found
+        assert eventually(lambda: not fetcher().threads)
 
 
 def files(server: FaultyServer, folder: Path) -> dict[str, dict[str, Any]]:

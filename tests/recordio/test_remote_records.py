@@ -27,16 +27,10 @@ from tests.servers.faulty import FaultyServer, faulty_server
 MAGIC = b"\x0a\x23\xd7\xce"
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultyServer]:
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
     with faulty_server() as found:
         yield found
-
-
-@pytest.fixture
-def server(one_server: FaultyServer) -> FaultyServer:
-    one_server.reset()
-    return one_server
 
 
 @pytest.fixture

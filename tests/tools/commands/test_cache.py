@@ -16,7 +16,7 @@ from tests.tools.process import failure
 CONTENT = random_bytes(100_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[FaultyServer]:
     with faulty_server() as found:
         yield found
@@ -24,7 +24,6 @@ def server() -> Iterator[FaultyServer]:
 
 @pytest.fixture(autouse=True)
 def folder(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    server.reset()
     server.put("data/x.rec", CONTENT)
     server.put("data/x.idx", b"0\t0\n")
     server.put("data/y.rec", CONTENT[:10])
