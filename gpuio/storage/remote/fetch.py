@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 import time
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
@@ -154,6 +155,8 @@ class Fetcher:
                     if self._running or not self._work_here():
                         with suppress(queue.Empty):
                             wakes.get(timeout=LOOK)
+                if each.error is not None:
+                    raise each.error
         except BaseException:
             for each in requests:  # those that have not begun, and nobody else wants, never will
                 with suppress(ValueError):
@@ -161,9 +164,6 @@ class Fetcher:
             raise
         finally:
             count(waited=time.monotonic() - begin)
-        for each in requests:
-            if each.error is not None:
-                raise each.error
         return sorted(requests, key=lambda each: each.begin)
 
     def read_ahead(self, remote: RemoteObject, begins: Offsets, ends: Offsets) -> None:
@@ -246,12 +246,14 @@ class Fetcher:
     ) -> tuple[list[Request], list[tuple[int, int]]]:
         """The requests in flight for some pages of a segment, and the pages of no request."""
         known, missing = [], []
-        for each in self._in_flight.get((remote.cached.folder, number), ()):  # ascending
-            if each.first < last and each.last > first:
-                known.append(each)
-                if each.first > first:
-                    missing.append((first, each.first))
-                first = max(first, each.last)
+        place = self._in_flight.get((remote.cached.folder, number), [])  # ascending, and apart
+        at = bisect_right(place, first, key=lambda each: each.last)
+        while at < len(place) and (each := place[at]).first < last:
+            at += 1
+            known.append(each)
+            if each.first > first:
+                missing.append((first, each.first))
+            first = each.last
         if first < last:
             missing.append((first, last))
         return known, missing
@@ -259,8 +261,7 @@ class Fetcher:
     def _add(self, request: Request) -> None:
         """Add a request, which is in a queue, to those in flight."""
         place = self._in_flight.setdefault((request.remote.cached.folder, request.number), [])
-        place.append(request)
-        place.sort(key=lambda each: each.first)
+        insort(place, request, key=lambda each: each.first)
 
     def _drop(self, request: Request) -> None:
         """Take a request out of those in flight."""

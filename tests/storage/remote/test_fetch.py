@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpuio.errors import FileChangedError, RecordError
+from gpuio.errors import FileChangedError, RecordError, RemoteError
+from gpuio.storage.remote import concurrency
 from gpuio.storage.remote import fetch as fetch_module
 from gpuio.storage.remote.fetch import Fetcher, fetcher
 from tests.io.threads import eventually, run_in_thread
@@ -110,6 +111,22 @@ def test_an_error_reaches_all_who_wait(tmp_path: Path, gate: Gate) -> None:
         assert [type(each) for each in raised] == [FileChangedError]
     store.objects["x.rec"] = CONTENT
     assert file[:10].tobytes() == CONTENT[:10]
+
+
+def test_the_first_error_ends_the_wait(tmp_path: Path, gate: Gate) -> None:
+    """Whatever else was asked for at once."""
+
+    def answer(begin: int, end: int) -> None:
+        if begin:
+            gate(begin, end)
+        raise RemoteError("refused")
+
+    file = open_file(BytesStore({"x.rec": CONTENT}, answer), small_cache(tmp_path))
+    with pytest.raises(RemoteError, match="refused"):
+        file[:]
+    gate.opened.set()
+    assert eventually(lambda: fetcher().threads == 0)
+    assert len(gate.waiting) < 64
 
 
 def test_closing_a_file_ends_the_wait_for_it(tmp_path: Path, gate: Gate) -> None:
