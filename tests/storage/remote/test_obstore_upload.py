@@ -1,6 +1,7 @@
 """Uploads: visible when they are complete, and nothing is left of others."""
 
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -30,6 +31,13 @@ def open_s3(server: FaultyServer, retries: int = 0, timeout: float = 20.0) -> Ob
         storage_options=server.s3_options, retries=retries, timeout=timeout
     )
     return ObstoreStore(parse_url("s3://bucket/a"), options)
+
+
+def check_parts(server: FaultyServer, caplog: pytest.LogCaptureFixture) -> None:
+    """No parts are left. obstore 0.11, the last for Python 3.10, may leave some, which is said."""
+    if server.uploads:
+        assert sys.version_info < (3, 11)
+        assert "parts of it may be left" in caplog.text
 
 
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB, 5 * MIB + 1, 17 * MIB])
@@ -71,14 +79,17 @@ def test_what_cannot_be_dropped_is_logged(
 
 
 @pytest.mark.parametrize("at", range(6))
-def test_a_failed_upload_is_an_error_and_leaves_nothing(faulty: FaultyServer, at: int) -> None:
+def test_a_failed_upload_is_an_error_and_leaves_nothing(
+    faulty: FaultyServer, at: int, caplog: pytest.LogCaptureFixture
+) -> None:
     faulty.faults.extend([None] * at + ["403 AccessDenied"])
     upload = open_s3(faulty).upload("a")
     with pytest.raises(RemoteError, match=r"s3://bucket/a: the server refuses access \(403"):
         upload.write(DATA)
         upload.complete()
     upload.abort()
-    assert not faulty.objects and not faulty.uploads
+    assert not faulty.objects
+    check_parts(faulty, caplog)
 
 
 def test_requests_of_uploads_are_repeated(faulty: FaultyServer) -> None:
@@ -96,7 +107,9 @@ def test_other_layouts_of_bytes(faulty: FaultyServer) -> None:
     assert faulty.objects["bucket/a"].data == np.arange(6, dtype=np.uint16).tobytes()
 
 
-def test_an_interrupted_upload_can_be_dropped(faulty: FaultyServer) -> None:
+def test_an_interrupted_upload_can_be_dropped(
+    faulty: FaultyServer, caplog: pytest.LogCaptureFixture
+) -> None:
     faulty.faults.extend([None, faults.HANG])
     upload = open_s3(faulty, timeout=1.0).upload("a")
     main = threading.get_ident()
@@ -112,7 +125,8 @@ def test_an_interrupted_upload_can_be_dropped(faulty: FaultyServer) -> None:
         upload.complete()
     thread.join()
     upload.abort()
-    assert not faulty.objects and not faulty.uploads
+    assert not faulty.objects
+    check_parts(faulty, caplog)
 
 
 def test_a_bucket_is_no_object(faulty: FaultyServer) -> None:
