@@ -338,9 +338,9 @@ class BufferedFile:
     def __getitem__(self, part: slice, /) -> NDArray[np.uint8]:
         """Read bytes; see `LocalFile`."""
         begin, end, _ = part.indices(len(self._file))
-        if not 0 < end - begin < self._buffer // 2:
-            return self._file[begin:end]
         if not self._begin <= begin <= end <= self._begin + len(self._data):
+            if not 0 < end - begin < self._buffer // 2:
+                return self._file[begin:end]
             self._data, self._begin = self._file[begin : begin + self._buffer], begin
         return self._data[begin - self._begin : end - self._begin]
 

@@ -69,6 +69,13 @@ class RemoteFile:
         begin, end, _ = part.indices(self.nbytes)
         if begin >= end:
             return np.frombuffer(b"", np.uint8)
+        self._check_open()
+        cached = self.remote.cached
+        if self.remote.cache.is_readable and begin // cached.segment == (end - 1) // cached.segment:
+            data = cached.read_one(begin, end)
+            if data is not None:
+                count(cached=end - begin)
+                return np.frombuffer(data, np.uint8)
         found, places = self.read_parts(np.array([begin]), np.array([end]))
         return found[places[0] : places[0] + end - begin]
 

@@ -75,6 +75,20 @@ def test_what_is_there_is_read_and_the_rest_is_named(
         assert data[place : place + end - begin].tobytes() == CONTENT[begin:end]
 
 
+def test_bytes_that_are_all_there(tmp_path: Path) -> None:
+    cached = with_pages(tmp_path, 5, {0})
+    cached = with_pages(tmp_path, 1, {3, 4})
+    for begin, end, is_there in (
+        (SEGMENT + 3 * PAGE, SEGMENT + 5 * PAGE, True),
+        (SEGMENT + 3 * PAGE + 7, SEGMENT + 4 * PAGE + 1, True),
+        (SEGMENT + 3 * PAGE - 1, SEGMENT + 4 * PAGE, False),
+        (SEGMENT + 4 * PAGE, SEGMENT + 5 * PAGE + 1, False),
+        (5 * SEGMENT, 5 * SEGMENT + 10, True),
+        (0, 1, False),
+    ):
+        assert cached.read_one(begin, end) == (CONTENT[begin:end] if is_there else None)
+
+
 def test_what_is_no_segment_is_removed(tmp_path: Path) -> None:
     cached = with_pages(tmp_path, 0, {0})
     Path(cached.path(0)).write_bytes(b"something else")
