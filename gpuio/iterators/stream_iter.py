@@ -213,9 +213,9 @@ class StreamIter(DataIter, Generic[T]):
         changes = turns.changes
         with turns.lock:
             turns.check(changes)
-            if not self.iter_next():
+            batch = self._draw()
+            if batch is None:
                 raise StopIteration
-            batch = self._current()
             return self._from_pieces(batch) if self._in_pieces else batch
 
     def iter_next(self) -> bool:
@@ -226,19 +226,27 @@ class StreamIter(DataIter, Generic[T]):
         changes = turns.changes
         with turns.lock:
             turns.check(changes)
-            if turns.busy and not self._may_nest:
-                raise Error(NESTED)
-            try:
-                turns.busy = True
-                self._used, self._batch = True, None
-                while (drawn := self._stream.next()) is not None:
-                    batch = self._to_batch(drawn)
-                    if batch is not None:
-                        self._batch = change_arrays(batch, hand_over_arrays)
-                        return True
-                return False
-            finally:
-                turns.busy = False
+            return self._draw() is not None
+
+    def _draw(self) -> DataBatch | None:
+        """Move to the next batch, and return it, whatever a signal handler does to the iterator
+        meanwhile; None at the end of the epoch. With the lock.
+        """
+        turns = self._turns
+        if turns.busy and not self._may_nest:
+            raise Error(NESTED)
+        try:
+            turns.busy = True
+            self._used, self._batch = True, None
+            while (drawn := self._stream.next()) is not None:
+                batch = self._to_batch(drawn)
+                if batch is not None:
+                    found: DataBatch = change_arrays(batch, hand_over_arrays)
+                    self._batch = found
+                    return found
+            return None
+        finally:
+            turns.busy = False
 
     def getdata(self) -> Any:
         """The current batch's data: a list of arrays; of the iterators that are C++ in MXNet, the

@@ -211,7 +211,7 @@ def test_a_signal_handler_disturbs_no_batch(
                 assert sorted(seen) == sorted(whole), place
             else:
                 assert seen == whole or (seen == after_reset and not refused), place
-            at, count = at + 23, count + refused
+            at, count = at + 5, count + refused
         return count
 
     counts: list[int] = []
