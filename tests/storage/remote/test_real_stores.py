@@ -1,7 +1,5 @@
 """ObstoreStore against servers with authentication: an S3 server and one of Azure Blob Storage."""
 
-import json
-import urllib.request
 from typing import Any
 
 import pytest
@@ -40,12 +38,12 @@ class TestS3(StoreConformance):
         self, url: str, options: RemoteOptions, s3_server: SeaweedFS, small_parts: None
     ) -> None:
         store, prefix = open_store(url, options)
-        assert unfinished(s3_server) == []
+        assert s3_server.unfinished() == []
         upload = store.upload(f"{prefix}a")
         upload.write(DATA * 4)
-        assert len(unfinished(s3_server)) == 1
+        assert len(s3_server.unfinished()) == 1
         upload.abort()
-        assert unfinished(s3_server) == [] and list(store.list(prefix)) == []
+        assert s3_server.unfinished() == [] and list(store.list(prefix)) == []
 
     @pytest.mark.parametrize(
         ("changes", "words"),
@@ -80,19 +78,6 @@ class TestS3(StoreConformance):
         write(store, f"{prefix}a", b"x")
         assert store.info(f"{prefix}a").size == 1
         store.remove(f"{prefix}a")
-
-
-def unfinished(server: SeaweedFS) -> list[str]:
-    """The multipart uploads that are neither complete nor aborted."""
-    request = urllib.request.Request(
-        f"{server.filer}/buckets/bucket/.uploads/", headers={"Accept": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return [each["FullPath"] for each in json.load(answer)["Entries"] or []]
-    except urllib.error.HTTPError as error:
-        assert error.code == 404
-        return []
 
 
 class TestAzure(StoreConformance):
