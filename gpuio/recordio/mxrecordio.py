@@ -21,8 +21,9 @@ from gpuio.recordio.framing import (
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
 from gpuio.storage.data_file import DataFile
-from gpuio.storage.local import BufferedFile, ByteSequence, Path, local_path, to_bytes
-from gpuio.storage.remote.opening import location, open_file, stream_ahead
+from gpuio.storage.local import BufferedFile, ByteSequence, LocalFile, Path, local_path, to_bytes
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import forwards, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown
@@ -141,11 +142,11 @@ class MXRecordIO:
         self.is_open = True
         self.pid = os.getpid()
 
-    def _forwards(self, records: DataFile) -> ByteSequence:
+    def _forwards(self, records: LocalFile | RemoteFile) -> ByteSequence:
         """A file for reading it forwards."""
-        if records.descriptor is not None:
-            return BufferedFile(records)
-        return ForwardReader(records, ahead=stream_ahead(self._remote))
+        if isinstance(records, RemoteFile):
+            return forwards(records, self._remote)
+        return BufferedFile(records)
 
     def close(self) -> None:
         """Flush and close the file. May be called repeatedly. In a process that inherited a writer,

@@ -43,9 +43,9 @@ from gpuio.errors import (
     UnsupportedError,
 )
 from gpuio.storage.local import ByteSequence, Path
-from gpuio.storage.remote.opening import open_file, stream_ahead
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import forwards, open_file
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.writing import replacing
 
 # Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
@@ -126,11 +126,11 @@ def read(path: Path, remote: RemoteOptions | None = None) -> ArrayFile:
     FileChangedError : it was truncated or replaced meanwhile.
     RemoteError : a remote file cannot be read.
     """
-    remote = remote or RemoteOptions.create()
     try:
         file = open_file(path, remote)
-        local = file.descriptor is not None
-        return _read(file if local else ForwardReader(file, PIECE, stream_ahead(remote)), file.path)
+        if isinstance(file, RemoteFile):
+            return _read(forwards(file, remote or RemoteOptions.create(), PIECE), file.path)
+        return _read(file, file.path)
     except RecordFileNotFoundError as error:
         raise DataFileNotFoundError(str(error)) from error
     except RecordError as error:

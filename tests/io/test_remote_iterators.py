@@ -27,9 +27,9 @@ from gpuio.storage.remote.statistics import statistics
 from tests.io.conformance import trace
 from tests.io.image_iterators import SHAPE, write_images
 from tests.io.records import RUNS
-from tests.io.threads import eventually
+from tests.io.threads import eventually, run_in_thread
 from tests.remote_files import remote_arguments, upload
-from tests.servers.faulty import FaultyServer
+from tests.servers.faulty import FaultyServer, faulty_server
 
 COUNT = 11
 IMAGES = {"data_shape": SHAPE, "batch_size": 4, "preprocess_threads": 2, "prefetch_buffer": 2}
@@ -220,6 +220,78 @@ def test_neither_refusal_nor_change_is_a_bad_record(
                 with suppress(RemoteError):  # of batches that were made ahead
                     trace(iterator, 9)
         assert not iterator.bad_records  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["CSVIter", "CSVIter of a compressed file", "LibSVMIter"])
+def test_a_text_that_changes_or_is_refused_later(
+    over: Open, kind: str, server: FaultyServer, tmp_path: Path
+) -> None:
+    """The next call goes on where the failed one was."""
+    with over(kind, True, prefetch_buffer=0) as iterator, over(kind, False) as local:
+        found = trace(iterator, 1)
+        (tmp_path / "cache").rename(tmp_path / "lost")
+        server.always = "403 AccessDenied"
+        with pytest.raises(RemoteError, match="s3://bucket/x"):
+            for _ in range(9):
+                found += trace(iterator, 1)
+        server.always = None
+        found += trace(iterator, 3)
+        assert [each for each in found if each != "end"] == [
+            each for each in trace(local, 9) if each != "end"
+        ][: len(found) - found.count("end")]
+        for path, each in list(server.objects.items()):
+            server.put(path, each.data + b"1,2,3\n")
+        with pytest.raises(FileChangedError, match=r"s3://bucket/x.* has changed"):
+            trace(iterator, 9)
+
+
+@pytest.mark.parametrize("kind", ["ImageIter", "CSVIter", "LibSVMIter"])
+def test_closing_does_not_wait_for_a_server(kind: str, folder: Path, tmp_path: Path) -> None:
+    make, values, files = KINDS[kind]
+    with faulty_server() as hanging:
+        upload(hanging, {path.name: path for path in folder.iterdir()})
+        paths = {argument: f"s3://bucket/{file}" for argument, file in files.items()}
+        iterator = make(**{**values, **paths, **remote_arguments(hanging, tmp_path / "cache")})
+        iterator.next()
+        (tmp_path / "cache").rename(tmp_path / "lost")
+        hanging.always = "hang"
+        thread, raised = run_in_thread(lambda: trace(iterator, 99))
+        assert hanging.waiting.wait(20)
+        iterator.close()
+        thread.join(20)
+        assert not thread.is_alive() and isinstance(raised[0], Error)
+
+
+@pytest.mark.parametrize("limit", ["20MB", "1MB"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_texts_that_are_larger_than_a_block_or_the_cache(
+    server: FaultyServer, tmp_path: Path, limit: str, compressed: bool
+) -> None:
+    """Parts in which each line is once, in their order."""
+    numbers = np.random.default_rng(0).integers(0, 10**9, 500_000)
+    text = "".join(f"{number} 0:1\n" for number in numbers.tolist()).encode()
+    name = "big.libsvm.gz" if compressed else "big.libsvm"
+    server.put(f"bucket/{name}", gzip.compress(text, 1) if compressed else text)
+    options = {**remote_arguments(server, tmp_path / "cache"), "cache_limit": limit}
+    parts = 1 if compressed else 3
+    found = []
+    for part in range(parts):
+        with mx.io.LibSVMIter(
+            data_libsvm=f"s3://bucket/{name}", data_shape=1, batch_size=100_000, num_parts=parts,
+            part_index=part, round_batch=False, **options,
+        ) as iterator:  # fmt: skip
+            for batch in iterator:
+                found.append(batch.label[0].asnumpy()[: 100_000 - batch.pad])
+    np.testing.assert_array_equal(np.concatenate(found), numbers.astype(np.float32))
+    total = len(server.objects[f"bucket/{name}"].data)
+    # What is evicted is fetched again.
+    assert server.sent[f"GET bucket/{name}"] < {"20MB": 1.5, "1MB": 4}[limit] * total
+
+
+def test_several_files_in_one_string(over: Open) -> None:
+    two = {"path_imgrec": "s3://bucket/x.rec;s3://bucket/d.rec", "path_imgidx": None}
+    with over("ImageRecordIter", True, **two, mean_img=None, path_imglist=None) as iterator:
+        assert iterator.num_data == 2 * COUNT - 1  # type: ignore[attr-defined]
 
 
 def test_a_listed_image_that_is_missing_is_a_bad_record(over: Open, server: FaultyServer) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import _thread
+import queue
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +19,11 @@ from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import is_remote, join, shown
+
+T = TypeVar("T")
+
+# Seconds between two calls of a function that ends a wait.
+LOOK = 0.1
 
 
 class RemoteFolder:
@@ -80,9 +90,7 @@ class RemoteFolder:
         FileChangedError : it has changed since it was first read.
         RemoteError : it cannot be read.
         """
-        url = self.url(name)
-        file = open_remote(url, self._options, self._versions.get(name))
-        self._versions.setdefault(name, file.info)
+        file = self._open(name)
         self._reading.add(file)
         try:
             if self._closed:
@@ -91,8 +99,49 @@ class RemoteFolder:
         finally:
             self._reading.discard(file)
 
+    def _open(self, name: str) -> RemoteFile:
+        url, version = self.url(name), self._versions.get(name)
+        if version is not None:
+            return open_remote(url, self._options, version)
+        file = _watched(partial(open_remote, url, self._options), self._check_open)
+        self._versions.setdefault(name, file.info)
+        return file
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RecordError(f"{shown(self._url)} is closed")
+
     def close(self) -> None:
         """Have threads raise that read, now and later. May be called repeatedly."""
         self._closed = True
         for file in tuple(self._reading):
             file.close()
+
+
+def _watched(function: Callable[[], T], check: Callable[[], None]) -> T:
+    """Call a function in a thread, and wait for it.
+
+    Parameters
+    ----------
+    check : called now and then; what it raises ends the wait, and nobody learns of the call's end
+    """
+    outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcomes.put((function(), None))
+        except BaseException as error:
+            outcomes.put((None, error))
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # refused
+        run()
+    while True:
+        check()
+        with suppress(queue.Empty):
+            result, error = outcomes.get(timeout=LOOK)
+            break
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]

@@ -20,7 +20,7 @@ from gpuio.storage.remote.filling import RemoteObject
 from gpuio.storage.remote.options import RemoteOptions, cache_folder
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
-from gpuio.storage.remote.stream import AHEAD, RemoteStream
+from gpuio.storage.remote.stream import AHEAD, BLOCK, ForwardReader, RemoteStream
 from gpuio.storage.remote.url import is_remote, join, parse_url, shown
 
 T = TypeVar("T")
@@ -29,8 +29,9 @@ R = TypeVar("R")
 # Files that are opened at a time.
 OPENERS = 16
 
-# The part of the cache that what is read ahead of a stream may take: one of so many.
-AHEAD_SHARE = 4
+# The part of the cache that a block of a stream, or what is read ahead of it, may take: one of so
+# many. But fewer bytes than these are never read at a time.
+CACHE_SHARE, LITTLE = 4, 1 << 14
 
 
 def location(path: Path, name: str = "a path") -> str:
@@ -87,15 +88,21 @@ def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO
         return
     remote = open_remote(where, options)
     try:
-        with io.BufferedReader(RemoteStream(remote, ahead=stream_ahead(options))) as stream:
+        with io.BufferedReader(RemoteStream(forwards(remote, options))) as stream:
             yield stream
     finally:
         remote.close()
 
 
-def stream_ahead(options: RemoteOptions) -> int:
-    """Bytes that are read ahead of a stream: a part of the cache at most."""
-    return min(AHEAD, options.readahead, options.cache_limit // AHEAD_SHARE)
+def forwards(file: RemoteFile, options: RemoteOptions, block: int = BLOCK) -> ForwardReader:
+    """A remote file for reading it forwards, in pieces that suit its cache.
+
+    Parameters
+    ----------
+    block : the least bytes that are read at a time, if the cache has room for several times as much
+    """
+    most = options.cache_limit // CACHE_SHARE
+    return ForwardReader(file, max(min(block, most), LITTLE), min(AHEAD, options.readahead, most))
 
 
 def exists(path: Path, options: RemoteOptions | None = None) -> bool:

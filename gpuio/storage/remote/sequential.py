@@ -7,13 +7,13 @@ import os
 from typing import IO
 
 from gpuio.storage.local import Path
-from gpuio.storage.remote.opening import location, open_remote, stream_ahead
+from gpuio.storage.remote.opening import forwards, location, open_remote
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.stream import BLOCK, RemoteStream
+from gpuio.storage.remote.stream import ForwardReader, RemoteStream
 from gpuio.storage.remote.url import is_remote, shown
 
 # Bytes that are read at a time of a remote file of which only a little is wanted.
-LITTLE = 1 << 16
+LITTLE = 1 << 14
 
 
 class SequentialFile:
@@ -37,10 +37,9 @@ class SequentialFile:
 
     def __init__(self, path: Path, options: RemoteOptions | None = None) -> None:
         where = location(path)
-        options = options or RemoteOptions.create()
         self.path = shown(where)
-        self._remote = open_remote(where, options) if is_remote(where) else None
-        self._ahead = stream_ahead(options)
+        self._options = RemoteOptions.create() if options is None else options
+        self._remote = open_remote(where, self._options) if is_remote(where) else None
 
     @property
     def version(self) -> str | None:
@@ -64,8 +63,11 @@ class SequentialFile:
         """
         if self._remote is None:
             return open(self.path, "rb")
-        block, ahead = (LITTLE, 0) if little else (BLOCK, self._ahead)
-        return io.BufferedReader(RemoteStream(self._remote, block, ahead))
+        if little:
+            reader = ForwardReader(self._remote, LITTLE, ahead=0)
+        else:
+            reader = forwards(self._remote, self._options)
+        return io.BufferedReader(RemoteStream(reader))
 
     def close(self) -> None:
         """Have threads raise that wait for a remote file, which can then no longer be read. May be

@@ -22,11 +22,17 @@ class ForwardReader:
     file : the file
     block : the least bytes that are read at a time
     ahead : bytes after them that are read ahead
+
+    Attributes
+    ----------
+    path : of the file
+    block : the argument
     """
 
     def __init__(self, file: DataFile, block: int = BLOCK, ahead: int = AHEAD) -> None:
+        self.path = file.path
         self._file = file
-        self._block = block
+        self.block = block
         self._ahead = ahead
         self._begin = 0
         self._data: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -41,7 +47,7 @@ class ForwardReader:
         if begin >= end:
             return self._data[:0]
         if not self._begin <= begin <= end <= self._begin + len(self._data):
-            self._load(begin, max(end, begin + self._block))
+            self._load(begin, max(end, begin + self.block))
         return self._data[begin - self._begin : end - self._begin]
 
     def _load(self, begin: int, end: int) -> None:
@@ -51,8 +57,8 @@ class ForwardReader:
         if begin > self._advised or begin < self._begin:  # somewhere else than before
             first = end
         if until > first:
-            begins = np.arange(first, until, self._block)
-            self._file.advise(begins, np.minimum(begins + self._block, until))
+            begins = np.arange(first, until, self.block)
+            self._file.advise(begins, np.minimum(begins + self.block, until))
             self._advised = until
         self._begin, self._data = begin, self._file[begin:end]
 
@@ -62,14 +68,13 @@ class RemoteStream(io.RawIOBase):
 
     Parameters
     ----------
-    file : the file
-    block, ahead : see `ForwardReader`
+    reader : the file
     """
 
-    def __init__(self, file: DataFile, block: int = BLOCK, ahead: int = AHEAD) -> None:
+    def __init__(self, reader: ForwardReader) -> None:
         super().__init__()
-        self.name = file.path
-        self._reader = ForwardReader(file, block, ahead)
+        self.name = reader.path
+        self._reader = reader
         self._position = 0
 
     def readable(self) -> bool:
@@ -100,7 +105,7 @@ class RemoteStream(io.RawIOBase):
         if self.closed:
             raise ValueError(f"{self.name} is closed")
         view = memoryview(buffer).cast("B")
-        found = self._reader[self._position : self._position + min(len(view), BLOCK)]
+        found = self._reader[self._position : self._position + min(len(view), self._reader.block)]
         view[: len(found)] = memoryview(found)
         self._position += len(found)
         return len(found)

@@ -22,7 +22,8 @@ CONTENT = random_bytes(40 * SEGMENT + 5)
 
 def opened(folder: Path, content: bytes = CONTENT) -> tuple[BytesStore, io.BufferedReader]:
     store = BytesStore({"x.rec": content})
-    return store, io.BufferedReader(RemoteStream(open_file(store, small_cache(folder))))
+    reader = ForwardReader(open_file(store, small_cache(folder)))
+    return store, io.BufferedReader(RemoteStream(reader))
 
 
 def test_all_of_a_file(tmp_path: Path) -> None:
