@@ -24,6 +24,9 @@ from tests.storage.remote.stores import (
     small_cache,
 )
 
+# Python 3.12 and later warn about forks of processes with threads.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 CONTENT = random_bytes(64 * SEGMENT)
 
 

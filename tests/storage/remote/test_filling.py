@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,9 @@ from tests.storage.remote.stores import (
     remote_object,
     small_cache,
 )
+
+# Python 3.12 and later warn about forks of processes with threads.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
 CONTENT = random_bytes(4 * SEGMENT + 100)
 
@@ -102,8 +104,6 @@ def read_all(folder: str, order: list[int], start: Callable[[], object]) -> None
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_several_processes_fetch_each_page_once(tmp_path: Path, method: str) -> None:
-    if method == "fork" and sys.version_info >= (3, 12):
-        pytest.skip("Python warns about forks of processes with threads")
     (tmp_path / "x.rec").write_bytes(CONTENT)
     context = multiprocessing.get_context(method)
     barrier = context.Barrier(3)

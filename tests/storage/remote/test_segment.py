@@ -18,6 +18,9 @@ from gpuio.storage.remote.segment import (
     create_segment,
 )
 
+# Python 3.12 and later warn about forks of processes with threads.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 SHAPE = Shape(bytes(range(32)), 3, 250, 64)
 
 
