@@ -213,7 +213,10 @@ class StreamIter(DataIter, Generic[T]):
         changes = turns.changes
         with turns.lock:
             turns.check(changes)
-            batch = self._draw()
+            if type(self).iter_next is StreamIter.iter_next:
+                batch = self._draw()
+            else:  # a subclass has replaced it
+                batch = self._current() if self.iter_next() else None
             if batch is None:
                 raise StopIteration
             return self._from_pieces(batch) if self._in_pieces else batch
