@@ -1,7 +1,7 @@
 """MXRecordIO and MXIndexedRecordIO that write to URLs."""
 
 import gc
-import os
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from gpuio.errors import RecordError, RemoteError, UnsupportedError
 from gpuio.recordio import MXIndexedRecordIO, MXRecordIO
 from gpuio.storage.remote import obstore_upload
+from tests.processes import run_process
 from tests.remote_files import remote_arguments
 from tests.servers.faulty import FaultyServer
 
@@ -107,21 +108,31 @@ def test_where_nothing_can_be_written(faulty: FaultyServer, options: dict[str, A
     assert not faulty.objects
 
 
+FORKING = """
+import json, os, sys
+from gpuio.errors import RecordError
+from gpuio.recordio import MXRecordIO
+from gpuio.storage.remote import obstore_upload
+
+obstore_upload.PART = 5 << 20
+writer = MXRecordIO("s3://bucket/x.rec", "w", storage_options=json.loads(sys.argv[1]))
+writer.write(bytes(6_000_000))
+if not (child := os.fork()):
+    try:
+        writer.write(b"x")
+    except RecordError:
+        writer.close()
+        sys.exit(int(writer.is_open))
+    sys.exit(2)
+assert os.waitpid(child, 0)[1] == 0
+writer.write(b"end")
+writer.close()
+"""
+
+
 def test_a_forked_process_leaves_a_writer_alone(
     faulty: FaultyServer, options: dict[str, Any]
 ) -> None:
-    writer = MXRecordIO(URLS[1], "w", **options)
-    writer.write(RECORDS[-1])
-    child = os.fork()
-    if not child:
-        try:
-            writer.write(b"x")
-        except RecordError:
-            writer.close()
-            os._exit(0 if not writer.is_open else 1)
-        os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0
-    writer.write(b"end")
-    writer.close()
+    run_process(FORKING, json.dumps(faulty.s3_options))
     with MXRecordIO(URLS[1], "r", **options) as reader:
-        assert list(reader) == [RECORDS[-1], b"end"]
+        assert list(reader) == [bytes(6_000_000), b"end"]

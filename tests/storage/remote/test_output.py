@@ -4,7 +4,6 @@ import gc
 import io
 import json
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -197,19 +196,26 @@ def test_nothing_is_left_when_the_process_ends(end: str, size: int, faulty: Faul
     assert not faulty.objects and not faulty.uploads
 
 
-def test_a_forked_process_leaves_the_upload_alone(
-    faulty: FaultyServer, options: RemoteOptions
-) -> None:
-    file = RemoteOutput(URL, options)
-    file.write([DATA[: 6 * MIB]], 6 * MIB)
-    assert faulty.uploads
-    child = os.fork()
-    if not child:  # what it has inherited is dropped, as where it is garbage-collected
-        file.abandon()
-        closed = file.closed
-        del file
-        os._exit(0 if closed else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert not file.closed
-    file.close()
-    assert faulty.objects[KEY].data == DATA[: 6 * MIB] and not faulty.uploads
+FORKING = """
+import json, os, sys
+from gpuio.storage.remote import obstore_upload
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.output import RemoteOutput
+
+obstore_upload.PART = 5 << 20
+options = RemoteOptions.create(storage_options=json.loads(sys.argv[1]))
+file = RemoteOutput("s3://bucket/folder/a", options)
+file.write([bytes(6_000_000)], 6_000_000)
+if not (child := os.fork()):  # what it has inherited is dropped, as where it is garbage-collected
+    file.abandon()
+    assert file.closed
+    del file
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0 and not file.closed
+file.close()
+"""
+
+
+def test_a_forked_process_leaves_the_upload_alone(faulty: FaultyServer) -> None:
+    run_process(FORKING, json.dumps(faulty.s3_options))
+    assert faulty.objects[KEY].data == bytes(6_000_000) and not faulty.uploads
