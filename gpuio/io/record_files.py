@@ -162,7 +162,7 @@ class RecordFilesIter(ImageLoaderIter):
         return mean_image.compute(Loader(order, executor, options.prefetch_buffer, ahead))
 
     def write_quarantine(self, path: Path) -> int:
-        """Write the list of `bad_records`, for the `quarantine` of later runs.
+        """Write the list of `bad_records`, to a path or a URL, for the `quarantine` of later runs.
 
         Returns
         -------
@@ -170,9 +170,9 @@ class RecordFilesIter(ImageLoaderIter):
 
         Raises
         ------
-        RecordError : the file cannot be written.
+        RecordError, RemoteError : the file cannot be written.
         """
-        return write_bad_records(self.bad_records, path)
+        return write_bad_records(self.bad_records, path, self._options.remote)
 
 
 def open_records(
@@ -218,17 +218,19 @@ def open_records(
     return source, images
 
 
-def write_bad_records(bad_records: Iterable[BadRecord], path: Path) -> int:
-    """Write bad records to a quarantine list; returns their number.
+def write_bad_records(
+    bad_records: Iterable[BadRecord], path: Path, remote: RemoteOptions | None = None
+) -> int:
+    """Write bad records to a quarantine list, at a path or a URL; returns their number.
 
     Raises
     ------
-    RecordError : the file cannot be written.
+    RecordError, RemoteError : the file cannot be written.
     """
     entries = [
         Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason) for bad in bad_records
     ]
-    write_quarantine(path, entries)
+    write_quarantine(path, entries, remote)
     return len(entries)
 
 

@@ -171,8 +171,9 @@ class RecordOutput:
 
 class RemoteRecordOutput:
     """Writes a record file and its index to a remote store, where they appear when both are
-    complete: the record file first, so that no index accompanies records of another file. On
-    failure nothing changes there.
+    complete: the record file first, so that no index accompanies records of another file. What
+    fails or is interrupted before changes nothing there; in the moment between the two it leaves
+    the complete record file without an index.
 
     Parameters
     ----------

@@ -303,17 +303,35 @@ def test_secrets_are_not_shown(
     assert "geheim" not in output.out + output.err and "/bucket/in/x.rec" in output.err
 
 
-def test_ctrl_c_ends_at_once(rec: Path, url: str, faulty: FaultyServer, tmp_path: Path) -> None:
-    """Also while a server does not answer; nothing is visible then."""
+@pytest.mark.parametrize(
+    ("answers", "arguments"),
+    [
+        (4, ["shuffle", "{url}", "s3://bucket/out/y.rec"]),
+        (1, ["shuffle", "{rec}", "s3://bucket/out/y.rec"]),
+        (5, ["verify", "{url}"]),
+        (5, ["extract", "{url}", "{out}"]),
+        (5, ["stats", "{url}"]),
+        (3, ["im2rec", "{out}", "s3://bucket/in"]),
+    ],
+)
+def test_ctrl_c_ends_at_once(
+    answers: int, arguments: list[str], rec: Path, url: str, faulty: FaultyServer, tmp_path: Path
+) -> None:
+    """Also while a server does not answer, to a request to read or to write; nothing is visible
+    then.
+    """
+    for number in range(8):
+        faulty.put(f"{BUCKET}/in/{number}.jpg", jpeg(number))
     before = dict(faulty.objects)
+    arguments = [each.format(url=url, rec=rec, out=tmp_path / "out") for each in arguments]
     access = [
         f"--storage-option={key}={str(value).lower()}" for key, value in faulty.s3_options.items()
     ]
     access += [f"--cache-dir={tmp_path / 'cache'}", "--timeout=600"]
-    faulty.faults.extend([None] * 4)
+    faulty.faults.extend([None] * answers)
     faulty.always = faults.HANG
     process = subprocess.Popen(
-        [sys.executable, "-m", "gpuio", "shuffle", url, f"s3://{BUCKET}/out/y.rec", *access],
+        [sys.executable, "-m", "gpuio", *arguments, *access],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,

@@ -18,7 +18,14 @@ from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown, with_extension
 from gpuio.terminal import echo
-from gpuio.tools.commands.common import Run, add_json, add_parser, print_json
+from gpuio.tools.commands.common import (
+    Run,
+    add_json,
+    add_parser,
+    add_remote,
+    print_json,
+    remote_options,
+)
 
 DAY = 24 * 3600.0
 
@@ -188,7 +195,6 @@ def add_command(commands: Any) -> None:
     filling.add_argument(
         "url", nargs="+", metavar="URL", help="a file, or a folder: 's3://b/data/'"
     )
-    filling.add_argument("--cache-limit", metavar="SIZE", help="such as 500GB; default: 100GB")
     removal = _add_action(actions, "rm", _run_rm, "remove files from the cache")
     removal.add_argument("url", nargs="*", metavar="URL", help="only these files")
     removal.add_argument("--all", action="store_true", help="all files")
@@ -207,33 +213,13 @@ def _add_action(actions: Any, name: str, run: Run, summary: str) -> argparse.Arg
         name, help=summary, description=description
     )
     parser.set_defaults(run=run)
-    add = parser.add_argument
-    add("--cache-dir", metavar="DIR", help="the cache; default: $GPUIO_CACHE_DIR, ~/.cache/gpuio")
-    add(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a storage option, such as endpoint=…; may be repeated",
-    )
+    add_remote(parser)
     add_json(parser)
     return parser
 
 
-def _options(args: argparse.Namespace) -> RemoteOptions:
-    """The options of remote files that the arguments give."""
-    values: dict[str, Any] = {}
-    for each in args.option:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise ArgumentError(f"--option takes NAME=VALUE, not {name!r} alone")
-        values[name] = {"true": True, "false": False}.get(value.lower(), value)
-    limit = getattr(args, "cache_limit", None)
-    return RemoteOptions.create(args.cache_dir, limit, storage_options=values)
-
-
 def _run_ls(args: argparse.Namespace) -> int:
-    options = _options(args)
+    options = remote_options(args)
     found = listed(options)
     if args.json:
         print_json(found)
@@ -251,7 +237,7 @@ def _run_ls(args: argparse.Namespace) -> int:
 
 
 def _run_fill(args: argparse.Namespace) -> int:
-    found = fill(args.url, _options(args))
+    found = fill(args.url, remote_options(args))
     if args.json:
         print_json([{"url": url, "size": size} for url, size in found])
         return 0
@@ -263,7 +249,7 @@ def _run_fill(args: argparse.Namespace) -> int:
 def _run_rm(args: argparse.Namespace) -> int:
     if not args.url and not args.all and args.older_than is None:
         raise ArgumentError("say what to remove: URLs, --older-than DAYS, or --all")
-    found = empty(_options(args), args.url, args.older_than)
+    found = empty(remote_options(args), args.url, args.older_than)
     if args.json:
         print_json(found)
         return 0
@@ -272,7 +258,7 @@ def _run_rm(args: argparse.Namespace) -> int:
 
 
 def _run_verify(args: argparse.Namespace) -> int:
-    found = verify(_options(args), args.url)
+    found = verify(remote_options(args), args.url)
     bad = sum(each.differing for each in found)
     if args.json:
         print_json(found)

@@ -55,7 +55,7 @@ def test_a_file_with_its_index(
 
 
 def test_a_folder(server: FaultyServer, capsys: pytest.CaptureFixture[str]) -> None:
-    options = [f"--option={name}={value}" for name, value in server.s3_options.items()]
+    options = [f"--storage-option={name}={value}" for name, value in server.s3_options.items()]
     assert run("fill", "s3://data/", "--json", *options) == 0
     found = {each["url"]: each["size"] for each in json.loads(capsys.readouterr().out)}
     assert found == {"s3://data/x.rec": 100_000, "s3://data/y.rec": 10, "s3://data/x.idx": 4}
@@ -104,5 +104,7 @@ def test_wrong_arguments(server: FaultyServer, capsys: pytest.CaptureFixture[str
     assert "x.rec is not a URL such as" in failure(capsys, "cache", "fill", "x.rec")
     said = failure(capsys, "cache", "fill", url, "--cache-limit", "50kB")
     assert "the files have 100,004 bytes, the limit of the cache is 50,000" in said
-    assert "--option takes NAME=VALUE" in failure(capsys, "cache", "ls", "--option", "endpoint")
+    assert "--storage-option is written KEY=VALUE" in failure(
+        capsys, "cache", "ls", "--storage-option", "endpoint"
+    )
     assert "none.rec" in failure(capsys, "cache", "fill", f"{server.url}/data/none.rec")

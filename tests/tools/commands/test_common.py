@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from gpuio.errors import ArgumentError
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.cli import main
-from gpuio.tools.commands.common import CommandParser
+from gpuio.tools.commands.common import CommandParser, add_remote, remote_options
 from tests.io.records import jpeg, write_records
 
 
@@ -87,3 +89,19 @@ def test_json_is_json(
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert json.loads(out, parse_constant=refuse)
+
+
+def test_options_of_remote_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    parser = CommandParser()
+    add_remote(parser)
+    monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("GPUIO_CACHE_LIMIT", "3MB")
+    assert remote_options(parser.parse_args([])) == RemoteOptions.create(tmp_path, 3_000_000)
+    arguments = ["--cache-dir=x", "--cache-limit", "5GB", "--readahead=1MiB", "--retries=2"]
+    arguments += ["--timeout=1.5", "--storage-option", "a=b=c", "--storage-option=d=FALSE"]
+    found = remote_options(parser.parse_args(arguments))
+    assert found == RemoteOptions.create("x", "5GB", "1MiB", {"a": "b=c", "d": False}, 2, 1.5)
+    for wrong in ("--storage-option=secret", "--storage-option==secret", "--cache-limit=many"):
+        with pytest.raises(ArgumentError) as caught:
+            remote_options(parser.parse_args([wrong]))
+        assert "secret" not in str(caught.value)
