@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -23,7 +22,7 @@ from gpuio.loading.read_ahead import ReadAhead
 from gpuio.loading.source import RecordSource
 from gpuio.planning.planner import Planner
 from gpuio.recordio import RecordSet
-from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.recordio.quarantine import Entry, file_name, write_quarantine
 from gpuio.sampling.chunks import Chunks, cut_chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard, contiguous_shard
@@ -227,9 +226,7 @@ def write_bad_records(
     ------
     RecordError, RemoteError : the file cannot be written.
     """
-    entries = [
-        Entry(os.path.basename(bad.file), bad.offset, bad.key, bad.reason) for bad in bad_records
-    ]
+    entries = [Entry(file_name(bad.file), bad.offset, bad.key, bad.reason) for bad in bad_records]
     write_quarantine(path, entries, remote)
     return len(entries)
 

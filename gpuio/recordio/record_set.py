@@ -28,7 +28,7 @@ from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
-from gpuio.recordio.quarantine import Entry
+from gpuio.recordio.quarantine import Entry, file_name
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_records
@@ -334,7 +334,7 @@ class RecordSet:
         ordinals : records, ascending
         listed : the quarantine list
         """
-        names = [os.path.basename(path) for path in self.paths]
+        names = [file_name(path) for path in self.paths]
         sizes = np.diff(self._base).tolist()
         wanted = np.array(
             [

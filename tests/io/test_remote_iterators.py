@@ -23,6 +23,8 @@ from gpuio.errors import (
 from gpuio.recordio.quarantine import Entry, write_quarantine
 from gpuio.storage.remote import calls
 from gpuio.storage.remote.fetch import fetcher
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.statistics import statistics
 from tests.io.conformance import trace
 from tests.io.image_iterators import SHAPE, write_images
@@ -30,6 +32,7 @@ from tests.io.records import RUNS
 from tests.io.threads import eventually, run_in_thread
 from tests.remote_files import remote_arguments, upload
 from tests.servers.faulty import FaultyServer, faulty_server
+from tests.servers.seaweedfs import SeaweedFS
 
 COUNT = 11
 IMAGES = {"data_shape": SHAPE, "batch_size": 4, "preprocess_threads": 2, "prefetch_buffer": 2}
@@ -368,3 +371,24 @@ def test_a_forked_process_does_not_hang(over: Open, kind: str) -> None:
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
         assert trace(iterator, 1) != expected
+
+
+@pytest.mark.parametrize("kind", ["ImageRecordIter", "ImageIter", "CSVIter"])
+def test_a_store_with_authentication(
+    s3_server: SeaweedFS, folder: Path, tmp_path: Path, kind: str
+) -> None:
+    make, values, files = KINDS[kind]
+    remote = {"storage_options": s3_server.options, "cache_dir": tmp_path / "cache", "retries": 2}
+    store, _ = open_store("s3://bucket", RemoteOptions.create(**remote))
+    for path in folder.iterdir():
+        writing = store.upload(f"in/{path.name}")
+        writing.write(path.read_bytes())
+        writing.complete()
+    paths = {argument: f"s3://bucket/in/{file}" for argument, file in files.items()}
+    local = {argument: f"{folder}/{file}" for argument, file in files.items()}
+    with make(**values, **paths, **remote) as iterator, make(**values, **local) as expected:
+        assert trace(iterator, 7) == trace(expected, 7)
+    options = {**s3_server.options, "secret_access_key": "wrong"}
+    with pytest.raises(RemoteError, match="secret_access_key in storage_options") as raised:
+        make(**values, **paths, **{**remote, "storage_options": options})
+    assert "wrong" not in str(raised.value)

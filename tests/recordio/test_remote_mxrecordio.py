@@ -17,9 +17,9 @@ from gpuio.errors import (
     RemoteError,
 )
 from gpuio.loading.labels import read_label_table
-from gpuio.recordio import MXIndexedRecordIO, MXRecordIO
+from gpuio.recordio import MXIndexedRecordIO, MXRecordIO, RecordSet
 from gpuio.recordio.lists import read_list
-from gpuio.recordio.quarantine import read_quarantine
+from gpuio.recordio.quarantine import Entry, file_name, read_quarantine
 from gpuio.storage.remote.fetch import fetcher
 from gpuio.storage.remote.options import RemoteOptions
 from tests.io.threads import eventually
@@ -148,6 +148,21 @@ def test_lists(remote: Arguments, faulty: FaultyServer) -> None:
     faulty.always = "403 AccessDenied"
     with pytest.raises(RemoteError, match=url):
         list(read_list(url, remote=options))
+
+
+def test_quarantine_lists_have_names_without_escapes(
+    remote: Arguments, faulty: FaultyServer, tmp_path: Path
+) -> None:
+    """A list that was made of a local file leaves out the same records by its URL."""
+    faulty.put("a b.rec", faulty.objects["bucket/x.rec"].data)
+    local = (tmp_path / "x.rec").rename(tmp_path / "a b.rec")
+    options = RemoteOptions.create(remote["cache_dir"])
+    for path in (str(local), f"{faulty.url}/a%20b.rec"):
+        records = RecordSet(path, remote=options)
+        assert file_name(records.paths[0]) == "a b.rec"
+        left = records.without(range(20), [Entry("a b.rec", 0, 0, "")])
+        assert list(left) == list(range(1, 20))
+        records.close()
 
 
 def test_quarantine_lists(remote: Arguments, faulty: FaultyServer) -> None:

@@ -20,7 +20,7 @@ from gpuio.recordio.index import Index
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import exists, location
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.url import is_remote, shown, with_extension
+from gpuio.storage.remote.url import is_remote, is_signed, shown, with_extension
 
 
 class Dataset:
@@ -184,7 +184,7 @@ class RecordFileDataset(Dataset):
     Parameters
     ----------
     filename : the record file, or its URL. Its index is beside it, with the ending .idx; without
-        one the file is scanned
+        one the file is scanned, and so is that of a URL with a query, which signs this file only
     cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
         mx.io.ImageRecordIter; a forked process can read them only if its parent has not
 
@@ -224,7 +224,9 @@ class RecordFileDataset(Dataset):
         self._open()
 
     def _open(self) -> None:
-        index = self._idx_location if exists(self._idx_location, self._remote) else None
+        index: str | None = self._idx_location
+        if is_signed(self._location) or not exists(self._idx_location, self._remote):
+            index = None
         self._records = RecordSet([self._location], index and [index], self._remote)
         self._ordinals = (
             range(len(self._records)) if index is None else _ordinals_of_lines(index, self._remote)

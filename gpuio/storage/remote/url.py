@@ -137,6 +137,11 @@ def _parse_http(url: str, scheme: str) -> RemoteURL:
     return RemoteURL(scheme, host, path, user, parts.query)
 
 
+def is_signed(path: str) -> bool:
+    """Whether this is a URL with a query, which may sign it, and no other one."""
+    return is_remote(path) and bool(parse_url(path).query)
+
+
 def shown(url: str) -> str:
     """A URL, or a path, without secrets: no user information, no query."""
     scheme, separator, rest = url.partition("://")

@@ -66,6 +66,16 @@ def test_record_files(remote: Arguments, faulty: FaultyServer, tmp_path: Path, i
     assert len(loaded) == 3
 
 
+def test_a_signed_url_has_no_index(remote: Arguments, faulty: FaultyServer, tmp_path: Path) -> None:
+    faulty.put("x.rec", (tmp_path / "x.rec").read_bytes())
+    url = f"{faulty.url}/x.rec?signature=secret"
+    dataset = vision.ImageRecordDataset(url, cache_dir=remote["cache_dir"])
+    assert same(dataset, vision.ImageRecordDataset(tmp_path / "x.rec"))
+    assert same(pickle.loads(pickle.dumps(dataset)), dataset) and dataset.idx_file.endswith(".idx")
+    assert "secret" not in dataset.filename + dataset.idx_file
+    assert not any(".idx" in name for name in faulty.requests)
+
+
 def test_a_sample_is_one_request(remote: Arguments, faulty: FaultyServer) -> None:
     dataset = vision.ImageRecordDataset("s3://bucket/x.rec", **remote)
     requests = faulty.requests["GET bucket/x.rec"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gpuio.errors import ArgumentError
 from gpuio.storage.remote.url import (
     is_remote,
+    is_signed,
     join,
     name_of,
     parent,
@@ -164,3 +165,8 @@ def test_any_text_is_a_url_or_an_argument_error(text: str) -> None:
         except ArgumentError:
             continue
         assert parse_url(parsed.full) == parsed
+
+
+def test_urls_that_may_be_signed() -> None:
+    assert is_signed(SIGNED) and not is_signed("https://host/a.rec")
+    assert not is_signed("s3://bucket/a?b") and not is_signed("a?b")
