@@ -21,9 +21,9 @@ def test_mean_images_and_quarantine_lists(faulty: FaultyServer, tmp_path: Path) 
     found = []
     for folder, arguments in ((str(tmp_path), {}), ("s3://bucket", remote)):
         iterator = mx.io.ImageRecordIter(
-            path_imgrec=f"{folder}/x.rec", path_imgidx=f"{folder}/x.idx", mean_img=f"{folder}/mean.nd",
-            data_shape=(3, 8, 8), batch_size=2, on_error="skip", verbose=False,
-            **RUNS["host"], **arguments,
+            path_imgrec=f"{folder}/x.rec", path_imgidx=f"{folder}/x.idx",
+            mean_img=f"{folder}/mean.nd", data_shape=(3, 8, 8), batch_size=2, on_error="skip",
+            verbose=False, **RUNS["host"], **arguments,
         )  # fmt: skip
         found.append([batch.data[0].asnumpy() for batch in iterator])
         assert iterator.write_quarantine(f"{folder}/bad.tsv") == 1

@@ -344,3 +344,17 @@ def test_ctrl_c_ends_at_once(
         process.kill()
     assert process.returncode == 130 and "interrupted" in errors
     assert faulty.objects == before and not faulty.uploads
+
+
+def test_the_index_of_a_signed_url_is_not_guessed(
+    rec: Path, url: str, faulty: FaultyServer, tmp_path: Path
+) -> None:
+    """The signature is not that of another file, and is not shown."""
+    options = RemoteOptions.create(cache_dir=tmp_path / "cache", retries=1, timeout=20)
+    signed = f"{faulty.url}/{BUCKET}/in/x.rec?signature=geheim"
+    found = T.info(signed, remote=options)
+    assert found.records == 12 and found.idx is None and "geheim" not in repr(found)
+    assert not any("idx" in key for key in faulty.requests)
+    index = f"{faulty.url}/{BUCKET}/in/x.idx?signature=geheim"
+    found = T.info(signed, index, remote=options)
+    assert found.idx == index.partition("?")[0]

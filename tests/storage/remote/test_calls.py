@@ -107,3 +107,11 @@ def test_results_and_errors_come_through() -> None:
     assert found == [True]
     with pytest.raises(SystemExit):
         interruptible(sys.exit)
+
+
+def test_where_no_thread_can_be_started_the_caller_makes_the_call() -> None:
+    before = threading.stack_size(1 << 46)  # more than there is
+    try:
+        assert calls.interruptible(threading.current_thread) is threading.main_thread()
+    finally:
+        threading.stack_size(before)
