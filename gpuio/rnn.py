@@ -23,7 +23,8 @@ from gpuio.loading.batch import LoadedBatch
 from gpuio.nd.conversion import as_dtype
 from gpuio.nd.shapes import check_memory
 from gpuio.nd.types import DType, HostArray
-from gpuio.sampling.order import BatchIndices, Order, permute
+from gpuio.sampling.order import BatchIndices, Order
+from gpuio.sampling.permutation import permute
 
 __all__ = ["BucketSentenceIter", "encode_sentences"]
 

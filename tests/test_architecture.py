@@ -14,7 +14,7 @@ MAP = PACKAGE / "README.md"
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
     ["errors", "version", "terminal", "in_flight", "context_variables"],
-    ["progress", "memory", "native"],
+    ["progress", "memory", "native", "sizes"],
     ["context"],
     ["storage"],
     ["generators"],

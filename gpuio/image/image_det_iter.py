@@ -50,8 +50,8 @@ class ImageDetIter(ImageIter):
     ----------
     batch_size, data_shape, path_imgrec, path_imglist, path_root, path_imgidx, shuffle, part_index,
     num_parts, imglist, data_name, last_batch_handle, ctx, seed, preprocess_threads,
-    prefetch_buffer, on_error, executor, cache_dir, cache_limit, storage_options, retries, timeout,
-    readahead : as in `ImageIter`
+    prefetch_buffer, on_error, executor, block_size, pool_blocks, cache_dir, cache_limit,
+    storage_options, retries, timeout, readahead : as in `ImageIter`
     aug_list : detection augmenters; None: those that `CreateDetAugmenter` creates from the further
         arguments
     label_name : the label's name
@@ -82,7 +82,7 @@ class ImageDetIter(ImageIter):
         path_imglist: Path | None = None,
         path_root: Path | None = None,
         path_imgidx: Path | Sequence[Path] | None = None,
-        shuffle: bool = False,
+        shuffle: bool | str = False,
         part_index: int = 0,
         num_parts: int | str = 1,
         aug_list: Sequence[Any] | None = None,
@@ -104,6 +104,8 @@ class ImageDetIter(ImageIter):
         retries: int = 10,
         timeout: float = 60.0,
         readahead: int | str = "256MB",
+        block_size: int | str = "8MB",
+        pool_blocks: int = 16,
         **kwargs: Unpack[DetAugmenterOptions],
     ) -> None:
         if "label_width" in kwargs:
@@ -137,6 +139,8 @@ class ImageDetIter(ImageIter):
             retries=retries,
             timeout=timeout,
             readahead=readahead,
+            block_size=block_size,
+            pool_blocks=pool_blocks,
             **kwargs,  # type: ignore[arg-type, misc]  # they go to CreateDetAugmenter
         )
 

@@ -26,10 +26,10 @@ from gpuio.image.next_sample import NextSampleStream
 from gpuio.iterators.arguments import (
     LAST_BATCH_HANDLES,
     as_batch_size,
-    as_bool,
     as_choice,
     as_image_shape,
     as_int,
+    as_shuffle,
     check_call,
     reject_unknown,
 )
@@ -105,7 +105,8 @@ class ImageIter(ImageLoaderIter):
         it names the image files
     path_root : the folder that the list's paths are relative to, or its URL; None: the current one
     path_imgidx : the index of the record file
-    shuffle : a new order of all images each epoch
+    shuffle : a new order each epoch. True: a permutation of all images; "blocks": with record
+        files, as in ImageRecordIter
     part_index, num_parts : divide the images into this many parts of equal size, and read this one;
         the images left over at the end are in none, as in MXNet. ``num_parts="auto"`` takes both
         from the launcher's environment variables, and each part then gets its slice of every global
@@ -127,7 +128,7 @@ class ImageIter(ImageLoaderIter):
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
     executor : as in ImageRecordIter: "host", "dali", or None: the one for the device
-    max_pixels : as in ImageRecordIter
+    max_pixels, block_size, pool_blocks : as in ImageRecordIter
     cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
         ImageRecordIter; `readahead` for record files only
     kwargs : of `CreateAugmenter`: resize, rand_crop, rand_resize, rand_mirror, mean, std,
@@ -172,7 +173,7 @@ class ImageIter(ImageLoaderIter):
         path_imglist: Path | None = None,
         path_root: Path | None = None,
         path_imgidx: Path | Sequence[Path] | None = None,
-        shuffle: bool = False,
+        shuffle: bool | str = False,
         part_index: int = 0,
         num_parts: int | str = 1,
         aug_list: Sequence[Any] | None = None,
@@ -195,6 +196,8 @@ class ImageIter(ImageLoaderIter):
         retries: int = 10,
         timeout: float = 60.0,
         readahead: int | str = "256MB",
+        block_size: int | str = "8MB",
+        pool_blocks: int = 16,
         **kwargs: Unpack[AugmenterOptions],
     ) -> None:
         of_augmenters = self._augmenter_options.__annotations__
@@ -214,7 +217,7 @@ class ImageIter(ImageLoaderIter):
         )
         options = LoaderOptions(
             batch_size=batch_size,
-            shuffle=as_bool("shuffle", shuffle),
+            shuffle=as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks),
             seed=seed,
             last_batch=self.last_batch_handle,
             shard=resolve_shard(num_parts, part_index, None),

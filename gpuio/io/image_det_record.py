@@ -20,6 +20,7 @@ from gpuio.iterators.arguments import (
     as_float,
     as_image_shape,
     as_int,
+    as_shuffle,
     check_call,
     last_batch_mode,
 )
@@ -58,9 +59,9 @@ class ImageDetRecordIter(RecordFilesIter):
     ----------
     path_imgrec, path_imgidx, batch_size, shuffle, seed, round_batch, num_parts, part_index,
     preprocess_threads, prefetch_buffer, ctx, on_error, quarantine, last_batch_handle, partition,
-    executor, hw_decoder_load, dct_scaling, data_name, label_name, verbose, shuffle_chunk_size,
-    shuffle_chunk_seed, cache_dir, cache_limit, storage_options, retries, timeout, readahead : as in
-    ImageRecordIter
+    executor, hw_decoder_load, dct_scaling, data_name, label_name, verbose, block_size, pool_blocks,
+    shuffle_chunk_size, shuffle_chunk_seed, cache_dir, cache_limit, storage_options, retries,
+    timeout, readahead : as in ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
     label_width : numbers in each record's label; -1: any
@@ -188,10 +189,12 @@ class ImageDetRecordIter(RecordFilesIter):
         dtype: DTypeLike | None = None,
         layout: str = "NCHW",
         path_imgidx: Path | Sequence[Path] | None = None,
-        shuffle: bool = False,
+        shuffle: bool | str = False,
         seed: int = 0,
         shuffle_chunk_size: int = 0,
         shuffle_chunk_seed: int = 0,
+        block_size: int | str = "8MB",
+        pool_blocks: int = 16,
         round_batch: bool = True,
         num_parts: int | str = 1,
         part_index: int = 0,
@@ -279,7 +282,7 @@ class ImageDetRecordIter(RecordFilesIter):
         )
         options = LoaderOptions(
             batch_size=batch_size,
-            shuffle=as_bool("shuffle", shuffle),
+            shuffle=as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks),
             seed=seed,
             last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
             shard=resolve_shard(num_parts, part_index, partition),

@@ -31,7 +31,8 @@ from gpuio.iterators.arguments import (
 from gpuio.iterators.desc import DataDesc
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import State
-from gpuio.sampling.order import BatchIndices, Order, permute
+from gpuio.sampling.order import BatchIndices, Order
+from gpuio.sampling.permutation import permute
 from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import location

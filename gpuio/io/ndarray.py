@@ -30,7 +30,8 @@ from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.stream import drop_carried
 from gpuio.nd.types import Values
-from gpuio.sampling.order import Order, permute
+from gpuio.sampling.order import Order
+from gpuio.sampling.permutation import permute
 
 # The fraction of a GPU's free memory that the data may use by default.
 MEMORY_FRACTION = 0.5

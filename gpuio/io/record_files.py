@@ -99,7 +99,7 @@ class RecordFilesIter(ImageLoaderIter):
         indexed : the iterator was given an index
         size, seed : the two arguments
         """
-        ignored = options.shuffle or indexed
+        ignored = bool(options.shuffle) or indexed
         reason = "with shuffle" if options.shuffle else "with path_imgidx, as in MXNet"
         self._log_without_effect(
             shuffle_chunk_size=(size > 0 and ignored, reason),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import logging
@@ -16,6 +17,8 @@ from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.iterators.suggestions import suggestion
 from gpuio.nd.shapes import check_memory
 from gpuio.planning.plan import gray_fill
+from gpuio.sampling.blocks import BlockOptions
+from gpuio.sizes import as_bytes
 
 # The ``__init__`` of an iterator.
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -24,6 +27,9 @@ _INTEGER = re.compile(r"[+-]?\d+")
 
 # The most bits of an integer: seeds may have many.
 MAX_BITS = 256
+
+# More blocks are in no data set.
+MOST_POOL_BLOCKS = 2**40
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
@@ -263,6 +269,39 @@ def as_bool(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return bool(value)
+
+
+def as_shuffle(kind: str, shuffle: Any, block_size: Any, pool_blocks: Any) -> bool | BlockOptions:
+    """Check the arguments about the order of records, and log those without effect.
+
+    Parameters
+    ----------
+    kind : the iterator's name
+    shuffle : True or False; as in MXNet, 1 and 0 are accepted; or "blocks"
+    block_size, pool_blocks : see `BlockOptions`
+
+    Returns
+    -------
+    With "blocks" their options, otherwise `shuffle`
+    """
+    options = BlockOptions(
+        as_bytes("block_size", block_size), as_int("pool_blocks", pool_blocks, 1, MOST_POOL_BLOCKS)
+    )
+    if isinstance(shuffle, str) and shuffle == "blocks":
+        return options
+    if not isinstance(shuffle, (bool, int, np.bool_)) or shuffle not in (0, 1):
+        close = isinstance(shuffle, str) and difflib.get_close_matches(shuffle.lower(), ["blocks"])
+        raise ArgumentError(
+            f"shuffle must be True, False or 'blocks', not {shuffle!r}"
+            + ("; did you mean 'blocks'?" if close else "")
+        )
+    usual, reason = BlockOptions(), "without shuffle='blocks'"
+    given = {
+        "block_size": options.nbytes != usual.nbytes,
+        "pool_blocks": options.pool != usual.pool,
+    }
+    log_without_effect(kind, {name: reason for name, is_given in given.items() if is_given})
+    return bool(shuffle)
 
 
 def as_row_shape(name: str, shape: Any) -> tuple[int, ...]:

@@ -37,6 +37,7 @@ from gpuio.loading.workers import MOST_THREADS
 from gpuio.memory import check_fits
 from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
+from gpuio.sampling.blocks import BlockOptions, Blocks, cut_blocks
 from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
@@ -54,7 +55,8 @@ class LoaderOptions:
     Attributes
     ----------
     batch_size : images in a batch
-    shuffle : a new order in each epoch
+    shuffle : a new order in each epoch: True: a permutation of all images; BlockOptions: pools of
+        blocks of a record file, see `Blocks`; False: the source's order
     seed : determines the order
     last_batch : see `Order`
     shard : which share of the images is read
@@ -78,7 +80,7 @@ class LoaderOptions:
     """
 
     batch_size: int
-    shuffle: bool
+    shuffle: bool | BlockOptions
     seed: int
     last_batch: str
     shard: Shard
@@ -199,7 +201,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
 
         Raises
         ------
-        ArgumentError : there are too few images; the source is closed.
+        ArgumentError : there are too few images, or blocks are asked of image files; the source is
+            closed.
         """
         self._source, self._options = source, options
         self._ctx = options.context
@@ -210,12 +213,13 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             self._order = Order(
                 len(subset),
                 options.batch_size,
-                options.shuffle,
+                bool(options.shuffle),
                 options.seed,
                 options.last_batch,
                 *options.shard.rank_and_size,
                 subset,
                 chunks,
+                _blocks_of(source, subset, options.shuffle),
             )
         except BaseException:
             source.close()
@@ -386,3 +390,17 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         if self._options.quarantine is not None:
             identity["quarantine"] = quarantine_fingerprint(self._options.quarantine)
         return identity
+
+
+def _blocks_of(
+    source: ImageSource, subset: range | NDArray[np.int64], shuffle: bool | BlockOptions
+) -> Blocks | None:
+    """The blocks of a source's images that `shuffle` asks for, if it does."""
+    if isinstance(shuffle, bool):
+        return None
+    if not isinstance(source, RecordSource):
+        raise ArgumentError(
+            "shuffle='blocks' is for record files, which hold many images one after another; with "
+            "image files use shuffle=True"
+        )
+    return cut_blocks(subset, source.records, shuffle) if len(subset) else None

@@ -96,6 +96,7 @@ class RecordSet:
     is_remote : whether one of the files is remote
     keys : int64 (n,)
     starts : int64 (n,), where each record begins, in bytes from the start of the first file
+    file_starts : int64 (files,), the same of each file
     nbytes : total size of the files
     has_changed : whether `read_many` has found a file that was written to since it was opened
 
@@ -129,6 +130,7 @@ class RecordSet:
         )
         self.is_remote = any_remote(self._locations)
         self._base = np.cumsum([0, *map(len, self._files)]).tolist()
+        self.file_starts = np.array(self._base[:-1], np.int64)
         self.nbytes: int = self._base[-1]
         self.has_changed = False
         found = open_each(self._entries, range(len(self.paths)), waits and self.has_index)

@@ -3,12 +3,11 @@
 Samples form one endless stream, epoch after epoch: place ``q`` holds a record of epoch ``q //
 size``. A batch is a slice of the stream, so the position of an iterator is one number: the places
 consumed so far. No memory is proportional to the number of records: the permutation of an epoch is
-computed in blocks, of which the last ones used are cached.
+computed in runs of places, of which the last ones used are cached.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,94 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
-from gpuio.sampling import philox
+from gpuio.sampling.blocks import Blocks
 from gpuio.sampling.chunks import Chunks
+from gpuio.sampling.permutation import RUN, permuted_run
 
 # Records and samples of a batch at most: places are int64, also some epochs later.
 LARGEST = 2**60
 
 LAST_BATCH_MODES = ("wrap", "pad", "discard", "roll_over")
-
-# Rounds of the permutation's Feistel network. Four pass statistical tests; small domains (a handful
-# of records) need more until all their permutations are equally frequent.
-FEISTEL_ROUNDS = 12
-
-# Places that are permuted and cached together. A block takes about two milliseconds, a third of
-# what the same places take in blocks of 4096.
-BLOCK = 32768
-
-
-def permute(
-    place: NDArray[np.int64], size: int, seed: int, epoch: int, number: int = 0
-) -> NDArray[np.int64]:
-    """The records at some places of one epoch's permutation of ``range(size)``.
-
-    A Feistel network permutes all integers of a number of bits, whatever its round function; a
-    result outside the range is permuted again until it lies inside ("cycle walking", Black and
-    Rogaway, CT-RSA 2002). So a place costs the same for ten records and for 10**8, and no
-    permutation has to be kept in memory.
-
-    Parameters
-    ----------
-    place : int64 (N,), each in [0, size)
-    number : which of the epoch's permutations, if it has several
-
-    Returns
-    -------
-    int64 (N,), each in [0, size), all different for different places
-    """
-    bits = max(2, (size - 1).bit_length())
-    right_bits = np.uint64(bits // 2)
-    right_mask = np.uint32((1 << bits // 2) - 1)
-    left_mask = np.uint32((1 << bits - bits // 2) - 1)
-    keys = _round_keys(seed, epoch, number)
-    value = place.astype(np.uint64)
-    outside: slice | NDArray[np.intp] = slice(None)
-    while True:
-        walking = value[outside]
-        left = (walking >> right_bits).astype(np.uint32)
-        right = walking.astype(np.uint32) & right_mask
-        for key in range(0, FEISTEL_ROUNDS, 2):
-            left ^= _mix(right, keys[key]) & left_mask
-            right ^= _mix(left, keys[key + 1]) & right_mask
-        value[outside] = left.astype(np.uint64) << right_bits | right
-        left_outside = np.flatnonzero(value >= np.uint64(size))
-        if not len(left_outside):
-            return value.astype(np.int64)
-        outside = left_outside
-
-
-@functools.lru_cache(maxsize=16)
-def _block(size: int, seed: int, epoch: int, number: int) -> NDArray[np.int64]:
-    """The records at the places of one block of an epoch's permutation, read-only."""
-    places = np.arange(number * BLOCK, min((number + 1) * BLOCK, size), dtype=np.int64)
-    block = permute(places, size, seed, epoch)
-    block.flags.writeable = False
-    return block
-
-
-def _round_keys(seed: int, epoch: int, number: int) -> NDArray[np.uint32]:
-    """FEISTEL_ROUNDS random 32-bit numbers for one permutation."""
-    at = np.array([epoch]), np.array([number])
-    keys: NDArray[np.uint32] = philox.words(seed, *at, philox.SHUFFLE, FEISTEL_ROUNDS)[0].astype(
-        np.uint32
-    )
-    return keys
-
-
-def _mix(value: NDArray[np.uint32], key: np.uint32) -> NDArray[np.uint32]:
-    """MurmurHash3's 32-bit finalizer (Appleby, 2011) of value + key.
-
-    Each half of a 63-bit number fits into 32 bits, and AVX2 multiplies eight 32-bit integers at
-    once.
-    """
-    mixed: NDArray[np.uint32] = value + key
-    mixed ^= mixed >> np.uint32(16)
-    mixed *= np.uint32(0x85EBCA6B)
-    mixed ^= mixed >> np.uint32(13)
-    mixed *= np.uint32(0xC2B2AE35)
-    mixed ^= mixed >> np.uint32(16)
-    return mixed
 
 
 class BatchIndices(NamedTuple):
@@ -138,11 +57,11 @@ class BatchIndices(NamedTuple):
         """int64 (B,), the index of each sample's record; read-only."""
         order = self.order
         epoch, first = divmod(self.begin, order.size)
-        number, row = divmod(first, BLOCK)
-        count = order.batch_size
-        if order.shuffle and first + count <= order.size and row + count <= BLOCK:
-            block = _block(order.size, order.seed, epoch, number)
-            return order.in_source(block[row : row + count])
+        if order.shuffle:
+            begin, run = order.run(epoch, first)
+            row = first - begin
+            if row + order.batch_size <= len(run):
+                return order.in_source(run[row : row + order.batch_size])
         place = self._places()
         return order.records(place // order.size, place % order.size)
 
@@ -180,7 +99,7 @@ class Order:
     ----------
     size : records in an epoch
     batch_size : rows of a batch on one rank
-    shuffle : a new permutation of all records each epoch
+    shuffle : a new order of the records each epoch: a permutation of all, or what `blocks` says
     seed : decides the permutations
     last_batch : how an epoch's last, incomplete batch is handled: "wrap": it is filled with the
         next epoch's first samples, and the next epoch goes on after them (MXNet's
@@ -193,6 +112,8 @@ class Order:
     subset : the source's indices of the `size` records, ascending; None: 0 to size - 1
     chunks : without `shuffle`: chunks of the records that come in a new order each epoch; None: all
         records in their order
+    blocks : with `shuffle`: blocks of the records that come in a new order each epoch, with their
+        records shuffled; None: one permutation of all records
 
     Raises
     ------
@@ -208,6 +129,7 @@ class Order:
     world_size: int = 1
     subset: range | NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
     chunks: Chunks | None = field(default=None, compare=False, repr=False)
+    blocks: Blocks | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -249,10 +171,12 @@ class Order:
         """What a position's meaning depends on besides the data, for saved states."""
         identity: dict[str, int | bool | str | list[int]] = {
             "records": self.size,
-            "shuffle": self.shuffle,
+            "shuffle": self.shuffle if self.blocks is None else "blocks",
             "seed": self.seed,
             "last_batch_handle": self.last_batch,
         }
+        if self.blocks is not None:
+            identity |= self.blocks.identity()
         if self.chunks is not None:
             identity["chunks"] = self.chunks.identity()
         return identity
@@ -309,12 +233,30 @@ class Order:
             inside = place if self.chunks is None else self.chunks.records(epoch, place)
             return self.in_source(inside)
         record = np.empty_like(place)
-        block = place // BLOCK
-        # A batch lies in one to three blocks.
-        for block_epoch, number in set(zip(epoch.tolist(), block.tolist(), strict=True)):
-            rows = (epoch == block_epoch) & (block == number)
-            record[rows] = _block(self.size, self.seed, block_epoch, number)[place[rows] % BLOCK]
+        rows = np.arange(len(place))
+        while len(rows):  # mostly once or twice: places follow each other
+            begin, run = self.run(int(epoch[rows[0]]), int(place[rows[0]]))
+            offset = place[rows] - begin
+            inside = (epoch[rows] == epoch[rows[0]]) & (offset >= 0) & (offset < len(run))
+            record[rows[inside]] = run[offset[inside]]
+            rows = rows[~inside]
         return self.in_source(record)
+
+    def run(self, epoch: int, place: int) -> tuple[int, NDArray[np.int64]]:
+        """With `shuffle`, the records at a run of places of an epoch, computed together.
+
+        Parameters
+        ----------
+        epoch, place : a place that the run has
+
+        Returns
+        -------
+        The first place, and the records, int64 (N,), each in [0, size); read-only
+        """
+        if self.blocks is not None:
+            return self.blocks.run(self.seed, epoch, place)
+        number = place // RUN
+        return number * RUN, permuted_run(self.size, self.seed, epoch, number)
 
     def in_source(self, record: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices into `subset` as indices into the source."""

@@ -29,6 +29,8 @@ SHUFFLED = {
 }
 ROUND = {"wrap": {}, **HANDLES}
 NUMBERS = np.arange(ROWS)
+# A few records in a block.
+BLOCKS = {"shuffle": "blocks", "block_size": "4kB", "pool_blocks": 2}
 TABLE = np.random.default_rng(1).integers(-99, 99, (ROWS, 3)) / 4
 
 
@@ -154,6 +156,8 @@ class TestImageRecordIter(ImageConformance):
         **ROUND,
         "wrap shuffled": {"shuffle": True, "seed": 5, "rand_crop": True, "rand_mirror": True},
         "pad shuffled": {"shuffle": True, "seed": 5, "round_batch": False, **CROPS},
+        "wrap shuffled blocks": {"seed": 5, "rand_crop": True, **BLOCKS},
+        "roll_over shuffled blocks": {"seed": 5, "last_batch_handle": "roll_over", **BLOCKS},
     }
 
 
@@ -164,6 +168,7 @@ class TestImageRecordIterOnDali(DaliConformance):
         "wrap": DALI,
         "wrap shuffled": {"shuffle": True, "seed": 5, **CROPS, **DALI},
         "pad shuffled": {"shuffle": True, "seed": 5, "round_batch": False, **CROPS, **DALI},
+        "wrap shuffled blocks": {"seed": 5, **BLOCKS, **DALI},
     }
 
 
@@ -200,6 +205,7 @@ class TestImageIterOfRecords(ImageConformance):
         "pad": {},
         "roll_over own": {"aug_list": OWN, "last_batch_handle": "roll_over"},
         "pad shuffled augmented": {"shuffle": True, **AUGMENT},
+        "pad shuffled blocks": BLOCKS,
     }
 
 

@@ -309,7 +309,7 @@ def test_list_files_replace_labels(tmp_path: Path) -> None:
         ({"aug_seq": "mine"}, ArgumentError, "aug_seq"),
         ({"fill_value": "black"}, ArgumentError, "fill_value must be an integer"),
         ({"rand_mirror": "yes"}, ArgumentError, "rand_mirror must be True or False"),
-        ({"shuffle": 2}, ArgumentError, "shuffle must be True or False"),
+        ({"shuffle": 2}, ArgumentError, "shuffle must be True, False or 'blocks'"),
         ({"mean_r": "12%"}, ArgumentError, "mean_r must be a finite number"),
         ({"scale": float("nan")}, ArgumentError, "scale must be a finite number"),
         ({"hw_decoder_load": 1.5}, ArgumentError, "hw_decoder_load"),

@@ -19,6 +19,7 @@ from gpuio.iterators.arguments import (
     as_image_shape,
     as_int,
     as_row_shape,
+    as_shuffle,
     check_call,
     crop_ranges,
     last_batch_mode,
@@ -26,6 +27,7 @@ from gpuio.iterators.arguments import (
     parse_option,
     reject_unknown,
 )
+from gpuio.sampling.blocks import BlockOptions
 
 KNOWN = ["self", "rand_mirror", "batch_size", "unknown"]
 
@@ -217,3 +219,38 @@ def test_last_batches(round_batch: bool) -> None:
 def test_strings_are_values_of_the_parameter(text: Any, annotation: Any, expected: Any) -> None:
     parsed = parse_option(text, annotation)
     assert parsed == expected and type(parsed) is type(expected)
+
+
+def test_shuffle_is_a_bool_or_blocks(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="gpuio"):
+        for value in (True, False, 1, 0, np.True_):
+            found = as_shuffle("Iter", value, "8MB", 16)
+            assert found == value and type(found) is bool
+        assert as_shuffle("Iter", "blocks", "1MiB", 3) == BlockOptions(1 << 20, 3)
+        assert as_shuffle("Iter", "blocks", "8MB", 16) == BlockOptions()
+        assert not caplog.records
+        assert as_shuffle("Iter", True, "1MiB", 3) is True
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("Iter: block_size has no effect without shuffle='blocks'; pool_blocks ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("block", "8MB", 16), r"True, False or 'blocks', not 'block'; did you mean 'blocks'\?"),
+        (("BLOCKS", "8MB", 16), "did you mean 'blocks'"),
+        (("yes", "8MB", 16), "not 'yes'$"),
+        ((2, "8MB", 16), "not 2$"),
+        ((None, "8MB", 16), "not None$"),
+        ((np.ones(2), "8MB", 16), "shuffle must be"),
+        (("blocks", "8MX", 16), "block_size.*no unit"),
+        (("blocks", 0, 16), "block_size must be at least 1"),
+        (("blocks", "8MB", 0), "pool_blocks must be at least 1"),
+        ((True, "8MB", 0), "pool_blocks must be at least 1"),
+        (("blocks", "8MB", 1.5), "pool_blocks must be an integer"),
+        (("blocks", "8MB", 2**70), "pool_blocks must be at most"),
+    ],
+)
+def test_wrong_arguments_about_the_order(arguments: tuple[Any, Any, Any], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        as_shuffle("Iter", *arguments)

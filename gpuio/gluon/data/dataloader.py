@@ -156,6 +156,11 @@ def _batch_sampler(
 ) -> BatchSampler:
     if batch_size is None:
         raise ArgumentError("batch_size must be specified unless batch_sampler is specified")
+    if isinstance(shuffle, str):
+        raise ArgumentError(
+            f"shuffle must be True or False, not {shuffle!r}; 'blocks' is for the iterators over "
+            "record files, such as mx.io.ImageRecordIter"
+        )
     if sampler is None:
         sampler = (RandomSampler if shuffle else SequentialSampler)(len(dataset))
     elif shuffle:

@@ -25,7 +25,7 @@ from gpuio.decoding.header import read_header
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet, unpack
-from gpuio.sampling.order import permute
+from gpuio.sampling.permutation import permute
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import any_remote, location, open_each
 from gpuio.storage.remote.options import RemoteOptions

@@ -277,6 +277,7 @@ def test_options_that_change_nothing() -> None:
         ({"batch_size": 1, "last_batch": "drop"}, "'keep', 'discard' or 'rollover'"),
         ({"batch_size": 1, "shuffle": True, "sampler": RandomSampler(1)}, "shuffle must not be"),
         ({"batch_size": 1, "batch_sampler": [[0]]}, "must not be specified if batch_sampler"),
+        ({"batch_size": 1, "shuffle": "blocks"}, "'blocks' is for the iterators over record files"),
         ({"batch_size": 1, "timeout": 0}, "timeout must be above 0"),
         ({"batch_size": 1, "num_workers": 1.5}, "num_workers must be an integer"),
         ({"batch_size": 1, "num_workers": 10**8}, "num_workers must be at most"),

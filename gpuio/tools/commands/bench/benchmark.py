@@ -13,13 +13,8 @@ from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, Error, UnsupportedError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
-from gpuio.recordio import RecordSet
-from gpuio.sampling.order import permute
-from gpuio.storage.local import Path
-from gpuio.storage.remote.opening import any_remote, location
-from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.statistics import Statistics, statistics
-from gpuio.storage.remote.url import shown
+from gpuio.sampling.permutation import permute
+from gpuio.storage.local import Path, local_path
 from gpuio.tools.commands.bench.contestants import (
     DaliError,
     Load,

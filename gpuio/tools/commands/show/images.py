@@ -14,7 +14,7 @@ from gpuio.decoding.header import read_header
 from gpuio.decoding.limits import MAX_PIXELS, check_image
 from gpuio.errors import ArgumentError, DecodeError, RecordError
 from gpuio.recordio import RecordSet, unpack
-from gpuio.sampling.order import permute
+from gpuio.sampling.permutation import permute
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.commands.verify import Verification
 from gpuio.tools.labels import is_detection, label_string, label_strings, starts_with_label
