@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, Error, UnsupportedError
+from gpuio.iterators.arguments import as_shuffle
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
-from gpuio.sampling.permutation import permute
+from gpuio.recordio import RecordSet
+from gpuio.sampling.blocks import cut_blocks
+from gpuio.sampling.order import Order
 from gpuio.storage.local import Path, local_path
 from gpuio.tools.commands.bench.contestants import (
     DaliError,
@@ -176,14 +181,9 @@ def bench(
         stack.enter_context(iterator)
         images = np.asarray(records.image_ordinals(), np.int64)
         if not len(images):
-            raise ArgumentError(f"{shown(path)} has no images")
-        order = images
-        if arguments.get("shuffle"):
-            order = images[permute(np.arange(len(images)), len(images), 0, 0)]
-        if records.is_remote:
-            records_per_second, cpu_ms, cached = read_remote(records, order, remote)
-        else:
-            records_per_second, cpu_ms, cached = read_storage(path, records, order)
+            raise ArgumentError(f"{path} has no images")
+        order = _reading_order(images, records, arguments)
+        records_per_second, cpu_ms, cached = read_storage(path, records, order)
         contestants = {type(iterator).__name__: iterator_load(iterator)}
         channels = arguments["data_shape"][0]
         pool = stack.enter_context(ThreadPoolExecutor(threads, "gpuio-bench"))
@@ -221,6 +221,21 @@ def bench(
         statistics().since(before) if records.is_remote else None,
     )
     return found._replace(limit=describe_limit(found))
+
+
+def _reading_order(
+    images: NDArray[np.int64], records: RecordSet, arguments: Mapping[str, Any]
+) -> NDArray[np.int64]:
+    """The records in the order in which the iterator reads them in its first epoch."""
+    shuffle = as_shuffle(
+        "gpuio bench",
+        arguments.get("shuffle", False),
+        arguments.get("block_size", "8MB"),
+        arguments.get("pool_blocks", 16),
+    )
+    blocks = None if isinstance(shuffle, bool) else cut_blocks(images, records, shuffle)
+    order = Order(len(images), 1, bool(shuffle), subset=images, blocks=blocks)
+    return order.records(np.zeros(len(images), np.int64), np.arange(len(images)))
 
 
 def _measure(contestants: dict[str, Load], rounds: int, batch_size: int) -> dict[str, Figures]:

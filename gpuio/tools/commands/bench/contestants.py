@@ -94,6 +94,8 @@ def dali_load(path: str, index: str | None, device: Context, arguments: dict[str
     unsupported = sorted(set(arguments) - SUPPORTED_OPTIONS)
     if not arguments.get("random_resized_crop"):
         unsupported += [name for name in ASPECT_RATIOS if name in arguments]
+    if isinstance(arguments.get("shuffle"), str):
+        unsupported.append(f"shuffle={arguments['shuffle']!r}")
     if unsupported:
         raise UnsupportedError(f"it has no counterpart of the option {unsupported[0]}")
     given = arguments.get

@@ -4,13 +4,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
 from gpuio.tools import bench
+from gpuio.tools.commands.bench import benchmark
 from gpuio.tools.commands.bench.benchmark import DALI, DECODING, READING, describe_limit
 from gpuio.tools.commands.bench.command import table
+from gpuio.tools.commands.bench.contestants import read_storage
 from tests.io.records import jpeg, write_records
 from tests.tools.commands.bench.results import ITERATOR, result
 
@@ -54,6 +57,21 @@ def test_the_verdict() -> None:
         "your loader keeps up with 1,000 images/s; you need 4,000: training would wait 75% of the "
         "time"
     )
+
+
+def test_blocks_are_read_in_their_order(rec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[list[int]] = []
+
+    def noted(path: str, records: mx.recordio.RecordSet, order: np.ndarray) -> Any:
+        orders.append(order.tolist())
+        return read_storage(path, records, order)
+
+    monkeypatch.setattr(benchmark, "read_storage", noted)
+    options = {**SMALL, "shuffle": "blocks", "block_size": "3kB", "pool_blocks": 2}
+    bench(rec, batch_size=8, rounds=1, options=options)
+    files = {"path_imgrec": rec, "path_imgidx": rec.replace(".rec", ".idx")}
+    with mx.io.ImageRecordIter(**files, batch_size=24, **options) as iterator:
+        assert [iterator.next().index.tolist()] == [[10 * row for row in orders[0]]]
 
 
 def test_why_dali_is_left_out(rec: str, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_dali_needs_an_index_and_known_options(rec: str) -> None:
         ({"scale": 0.5}, "scale"),
         ({"brightness": 0.5, "resize": 30}, "brightness"),
         ({"max_aspect_ratio": 0.5}, "max_aspect_ratio"),
+        ({"shuffle": "blocks"}, "shuffle='blocks'"),
     ):
         with pytest.raises(UnsupportedError, match=f"no counterpart of the option {name}"):
             dali_load(rec, rec.replace(".rec", ".idx"), mx.cpu(), options)
