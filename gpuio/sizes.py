@@ -9,49 +9,42 @@ import numpy as np
 
 from gpuio.errors import ArgumentError
 
-# Bytes of the units: those of SI, and those of IEC.
-UNITS = {
-    "B": 1,
-    **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", 1)},
-    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
-}
+# Files have no more bytes.
+LARGEST = 2**63 - 1
 
-# More is no size of anything, and offsets in files are int64.
-LARGEST = 2**62
-
-_SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([A-Za-z]*)", re.ASCII)
-_UNITS = {name.lower(): size for name, size in UNITS.items()}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kmgtp]?)(i?)b?\s*", re.IGNORECASE)
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
-def as_bytes(name: str, value: Any, least: int = 1) -> int:
+def as_bytes(name: str, value: Any, least: int = 0) -> int:
     """Check a size in bytes.
 
     Parameters
     ----------
-    name : the argument's
-    value : an integer, or a string of a number and a unit: "8MB" is 8,000,000, "8MiB" is
-        8,388,608, "1.5 GB" is 1,500,000,000. The case of the letters does not matter
+    name : of the argument, for the message
+    value : an integer; or a number and a unit, "B", "kB", "MB", "GB", "TB" or "PB", or "KiB", "MiB"
+        and so on: "8MB" is 8,000,000, "8MiB" is 8,388,608. The "B", and the case of the letters,
+        do not matter
     least : the least size
 
     Raises
     ------
-    ArgumentError : it is neither, or less than `least`, or more than 2**62.
+    ArgumentError : it is neither, or not from `least` to `LARGEST`.
     """
+    size: int | None = None
     whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
     if whole or (isinstance(value, (int, np.integer)) and not isinstance(value, bool)):
         size = int(value)
-    elif isinstance(value, str) and (found := _SIZE.fullmatch(value.strip())):
-        number, unit = found.groups()
-        if (unit or "B").lower() not in _UNITS:
-            raise ArgumentError(
-                f"{name}={value!r}: there is no unit {unit!r}; use one of {', '.join(UNITS)}"
-            )
-        factor = _UNITS[(unit or "B").lower()]
-        size = round(float(number) * factor) if "." in number else int(number) * factor
-    else:
+    elif isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+        number, unit, binary = found.groups()
+        factor = (1024 if binary else 1000) ** _UNITS[unit.lower()]
+        if unit or not binary:
+            is_exact = number.isdecimal() and len(number) < 20
+            exact = int(number) * factor if is_exact else float(number) * factor
+            size = int(exact) if exact <= LARGEST else LARGEST + 1
+    if size is None:
         raise ArgumentError(
-            f"{name} must be a number of bytes, or one with a unit, such as '8MB' or '8MiB', "
-            f"not {value!r}"
+            f"{name} must be bytes, or a size such as '8MB' or '8MiB', not {value!r}"
         )
     if size > LARGEST:  # perhaps with more digits than a string may have
         raise ArgumentError(f"{name} must be at most {LARGEST} bytes")

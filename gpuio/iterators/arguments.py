@@ -285,7 +285,8 @@ def as_shuffle(kind: str, shuffle: Any, block_size: Any, pool_blocks: Any) -> bo
     With "blocks" their options, otherwise `shuffle`
     """
     options = BlockOptions(
-        as_bytes("block_size", block_size), as_int("pool_blocks", pool_blocks, 1, MOST_POOL_BLOCKS)
+        as_bytes("block_size", block_size, 1),
+        as_int("pool_blocks", pool_blocks, 1, MOST_POOL_BLOCKS),
     )
     if isinstance(shuffle, str) and shuffle == "blocks":
         return options

@@ -160,7 +160,7 @@ def test_image_files_have_no_blocks(name: str, folder: Path) -> None:
 def test_wrong_options() -> None:
     for options, words in (
         ({"shuffle": "block"}, "did you mean 'blocks'"),
-        ({"block_size": "8 MX"}, "no unit 'MX'"),
+        ({"block_size": "8 MX"}, "such as '8MB'"),
         ({"pool_blocks": 0}, "pool_blocks must be at least 1"),
     ):
         with pytest.raises(ArgumentError, match=words):

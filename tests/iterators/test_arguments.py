@@ -243,7 +243,7 @@ def test_shuffle_is_a_bool_or_blocks(caplog: pytest.LogCaptureFixture) -> None:
         ((2, "8MB", 16), "not 2$"),
         ((None, "8MB", 16), "not None$"),
         ((np.ones(2), "8MB", 16), "shuffle must be"),
-        (("blocks", "8MX", 16), "block_size.*no unit"),
+        (("blocks", "8MX", 16), "block_size.*such as"),
         (("blocks", 0, 16), "block_size must be at least 1"),
         (("blocks", "8MB", 0), "pool_blocks must be at least 1"),
         ((True, "8MB", 0), "pool_blocks must be at least 1"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from gpuio.errors import ArgumentError
+from gpuio.sizes import as_bytes
 from gpuio.storage.remote.secrets import HIDDEN, secret_names, without_secrets
 from gpuio.storage.remote.storage_options import StorageOptions
-
-_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kmgtp]?)(i?)b?\s*", re.IGNORECASE)
-
-# The most bytes that a size may be; files have no more.
-MOST_BYTES = 2**63 - 1
 
 # Repetitions of a request, and seconds for one, that make sense.
 MOST_RETRIES = 1000
@@ -86,8 +80,8 @@ class RemoteOptions:
             raise ArgumentError(f"retries must be from 0 to {MOST_RETRIES}, not {retries}")
         return cls(
             cache_folder(cache_dir),
-            parse_size(limit_name, cache_limit),
-            parse_size("readahead", readahead),
+            as_bytes(limit_name, cache_limit, 0),
+            as_bytes("readahead", readahead, 0),
             _checked_storage_options(storage_options),
             retries,
             _checked_timeout(timeout),
@@ -167,34 +161,6 @@ def default_cache_dir() -> str:
     if not os.path.isabs(folder):  # the specification: relative ones are ignored
         folder = os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(folder, "gpuio")
-
-
-def parse_size(name: str, value: int | str) -> int:
-    """A number of bytes from an int or a string: "100GB" is 100 * 10**9, "64MiB" 64 * 2**20.
-
-    Parameters
-    ----------
-    name : of the argument, for the message
-
-    Raises
-    ------
-    ArgumentError : it is neither, or not from 0 to `MOST_BYTES`.
-    """
-    size: int | None = None
-    if isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    elif isinstance(value, str) and (found := _SIZE.fullmatch(value)):
-        number, unit, binary = found.groups()
-        factor = (1024 if binary else 1000) ** _UNITS[unit.lower()]
-        if unit or not binary:
-            whole = number.isdecimal() and len(number) < 20
-            exact = int(number) * factor if whole else float(number) * factor
-            size = int(exact) if exact <= MOST_BYTES else MOST_BYTES + 1
-    if size is None:
-        raise ArgumentError(f"{name} must be bytes or a size such as '100GB', not {value!r}")
-    if not 0 <= size <= MOST_BYTES:
-        raise ArgumentError(f"{name} must be from 0 to {MOST_BYTES} bytes, not {value!r}")
-    return size
 
 
 def _checked_timeout(timeout: float) -> float:
