@@ -242,6 +242,22 @@ class Order:
             rows = rows[~inside]
         return self.in_source(record)
 
+    def read_together(self, position: int) -> tuple[NDArray[np.int64], int]:
+        """The records that are best read together at a position, where reading them one by one
+        takes long: with `blocks` all those of a pool, also those of other ranks, which are some
+        long ranges of the files; otherwise those of a batch.
+
+        Returns
+        -------
+        The records, int64 (N,), and the position from which on others are needed
+        """
+        if self.blocks is None:
+            batch = self.batch_at(position)
+            return batch.record, batch.next_position
+        epoch, place = divmod(position, self.size)
+        first, pool = self.run(epoch, place)
+        return self.in_source(pool), epoch * self.size + first + len(pool)
+
     def run(self, epoch: int, place: int) -> tuple[int, NDArray[np.int64]]:
         """With `shuffle`, the records at a run of places of an epoch, computed together.
 

@@ -151,6 +151,35 @@ def test_states_name_the_options() -> None:
     assert "block_size" not in Order(9, 2, True).identity()
 
 
+@given(SIZES, POOLS, st.integers(0, 700))
+@settings(max_examples=40)
+def test_a_pool_is_read_together(lengths: list[int], pool: int, position: int) -> None:
+    blocks, size = blocks_of(lengths, pool), sum(lengths)
+    subset = np.arange(7, 7 + 3 * size, 3)
+    ranks = min(2, size)
+    order = Order(size, 1, True, 5, "wrap", ranks - 1, ranks, subset=subset, blocks=blocks)
+    records, after = order.read_together(position)
+    epoch, place = divmod(position, size)
+    end = after - epoch * size
+    assert position < after and end <= size
+    expected = subset[reference(blocks, 5, epoch)]
+    assert records.tolist() == expected[end - len(records) : end].tolist()
+    assert end - len(records) <= place
+    chosen = np.searchsorted(blocks.starts, (records - 7) // 3, side="right")
+    assert len(np.unique(chosen)) <= pool
+    # What follows begins there.
+    assert order.read_together(after)[1] > after
+
+
+def test_a_batch_is_read_together_without_blocks() -> None:
+    for order in (Order(10, 4, True, 3, "pad", 0, 2), Order(10, 4, last_batch="discard")):
+        position = 0
+        for _ in range(4):
+            batch = order.batch_at(position)
+            records, position = order.read_together(position)
+            assert records.tolist() == batch.record.tolist() and position == batch.next_position
+
+
 @contextmanager
 def written(files: list[list[int]]) -> Iterator[RecordSet]:
     """Files of records of these numbers of bytes, the frames included: multiples of 4."""

@@ -1,0 +1,1 @@
+"""The benchmark of remote files: ``python -m tests.benchmarks.remote``."""
