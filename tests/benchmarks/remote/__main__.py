@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import os
 import shutil
 import statistics
@@ -19,13 +20,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from gpuio.io import ImageRecordIter
-from gpuio.recordio import IRHeader, MXIndexedRecordIO, pack
 from gpuio.sampling.blocks import BlockOptions
 from gpuio.tools.commands.bench.measure import OWN_PROCESS, wait_until_idle
-from tests.benchmarks.photographs import photographs
+from tests.benchmarks.photographs import photographs, write_records
 from tests.benchmarks.remote.contestants import BUCKET, NAME, PEERS, Epoch, Job, Parts, Reader
 from tests.benchmarks.remote.server import Counts, Server, serving
 
@@ -35,6 +33,7 @@ RECORDS, ROUNDS, DELAYS = 2000, 5, (0.0, 0.02)
 PACKAGES = {"obstore alone": "obstore", "s3fs": "s3fs", "boto3": "boto3"}
 
 COLUMNS = ("records/s", "CPU-ms per record", "first batch, ms", "requests", "MB")
+DIGITS = 0, 2, 0, 0, 0
 
 
 class Sample(NamedTuple):
@@ -59,13 +58,14 @@ class Sample(NamedTuple):
 Begin = Callable[[], Epoch]
 
 
-def write(folder: Path, records: int) -> None:
-    """Write a record file of photographs of about 100 kB, and its index."""
-    images = photographs()
-    with MXIndexedRecordIO(folder / f"{NAME}.idx", folder / f"{NAME}.rec", "w") as writer:
-        for number in range(records):
-            image = images[number % len(images)]
-            writer.write_idx(number, pack(IRHeader(0, number % 10, number, 0), image))
+def write(folder: Path, records: int) -> str:
+    """Write a record file of photographs, and its index; a description."""
+    with tempfile.TemporaryDirectory() as samples:
+        paths, description = photographs(Path(samples))
+        images = [path.read_bytes() for path in paths]
+    repeated = itertools.islice(itertools.cycle(images), records)
+    write_records(repeated, folder / f"{NAME}.rec", folder / f"{NAME}.idx")
+    return description
 
 
 def sample(begin: Begin, server: Server) -> Sample:
@@ -182,9 +182,9 @@ def in_turns(contestants: dict[str, Begin], server: Server, rounds: int) -> None
     print(f"\n| | {' | '.join(COLUMNS)} |\n| --- |{' --- |' * len(COLUMNS)}")
     for name, several in samples.items():
         medians = [statistics.median(values) for values in zip(*several, strict=True)]
-        cells = [f"{median:,.{digits}f}" for median, digits in zip(medians, (0, 2, 0, 0, 0))]
+        cells = [f"{median:,.{digits}f}" for median, digits in zip(medians, DIGITS, strict=True)]
         spread = [min(several).per_second, max(several).per_second]
-        cells[0] += f" [{spread[0]:,.0f}–{spread[1]:,.0f}]"
+        cells[0] += f" [{spread[0]:,.0f} to {spread[1]:,.0f}]"
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -197,9 +197,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder, given.records)
-        size = (folder / f"{NAME}.rec").stat().st_size
-        print(f"{given.records} records of {size / given.records / 1e3:.0f} kB")
+        description = write(folder, given.records)
+        print(f"{given.records} records of {description}")
         for delay in given.delays:
             with ExitStack() as stack:
                 server = stack.enter_context(serving(folder, BUCKET, delay))
