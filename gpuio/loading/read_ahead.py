@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import collections
 from contextlib import suppress
+from typing import NamedTuple
 
 from gpuio.loading.source import ImageSource
 from gpuio.sampling.order import Order
 
-# Batches that are asked for at a time: the caller waits for its batch meanwhile.
+# Batches or pools that are asked for at a time: the caller waits for its batch meanwhile.
 AT_ONCE = 8
+
+
+class _Asked(NamedTuple):
+    """Records that were asked for together.
+
+    Attributes
+    ----------
+    begin, end : the positions from and up to which they are needed
+    nbytes : their size
+    """
+
+    begin: int
+    end: int
+    nbytes: int
 
 
 class ReadAhead:
     """Asks a source for the records of the batches that come after those that are being read, up to
-    its `readahead` bytes; also those of epochs to come. Not thread-safe.
+    its `readahead` bytes; also those of epochs to come. With shuffle="blocks" it asks for whole
+    pools, of which the last one may exceed that. Not thread-safe.
 
     Parameters
     ----------
@@ -25,26 +41,32 @@ class ReadAhead:
     def __init__(self, source: ImageSource, order: Order) -> None:
         self._source = source
         self._order = order
-        # The positions after the batches that were asked for, and their bytes.
-        self._asked: collections.deque[tuple[int, int]] = collections.deque()
-        self._bytes = 0
+        self._asked: collections.deque[_Asked] = collections.deque()
+        self._bytes = 0  # of all of these
 
     def advance(self, position: int) -> None:
-        """Ask for batches at `position`, up to which batches are being read, and after it."""
+        """Ask for what follows `position`, up to which batches are being read."""
         most = self._source.readahead
         if not most:
             return
-        while self._asked and self._asked[0][0] <= position:
-            self._bytes -= self._asked.popleft()[1]
+        while self._asked and self._asked[0].end <= position:
+            self._bytes -= self._asked.popleft().nbytes
         with suppress(Exception):  # reading the batch will raise it, too
             for _ in range(AT_ONCE):
-                if self._bytes >= most:
+                if self._bytes - self._used(position) >= most:
                     return
-                after = self._asked[-1][0] if self._asked else position
-                indices = self._order.batch_at(after)
-                size = self._source.read_ahead(indices.record)
-                self._asked.append((indices.next_position, size))
-                self._bytes += size
+                begin = self._asked[-1].end if self._asked else position
+                records, end = self._order.read_together(begin)
+                nbytes = self._source.read_ahead(records)
+                self._asked.append(_Asked(begin, end, nbytes))
+                self._bytes += nbytes
+
+    def _used(self, position: int) -> int:
+        """The bytes, of those that were asked for, up to a position: about, as a part of a pool."""
+        if not self._asked:
+            return 0
+        begin, end, nbytes = self._asked[0]
+        return nbytes * max(position - begin, 0) // (end - begin)
 
     def restart(self) -> None:
         """Begin anew, at another position."""

@@ -69,6 +69,22 @@ class Ranges(NamedTuple):
         ends = np.minimum(self.ends[which], (number + 1) * length)
         return Ranges(begins, ends, self.places[which] + begins - self.begins[which])
 
+    def divide(self, longest: int, unit: int) -> Ranges:
+        """Divide ranges of more than `longest` bytes into as few parts as can be, about equal, with
+        bounds that are multiples of `unit` from the beginning of the range.
+        """
+        lengths = self.ends - self.begins
+        counts = -(-lengths // longest)
+        if (counts == 1).all():
+            return self
+        steps = -(-lengths // (counts * unit)) * unit
+        counts = -(-lengths // steps)
+        which = np.arange(len(counts)).repeat(counts)
+        number = np.arange(len(which)) - (counts.cumsum() - counts)[which]
+        begins = self.begins[which] + number * steps[which]
+        ends = np.minimum(begins + steps[which], self.ends[which])
+        return Ranges(begins, ends, self.places[which] + begins - self.begins[which])
+
 
 def join(begins: Offsets, ends: Offsets, gap: int = MAX_GAP) -> tuple[Ranges, int, Offsets]:
     """Join parts that are close together.

@@ -5,6 +5,7 @@ import pytest
 
 from gpuio.loading.loader import Loader
 from gpuio.loading.read_ahead import AT_ONCE, ReadAhead
+from gpuio.sampling.blocks import BlockOptions, Blocks
 from gpuio.sampling.order import Order
 from tests.loading.fakes import MemorySource, ReadyExecutor
 
@@ -52,6 +53,21 @@ def test_only_a_few_batches_are_asked_for_at_a_time() -> None:
     ahead.advance(4)
     assert len(source.asked) == 2 * AT_ONCE
     assert np.concatenate(source.asked).tolist() == list(range(4 * 2 * AT_ONCE))
+
+
+def test_whole_pools_are_asked_for() -> None:
+    blocks = Blocks(np.arange(0, 61, 5), BlockOptions(1, 3))  # four pools of 15 records
+    source, order = Slow(60, 160), Order(60, 4, True, 7, "pad", 0, 2, blocks=blocks)
+    ahead = ReadAhead(source, order)
+    stream = order.records(np.arange(120) // 60, np.arange(120) % 60).tolist()
+    pools = [stream[begin : begin + 15] for begin in range(0, 120, 15)]
+    # 160 bytes are a little more than a pool: at position 16 there are 140 after it.
+    for position, count in ((0, 2), (8, 2), (14, 2), (16, 3), (24, 3), (32, 4), (56, 5), (63, 6)):
+        ahead.advance(position)
+        assert source.asked == pools[:count]
+    ahead.restart()
+    ahead.advance(7)
+    assert source.asked[6:] == pools[:2]
 
 
 def test_another_position_begins_anew() -> None:

@@ -29,20 +29,33 @@ def test_joined_ranges_hold_each_part_at_its_place(parts: Any, gap: int) -> None
     assert (ranges.begins[1:] > ranges.ends[:-1] + gap).all()
 
 
+def placed(some: Ranges) -> list[tuple[int, int]]:
+    """Each byte of some ranges, and its place."""
+    return [
+        (byte, place + byte - begin)
+        for begin, end, place in zip(*(each.tolist() for each in some), strict=True)
+        for byte in range(begin, end)
+    ]
+
+
 @given(PARTS, st.integers(1, 200))
 def test_cut_ranges_cover_the_same_bytes(parts: Any, length: int) -> None:
     ranges, _, _ = join(*arrays(parts))
     cut = ranges.cut(length)
-
-    def placed(some: Ranges) -> list[tuple[int, int]]:
-        return [
-            (byte, place + byte - begin)
-            for begin, end, place in zip(*(each.tolist() for each in some), strict=True)
-            for byte in range(begin, end)
-        ]
-
     assert placed(cut) == placed(ranges)
     assert (cut.begins // length == (cut.ends - 1) // length).all()
+
+
+@given(PARTS, st.integers(1, 20), st.integers(1, 20))
+def test_divided_ranges_are_few_and_cover_the_same_bytes(parts: Any, units: int, unit: int) -> None:
+    ranges, _, _ = join(*arrays(parts))
+    divided = ranges.divide(units * unit, unit)
+    assert placed(divided) == placed(ranges)
+    lengths = divided.ends - divided.begins
+    assert lengths.min() > 0 and lengths.max() <= units * unit
+    assert len(lengths) <= (-(-(ranges.ends - ranges.begins) // (units * unit))).sum()
+    heads = np.isin(divided.begins, ranges.begins)
+    assert not (lengths[:-1][~heads[1:]] % unit).any()
 
 
 def test_ranges_are_moved_selected_and_put_together() -> None:

@@ -354,7 +354,8 @@ class Fetcher:
 
 
 def _pages(remote: RemoteObject, begins: Offsets, ends: Offsets) -> Iterator[tuple[int, int, int]]:
-    """The pages of some parts, with small gaps between them, as pieces of at most LONGEST bytes.
+    """The pages of some parts, with small gaps between them, as pieces of at most LONGEST bytes; as
+    few as can be.
 
     Yields
     ------
@@ -363,7 +364,7 @@ def _pages(remote: RemoteObject, begins: Offsets, ends: Offsets) -> Iterator[tup
     cached = remote.cached
     page, segment = cached.page, cached.segment
     ranges, _, _ = join(begins // page * page, -(-ends // page) * page, GAP)
-    ranges = ranges.cut(segment).cut(LONGEST)
+    ranges = ranges.cut(segment).divide(LONGEST, page)
     numbers = ranges.begins // segment
     first, last = ranges.begins - numbers * segment, ranges.ends - numbers * segment
     return zip(numbers.tolist(), (first // page).tolist(), (-(-last // page)).tolist(), strict=True)
