@@ -225,6 +225,13 @@ class RecordSet:
         return unpack(self.payload(ordinal))
 
     @property
+    def cache_limit(self) -> int | None:
+        """The most bytes of remote files in the cache; None: all files are local."""
+        if not any_remote(self._locations):
+            return None
+        return (self._remote or RemoteOptions()).cache_limit
+
+    @property
     def readahead(self) -> int:
         """Bytes that should be read ahead by `read_ahead`: 0 for local files."""
         if not any_remote(self._locations):

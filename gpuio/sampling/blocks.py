@@ -147,8 +147,10 @@ def cut_blocks(
 
     Raises
     ------
-    ArgumentError : a pool may have more than LARGEST_POOL records.
+    ArgumentError : a pool may have more than LARGEST_POOL records, or the cache of remote files
+        cannot hold the pool that is being read and the one that is read ahead.
     """
+    _check_cache(records, options)
     offsets = records.starts[np.asarray(images)]
     file = records.file_starts.searchsorted(offsets, "right") - 1
     offsets -= records.file_starts[file]
@@ -163,3 +165,14 @@ def cut_blocks(
             "which shuffles all records together"
         )
     return Blocks(starts, options)
+
+
+def _check_cache(records: RecordSet, options: BlockOptions) -> None:
+    """Check that blocks do not leave the cache before they have been used."""
+    limit = records.cache_limit
+    needed = min(2 * options.pool * options.nbytes, records.nbytes)
+    if limit is not None and needed > limit:
+        raise ArgumentError(
+            f"two pools of {options.pool} blocks of {options.nbytes} bytes are {needed} bytes, and "
+            f"cache_limit is {limit}; raise it, or use a smaller block_size or pool_blocks"
+        )

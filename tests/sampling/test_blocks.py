@@ -18,6 +18,8 @@ from gpuio.sampling import philox
 from gpuio.sampling.blocks import BlockOptions, Blocks, cut_blocks
 from gpuio.sampling.order import Order
 from gpuio.sampling.permutation import permute
+from gpuio.storage.remote.options import RemoteOptions
+from tests.servers.faulty import faulty_server
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 POOLS = st.integers(1, 12)
@@ -255,3 +257,23 @@ def test_a_pool_of_too_many_records_is_refused(monkeypatch: pytest.MonkeyPatch) 
             cut_blocks(range(7), records, options)
         with pytest.raises(ArgumentError, match=r"2 blocks of 80 bytes may have 7 rec.*shuffle=Tr"):
             cut_blocks(range(7), records, BlockOptions(80, 2))
+
+
+def test_the_cache_of_remote_files_must_hold_two_pools(tmp_path: Path) -> None:
+    with faulty_server() as server, written([[4000] * 10]) as records:
+        server.put("b/x.rec", Path(records.paths[0]).read_bytes())
+        server.put("b/x.idx", "".join(f"{row}\t{4000 * row}\n" for row in range(10)).encode())
+        url = f"{server.url}/b/x"
+        remote = RemoteOptions.create(tmp_path, 30_000)
+        with RecordSet(f"{url}.rec", f"{url}.idx", remote) as opened:
+            for options in (BlockOptions(4000, 3), BlockOptions(15000, 1), BlockOptions(1, 100)):
+                cut_blocks(range(10), opened, options)
+            message = (
+                "two pools of 4 blocks of 4000 bytes are 32000 bytes, and cache_limit is 30000"
+            )
+            with pytest.raises(ArgumentError, match=message):
+                cut_blocks(range(10), opened, BlockOptions(4000, 4))
+        with RecordSet(
+            f"{url}.rec", f"{url}.idx", RemoteOptions.create(tmp_path, 40_000)
+        ) as opened:
+            cut_blocks(range(10), opened, BlockOptions(10**9, 16))
