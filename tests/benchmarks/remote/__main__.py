@@ -24,13 +24,15 @@ from gpuio.io import ImageRecordIter
 from gpuio.sampling.blocks import BlockOptions
 from gpuio.tools.commands.bench.measure import OWN_PROCESS, wait_until_idle
 from tests.benchmarks.photographs import photographs, write_records
+from tests.benchmarks.remote import mosaic
 from tests.benchmarks.remote.contestants import BUCKET, NAME, PEERS, Epoch, Job, Parts, Reader
 from tests.benchmarks.remote.server import Counts, Server, serving
 
 RECORDS, ROUNDS, DELAYS = 2000, 5, (0.0, 0.02)
 
 # The package of each peer.
-PACKAGES = {"obstore alone": "obstore", "s3fs": "s3fs", "boto3": "boto3"}
+MOSAIC = "Mosaic Streaming"
+PACKAGES = {"obstore alone": "obstore", "s3fs": "s3fs", "boto3": "boto3", MOSAIC: "streaming"}
 
 COLUMNS = ("records/s", "CPU-ms per record", "first batch, ms", "requests", "MB")
 DIGITS = 0, 2, 0, 0, 0
@@ -58,13 +60,20 @@ class Sample(NamedTuple):
 Begin = Callable[[], Epoch]
 
 
+def is_installed(name: str) -> bool:
+    """Whether a peer is installed."""
+    return importlib.util.find_spec(PACKAGES[name]) is not None
+
+
 def write(folder: Path, records: int) -> str:
     """Write a record file of photographs, and its index; a description."""
     with tempfile.TemporaryDirectory() as samples:
         paths, description = photographs(Path(samples))
         images = [path.read_bytes() for path in paths]
-    repeated = itertools.islice(itertools.cycle(images), records)
+    repeated = list(itertools.islice(itertools.cycle(images), records))
     write_records(repeated, folder / f"{NAME}.rec", folder / f"{NAME}.idx")
+    if is_installed(MOSAIC):
+        mosaic.write(repeated, folder)
     return description
 
 
@@ -132,10 +141,13 @@ def reading(server: Server, folder: Path, stack: ExitStack) -> dict[str, Begin]:
     }
     parts = Parts.of(folder)
     for name, peer in PEERS.items():
-        if importlib.util.find_spec(PACKAGES[name]) is None:
-            print(f"{name} is left out: it is not installed")
-        else:
+        if is_installed(name):
             found[name] = peer(job, parts, stack)
+    if is_installed(MOSAIC):
+        found[f"{MOSAIC}, its own format and order"] = mosaic.epochs(job, stack)
+    for name in PACKAGES:
+        if not is_installed(name):
+            print(f"{name} is left out: it is not installed")
     return found
 
 

@@ -118,7 +118,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(folder: Path, bucket: str, delay: float) -> Iterator[Server]:
-    """Serve the files of a folder by another process, within a ``with`` statement.
+    """Serve the files of a folder, and of those in it, by another process, within a ``with`` statement.
 
     Parameters
     ----------
@@ -126,7 +126,8 @@ def serving(folder: Path, bucket: str, delay: float) -> Iterator[Server]:
     delay : seconds before each answer
     """
     command = [sys.executable, "-m", __name__, str(folder), bucket, str(delay)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    pipe = subprocess.PIPE  # the server ends with its stdin, also if this process is killed
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}")
@@ -136,15 +137,17 @@ def serving(folder: Path, bucket: str, delay: float) -> Iterator[Server]:
 
 async def _serve(folder: Path, bucket: str, delay: float) -> None:
     files = {}
-    for path in folder.iterdir():
+    for path in filter(Path.is_file, folder.rglob("*")):
         with open(path, "rb") as file:
-            files[f"/{bucket}/{path.name}"] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        files[f"/{bucket}/{path.relative_to(folder).as_posix()}"] = data
     sent = [0, 0]
     server = await asyncio.get_running_loop().create_server(
         lambda: _Connection(files, delay, sent), "127.0.0.1", 0
     )
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
 
 
 if __name__ == "__main__":
