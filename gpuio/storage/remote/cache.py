@@ -127,6 +127,7 @@ class Cache:
                 if found is not None:
                     return found
                 with suppress(FileNotFoundError):
+                    os.makedirs(os.path.dirname(self.root), mode=0o700, exist_ok=True)
                     for folder in (self.root, os.path.dirname(cached.folder), cached.folder):
                         with suppress(FileExistsError):
                             os.mkdir(folder, 0o700)

@@ -101,12 +101,13 @@ def test_a_folder_that_cannot_be_created(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(caplog.records) == 1 and "cannot be written" in caplog.text
 
 
-def test_a_folder_that_is_removed_comes_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["cache", "cache/v1"])
+def test_a_folder_that_is_removed_comes_again(which: str, tmp_path: Path) -> None:
     cache = small_cache(tmp_path)
     assert read_twice(cache) == 0
-    shutil.rmtree(cache.root)
+    shutil.rmtree(tmp_path / which)
     assert read_twice(cache) == 0
-    assert stat.S_IMODE(os.stat(cache.root).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(tmp_path / "cache").st_mode) == 0o700
 
 
 def on_disk(cache: Cache) -> int:
