@@ -19,6 +19,7 @@ from tests.io.image_iterators import (
 )
 from tests.io.records import open_iter
 from tests.io.threads import gpuio_threads
+from tests.servers.faulty import faulty_server
 
 COUNT = 40
 # Three or so of the images in a block.
@@ -175,3 +176,27 @@ def test_options_without_effect_are_logged(caplog: pytest.LogCaptureFixture) -> 
     first, second = [record.getMessage() for record in caplog.records]
     assert first == "ImageRecordIter: block_size has no effect without shuffle='blocks'"
     assert "shuffle_chunk_size has no effect with shuffle" in second
+
+
+@pytest.mark.parametrize("shuffle", [True, "blocks"])
+def test_remote_files_are_read_in_the_order_of_local_ones(
+    shuffle: bool | str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path))
+    options: dict[str, Any] = {**BLOCKS, "shuffle": shuffle, "batch_size": 5}
+    with open_kind("ImageRecordIter", "host", folder, **options) as iterator:
+        expected = samples_of(iterator, 2)
+    with faulty_server() as server:
+        for name in ("x.rec", "x.idx"):
+            server.put(f"b/{name}", (folder / name).read_bytes())
+        url = f"{server.url}/b/x"
+        with open_iter(
+            path_imgrec=f"{url}.rec", path_imgidx=f"{url}.idx", round_batch=True,
+            **{**options, "data_shape": expected[0, 0][0].shape},
+        ) as iterator:  # fmt: skip
+            found = samples_of(iterator, 2)
+            assert list(found) == list(expected)
+            assert_equal_samples(found, expected)
+            sent = server.total()
+            samples_of(iterator)
+            assert server.total() == sent
