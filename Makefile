@@ -51,7 +51,7 @@ help:
 	@echo "make format    format the sources"
 	@echo "make bench     compare the speed of loading images with that of other libraries: bench-results"
 	@echo "make bench-peers  install these libraries"
-	@echo "make bench-parts  compare the speed of other parts: augmenters, record files, rows, tools"
+	@echo "make bench-parts  compare the speed of other parts: augmenters, record files, rows, tools, remote files"
 	@echo "make test-gpu  run the tests that need a GPU, with the Python on the path"
 	@echo "make bench-gpu compare the speed on a GPU, with the Python on the path"
 	@echo "make gpu-report  gpuio doctor --gpu and both of these, as a report to paste: gpu-report.md"
@@ -153,6 +153,8 @@ bench-parts: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.record_files
 	$(BIN)/python -m tests.benchmarks.rows
 	$(BIN)/python -m tests.benchmarks.tools
+	$(BIN)/python -m tests.benchmarks.mixing
+	$(BIN)/python -m tests.benchmarks.remote
 
 # In four processes if pytest-xdist is there.
 test-gpu:
