@@ -173,7 +173,7 @@ def test_forked_workers_say_what_to_do(remote: Arguments) -> None:
     dataset = RecordDataset("s3://bucket/x.rec", "s3://bucket/x.idx", **remote)
     loader = torch.utils.data.DataLoader(dataset, 2, num_workers=1, multiprocessing_context="fork")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads and forks
+        warnings.simplefilter("ignore")  # Python and JAX warn of threads and forks
         with pytest.raises(mx.MXNetError, match="start method 'spawn' or 'forkserver'"):
             list(loader)
 
