@@ -21,8 +21,8 @@ from gpuio.storage import array_files
 from gpuio.storage.local import Path
 from gpuio.storage.remote import opening
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import check_creatable
 from gpuio.storage.remote.url import shown
-from gpuio.storage.writing import check_creatable
 
 # The name of the array in MXNet's files.
 NAME = "mean_img"
@@ -72,6 +72,7 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     DataFileError, DataFileNotFoundError : it cannot.
+    ArgumentError, UnsupportedError : a URL is of no object that can be written.
     """
     try:
         check_creatable(path)
@@ -81,14 +82,15 @@ def check_writable(path: Path) -> None:
         raise DataFileError(f"the mean image {error}") from error
 
 
-def write(path: Path, mean: NDArray[np.float32]) -> None:
-    """Write a mean image as MXNet does. Other processes see the whole file, or none.
+def write(path: Path, mean: NDArray[np.float32], remote: RemoteOptions | None = None) -> None:
+    """Write a mean image as MXNet does, to a path or a URL. Other processes see the whole file, or
+    none.
 
     Raises
     ------
-    DataFileError, DataFileNotFoundError : the file cannot be written.
+    DataFileError, DataFileNotFoundError, RemoteError : the file cannot be written.
     """
-    array_files.write(path, [array_files.StoredArray(mean)], [NAME])
+    array_files.write(path, [array_files.StoredArray(mean)], [NAME], remote)
 
 
 def compute(loader: Loader[LoadedBatch]) -> NDArray[np.float32]:

@@ -140,7 +140,7 @@ class RecordFilesIter(ImageLoaderIter):
             else:
                 mean_image.check_writable(path)
                 mean = self._compute_mean(output, planner, label_shape)
-                mean_image.write(path, mean)
+                mean_image.write(path, mean, self._options.remote)
         except BaseException:
             self._source.close()
             raise

@@ -433,10 +433,11 @@ class FileSource:
             yield indices, np.stack([self._labels[index] for index in indices])
 
     def interrupt(self) -> None:
-        """Do nothing: files are on this machine."""
+        """Have threads raise that wait for remote files."""
+        self._folder.close()
 
     def close(self) -> None:
-        """Have threads raise that read remote files; others are open only while they are read."""
+        """Close remote files; others are open only while they are read."""
         self._folder.close()
 
     def _is_remote(self, name: str) -> bool:

@@ -31,13 +31,14 @@ def save(
 
     Parameters
     ----------
-    fname : path of the file, which is replaced
+    fname : path or URL of the file, which is replaced
     data : an NDArray or CSRNDArray, a list of them, or a dict with names
 
     Raises
     ------
     ArgumentError : `data` is something else, or has a dtype that MXNet's files do not have.
     DataFileError, DataFileNotFoundError : the file cannot be written.
+    RemoteError : a remote file cannot be written.
     """
     if isinstance(data, (NDArray, CSRNDArray)):
         data = [data]

@@ -21,9 +21,9 @@ from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.file_kind import name_of_non_index
 from gpuio.recordio.framing import FramingError, walk
 from gpuio.storage.local import Path
-from gpuio.storage.remote.file import RemoteFile
-from gpuio.storage.remote.opening import forwards, location, open_file, open_stream
+from gpuio.storage.remote.opening import in_sequence, location, open_file, open_stream
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
 
 Key: TypeAlias = Any  # int, or whatever key_type returns; hashable
@@ -119,11 +119,7 @@ class Index:
         data = open_file(path, remote)
         path = data.path
         blocks, walked = [], 0
-        if isinstance(data, RemoteFile):
-            options = RemoteOptions.create() if remote is None else remote
-            records = walk(forwards(data, options), path)
-        else:
-            records = walk(data, path)
+        records = walk(in_sequence(data, remote), path)
         with progress(f"indexing {os.path.basename(path)}", "B", len(data)) as bar:
             try:
                 while len(block := np.fromiter(islice(records, BLOCK), np.int64)):

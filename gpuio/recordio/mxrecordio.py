@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuio.errors import ArgumentError, RecordError, RecordKeyError
+from gpuio.errors import ArgumentError, RecordError, RecordKeyError, RemoteError
 from gpuio.recordio.diagnosis import explain
 from gpuio.recordio.framing import (
     HEADER,
@@ -21,13 +21,13 @@ from gpuio.recordio.framing import (
 )
 from gpuio.recordio.index import Index, Key, KeyType, Offsets
 from gpuio.storage.data_file import DataFile
-from gpuio.storage.local import BufferedFile, ByteSequence, LocalFile, Path, local_path, to_bytes
+from gpuio.storage.local import BufferedFile, ByteSequence, LocalFile, Path, to_bytes
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import forwards, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import AppendedOutput, open_appended
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown
-from gpuio.storage.writing import AppendedFile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,6 +42,9 @@ class MXRecordIO:
 
     A reader may be pickled (the copy starts at the first record), inherited by a forked process,
     and used from several threads. A context manager; iterating over a reader yields its records.
+
+    What a writer writes to a URL is visible, and replaces an existing file, when it is closed; of
+    one that is not closed, or whose ``with`` block ends in an error, nothing becomes visible.
 
     Parameters
     ----------
@@ -100,11 +103,17 @@ class MXRecordIO:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        if kind is not None and self.writable and is_remote(self._location):
+            self._close(unwanted=True)
+        else:
+            self.close()
 
     def __del__(self) -> None:
-        self.close()
+        if self.is_open and self.writable and is_remote(self._location):
+            self._close(unwanted=True)
+        else:
+            self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         while (record := self.read()) is not None:
@@ -134,7 +143,7 @@ class MXRecordIO:
     def open(self) -> None:
         """Open the file at its beginning; a writer empties it."""
         if self.writable:
-            self._file = AppendedFile(local_path(self._location, "a writer's file"))
+            self._file = open_appended(self._location, self._remote)
         else:
             self._position = 0
             records = open_file(self._location, self._remote)
@@ -149,12 +158,14 @@ class MXRecordIO:
         return BufferedFile(records)
 
     def close(self) -> None:
-        """Flush and close the file. May be called repeatedly. In a process that inherited a writer,
-        nothing is flushed: what is in its buffers will be written by the process that opened it.
+        """Flush and close the file, which makes it visible at a URL. May be called repeatedly. In a
+        process that inherited a writer, nothing is flushed: what is in its buffers will be written
+        by the process that opened it.
 
         Raises
         ------
-        RecordError : what is in a writer's buffers cannot be written; it is closed nevertheless.
+        RecordError, RemoteError : what is in a writer's buffers cannot be written; it is closed
+            nevertheless.
         """
         if self.is_open:
             self._close(unwanted=self.pid != os.getpid())
@@ -171,7 +182,7 @@ class MXRecordIO:
                 # A thread that is still reading keeps a local file open.
                 reading[0].close()
 
-    def _outputs(self) -> list[AppendedFile]:
+    def _outputs(self) -> list[AppendedOutput]:
         """The files that a writer writes, in the order in which their buffers are written."""
         return [self._file]
 
@@ -184,18 +195,19 @@ class MXRecordIO:
 
     def flush(self) -> None:
         """Hand buffered data to the operating system, so that it survives this process; records
-        first, so that every line of an index points at a record.
+        first, so that every line of an index points at a record. At a URL it is sent, as far as it
+        makes full parts, and nothing becomes visible.
 
         Raises
         ------
-        RecordError : it cannot be written, and the writer is closed; or this is a reader, or
-            closed.
+        RecordError, RemoteError : it cannot be written, and the writer is closed; or this is a
+            reader, or closed.
         """
         self._check(writing=True)
         try:
             for file in self._outputs():
                 file.flush()
-        except RecordError:
+        except (RecordError, RemoteError):
             self._close(unwanted=True)
             raise
 
@@ -211,13 +223,14 @@ class MXRecordIO:
         TypeError : `buf` is not bytes-like.
         RecordError : `buf` has 2**29 bytes or more, or this is a reader, or closed; or the file
             cannot be written, and the writer is closed.
+        RemoteError : a remote file cannot be written, and the writer is closed.
         """
         self._check(writing=True)
         pieces = frame(buf)
         with self._lock:
             self._write(self._file, pieces)
 
-    def _write(self, file: AppendedFile, pieces: list[Payload]) -> None:
+    def _write(self, file: AppendedOutput, pieces: list[Payload]) -> None:
         """Append pieces to one of the files; a failure closes all of them."""
         try:
             file.write(pieces, sum(map(len, pieces)))
@@ -323,7 +336,7 @@ class MXIndexedRecordIO(MXRecordIO):
         self.key_type = key_type
         self._index = Index(np.empty(0, np.int64), np.empty(0, np.int64))
         self._keys: list[Key] | None = None
-        self._index_file: AppendedFile | None = None
+        self._index_file: AppendedOutput | None = None
         super().__init__(
             uri,
             flag,
@@ -366,7 +379,7 @@ class MXIndexedRecordIO(MXRecordIO):
         super().open()
         try:
             if self.writable:
-                self._index_file = AppendedFile(local_path(str(self._idx_location)))
+                self._index_file = open_appended(str(self._idx_location), self._remote)
             elif self._idx_location is None:
                 self._index = Index.build(self._location, self._remote)
             else:
@@ -380,7 +393,7 @@ class MXIndexedRecordIO(MXRecordIO):
         self._read_index()
         super()._close(unwanted)
 
-    def _outputs(self) -> list[AppendedFile]:
+    def _outputs(self) -> list[AppendedOutput]:
         return [self._file, *([] if self._index_file is None else [self._index_file])]
 
     def tell(self) -> int:
@@ -489,7 +502,7 @@ class MXIndexedRecordIO(MXRecordIO):
         return self._index
 
 
-def _close(files: list[AppendedFile], unwanted: bool) -> None:
+def _close(files: list[AppendedOutput], unwanted: bool) -> None:
     """Close files, with or without what is in their buffers."""
     first, *others = files
     try:
@@ -497,7 +510,7 @@ def _close(files: list[AppendedFile], unwanted: bool) -> None:
             first.abandon()
         else:
             first.close()
-    except RecordError:
+    except BaseException:
         unwanted = True  # no line of the index shall point at a record that is not there
         raise
     finally:

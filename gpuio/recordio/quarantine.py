@@ -18,8 +18,8 @@ from gpuio.errors import RecordError, RecordFileNotFoundError
 from gpuio.storage.local import Path, bounded_lines
 from gpuio.storage.remote.opening import location, open_stream
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import is_remote, name_of, shown
-from gpuio.storage.writing import replacing
 
 # The longest excerpt of a line in a message, in characters.
 EXCERPT = 200
@@ -47,9 +47,16 @@ def file_name(path: str) -> str:
     return name_of(path) if is_remote(path) else os.path.basename(path)
 
 
-def write_quarantine(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a list; an existing one is replaced when the new one is complete."""
-    with replacing(path) as file:
+def write_quarantine(
+    path: Path, entries: Iterable[Entry], remote: RemoteOptions | None = None
+) -> None:
+    """Write a list, at a path or a URL; an existing one is replaced when the new one is complete.
+
+    Raises
+    ------
+    RecordError, RemoteError : it cannot be written.
+    """
+    with replacing(path, "wb", remote) as file:
         for entry in entries:
             rest = f"\t{entry.offset}\t{entry.key}\t{' '.join(entry.reason.split())}\n"
             file.write(os.fsencode(entry.file) + rest.encode("utf-8", "backslashreplace"))

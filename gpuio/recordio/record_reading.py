@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.record_headers import RecordBatch
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.data_file import DataFile
@@ -53,6 +56,29 @@ def read_records(
         whole = read_headers(data, places, lengths, len(file) - starts[left])
         batch.put(np.asarray(left), whole.contents(file, starts[left]))
     return batch
+
+
+def read_payloads(
+    file: DataFile, path: str, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> list[NDArray[np.uint8] | None]:
+    """Read the bytes of records of one file, headers included: uint8 (bytes,) of each; None: it is
+    damaged, or so large that it must be read by itself.
+
+    Parameters
+    ----------
+    starts, ends : see `read_records`
+
+    Raises
+    ------
+    FileChangedError, RecordError, RemoteError : see `DataFile`.
+    """
+    known = ends_ahead(file, starts, ends) - starts
+    data, places = file.read_parts(starts, starts + known)
+    found: list[NDArray[np.uint8] | None] = [None] * len(starts)
+    for row, (begin, length) in enumerate(zip(places.tolist(), known.tolist(), strict=True)):
+        with suppress(FramingError):
+            found[row] = parse(data[begin : begin + length], 0, path)[0]
+    return found
 
 
 def ends_ahead(

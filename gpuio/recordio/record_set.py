@@ -13,7 +13,6 @@ import hashlib
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +30,7 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry, file_name
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_records
+from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_payloads, read_records
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.local import BufferedFile, ByteSequence, Path
 from gpuio.storage.parts import Bulk
@@ -48,6 +47,9 @@ SAMPLES, SAMPLE_BYTES = 64, 256
 
 # Records whose headers are read at a time, and numbers of labels that are gathered at a time.
 HEADERS_AT_ONCE, NUMBERS_AT_ONCE = 1 << 14, 1 << 20
+
+# Remote records that are read as a whole at a time.
+WHOLE_AT_ONCE = 1 << 4
 
 # What to do about a record that is not where it was.
 CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
@@ -200,13 +202,6 @@ class RecordSet:
                 listed = self.starts[self._first[which] : end] - self._base[which]
             raise explain(error, file, path, offset, listed) from error
 
-    def _one(self, file: DataFile, ordinal: int) -> ByteSequence:
-        """A file for reading one record: a remote one by one request, if it is in the index."""
-        if file.descriptor is not None:
-            return file
-        ((_, _, starts, ends),) = self._by_file(np.array([ordinal]))
-        return ForwardReader(file, int(min(ends[0] - starts[0], MAX_BULK)), ahead=0)
-
     def header(self, ordinal: int) -> HEADER:
         """Read a record's header and label, without its image if possible; see `record`."""
         for _, headers in self._headers(np.array([ordinal])):
@@ -314,13 +309,9 @@ class RecordSet:
         """
         found: list[NDArray[np.uint8] | None] = [None] * len(ordinals)
         for number, rows, starts, ends in self._by_file(ordinals):
-            file, path = self._file(number), self.paths[number]
-            known = _first_part(ends - starts, file, MAX_BULK)
-            data, places = file.read_parts(starts, starts + known)
-            until = places + known
-            for row, begin, end in zip(rows.tolist(), places.tolist(), until.tolist(), strict=True):
-                with suppress(FramingError):
-                    found[row] = parse(data[begin:end], 0, path)[0]
+            read = read_payloads(self._file(number), self.paths[number], starts, ends)
+            for row, payload in zip(rows.tolist(), read, strict=True):
+                found[row] = payload
         return found
 
     def location(self, ordinal: int) -> Location:

@@ -46,7 +46,7 @@ from gpuio.storage.local import ByteSequence, Path
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import forwards, open_file
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.writing import replacing
+from gpuio.storage.remote.replacing import replacing
 
 # Arrays and dtypes of any kind; gpuio.nd, with its names for them, is built on this module.
 HostArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -165,20 +165,27 @@ def _read(data: memoryview | ByteSequence, name: str) -> ArrayFile:
     return ArrayFile(arrays, [parser.string(f"name {number}") for number in range(count)])
 
 
-def write(path: Path, arrays: Sequence[StoredArray], names: Sequence[str] = ()) -> None:
+def write(
+    path: Path,
+    arrays: Sequence[StoredArray],
+    names: Sequence[str] = (),
+    remote: RemoteOptions | None = None,
+) -> None:
     """Write a file, with the bytes that MXNet 1.9.1 writes. An existing file is replaced when the
     new one is complete.
 
     Parameters
     ----------
-    path : of the file
+    path : of the file, or its URL
     arrays : of dtype float16, float32, float64, int8, int32, int64, uint8 or bool
     names : one for each array, or none at all
+    remote : how a remote file is reached; None: by the default options
 
     Raises
     ------
     ArgumentError : a dtype or the number of names is wrong.
     DataFileError, DataFileNotFoundError : the file cannot be written.
+    RemoteError : a remote file cannot be written.
     """
     if len(names) not in (0, len(arrays)):
         raise ArgumentError(f"there are {len(arrays)} arrays, but {len(names)} names")
@@ -190,7 +197,7 @@ def write(path: Path, arrays: Sequence[StoredArray], names: Sequence[str] = ()) 
         encoded = name.encode(errors="surrogateescape")
         pieces.append(struct.pack("<Q", len(encoded)) + encoded)
     try:
-        with replacing(path) as file:
+        with replacing(path, "wb", remote) as file:
             for piece in pieces:
                 file.write(piece)
     except RecordFileNotFoundError as error:

@@ -9,23 +9,16 @@ from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 from gpuio.recordio import RecordSet
-from gpuio.storage.remote.opening import stream_ahead
-from gpuio.storage.remote.options import RemoteOptions
 
-# Groups of records that are read ahead of the one in hand.
-AHEAD = 2
+# Bytes of remote records that are read at a time, and how many such groups are read ahead.
+GROUP, AHEAD = 16 << 20, 2
 
 
 def read_payloads(
     records: RecordSet,
     ordinals: Sequence[int] | NDArray[np.int64],
-    remote: RemoteOptions | None = None,
 ) -> Iterator[NDArray[np.uint8] | RecordError]:
     """Read the bytes of records, header included, in a given order.
-
-    Parameters
-    ----------
-    remote : how remote files are reached and cached; None: by the default options
 
     Yields
     ------
@@ -40,7 +33,7 @@ def read_payloads(
         for ordinal in chosen.tolist():
             yield _payload(records, ordinal)
         return
-    groups = _groups(records, chosen, stream_ahead(remote or RemoteOptions.create()))
+    groups = _groups(records, chosen, min(records.readahead // AHEAD, GROUP))
     for group in groups[1:AHEAD]:
         records.read_ahead(group)
     for number, group in enumerate(groups):

@@ -34,13 +34,18 @@ CALLS: dict[str, Any] = {
     "BucketSentenceIter": lambda **more: mx.rnn.BucketSentenceIter([[1, 2]], 1, **more),
 }
 
+# The others have an argument `timeout` themselves, for remote files.
+TAKES_NO_FILES = {"NDArrayIter", "IndexedIter", "PrefetchingIter", "ResizeIter",
+                  "BucketSentenceIter"}  # fmt: skip
+
 # Not among CALLS, as it has several of these arguments itself.
 LOADER = {"DataLoader": lambda **more: mx.gluon.data.DataLoader(TABLE, 1, **more)}
 
 
 @pytest.mark.parametrize("kind", CALLS)
 def test_every_iterator_has_an_answer(kind: str) -> None:
-    for name in INSTEAD:
+    reads_files = kind not in TAKES_NO_FILES
+    for name in set(INSTEAD) - ({"timeout"} if reads_files else set()):
         with pytest.raises(TypeError, match=f"^{kind} has no argument {name!r}"):
             CALLS[kind](**{name: 1})
 

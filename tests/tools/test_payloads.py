@@ -44,7 +44,7 @@ def test_the_same_records_in_any_order(
             for records in (local, remote):
                 found = [
                     payload.tobytes()
-                    for payload in read_payloads(records, ordinals, options)
+                    for payload in read_payloads(records, ordinals)
                     if not isinstance(payload, RecordError)
                 ]
                 assert found == expected
@@ -56,7 +56,7 @@ def test_few_requests(paths: dict[str, Path], faulty: FaultyServer, tmp_path: Pa
     with opened(paths, faulty, options) as remote:
         before = faulty.total()
         for _ in range(2):
-            assert len(list(read_payloads(remote, range(len(SIZES)), options))) == len(SIZES)
+            assert len(list(read_payloads(remote, range(len(SIZES))))) == len(SIZES)
         assert faulty.total() - before <= 6
 
 
@@ -70,7 +70,7 @@ def test_damage_is_yielded_and_a_changed_file_raised(
     options = RemoteOptions.create(**remote_arguments(faulty, tmp_path / "cache"))
     with opened(paths, faulty, options) as remote:
         for records in (local, remote):
-            found = list(read_payloads(records, range(len(SIZES)), options))
+            found = list(read_payloads(records, range(len(SIZES))))
             wrong = [isinstance(payload, RecordError) for payload in found]
             assert wrong == [number == 2 for number in range(len(SIZES))]
             assert "x.rec at byte" in str(found[2])
@@ -78,4 +78,4 @@ def test_damage_is_yielded_and_a_changed_file_raised(
     with opened(paths, faulty, options) as remote:
         faulty.put("bucket/x.rec", bytes(data) + b"\0\0\0\0")
         with pytest.raises(FileChangedError):
-            list(read_payloads(remote, range(len(SIZES)), options))
+            list(read_payloads(remote, range(len(SIZES))))

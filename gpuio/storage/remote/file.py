@@ -46,7 +46,7 @@ class RemoteFile:
     @property
     def info(self) -> ObjectInfo:
         """The version of the object."""
-        return self._remote.cached.info
+        return self.remote.cached.info
 
     @property
     def version(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import collections
 import io
+import os
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from functools import lru_cache
 from typing import IO, TypeVar
 
 from gpuio.errors import RecordFileNotFoundError
-from gpuio.storage.data_file import DataFile
 from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.file import RemoteFile
@@ -59,11 +59,16 @@ def open_file(path: Path, options: RemoteOptions | None = None) -> LocalFile | R
         return LocalFile(where)
     return open_remote(where, options)
 
-def open_remote(url: str, options: RemoteOptions, version: ObjectInfo | None = None) -> RemoteFile:
+
+def open_remote(
+    url: str, options: RemoteOptions | None = None, version: ObjectInfo | None = None
+) -> RemoteFile:
     """Open a remote file; see `open_file`.
 
-def open_remote(url: str, options: RemoteOptions | None = None) -> RemoteFile:
-    """Open a remote file; this sends one request, for its size and its ETag. See `open_file`."""
+    Parameters
+    ----------
+    version : the version to read; None: the present one, for which one request is sent
+    """
     options = RemoteOptions.create() if options is None else options
     store, key = open_store(url, options)
     info = store.info(key) if version is None else version
@@ -86,6 +91,7 @@ def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO
         with open(where, "rb") as file:
             yield file
         return
+    options = RemoteOptions.create() if options is None else options
     remote = open_remote(where, options)
     try:
         with io.BufferedReader(RemoteStream(forwards(remote, options))) as stream:
@@ -115,7 +121,7 @@ def exists(path: Path, options: RemoteOptions | None = None) -> bool:
     where = location(path)
     if not is_remote(where):
         return os.path.exists(where)
-    store, key = open_store(where, options or RemoteOptions.create())
+    store, key = open_store(where, options)
     try:
         store.info(key)
     except RecordFileNotFoundError:
@@ -135,8 +141,7 @@ def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> 
     RecordFileNotFoundError : there are none.
     RemoteError, UnsupportedError : the store cannot list them.
     """
-    store, key = open_store(url, options)
-    names = [found[len(key) :] for found, _ in store.list(key)]
+    names = list_files(url, options)
     names = [name for name in names if name.endswith(ending) and "/" not in name]
     if not names:
         raise RecordFileNotFoundError(f"{shown(url)} is a folder without *{ending} files")
@@ -154,7 +159,7 @@ def list_files(url: str, options: RemoteOptions | None = None) -> list[str]:
     ------
     RemoteError, UnsupportedError : the store cannot list them.
     """
-    store, key = open_store(url, options or RemoteOptions.create())
+    store, key = open_store(url, options)
     key = f"{key.rstrip('/')}/" if key else ""
     names = [found[len(key) :] for found, _ in store.list(key)]
     return [name for name in names if name and not name.endswith("/")]  # those mark folders
@@ -223,8 +228,10 @@ def any_remote(paths: Iterable[str]) -> bool:
     return any(is_remote(path) for path in paths)
 
 
-def forwards(file: DataFile, options: RemoteOptions | None = None) -> ByteSequence:
-    """A file for reading it forwards: a remote one in blocks, read ahead; not thread-safe then."""
-    if file.descriptor is not None:
-        return file
-    return ForwardReader(file, ahead=stream_ahead(options or RemoteOptions.create()))
+def in_sequence(file: LocalFile | RemoteFile, options: RemoteOptions | None) -> ByteSequence:
+    """A file for reading it forwards, wherever it is; see `forwards`. A remote one is not
+    thread-safe then.
+    """
+    if isinstance(file, RemoteFile):
+        return forwards(file, options or RemoteOptions.create())
+    return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,7 +165,7 @@ def default_cache_dir() -> str:
 def _checked_timeout(timeout: float) -> float:
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise ArgumentError(f"timeout must be a number of seconds, not {timeout!r}")
-    if not (math.isfinite(timeout) and 0 < timeout <= MOST_SECONDS):
+    if not 0 < timeout <= MOST_SECONDS:
         raise ArgumentError(
             f"timeout must be above 0 and at most {MOST_SECONDS:.0f} seconds, not {timeout!r}"
         )

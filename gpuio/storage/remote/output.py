@@ -88,8 +88,7 @@ class RemoteOutput:
         """
         self._check_open()
         try:
-            with memoryview(bytes(self._buffer)) as data:
-                self._upload.write(data)
+            self._upload.write(bytes(self._buffer))
             self._sent += len(self._buffer)
             self._buffer.clear()
         except BaseException:

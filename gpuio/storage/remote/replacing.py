@@ -9,7 +9,7 @@ from gpuio.storage import writing
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.output import RemoteOutput, uploading
+from gpuio.storage.remote.output import RemoteOutput, check_writable, uploading
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.url import is_remote
 
@@ -42,6 +42,20 @@ def write_file(path: Path, data: bytes, options: RemoteOptions | None = None) ->
     """Write a whole file or object atomically; see `replacing`."""
     with replacing(path, "wb", options) as file:
         file.write(data)
+
+
+def check_creatable(path: Path) -> None:
+    """Check that a missing local file can be created, or that a URL can be that of an object.
+
+    Raises
+    ------
+    RecordFileNotFoundError, RecordError, ArgumentError, UnsupportedError : it cannot.
+    """
+    where = location(path)
+    if is_remote(where):
+        check_writable(where)
+    else:
+        writing.check_creatable(where)
 
 
 def open_appended(path: Path, options: RemoteOptions | None = None) -> AppendedOutput:

@@ -107,12 +107,12 @@ def extract(
     path, root = shown(location(rec)), local_path(folder)
     wanted = None if labels is None else label_strings(labels)
     with open_records(rec, idx, remote) as records:
-        found, bad = _find_images(records, _ordinals(records, keys), wanted, remote)
+        found, bad = _find_images(records, _ordinals(records, keys), wanted)
         with _OutputFolder(root) as output:
             names = [item.path for item in found.values()]
             output.check_files([*names, LIST], force)
             with progress(f"extracting {os.path.basename(path)}", "images", len(found)) as bar:
-                payloads = read_payloads(records, list(found), remote)
+                payloads = read_payloads(records, list(found))
                 for item, payload in zip(found.values(), payloads, strict=True):
                     if isinstance(payload, RecordError):
                         raise payload
@@ -128,7 +128,6 @@ def _find_images(
     records: RecordSet,
     ordinals: Sequence[int],
     wanted: Set[str] | None,
-    remote: RemoteOptions | None,
 ) -> tuple[dict[int, ListItem], list[BadImage]]:
     """Name the files of the images with a wanted label, by ordinal, and list bad records."""
     found: dict[int, ListItem] = {}
@@ -136,7 +135,7 @@ def _find_images(
     taken: set[str] = set()
     title = f"reading the headers of {os.path.basename(records.paths[0])}"
     with progress(title, "records", len(ordinals)) as bar:
-        payloads = read_payloads(records, ordinals, remote)
+        payloads = read_payloads(records, ordinals)
         for ordinal, payload in zip(ordinals, payloads, strict=True):
             bar.update()
             try:

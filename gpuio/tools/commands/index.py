@@ -18,7 +18,7 @@ from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
 from gpuio.storage.local import Path
-from gpuio.storage.remote.opening import forwards, location, open_file
+from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
@@ -162,7 +162,7 @@ def _ids(
     ------
     RecordError : a record has no header.
     """
-    data, rec = forwards(open_file(path, remote), remote), shown(path)
+    data, rec = in_sequence(open_file(path, remote), remote), shown(path)
     ids = np.empty(len(offsets), np.uint64)
     listed = np.ones(len(offsets), bool)
     face = False

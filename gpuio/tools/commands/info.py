@@ -111,7 +111,7 @@ def info(
         chosen = spread(images, sample)
         tally = _Tally(resolve_max_pixels(max_pixels))
         with progress(f"examining {os.path.basename(path)}", "records", len(chosen)) as bar:
-            for payload in read_payloads(records, chosen, remote):
+            for payload in read_payloads(records, chosen):
                 tally.add(payload)
                 bar.update()
         return tally.summary(path, index and shown(index), records, len(images))

@@ -221,8 +221,7 @@ def filter_records(
             chosen, unreadable = _with_labels(inputs.records, chosen, label_strings(labels))
         if least > 0 or most is not None:
             matches = [
-                _has_size(payload, least, most)
-                for payload in read_payloads(inputs.records, chosen, remote)
+                _has_size(payload, least, most) for payload in read_payloads(inputs.records, chosen)
             ]
             unreadable += matches.count(None)
             chosen = chosen[np.array([bool(match) for match in matches], bool)]
@@ -306,7 +305,7 @@ class _Inputs:
             open_output(out, self.locations, self._remote) as output,
             progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
         ):
-            payloads = read_payloads(self.records, chosen, self._remote)
+            payloads = read_payloads(self.records, chosen)
             for payload, key in zip(payloads, keys_out.tolist(), strict=True):
                 if isinstance(payload, RecordError):
                     raise payload

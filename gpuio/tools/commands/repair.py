@@ -17,7 +17,7 @@ from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.recovery import Span, scan
 from gpuio.storage.local import ByteSequence, Path
-from gpuio.storage.remote.opening import forwards, location, open_file
+from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
@@ -82,7 +82,7 @@ def repair(
     """
     path = shown(location(rec))
     target = renamed(rec, ".repaired.rec") if out is None else location(out)
-    data = forwards(open_file(rec, remote), remote)
+    data = in_sequence(open_file(rec, remote), remote)
     check_record_file(data, path)
     rest = [] if damaged is None else [damaged]
     check_outputs([target, index_of(target), *rest], [rec, *([] if idx is None else [idx])])

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -25,11 +25,11 @@ from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
-from gpuio.recordio.quarantine import Entry, write_quarantine
+from gpuio.recordio.quarantine import Entry, file_name, write_quarantine
 from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.data_file import DataFile
-from gpuio.storage.local import ByteSequence, Path
-from gpuio.storage.remote.opening import exists, forwards, location, open_file
+from gpuio.storage.local import ByteSequence, LocalFile, Path
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import exists, in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
 from gpuio.terminal import echo
@@ -114,19 +114,22 @@ def verify(
         raise RecordFileNotFoundError(f"the index {shown(given)} does not exist")
     findings: list[Finding] = []
     keys = _index_keys(index_path, findings, remote)
-    spans = scan(forwards(data, remote), path)
+    spans = scan(in_sequence(data, remote), path)
     begins = array("q")  # of intact records
     check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path), limit)
-    pool = ThreadPoolExecutor(threads or cpu_count())
-    try:
-        with progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar:
-            chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
-            for checked in map_ordered(pool, check, chunks, AHEAD):
-                begins.extend(checked.begins)
-                findings += checked.findings
-                bar.update(checked.bytes)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
+    results = map_ordered(
+        threads or cpu_count(), check, chunks, AHEAD, waits=data.descriptor is None
+    )
+    with (
+        closing(data),
+        closing(results),
+        progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,
+    ):
+        for checked in results:
+            begins.extend(checked.begins)
+            findings += checked.findings
+            bar.update(checked.bytes)
     if keys is not None:
         damage = [finding for finding in findings if finding.kind == "framing"]
         others = [finding for finding in findings if finding.kind != "framing"]
@@ -143,7 +146,7 @@ def quarantine(found: Verification, path: Path, remote: RemoteOptions | None = N
     """
     check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
     entries = [
-        Entry(os.path.basename(found.rec), offset, key, finding.reason)
+        Entry(file_name(found.rec), offset, key, finding.reason)
         for finding in found.findings
         for offset, key in _bad_records(finding)
     ]
@@ -209,7 +212,7 @@ class _Checked(NamedTuple):
 
 
 def _check_chunk(
-    file: DataFile,
+    file: LocalFile | RemoteFile,
     path: str,
     keys: dict[int, int] | None,
     level: str,
@@ -219,7 +222,7 @@ def _check_chunk(
 ) -> _Checked:
     """Check consecutive spans."""
     found = []
-    data = forwards(file, NOTHING_AHEAD)  # what was just scanned is cached
+    data = in_sequence(file, NOTHING_AHEAD)  # what was just scanned is cached
     for span in chunk:
         key = None if keys is None else keys.get(span.begin)
         if span.reason is not None:

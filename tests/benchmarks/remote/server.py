@@ -118,7 +118,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(folder: Path, bucket: str, delay: float) -> Iterator[Server]:
-    """Serve the files of a folder, and of those in it, by another process, within a ``with`` statement.
+    """Serve the files below a folder by another process, within a ``with`` statement.
 
     Parameters
     ----------

@@ -19,7 +19,11 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.sampling.blocks import cut_blocks
 from gpuio.sampling.order import Order
-from gpuio.storage.local import Path, local_path
+from gpuio.storage.local import Path
+from gpuio.storage.remote.opening import any_remote, location
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.statistics import Statistics, statistics
+from gpuio.storage.remote.url import shown
 from gpuio.tools.commands.bench.contestants import (
     DaliError,
     Load,
@@ -181,9 +185,12 @@ def bench(
         stack.enter_context(iterator)
         images = np.asarray(records.image_ordinals(), np.int64)
         if not len(images):
-            raise ArgumentError(f"{path} has no images")
+            raise ArgumentError(f"{shown(path)} has no images")
         order = _reading_order(images, records, arguments)
-        records_per_second, cpu_ms, cached = read_storage(path, records, order)
+        if records.is_remote:
+            records_per_second, cpu_ms, cached = read_remote(records, order)
+        else:
+            records_per_second, cpu_ms, cached = read_storage(path, records, order)
         contestants = {type(iterator).__name__: iterator_load(iterator)}
         channels = arguments["data_shape"][0]
         pool = stack.enter_context(ThreadPoolExecutor(threads, "gpuio-bench"))

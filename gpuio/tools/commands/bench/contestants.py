@@ -14,7 +14,6 @@ from gpuio.context import Context
 from gpuio.decoding.header import read_header
 from gpuio.errors import DecodeError, Error, RecordError, UnsupportedError
 from gpuio.recordio import RecordSet
-from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.commands.bench.dali_reader import SUPPORTED_OPTIONS, reader_pipeline
 from gpuio.tools.payloads import read_payloads
 
@@ -169,9 +168,7 @@ def read_storage(path: str, records: RecordSet, order: Any) -> tuple[float, floa
     return count / seconds, cpu, cached
 
 
-def read_remote(
-    records: RecordSet, order: Any, remote: RemoteOptions | None
-) -> tuple[float, float, bool | None]:
+def read_remote(records: RecordSet, order: Any) -> tuple[float, float, bool | None]:
     """Read records of remote files in order, through the cache as it is.
 
     Returns
@@ -180,7 +177,7 @@ def read_remote(
     """
     count = size = 0
     begun, cpu_begun = time.perf_counter(), time.process_time()
-    for payload in read_payloads(records, order, remote):
+    for payload in read_payloads(records, order):
         size += 0 if isinstance(payload, RecordError) else len(payload)
         count += 1
         if size > STORAGE_BYTES or time.perf_counter() - begun > STORAGE_SECONDS:

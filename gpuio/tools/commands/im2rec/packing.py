@@ -8,10 +8,10 @@ import math
 import os
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -249,11 +249,13 @@ def write_records(
             _open_output(rec, state.existing, not images.is_remote, remote) as output,
         ):
             remaining = islice(read_list(lst, remote), state.items, None)
-            for made in _map(lambda item: packer.make_record(item, images), remaining, threads):
-                state.report(made)
-                if isinstance(made, Record):
-                    output.append(made.key, made.framed)
-                bar.update()
+            make = partial(packer.make_record, images=images)
+            with closing(_map(make, remaining, threads, images.is_remote)) as records:
+                for made in records:
+                    state.report(made)
+                    if isinstance(made, Record):
+                        output.append(made.key, made.framed)
+                    bar.update()
             if state.bad and not output.keys and exists(rec, remote):
                 if isinstance(output, RecordOutput):
                     output.keep_part = False
@@ -437,15 +439,23 @@ def _map(
     function: Callable[[ListItem | BadImage], Record | BadImage],
     items: Iterable[ListItem | BadImage],
     threads: int,
-) -> Iterator[Record | BadImage]:
-    """Map items in threads; results come in the order of the items."""
+    waits: bool,
+) -> Generator[Record | BadImage, None, None]:
+    """Map items in threads; results come in the order of the items; see `map_ordered`."""
     if threads == 1:
         yield from map(function, items)
         return
     items = iter(items)
     chunks: Iterator[list[ListItem | BadImage]] = iter(lambda: list(islice(items, CHUNK)), [])
-    with ThreadPoolExecutor(threads, "gpuio-im2rec") as pool:
-        for results in map_ordered(
-            pool, lambda chunk: list(map(function, chunk)), chunks, AHEAD * threads
-        ):
+    with closing(
+        map_ordered(
+            threads,
+            lambda chunk: list(map(function, chunk)),
+            chunks,
+            AHEAD * threads,
+            name="gpuio-im2rec",
+            waits=waits,
+        )
+    ) as several:
+        for results in several:
             yield from results

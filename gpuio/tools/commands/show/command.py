@@ -142,7 +142,7 @@ def show(
             found = of_batches(where, index, count, size, limited, ctx, layout, remote)
         elif bad:
             checked = verify(rec, index, "deep", max_pixels=limit, remote=remote)
-            found = of_bad_records(records, checked, count, size, limit, remote)
+            found = of_bad_records(records, checked, count, size, limit)
         else:
             wanted = None if keys is None else list(dict.fromkeys(keys))
             most = count if wanted is None else max(count, len(wanted))
@@ -154,7 +154,6 @@ def show(
                 labels=labels,
                 seed=seed,
                 max_pixels=limit,
-                remote=remote,
             )
         images = []
         with progress(f"drawing {os.path.basename(path)}", "images") as bar:

@@ -63,7 +63,6 @@ def of_records(
     labels: Iterable[float] | None = None,
     seed: int | None = None,
     max_pixels: int = MAX_PIXELS,
-    remote: RemoteOptions | None = None,
 ) -> Iterator[LabelledImage]:
     """Images of records.
 
@@ -76,7 +75,6 @@ def of_records(
     labels : only records whose first label is one of these
     seed : draw records at random; None: evenly spread over the file, or with `labels` the first
     max_pixels : the most pixels of an image that is shown
-    remote : how remote files are reached and cached; None: by the default options
 
     Raises
     ------
@@ -99,7 +97,7 @@ def of_records(
     ordinals: Iterable[int] = chosen.tolist()
     if labels is not None:
         ordinals = _with_labels(records, chosen, label_strings(labels))
-    yield from _of_records(records, list(islice(ordinals, count)), size, max_pixels, remote)
+    yield from _of_records(records, list(islice(ordinals, count)), size, max_pixels)
 
 
 def of_bad_records(
@@ -108,7 +106,6 @@ def of_bad_records(
     count: int,
     size: int,
     max_pixels: int = MAX_PIXELS,
-    remote: RemoteOptions | None = None,
 ) -> Iterator[LabelledImage]:
     """Images of records that cannot be decoded, or only in part, as a deep verification of their
     file has found.
@@ -120,7 +117,7 @@ def of_bad_records(
     }
     bad = (n for n in range(len(records)) if reasons and records.location(n).offset in reasons)
     ordinals = list(islice(bad, count))
-    images = _of_records(records, ordinals, size, max_pixels, remote)
+    images = _of_records(records, ordinals, size, max_pixels)
     for ordinal, image in zip(ordinals, images, strict=True):
         yield image._replace(problem=reasons[records.location(ordinal).offset])
 
@@ -191,9 +188,8 @@ def _of_records(
     ordinals: list[int],
     size: int,
     max_pixels: int,
-    remote: RemoteOptions | None,
 ) -> Iterator[LabelledImage]:
-    payloads = read_payloads(records, ordinals, remote)
+    payloads = read_payloads(records, ordinals)
     for ordinal, payload in zip(ordinals, payloads, strict=True):
         yield _of_record(int(records.keys[ordinal]), payload, size, max_pixels)
 
