@@ -196,8 +196,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "handing over batches to the caller",
         "gpuio/iterators/stream_iter.py",
-        "self._batch = change_arrays(batch, hand_over_arrays)",
-        "self._batch = batch",
+        "found: DataBatch = change_arrays(batch, hand_over_arrays)",
+        "found = batch",
         LIFETIME,
     ),
     Mutation(

@@ -204,6 +204,12 @@ def test_a_store_that_refuses(over: Open, kind: str, server: FaultyServer) -> No
     assert "skip_signature=True" in str(raised.value)
 
 
+def lose_cache(folder: Path) -> None:
+    """Leave nothing in the cache, and nowhere to write it again."""
+    (folder / "cache").rename(folder / "lost")
+    (folder / "cache").touch()
+
+
 @pytest.mark.parametrize("on_error", ["raise", "skip", "substitute"])
 @pytest.mark.parametrize("kind, executor", [(kind, each) for kind in DALI for each in ("", "dali")])
 def test_neither_refusal_nor_change_is_a_bad_record(
@@ -211,7 +217,7 @@ def test_neither_refusal_nor_change_is_a_bad_record(
 ) -> None:
     with over(kind, True, executor, on_error=on_error) as iterator:
         trace(iterator, 1)
-        (tmp_path / "cache").rename(tmp_path / "lost")
+        lose_cache(tmp_path)
         server.always = "403 AccessDenied"
         with pytest.raises(RemoteError, match="s3://bucket/"):
             trace(iterator, 9)
@@ -232,7 +238,7 @@ def test_a_text_that_changes_or_is_refused_later(
     """The next call goes on where the failed one was."""
     with over(kind, True, prefetch_buffer=0) as iterator, over(kind, False) as local:
         found = trace(iterator, 1)
-        (tmp_path / "cache").rename(tmp_path / "lost")
+        lose_cache(tmp_path)
         server.always = "403 AccessDenied"
         with pytest.raises(RemoteError, match="s3://bucket/x"):
             for _ in range(9):

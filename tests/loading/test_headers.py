@@ -114,4 +114,6 @@ def test_errors_of_files_are_raised(kind: type[Error]) -> None:
             raise kind("not the record")
 
     with pytest.raises(kind, match="not the record"):
-        HeaderReader(1).read(np.array([0]), [Unreadable(0.0, BAD)], strict=False, keep=True)
+        HeaderReader(1).read(
+            np.array([0]), EncodedRows(EncodedBatch.of([Unreadable(0.0, BAD)])), False, keep=True
+        )

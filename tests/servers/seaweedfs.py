@@ -75,7 +75,7 @@ def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
         "master.port": master, "master.port.grpc": grpc[0],
         "volume.port": volume, "volume.port.grpc": grpc[1],
         "filer.port": filer, "filer.port.grpc": grpc[2],
-        "s3.port": s3, "s3.port.grpc": grpc[3],
+        "s3.port": s3, "s3.port.grpc": grpc[3], "s3.port.iceberg": 0, "s3.port.lance": 0,
     }  # fmt: skip
     command = [
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}",

@@ -25,7 +25,7 @@ from tests.storage.remote.stores import (
 )
 
 # Python 3.12 and later warn about forks of processes with threads.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork")
 
 CONTENT = random_bytes(64 * SEGMENT)
 

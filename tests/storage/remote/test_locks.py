@@ -14,7 +14,7 @@ from gpuio.storage.remote.locks import lock_free_parts, try_lock, unlock
 pytestmark = [
     pytest.mark.skipif(not hasattr(fcntl, "F_OFD_SETLK"), reason="the system has no such locks"),
     # Python 3.12 and later warn about forks of processes with threads.
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    pytest.mark.filterwarnings("ignore:.*fork"),
 ]
 
 

@@ -19,7 +19,7 @@ from gpuio.storage.remote.segment import (
 )
 
 # Python 3.12 and later warn about forks of processes with threads.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork")
 
 SHAPE = Shape(bytes(range(32)), 3, 250, 64)
 

@@ -8,7 +8,7 @@ import pytest
 from gpuio.storage.remote.statistics import Statistics, count, statistics
 
 # Python 3.12 and later warn about forks of processes with threads.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork")
 
 
 def test_counts_of_several_threads_add_up() -> None:
