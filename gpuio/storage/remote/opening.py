@@ -17,6 +17,7 @@ from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.filling import RemoteObject
+from gpuio.storage.remote.identity import object_identity, store_identity
 from gpuio.storage.remote.options import RemoteOptions, cache_folder
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
@@ -72,8 +73,9 @@ def open_remote(
     options = RemoteOptions.create() if options is None else options
     store, key = open_store(url, options)
     info = store.info(key) if version is None else version
-    cache = cache_of(options)
-    cached = cache.object(_identity(url, options), key, shown(url), info)
+    cache, parsed = cache_of(options), parse_url(url)
+    identity = store_identity(parsed, options), object_identity(parsed)
+    cached = cache.object(*identity, shown(url), info)
     return RemoteFile(RemoteObject(store, key, cache, cached, options.timeout))
 
 
@@ -211,16 +213,6 @@ def _cache(folder: str, limit: int) -> Cache:
 def cache_of(options: RemoteOptions) -> Cache:
     """The cache that options name; the same one for the same folder and limit."""
     return _cache(cache_folder(options.cache_dir), options.cache_limit)
-
-
-def _identity(url: str, options: RemoteOptions) -> str:
-    """What tells a store apart from others with the same URL: where it is, but not who asks."""
-    where = {
-        name: value
-        for name, value in options.storage_options.items()
-        if "endpoint" in name.lower() or "account_name" in name.lower()
-    }
-    return " ".join([parse_url(url).store, *(f"{name}={where[name]}" for name in sorted(where))])
 
 
 def any_remote(paths: Iterable[str]) -> bool:
