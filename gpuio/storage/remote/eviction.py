@@ -94,14 +94,31 @@ def _evict(root: str, limit: int, target: int) -> int:
                 os.unlink(each.path)
     if total <= limit:
         return 0
+    failed: OSError | None = None
     for each in sorted((each for each in found if each.is_segment), key=lambda each: each.used):
         if total - removed <= target:
-            break
-        with suppress(FileNotFoundError):
+            return removed
+        try:
+            if _was_used_since(each):
+                continue
             os.unlink(each.path)
             removed += each.on_disk
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # something else in its place, such as a folder
+            failed = error
+            continue
         remove_empty(os.path.dirname(each.path))
+    if failed is not None and total - removed > limit:
+        raise failed
     return removed
+
+
+def _was_used_since(entry: Entry) -> bool:
+    """Whether a file was read or written, or created again, after it had been listed: that may be
+    long ago where processes compete.
+    """
+    return os.lstat(entry.path).st_mtime != entry.used
 
 
 def remove_empty(folder: str) -> None:

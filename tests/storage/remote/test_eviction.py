@@ -3,8 +3,12 @@
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from gpuio.storage.remote import eviction
 from gpuio.storage.remote.eviction import LOCK, entries, evict, folders, remove_empty
 
 
@@ -69,3 +73,34 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert list(folders(str(root))) == []
     evict(str(root), 0, 0)
     assert outside.exists()
+
+
+def test_what_was_used_since_it_was_listed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes compete for the processor: it may be long ago."""
+    paths = [segment(tmp_path, f"a/b/{n}.segment", 1 + n) for n in range(3)]
+
+    def listed(folder: str) -> Iterator[eviction.Entry]:
+        yield from entries(folder)
+        os.utime(paths[0])
+
+    monkeypatch.setattr(eviction, "entries", listed)
+    assert evict(str(tmp_path), 0, 2 * 8192) == 8192
+    assert [path.exists() for path in paths] == [True, False, True]
+
+
+def test_something_else_in_a_segment_s_place_keeps_nothing_from_going(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "0.segment").mkdir(parents=True)
+    os.utime(tmp_path / "a" / "b" / "0.segment", (0, 0))
+    path = segment(tmp_path, "a/b/1.segment", 1)
+    assert evict(str(tmp_path), 8192, 8192) == 8192 and not path.exists()
+
+
+def test_a_limit_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
+    inside = segment(tmp_path, "a/b/0.segment/x", 1)
+    size = os.stat(inside.parent).st_blocks * 512
+    if size == 0:
+        pytest.skip("folders take no blocks of this file system")
+    with pytest.raises(OSError, match=r"0\.segment"):
+        evict(str(tmp_path), 0, 0)
