@@ -27,6 +27,7 @@ from gpuio.storage.remote.cache import sync_all
 from gpuio.storage.remote.concurrency import Concurrency
 from gpuio.storage.remote.filling import GAP, RemoteObject, fetch_pages
 from gpuio.storage.remote.statistics import count
+from gpuio.storage.remote.store import Store
 
 log = logging.getLogger("gpuio")
 
@@ -103,8 +104,8 @@ class Fetcher:
         self._lock = threading.Lock()
         self._urgent: collections.deque[Request] = collections.deque()
         self._later: collections.deque[Request | _Task] = collections.deque()
-        # Those that are not finished, by the folder of the object and the segment.
-        self._in_flight: dict[tuple[str, int], list[Request]] = {}
+        # Those that are not finished; see `_place`.
+        self._in_flight: dict[tuple[Store, str, int], list[Request]] = {}
         self._ahead = 0  # bytes that are read ahead
         self._running: set[object] = set()  # a token of each thread
         self._concurrency = Concurrency()
@@ -194,7 +195,7 @@ class Fetcher:
         who wait for it call their `check`.
         """
         with self._lock:
-            for (place, _), requests in self._in_flight.items():
+            for (_, place, _), requests in self._in_flight.items():
                 for request in requests if place == folder else ():
                     request.wake()
             kept: collections.deque[Request | _Task] = collections.deque()
@@ -246,7 +247,7 @@ class Fetcher:
     ) -> tuple[list[Request], list[tuple[int, int]]]:
         """The requests in flight for some pages of a segment, and the pages of no request."""
         known, missing = [], []
-        place = self._in_flight.get((remote.cached.folder, number), [])  # ascending, and apart
+        place = self._in_flight.get(_place(remote, number), [])  # ascending, and apart
         at = bisect_right(place, first, key=lambda each: each.last)
         while at < len(place) and (each := place[at]).first < last:
             at += 1
@@ -260,12 +261,12 @@ class Fetcher:
 
     def _add(self, request: Request) -> None:
         """Add a request, which is in a queue, to those in flight."""
-        place = self._in_flight.setdefault((request.remote.cached.folder, request.number), [])
+        place = self._in_flight.setdefault(_place(request.remote, request.number), [])
         insort(place, request, key=lambda each: each.first)
 
     def _drop(self, request: Request) -> None:
         """Take a request out of those in flight."""
-        key = request.remote.cached.folder, request.number
+        key = _place(request.remote, request.number)
         place = self._in_flight.get(key, [])
         if request in place:
             place.remove(request)
@@ -351,6 +352,13 @@ class Fetcher:
             self._concurrency.completed(task.end - task.begin, time.monotonic(), busy)
         if written:
             remote.cache.wrote(remote.cached, number, written)
+
+
+def _place(remote: RemoteObject, number: int) -> tuple[Store, str, int]:
+    """What requests have in common that serve each other: the client, as it is the one that may be
+    refused or time out, the folder of the object, and the segment.
+    """
+    return remote.store, remote.cached.folder, number
 
 
 def _pages(remote: RemoteObject, begins: Offsets, ends: Offsets) -> Iterator[tuple[int, int, int]]:

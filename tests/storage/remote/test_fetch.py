@@ -237,3 +237,23 @@ def test_what_fails_later_is_left_out(tmp_path: Path) -> None:
     for _ in range(2):
         done.get(timeout=60)
     requests.stop()
+
+
+def test_one_client_s_error_is_not_another_s(tmp_path: Path, gate: Gate) -> None:
+    """Of two files of one object that are open, one may have credentials that have expired."""
+
+    def refuse(begin: int, end: int) -> None:
+        gate(begin, end)
+        raise RemoteError("refused")
+
+    cache = small_cache(tmp_path)
+    refused = open_file(BytesStore({"x.rec": CONTENT}, refuse), cache)
+    allowed = open_file(BytesStore({"x.rec": CONTENT}), cache)
+    first, errors = run_in_thread(lambda: refused[:10])
+    assert eventually(lambda: len(gate.waiting) == 1)
+    second, others = run_in_thread(lambda: allowed[:10])
+    assert eventually(lambda: fetcher().threads == 2)
+    gate.opened.set()
+    for thread in (first, second):
+        thread.join()
+    assert [type(each) for each in errors] == [RemoteError] and not others
