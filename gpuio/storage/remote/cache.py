@@ -15,14 +15,13 @@ import json
 import logging
 import os
 import stat
-import threading
 import time
 import weakref
 from contextlib import suppress
 
 from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.eviction import DESCRIPTION, evict
-from gpuio.storage.remote.segment import Segment, Shape, create_segment
+from gpuio.storage.remote.segment import Segment, Shape, create_segment, unfinished
 from gpuio.storage.remote.store import ObjectInfo
 
 log = logging.getLogger("gpuio")
@@ -179,7 +178,7 @@ class Cache:
             try:
                 path, shape = self._dirty.popitem()
                 with Segment(path, shape, writable=True) as segment:
-                    segment.make_durable()
+                    _make_durable(segment, path)
             except KeyError:  # another thread was faster
                 return
             except Exception:  # removed, or the disk fails: pages that are not durable are lost
@@ -188,6 +187,18 @@ class Cache:
     def forget(self) -> None:
         """Leave what was written to the process that this one was forked from."""
         self._dirty.clear()
+
+
+def _make_durable(segment: Segment, path: str) -> None:
+    """Make a segment durable, or remove it: once the disk has failed, the system may drop what it
+    has of the pages in memory, and read from the disk what was there before.
+    """
+    try:
+        segment.make_durable()
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def _describe(cached: CachedObject) -> None:
@@ -201,7 +212,7 @@ def _describe(cached: CachedObject) -> None:
         "etag": cached.info.etag,
         "time": time.time(),
     }
-    new = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
+    new = unfinished(path)
     with open(new, "w", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(facts, file)
     os.replace(new, path)

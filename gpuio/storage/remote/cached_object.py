@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,8 +64,11 @@ class CachedObject:
             with suppress(OSError):
                 os.unlink(path)
             return None
-        except OSError:
-            if writable:
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link: none is followed
+                with suppress(OSError):
+                    os.unlink(path)
+            elif writable:
                 raise
             return None
 

@@ -20,7 +20,6 @@ import fcntl
 import os
 import stat
 import struct
-import threading
 import time
 from contextlib import suppress
 from functools import cache
@@ -158,14 +157,20 @@ class Segment:
         return states if boot == boot_id() else states.replace(WRITTEN, MISSING)
 
     def _tail(self) -> tuple[bytes, bytes]:
-        """States as they are in the file, and the boot of their marks."""
+        """States as they are in the file, and the boot of their marks.
+
+        The boot is read first: `_adopt` writes it last, so that with the present one there are
+        never the states of an earlier one.
+        """
         shape = self._shape
-        tail = os.pread(self.descriptor, shape.size - shape.states_at, shape.states_at)
-        footer = tail[shape.pages :]
+        footer = os.pread(self.descriptor, FOOTER.size, shape.footer_at)
         boot = footer[len(MAGIC) : len(MAGIC) + len(NO_BOOT)]
         if footer != shape.footer(boot):
             raise ForeignSegmentError(f"segment {shape.number}")
-        return tail[: shape.pages], boot
+        states = os.pread(self.descriptor, shape.pages, shape.states_at)
+        if len(states) != shape.pages:  # truncated meanwhile
+            raise ForeignSegmentError(f"segment {shape.number}")
+        return states, boot
 
     def _adopt(self) -> None:
         """Have pages marked in this boot: what was only written in an earlier one is missing."""
@@ -222,7 +227,7 @@ def create_segment(path: str, shape: Shape) -> None:
     ------
     OSError : that is not possible.
     """
-    new = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
+    new = unfinished(path)
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -239,6 +244,13 @@ def create_segment(path: str, shape: Shape) -> None:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(new)
+
+
+def unfinished(path: str) -> str:
+    """A name for a file that becomes another one when it is complete. Process numbers are no such
+    name: containers that share the folder have the same ones.
+    """
+    return f"{path}.{os.urandom(8).hex()}.new"
 
 
 @cache

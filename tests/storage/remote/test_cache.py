@@ -1,5 +1,6 @@
 """The folder of the cache: trust, limits, disks that are full."""
 
+import errno
 import logging
 import os
 import shutil
@@ -188,3 +189,19 @@ def test_a_disk_that_has_space_again_is_used(
     monkeypatch.setattr(cache_module, "PAUSE", 0.0)
     cache.failed(OSError(28, "No space left on device"))
     assert read_twice(cache) == 0
+
+
+def test_a_disk_that_fails_loses_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After that the system gives what was on the disk before."""
+    cache = small_cache(tmp_path)
+    objects = store()
+    file = open_file(objects, cache)
+    file[:PAGE]
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    cache.sync()
+    assert not os.path.exists(file.remote.cached.path(0))
+    assert file[:PAGE].tobytes() == CONTENT[:PAGE] and len(objects.reads) == 2

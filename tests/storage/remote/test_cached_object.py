@@ -104,3 +104,13 @@ def test_a_damaged_footer_is_no_error(tmp_path: Path) -> None:
         file.write(b"damaged")
     ranges, size, _ = join(np.array([0]), np.array([10]))
     assert cached.read(0, ranges, np.empty(size, np.uint8)).ends.tolist() == [10]
+
+
+def test_a_link_is_removed_and_not_followed(tmp_path: Path) -> None:
+    cached = with_pages(tmp_path, 0, {0})
+    outside = tmp_path / "outside"
+    os.rename(cached.path(0), outside)
+    for writable in (False, True):
+        os.symlink(outside, cached.path(0))
+        assert cached.open(0, writable) is None and outside.exists()
+        assert not os.path.lexists(cached.path(0))

@@ -190,3 +190,32 @@ def test_a_process_that_is_killed_leaves_no_page_without_data(path: str) -> None
                     assert data == bytes([65 + page]) * 64
         for each in (reading, writing):
             os.close(each)
+
+
+def test_states_of_an_earlier_boot_never_count_as_those_of_this_one(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process adopts the segment while it is read."""
+    with Segment(path, SHAPE, writable=True) as found:
+        found.write(0, memoryview(bytes(64)))
+    in_boot(monkeypatch, b"another boot..!!")
+    reading, pread = Segment(path, SHAPE), os.pread
+
+    def interrupted(descriptor: int, count: int, offset: int) -> bytes:
+        data = pread(descriptor, count, offset)
+        monkeypatch.setattr(os, "pread", pread)
+        with Segment(path, SHAPE, writable=True):
+            pass
+        if offset == SHAPE.states_at:  # what comes after the states is read later
+            data = data[: SHAPE.pages] + pread(descriptor, count, offset)[SHAPE.pages :]
+        return data
+
+    monkeypatch.setattr(os, "pread", interrupted)
+    with reading:
+        assert reading.states() == MISSING * 4
+
+
+def test_what_a_process_of_the_same_number_has_left_is_no_obstacle(path: str) -> None:
+    """In containers numbers come again."""
+    left = {os.path.basename(segment.unfinished(path)) for _ in range(100)}
+    assert len(left) == 100 and all(name.endswith(".new") for name in left)
