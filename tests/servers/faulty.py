@@ -9,7 +9,7 @@ import threading
 import urllib.parse
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +24,7 @@ SHIFTED = "shifted"  # other bytes than asked for, and the headers say so
 WHOLE = "whole"  # 200 and the whole object, where a range was asked for
 RESIZED = "resized"  # another total size in Content-Range
 GARBAGE = "garbage"  # no HTTP
-HANG = "hang"  # no answer until the server stops
+HANG = "hang"  # no answer until `released` is set, or the server stops
 STALL = "stall"  # half of the body, then nothing
 
 BODY_FAULTS = frozenset({CUT, SHORT, LONG, SHIFTED, WHOLE, RESIZED, STALL})
@@ -63,6 +63,7 @@ class FaultyServer:
     requests, sent : number and bytes of answers, by method and path
     headers, query : those of the last request
     waiting : set while or after a request hangs
+    released : to be set to have hanging requests end, without an answer
     """
 
     def __init__(self) -> None:
@@ -80,7 +81,8 @@ class FaultyServer:
         self.sent: Counter[str] = Counter()
         self.headers: dict[str, str] = {}
         self.query = ""
-        self.waiting = threading.Event()  # a request hangs
+        self.waiting = threading.Event()
+        self.released = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
 
@@ -121,6 +123,7 @@ class FaultyServer:
 
     def stop(self) -> None:
         self.stopping.set()
+        self.released.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -158,6 +161,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         pass
 
+    def handle(self) -> None:
+        """All requests of a connection, until the client goes away."""
+        with suppress(OSError):
+            super().handle()
+
+    def finish(self) -> None:
+        """Close what is open also if the client has gone: what is left open is a warning, in
+        whichever test runs when it is collected.
+        """
+        for each in (self.wfile, self.rfile):
+            with suppress(OSError):
+                each.close()
+
     def handle_one_request(self) -> None:
         """One request; all methods alike."""
         self.raw_requestline = self.rfile.readline(65537)
@@ -170,13 +186,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
+        if len(self.body) < length:  # the client has gone: no request, which takes no fault
+            self.close_connection = True
+            return
         fault = owner.count(f"{self.command} {self.key}")
         owner.headers, owner.query = dict(self.headers), query
         if owner.delay:
             owner.stopping.wait(owner.delay)
         if fault == HANG:
             owner.waiting.set()
-            owner.stopping.wait()
+            owner.released.wait()
         if fault in (HANG, REFUSED):
             self.close_connection = True
         elif fault == GARBAGE:

@@ -111,7 +111,7 @@ def test_an_interrupted_upload_can_be_dropped(
     faulty: FaultyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty.faults.extend([None, faults.HANG])
-    upload = open_s3(faulty, timeout=1.0).upload("a")
+    upload = open_s3(faulty).upload("a")
     main = threading.get_ident()
 
     def interrupt() -> None:
@@ -124,6 +124,7 @@ def test_an_interrupted_upload_can_be_dropped(
         upload.write(DATA[: 6 * MIB])
         upload.complete()
     thread.join()
+    faulty.released.set()
     upload.abort()
     assert not faulty.objects
     check_parts(faulty, caplog)
