@@ -224,7 +224,7 @@ class RecordSet:
         """The most bytes of remote files in the cache; None: all files are local."""
         if not any_remote(self._locations):
             return None
-        return (self._remote or RemoteOptions()).cache_limit
+        return (self._remote or RemoteOptions.create()).cache_limit
 
     @property
     def readahead(self) -> int:

@@ -277,3 +277,19 @@ def test_the_cache_of_remote_files_must_hold_two_pools(tmp_path: Path) -> None:
             f"{url}.rec", f"{url}.idx", RemoteOptions.create(tmp_path, 40_000)
         ) as opened:
             cut_blocks(range(10), opened, BlockOptions(10**9, 16))
+
+
+def test_the_environment_may_have_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("GPUIO_CACHE_LIMIT", "30kB")
+    with faulty_server() as server, written([[4000] * 10]) as records:
+        server.put("b/x.rec", Path(records.paths[0]).read_bytes())
+        server.put("b/x.idx", "".join(f"{row}\t{4000 * row}\n" for row in range(10)).encode())
+        url = f"{server.url}/b/x"
+        with (
+            RecordSet(f"{url}.rec", f"{url}.idx") as opened,
+            pytest.raises(ArgumentError, match="cache_limit is 30000"),
+        ):
+            cut_blocks(range(10), opened, BlockOptions(4000, 4))
