@@ -15,6 +15,7 @@ from typing import IO, TypeVar
 from gpuio.errors import RecordFileNotFoundError
 from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.storage.remote.cache import Cache
+from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.filling import RemoteObject
 from gpuio.storage.remote.identity import object_identity, store_identity
@@ -73,10 +74,19 @@ def open_remote(
     options = RemoteOptions.create() if options is None else options
     store, key = open_store(url, options)
     info = store.info(key) if version is None else version
-    cache, parsed = cache_of(options), parse_url(url)
-    identity = store_identity(parsed, options), object_identity(parsed)
-    cached = cache.object(*identity, shown(url), info)
+    cache, cached = cache_of(options), _cached(url, options, info)
     return RemoteFile(RemoteObject(store, key, cache, cached, options.timeout))
+
+
+def object_folder(url: str, options: RemoteOptions) -> str:
+    """The folder in the cache of all versions of an object."""
+    return os.path.dirname(_cached(url, options, ObjectInfo(0, "")).folder)
+
+
+def _cached(url: str, options: RemoteOptions, info: ObjectInfo) -> CachedObject:
+    parsed = parse_url(url)
+    identity = store_identity(parsed, options), object_identity(parsed)
+    return cache_of(options).object(*identity, shown(url), info)
 
 
 @contextmanager

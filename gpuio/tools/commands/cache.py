@@ -13,7 +13,7 @@ from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.storage.remote.checking import compare, is_outdated
 from gpuio.storage.remote.inventory import Version, remove, versions
-from gpuio.storage.remote.opening import cache_of, list_folder, open_remote
+from gpuio.storage.remote.opening import cache_of, list_folder, object_folder, open_remote
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown, with_extension
@@ -112,12 +112,15 @@ class Checked(NamedTuple):
     compared : bytes
     differing : segments that differ; they have been removed
     outdated : whether the store has another version, or none; what was cached has been removed
+    elsewhere : whether it is of another server, or another query, than the options and the URL
+        name; nothing was compared
     """
 
     url: str
     compared: int
     differing: int
-    outdated: bool
+    outdated: bool = False
+    elsewhere: bool = False
 
 
 def verify(options: RemoteOptions, urls: Sequence[str] = ()) -> list[Checked]:
@@ -139,6 +142,8 @@ def verify(options: RemoteOptions, urls: Sequence[str] = ()) -> list[Checked]:
 
 
 def _check(version: Version, url: str, options: RemoteOptions, bar: Any) -> Checked:
+    if object_folder(url, options) != os.path.dirname(version.folder):
+        return Checked(version.url, 0, 0, elsewhere=True)
     compared = differing = 0
     try:
         remote = open_remote(url, options).remote
@@ -152,8 +157,8 @@ def _check(version: Version, url: str, options: RemoteOptions, bar: Any) -> Chec
         if not is_outdated(error):
             raise
         remove(version)
-        return Checked(version.url, compared, differing, True)
-    return Checked(version.url, compared, differing, False)
+        return Checked(version.url, compared, differing, outdated=True)
+    return Checked(version.url, compared, differing)
 
 
 def _selected(options: RemoteOptions, urls: Sequence[str]) -> list[Version]:
@@ -266,6 +271,8 @@ def _run_verify(args: argparse.Namespace) -> int:
     for each in found:
         if each.outdated:
             result = "another version is there now; removed"
+        elif each.elsewhere:
+            result = "of another server or query than is named here; not compared"
         elif each.differing:
             result = f"{each.differing} segments differ; removed"
         else:

@@ -97,6 +97,25 @@ def test_comparing(server: FaultyServer, capsys: pytest.CaptureFixture[str], fol
     assert [each["compared"] for each in json.loads(capsys.readouterr().out)] == [4, 0]
 
 
+def test_what_another_server_has_is_neither_compared_nor_removed(
+    server: FaultyServer,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.put("bucket/x.rec", CONTENT)
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    monkeypatch.setenv("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "false")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    run("fill", "s3://bucket/x.rec")
+    with faulty_server() as other:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", other.url)
+        capsys.readouterr()
+        assert run("verify") == 0
+    assert "s3://bucket/x.rec: of another server" in capsys.readouterr().out
+    assert versions(str(folder / "v1"))[0].segments == (0,)
+
+
 def test_wrong_arguments(server: FaultyServer, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"{server.url}/data/x.rec"
     assert "is not in the cache; 'gpuio cache ls' lists it" in failure(capsys, "cache", "rm", url)
