@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from gpuio.storage.remote.store import Store
 
 # Bytes between two missing parts up to which they are fetched by one request.
 GAP = 1 << 16
+
+# Held while a segment is prepared and written, never while bytes come from a store. These are a
+# dozen short system calls, each of which releases the interpreter's lock: with tens of threads at
+# it, most of the time goes to passing that lock around.
+_turn = threading.Lock()
 
 # Seconds between two looks at what another process is fetching: the first and the longest wait.
 FIRST_WAIT, LONGEST_WAIT = 0.002, 0.05
@@ -78,7 +84,8 @@ def fetch_pages(
     ------
     Error : as `RemoteObject.fetch`.
     """
-    segment = remote.cache.open_for_writing(remote.cached, number)
+    with _turn:
+        segment = remote.cache.open_for_writing(remote.cached, number)
     if segment is None:
         cached = remote.cached
         begin = number * cached.segment
@@ -103,29 +110,34 @@ class _Filling:
 
     def run(self, first: int, last: int) -> NDArray[np.uint8]:
         """The pages; see `fetch_pages`."""
-        descriptor, left = self._segment.descriptor, [(first, last)]
+        left = [(first, last)]
         deadline, wait = time.monotonic() + self._remote.timeout, FIRST_WAIT
         while left:
-            taken = []
-            for part in left:
-                for is_mine, begin, end in lock_free_parts(descriptor, *part):
-                    if is_mine:
-                        try:
-                            self._fill(begin, end)
-                        finally:
-                            unlock(descriptor, begin, end)
-                    else:
-                        taken.append((begin, end))
-            left = [part for part in taken if not self._take(*part)]
+            left = self._fill_free(left)
+            left = [part for part in left if not self._take(*part)]
             if left and time.monotonic() > deadline:
-                for part in left:
-                    self._fill(*part)
+                self._fill([each for part in left for each in self._parts(*part)], [])
                 left = []
             if left:
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
         pieces = [data for _, data in sorted(self._pieces, key=lambda piece: piece[0])]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _fill_free(self, wanted: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Fill what nobody else is filling of some ranges of pages; the others."""
+        descriptor = self._segment.descriptor
+        mine: list[tuple[int, int]] = []
+        taken: list[tuple[int, int]] = []
+        parts: list[tuple[bool, int, int]] = []
+        with _turn:
+            for pages in wanted:
+                for is_mine, begin, end in lock_free_parts(descriptor, *pages):
+                    (mine if is_mine else taken).append((begin, end))
+            for pages in mine:
+                parts += self._parts(*pages)
+        self._fill(parts, mine)
+        return taken
 
     def _take(self, first: int, last: int) -> bool:
         """Read pages if all are there; whether they are."""
@@ -151,16 +163,23 @@ class _Filling:
         self._pieces.append((first, np.frombuffer(data, np.uint8)))
         return True
 
-    def _fill(self, first: int, last: int) -> None:
-        """Fetch the pages that are missing, and read the others."""
-        for is_there, begin, end in self._parts(first, last):
-            if is_there and self._read(begin, end):
-                continue
-            base = self._number * self._remote.cached.segment
-            at, until = self._bytes(begin, end)
-            data = self._remote.fetch(base + at, base + until)
-            self._pieces.append((begin, data))
-            self._write(begin, data)
+    def _fill(self, parts: list[tuple[bool, int, int]], locked: list[tuple[int, int]]) -> None:
+        """Read the parts that are there, fetch and write the others, and unlock pages."""
+        fetched: list[tuple[int, NDArray[np.uint8]]] = []
+        try:
+            for is_there, begin, end in parts:
+                if is_there and self._read(begin, end):
+                    continue
+                base = self._number * self._remote.cached.segment
+                at, until = self._bytes(begin, end)
+                fetched.append((begin, self._remote.fetch(base + at, base + until)))
+            self._pieces += fetched
+        finally:
+            with _turn:
+                for begin, data in fetched:
+                    self._write(begin, data)
+                for begin, end in locked:
+                    unlock(self._segment.descriptor, begin, end)
 
     def _write(self, first: int, data: NDArray[np.uint8]) -> None:
         remote = self._remote
@@ -199,3 +218,13 @@ class _Filling:
         """Where pages begin and end in the segment."""
         page = self._shape.page
         return first * page, min(last * page, self._shape.nbytes)
+
+
+def _begin_in_child() -> None:
+    """Have a lock that no thread holds."""
+    global _turn  # noqa: PLW0603
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
