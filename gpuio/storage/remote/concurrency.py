@@ -8,10 +8,10 @@ START, LEAST, MOST = 16, 4, 64
 # Changes of the throughput that count, as factors: of growth, which asks for more requests, and of
 # a slow-down, which asks for fewer; and how much more and fewer these are.
 GROWTH, SLOW_DOWN = 1.1, 0.7
-MORE, FEWER = 1.5, 0.75
+MORE, FEWER = 1.75, 0.75
 
 # A measurement lasts for this many rounds of requests, and at least this long, in seconds.
-ROUNDS, SHORTEST = 4, 0.25
+ROUNDS, SHORTEST = 4, 0.1
 
 
 class Concurrency:

@@ -17,7 +17,7 @@ import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,26 @@ LAST_WAIT = 1.0
 # Seconds between two looks at whether threads that should run still do.
 LOOK = 1.0
 
-Wakes: TypeAlias = "queue.SimpleQueue[None]"
+
+class Wait:
+    """What one caller waits for. Its fields change with the lock of the fetcher.
+
+    Attributes
+    ----------
+    requests : that together hold what it wants
+    left : how many of them are not finished
+    wakes : gets an item when there are none, when one has failed, and when the caller should look
+        whether to go on
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.left = 0
+        self.wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def error(self) -> BaseException | None:
+        """The error of the first request that has failed."""
+        return next((each.error for each in self.requests if each.error is not None), None)
 
 
 class Request:
@@ -58,7 +77,7 @@ class Request:
     started, finished : whether it has been
     data : uint8 (end - begin,), once it is finished without an error
     error : what has made it fail
-    wakes : the queues of those who wait for it
+    waits : of those who wait for it
     """
 
     def __init__(
@@ -73,17 +92,15 @@ class Request:
         self.started = self.finished = False
         self.data: NDArray[np.uint8] | None = None
         self.error: BaseException | None = None
-        self.wakes: list[Wakes] = []
+        self.waits: list[Wait] = []
 
     def finish(self, data: NDArray[np.uint8] | None, error: BaseException | None) -> None:
-        """Note the result, and wake those who wait for it."""
+        """Note the result, and wake those who wait for nothing more; with the fetcher's lock."""
         self.data, self.error, self.finished = data, error, True
-        self.wake()
-
-    def wake(self) -> None:
-        """Wake those who wait for it."""
-        for each in list(self.wakes):
-            each.put(None)
+        for each in self.waits:
+            each.left -= 1
+            if not each.left or error is not None:
+                each.wakes.put(None)
 
 
 class _Task(NamedTuple):
@@ -145,27 +162,26 @@ class Fetcher:
         ------
         Error : a request fails, see `fetch_pages`.
         """
-        wakes: Wakes = queue.SimpleQueue()
-        requests: list[Request] = []
+        wait = Wait()
         begin = time.monotonic()
         try:
-            self._request(remote, begins, ends, wakes, requests)
-            for each in requests:
-                while not each.finished:
-                    check()
-                    if self._running or not self._work_here():
-                        with suppress(queue.Empty):
-                            wakes.get(timeout=LOOK)
-                if each.error is not None:
-                    raise each.error
+            self._request(remote, begins, ends, wait)
+            while wait.left and wait.error() is None:
+                check()
+                if self._running or not self._work_here():
+                    with suppress(queue.Empty):
+                        wait.wakes.get(timeout=LOOK)
+            if (error := wait.error()) is not None:
+                raise error
         except BaseException:
-            for each in requests:  # those that have not begun, and nobody else wants, never will
-                with suppress(ValueError):
-                    each.wakes.remove(wakes)
+            with self._lock:
+                for each in wait.requests:  # what has not begun, and nobody else wants, never will
+                    with suppress(ValueError):
+                        each.waits.remove(wait)
             raise
         finally:
             count(waited=time.monotonic() - begin)
-        return sorted(requests, key=lambda each: each.begin)
+        return sorted(wait.requests, key=lambda each: each.begin)
 
     def read_ahead(self, remote: RemoteObject, begins: Offsets, ends: Offsets) -> None:
         """Have parts of an object, int64 (n,) in bytes, fetched into its cache; does not wait. What
@@ -197,13 +213,14 @@ class Fetcher:
         with self._lock:
             for (_, place, _), requests in self._in_flight.items():
                 for request in requests if place == folder else ():
-                    request.wake()
+                    for wait in request.waits:
+                        wait.wakes.put(None)
             kept: collections.deque[Request | _Task] = collections.deque()
             for each in self._later:
                 if each.remote.cached.folder != folder:
                     kept.append(each)
                 elif isinstance(each, Request):
-                    if each.wakes:
+                    if each.waits:
                         kept.append(each)
                     elif not each.started:
                         self._drop(each)
@@ -219,23 +236,17 @@ class Fetcher:
             with suppress(queue.Empty):
                 self._ended.get(timeout=left)
 
-    def _request(
-        self,
-        remote: RemoteObject,
-        begins: Offsets,
-        ends: Offsets,
-        wakes: Wakes,
-        requests: list[Request],
-    ) -> None:
-        """Find or add the requests for some parts, with `wakes` in them."""
+    def _request(self, remote: RemoteObject, begins: Offsets, ends: Offsets, wait: Wait) -> None:
+        """Find or add the requests for some parts, for `wait`."""
         pages = _pages(remote, begins, ends)
         with self._lock:
             for number, first, last in pages:
                 known, missing = self._divide(remote, number, first, last)
                 new = [Request(remote, number, *each, ahead=False) for each in missing]
                 for each in known + new:
-                    each.wakes.append(wakes)
-                    requests.append(each)
+                    each.waits.append(wait)
+                    wait.left += 1
+                    wait.requests.append(each)
                     if not each.started:
                         self._urgent.append(each)
                 for each in new:
@@ -327,7 +338,7 @@ class Fetcher:
             if task.started:  # it was in both queues
                 continue
             task.started = True
-            if task.wakes or task.ahead:
+            if task.waits or task.ahead:
                 return task
             self._drop(task)
         return None
@@ -345,8 +356,8 @@ class Fetcher:
             data, written = fetch_pages(remote, number, task.first, task.last)
         except BaseException as raised:
             error = raised
-        task.finish(data, error)
         with self._lock:
+            task.finish(data, error)
             self._drop(task)
             busy = bool(self._urgent or self._later)
             self._concurrency.completed(task.end - task.begin, time.monotonic(), busy)
