@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from gpuio.errors import Error, FileChangedError
+from gpuio.storage.remote.cache import Cache
+from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.checking import compare
 from gpuio.storage.remote.filling import GAP, fetch_pages
+from gpuio.storage.remote.segment import Segment
 from tests.io.threads import eventually
 from tests.storage.remote.stores import (
     PAGE,
@@ -48,8 +51,6 @@ def test_large_gaps_are_not_fetched_again(tmp_path: Path) -> None:
     page, segment = 1 << 12, 1 << 20
     content = random_bytes(segment)
     store = BytesStore({"x.rec": content})
-    from gpuio.storage.remote.cache import Cache
-
     remote = remote_object(store, Cache(str(tmp_path), 10**9, page, segment))
     first, last = 20, 21 + GAP // page
     fetch_pages(remote, 0, first, last)
@@ -200,6 +201,29 @@ def test_a_fork_does_not_keep_what_its_parent_has_claimed(tmp_path: Path) -> Non
         os.kill(child, signal.SIGKILL)
         os.close(reading)
         os.close(writing)
+
+
+def test_a_fork_while_a_thread_opens_a_segment(tmp_path: Path) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    class SlowCache(Cache):
+        def open_for_writing(self, cached: CachedObject, number: int) -> Segment | None:
+            opening.set()
+            assert go_on.wait(60)
+            return super().open_for_writing(cached, number)
+
+    store = BytesStore({"x.rec": CONTENT})
+    slow = remote_object(store, SlowCache(str(tmp_path / "slow"), 10**9, PAGE, SEGMENT))
+    thread = threading.Thread(target=fetch_pages, args=(slow, 0, 0, 1))
+    thread.start()
+    assert opening.wait(60)
+    if not (pid := os.fork()):
+        signal.alarm(30)
+        data, _ = fetch_pages(remote_object(store, small_cache(tmp_path)), 0, 0, 1)
+        os._exit(0 if data.tobytes() == CONTENT[:PAGE] else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    go_on.set()
+    thread.join()
 
 
 def test_killed_processes_leave_nothing_wrong(tmp_path: Path) -> None:
