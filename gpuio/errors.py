@@ -64,8 +64,12 @@ class RemoteError(Error):
     """
 
 
+class MissingPackageError(Error, ImportError):
+    """A package that this kind of URL needs is not installed."""
+
+
 # What a file's records are not to blame for: raised, whatever is done about bad records.
-FILE_ERRORS = (FileChangedError, RemoteError)
+FILE_ERRORS = (FileChangedError, RemoteError, MissingPackageError)
 
 
 class DataFileError(Error, ValueError):

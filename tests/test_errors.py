@@ -19,6 +19,7 @@ EXPECTED = {
     "ShortLabelError": ValueError,
     "FileChangedError": RuntimeError,
     "RemoteError": RuntimeError,
+    "MissingPackageError": ImportError,
     "DataFileError": ValueError,
     "DataFileNotFoundError": FileNotFoundError,
     "DecodeError": ValueError,

@@ -17,6 +17,7 @@ from gpuio.iterators.arguments import as_int
 from gpuio.nd import NDArray
 from gpuio.nd.types import Values
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.remote.url import shown
 
 __all__ = ["check_sha1", "download", "split_and_load", "split_data"]
 
@@ -137,17 +138,18 @@ def download(
 
     Raises
     ------
-    UnsupportedError : there is no such file; the message has a command that gets it.
+    UnsupportedError : there is no such file; the message has a command that gets it, without the
+        secrets of the URL.
     DataFileError : the file has another digest.
     """
-    name = url.rstrip("/").rpartition("/")[2]
+    name = shown(url).rstrip("/").rpartition("/")[2]
     file = name if path is None else os.path.expanduser(local_path(path))
     if os.path.isdir(file):
         file = os.path.join(file, name)
     if not os.path.isfile(file):
         raise UnsupportedError(
-            f"there is no {file}, and gpuio downloads nothing; get it yourself, for example with: "
-            f"curl -L --create-dirs -o {shlex.quote(file)} {shlex.quote(url)}"
+            f"there is no {file}, and gpuio downloads nothing; get it yourself, for example "
+            f"with: curl -L --create-dirs -o {shlex.quote(file)} {shlex.quote(shown(url))}"
         )
     if sha1_hash and not check_sha1(file, sha1_hash):
         raise DataFileError(f"{file} does not have the SHA-1 digest {sha1_hash}; get it again")

@@ -134,7 +134,9 @@ def imread(
     DecodeError : the file is empty or not an image; the message has its name.
     """
     several = filename if isinstance(filename, (list, tuple)) else [filename]
-    paths = [local_path(each) if is_remote(each) else os.fspath(each) for each in several]
+    paths = [
+        local_path(each, "the image") if is_remote(each) else os.fspath(each) for each in several
+    ]
     names = [f"{path}: " for path in paths]
     images = _decode(_in_threads(_read, paths), names, flag, to_rgb, as_context(ctx))
     return images if several is filename else images[0]

@@ -33,7 +33,7 @@ from gpuio.errors import (
 )
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.parts import Bulk, Offsets, Ranges, join, read_each
-from gpuio.storage.remote.url import shown
+from gpuio.storage.remote.url import one_slash_hint, shown
 
 Path = str | os.PathLike[str]
 
@@ -88,7 +88,7 @@ def local_path(uri: Path, name: str = "a path") -> str:
     if scheme == "file":
         return rest
     raise UnsupportedError(
-        f"{name} must be a file or folder of this machine, not the remote {shown(path)}"
+        f"{name} must be a file or folder of this machine, not the URL {shown(path)}"
     )
 
 
@@ -149,7 +149,8 @@ class LocalFile:
             # So that opening a pipe does not wait for its writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            raise RecordFileNotFoundError(f"{path} does not exist{_similar(path)}") from error
+            hint = one_slash_hint(path) or _similar(path)
+            raise RecordFileNotFoundError(f"{path} does not exist{hint}") from error
         except OSError as error:
             advice = ""
             if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -72,6 +72,9 @@ def test_a_file_that_was_downloaded_before(tmp_path: Path, monkeypatch: pytest.M
         assert download(url, path, sha1_hash=digest) == os.path.join(tmp_path, "x.tar")
     monkeypatch.chdir(tmp_path)
     assert download(url) == "x.tar"
+    with pytest.raises(UnsupportedError, match=r"http://host/none") as raised:
+        download("http://user:secret@host/none?signature=secret")
+    assert "secret" not in str(raised.value)
     assert check_sha1("x.tar", digest) and not check_sha1("x.tar", "0")
     with pytest.raises(DataFileError, match="SHA-1 digest 00"):
         download(url, sha1_hash="00")

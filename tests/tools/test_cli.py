@@ -1,5 +1,6 @@
 """The command ``gpuio``: its help, its exit statuses, and how it ends."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -107,6 +108,18 @@ def rec(tmp_path: Path) -> str:
     images = [jpeg(0), jpeg(1), b"no image", jpeg(3)]
     labels = [0, float("nan"), 2, 0]
     return str(write_records(tmp_path / "x", images, labels)["path_imgrec"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("paramiko") is not None, reason="paramiko is here")
+def test_a_missing_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "sftp://host/x.rec"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("gpuio: sftp://host") and err.count("\n") == 1 and "paramiko" in err
+
+
+def test_a_url_with_one_slash_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "s3:/bucket/x.rec"]) == 2
+    assert "write it with two slashes" in capsys.readouterr().err
 
 
 NO_FILE = ("cache", "doctor", "im2rec")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.secrets import plain_name
@@ -32,6 +34,11 @@ _CREDENTIALS = {
     ),
 }
 
+_RIGHTS = (
+    "the credentials are valid, but have no permission for this; they come from AWS_ACCESS_KEY_ID, "
+    "storage_options or the machine's role. Without permission to list the bucket, a missing "
+    "object gives the same answer"
+)
 _REGION = "set AWS_REGION, or region in storage_options, to the bucket's region"
 _CLOCK = "set this machine's clock: it differs from the server's"
 
@@ -58,14 +65,23 @@ def credentials_advice(scheme: str) -> str:
     return _CREDENTIALS["http" if scheme == "https" else scheme]
 
 
-def refusal_advice(scheme: str, code: str) -> str:
+def refusal_advice(scheme: str, code: str, options: Mapping[str, Any]) -> str:
     """What to do about a refused request.
 
     Parameters
     ----------
     code : the server's name for the reason; "" if it gave none
+    options : `storage_options`
     """
-    return CODES.get(code, _CREDENTIALS["s3"]) if scheme == "s3" else credentials_advice(scheme)
+    if scheme != "s3":
+        return credentials_advice(scheme)
+    unsigned = any(
+        plain_name(name) == "skip_signature" and str(value).lower() != "false"
+        for name, value in options.items()
+    )
+    if code == "AccessDenied" and not unsigned:
+        return _RIGHTS
+    return CODES.get(code, _CREDENTIALS["s3"])
 
 
 def region_advice() -> str:

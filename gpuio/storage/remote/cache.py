@@ -142,6 +142,8 @@ class Cache:
         reason = f"{self.root} cannot be written: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason += f"; lower cache_limit ({self.limit} bytes), or free some space"
+        else:
+            reason += "; choose another folder by cache_dir or GPUIO_CACHE_DIR"
         self._warn(reason)
 
     def _warn(self, reason: str) -> None:

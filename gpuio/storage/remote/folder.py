@@ -38,8 +38,8 @@ class RemoteFolder:
 
     Raises
     ------
-    ArgumentError, ImportError, RemoteError : there can be no store for this URL and these options;
-        no request is sent.
+    ArgumentError, MissingPackageError, RemoteError : there can be no store for this URL and these
+        options; no request is sent.
     """
 
     def __init__(self, url: str, options: RemoteOptions) -> None:

@@ -15,6 +15,7 @@ from gpuio.errors import (
     ArgumentError,
     Error,
     FileChangedError,
+    MissingPackageError,
     RecordFileNotFoundError,
     RemoteError,
 )
@@ -54,7 +55,7 @@ class FsspecStore:
 
     Raises
     ------
-    ImportError : fsspec, or what it needs for this protocol, is not installed.
+    MissingPackageError : fsspec, or what it needs for this protocol, is not installed.
     ArgumentError : there is no such protocol, or an option is wrong.
     """
 
@@ -68,9 +69,9 @@ class FsspecStore:
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:
-            raise ImportError(
-                f"{self._url}: this kind of URL needs fsspec: pip install fsspec, and the package "
-                f"that fsspec needs for {self._url.scheme}://"
+            raise MissingPackageError(
+                f"{self._url}: URLs other than s3://, gs://, az://, http(s):// and hdfs:// need "
+                f"fsspec: pip install fsspec, and what fsspec needs for {self._url.scheme}://"
             ) from error
         self._process = os.getpid()
         user = f"{self._url.user}@" if self._url.user else ""
@@ -83,7 +84,7 @@ class FsspecStore:
             self._root = str(path).rstrip("/")
             return
         except ImportError as error:
-            failure = ImportError(f"{self._url.store}: {error}")
+            failure = MissingPackageError(f"{self._url.store}: {error}")
         except Exception as error:
             reason = scrub(str(error), self._options.storage_options)
             failure = ArgumentError(f"{self._url.store} cannot be opened: {reason}")

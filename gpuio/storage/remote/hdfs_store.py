@@ -18,6 +18,7 @@ from gpuio.errors import (
     ArgumentError,
     Error,
     FileChangedError,
+    MissingPackageError,
     RecordFileNotFoundError,
     RemoteError,
 )
@@ -69,7 +70,7 @@ class HdfsStore:
 
     Raises
     ------
-    ImportError : hdfs-native is not installed.
+    MissingPackageError : hdfs-native is not installed.
     ArgumentError : an option is wrong.
 
     Attributes
@@ -81,7 +82,7 @@ class HdfsStore:
         try:
             import hdfs_native  # noqa: F401
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 f"{url}: this kind of URL needs hdfs-native: pip install 'gpuio[hdfs]'"
             ) from error
         self._url = url

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from gpuio.errors import Error, RemoteError
+from gpuio.errors import Error, MissingPackageError, RemoteError
 from gpuio.storage.remote.advice import credentials_advice
 from gpuio.storage.remote.obstore_errors import option_error
 from gpuio.storage.remote.options import RemoteOptions
@@ -36,13 +36,13 @@ def make_client(url: RemoteURL, options: RemoteOptions, retries: int) -> Any:
 
     Raises
     ------
-    ImportError : obstore is not installed.
+    MissingPackageError : obstore is not installed.
     ArgumentError : an option is wrong.
     """
     try:
         from obstore import store
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f"{url}: this kind of URL needs obstore: pip install 'gpuio[remote]'"
         ) from error
     settings = dict(options.storage_options)

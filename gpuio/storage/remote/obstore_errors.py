@@ -17,15 +17,22 @@ from gpuio.storage.remote.advice import credentials_advice, refusal_advice, regi
 from gpuio.storage.remote.calls import FEW, NO_ANSWER, TransientError
 from gpuio.storage.remote.secrets import scrub
 
+# What an object's deletion among several ends with.
+_DELETION = re.compile(r"\(code: (\w+)\)")
 _STATUS = re.compile(r"Server returned (?:non-2xx status code|error response)[^0-9]*(\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _CREDENTIAL_SOURCE = re.compile(
     r"169\.254\.|/latest/(api|meta-data)|/metadata/identity|computeMetadata|metadata\.google"
 )
 
+_REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
+
 # Answers after which the same request may succeed.
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BUSY_CODES = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServerBusy"})
+
+# No program listens there.
+REFUSED = "the connection is refused"
 
 _WRONG_ANSWERS = ("UnexpectedRange", "NotPartial", "RangeNotSupported")
 _WRONG_ADVICE = "the server must support range requests, and keep its answers as they are"
@@ -57,8 +64,9 @@ def explained(
     kind = type(error).__name__
     summary, _, details = text.partition("\n\nDebug source:")
     status = int(found[1]) if (found := _STATUS.search(summary)) else 0
-    code = found[1] if (found := _CODE.search(summary)) else ""
-    answer = f"{status} {code}".strip()
+    found = (_DELETION if "DeleteFailed" in details else _CODE).search(summary)
+    code = found[1] if found else ""
+    answer = f"{status or ''} {code}".strip()
     if isinstance(error, FileNotFoundError):
         return _not_found(name, code)
     if kind == "PreconditionError":
@@ -72,12 +80,16 @@ def explained(
         return RemoteError(f"{name}: the bucket is in another region; {region_advice()}")
     if status == 416:
         return FileChangedError(f"{name} is shorter than when it was opened; open it again")
-    if kind in ("PermissionDeniedError", "UnauthenticatedError") or status in (400, 401, 403):
-        return RemoteError(
-            f"{name}: the server refuses access ({answer or kind}); {refusal_advice(scheme, code)}"
-        )
+    if kind in _REFUSED or status in (400, 401, 403) or code == "AccessDenied":
+        advice = refusal_advice(scheme, code, options)
+        return RemoteError(f"{name}: the server refuses access ({answer or kind}); {advice}")
     if status:
         return RemoteError(f"{name}: the server answers {answer}; is the URL right?")
+    if "MissingContentLength" in details:
+        return RemoteError(
+            f"{name}: the server does not tell the size of what it sends; give the URL of a file, "
+            "not of a page or a folder"
+        )
     if any(each in details for each in _WRONG_ANSWERS):
         return TransientError(f"the server answers wrongly: {_reason(summary)}", FEW, _WRONG_ADVICE)
     return _unanswered(name, summary, details)
@@ -96,6 +108,8 @@ def _unanswered(name: str, summary: str, details: str) -> Error | TransientError
             return RemoteError(f"{name} cannot be reached: {_reason(summary)}; {advice}")
     if "TimedOut" in details:
         return TransientError(NO_ANSWER, FEW, "or timeout is too short")
+    if "ConnectionRefused" in details:
+        return TransientError(REFUSED, None, "check the endpoint: its host and port")
     if "HTTP error" in summary or "HttpError" in details or "reqwest" in details:
         return TransientError("the connection failed", None, "check the network and the server")
     return RemoteError(f"{name}: {_reason(summary)}")

@@ -22,7 +22,7 @@ from gpuio.errors import (
 )
 from gpuio.storage.remote.calls import FEW, TransientError, repeated
 from gpuio.storage.remote.obstore_client import make_client, needs_own_client
-from gpuio.storage.remote.obstore_errors import explained
+from gpuio.storage.remote.obstore_errors import REFUSED, explained
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.store import ObjectInfo, Upload
 from gpuio.storage.remote.url import RemoteURL
@@ -66,7 +66,7 @@ class ObstoreStore:
 
     Raises
     ------
-    ImportError : obstore is not installed.
+    MissingPackageError : obstore is not installed.
     ArgumentError : an option is wrong.
     """
 
@@ -75,6 +75,7 @@ class ObstoreStore:
         self._options = options
         self._exact = url.is_http and needs_own_client(url)
         self._client = make_client(url, options, retries=0)
+        self._answered = False  # then an address is right, and a refused connection may pass
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store`."""
@@ -201,11 +202,15 @@ class ObstoreStore:
 
         def explaining() -> T:
             try:
-                return attempt()
+                result = attempt()
+                self._answered = True
+                return result
             except (Error, TransientError):
                 raise
             except Exception as error:
                 failure = self._explained(key, error)
+            if str(failure) == REFUSED and isinstance(failure, TransientError):
+                failure.most = None if self._answered else FEW
             # Without the client's exception as context: its message may hold a signature.
             raise failure
 
@@ -232,10 +237,10 @@ class ObstoreStore:
                 raise ArgumentError(f"{self._name(key)}: this store has no other file than this")
             return ""
         if not key or "" in key.split("/"):
-            raise ArgumentError(
-                f"{self._name(key)!r} names no object: there is an empty part between or after "
-                "its slashes"
-            )
+            reason = "is the URL of a folder, not of a file"
+            if key and not key.endswith("/"):
+                reason = "has an empty part between slashes; remove it"
+            raise ArgumentError(f"{self._name(key)} {reason}")
         return key
 
 

@@ -107,6 +107,8 @@ class ObstoreUpload:
             # A missing bucket is no missing file.
             if isinstance(failure, (TransientError, RecordFileNotFoundError)):
                 reason = str(failure).removeprefix(f"{self._name} does not exist: ")
+                if isinstance(failure, TransientError) and failure.advice:
+                    reason += f"; {failure.advice}"
                 failure = RemoteError(f"{self._name} cannot be written: {reason}")
             raise failure
 

@@ -45,7 +45,7 @@ class RemoteOutput:
 
     Raises
     ------
-    ArgumentError : the URL names no object, or an option is wrong.
+    ArgumentError : the URL is not that of a file, or an option is wrong.
     UnsupportedError : it is of a web server.
     RemoteError : the store cannot be used.
     """
@@ -198,7 +198,7 @@ def check_writable(url: str) -> None:
 
     Raises
     ------
-    ArgumentError : it names none.
+    ArgumentError : it is that of a folder.
     UnsupportedError : it is of a web server.
     """
     parsed = parse_url(url)
@@ -208,4 +208,4 @@ def check_writable(url: str) -> None:
             "a local file"
         )
     if not parsed.key or parsed.key.endswith("/"):
-        raise ArgumentError(f"{parsed}: the name of the object is missing")
+        raise ArgumentError(f"{parsed} is the URL of a folder; add the name of the file to write")

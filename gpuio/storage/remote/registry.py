@@ -49,7 +49,7 @@ def open_store(url: str, options: RemoteOptions | None = None) -> tuple[Store, s
     ------
     ArgumentError : the URL or an option is wrong.
     RemoteError : credentials are missing that a pickle does not have.
-    ImportError : the package for this kind of store is not installed.
+    MissingPackageError : the package for this kind of store is not installed.
     """
     parsed = parse_url(url)
     options = RemoteOptions() if options is None else options

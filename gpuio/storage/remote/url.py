@@ -21,6 +21,9 @@ _SAME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "az
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
+# What pathlib and os.path.normpath make of a URL.
+_ONE_SLASH = re.compile(r"(s3|s3a|gs|az|abfss?|https?|hdfs):/(?=[^/])")
+
 # Whatever else is in an http(s) URL is encoded when it is sent.
 _UNRESERVED = "/~:@!$&'()*+,;="
 
@@ -79,6 +82,14 @@ def is_remote(path: object) -> bool:
         return False
     found = _SCHEME.match(path)
     return found is not None and found[1].lower() != "file"
+
+
+def one_slash_hint(path: str) -> str:
+    """What to add to the error about a missing local file that looks like a URL; else ""."""
+    if _ONE_SLASH.match(path) is None:
+        return ""
+    url = shown(path.replace(":/", "://", 1))
+    return f"; if it is a URL, write it with two slashes, as a str: {url!r}"
 
 
 def parse_url(url: str) -> RemoteURL:

@@ -167,7 +167,7 @@ def _selected(options: RemoteOptions, urls: Sequence[str]) -> list[Version]:
     known = {each.url for each in found}
     for url in urls:
         if shown(url) not in known:
-            raise ArgumentError(f"{shown(url)} is not in the cache; 'gpuio cache ls' lists it")
+            raise ArgumentError(f"{shown(url)} is not in the cache; 'gpuio cache ls' lists what is")
     names = {shown(url) for url in urls}
     return [each for each in found if not urls or each.url in names]
 
@@ -258,7 +258,8 @@ def _run_rm(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
         return 0
-    echo(f"removed {len(found)} files, {sum(each.on_disk for each in found):,} bytes")
+    files = "1 file" if len(found) == 1 else f"{len(found)} files"
+    echo(f"removed {files}, {sum(each.on_disk for each in found):,} bytes")
     return 0
 
 

@@ -104,7 +104,7 @@ def extract(
     ArgumentError : no record has one of the keys; files exist, and `force` is False; or something
         in the folder is not a folder or a regular file where it should be, such as a link.
     """
-    path, root = shown(location(rec)), local_path(folder)
+    path, root = shown(location(rec)), local_path(folder, "the folder of images")
     wanted = None if labels is None else label_strings(labels)
     with open_records(rec, idx, remote) as records:
         found, bad = _find_images(records, _ordinals(records, keys), wanted)

@@ -217,7 +217,7 @@ def test_files_of_arrays(
 
 
 def test_single_images_are_read_from_this_machine(faulty: FaultyServer) -> None:
-    with pytest.raises(UnsupportedError, match="of this machine, not the remote s3://bucket/x"):
+    with pytest.raises(UnsupportedError, match="of this machine, not the URL s3://bucket/x"):
         mx.image.imread("s3://bucket/x.jpg")
 
 

@@ -26,7 +26,13 @@ def test_each_provider_has_its_own_variables() -> None:
     ],
 )
 def test_codes_of_s3(code: str, words: str) -> None:
-    assert words in refusal_advice("s3", code)
+    assert words in refusal_advice("s3", code, {})
+
+
+def test_credentials_without_permission() -> None:
+    assert "no permission" in refusal_advice("s3", "AccessDenied", {"region": "x"})
+    for unsigned in ({"skip_signature": True}, {"aws_skip_signature": "true"}):
+        assert refusal_advice("s3", "AccessDenied", unsigned) == credentials_advice("s3")
 
 
 def test_secrets_that_a_pickle_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,15 @@ def test_meanings(summary: str, details: str, kind: type, words: str) -> None:
     assert words in str(found) and "SIGNATURE" not in str(found)
 
 
+def test_a_refused_deletion() -> None:
+    error = generic(
+        "DeleteObjects request failed for key a: Access Denied. (code: AccessDenied)",
+        'DeleteFailed { code: "AccessDenied" }',
+    )
+    found = explained(error, URL, "s3", {})
+    assert str(found).startswith(f"{URL}: the server refuses access (AccessDenied); the")
+
+
 def test_a_key_that_looks_like_an_answer() -> None:
     name = "s3://bucket/Server returned non-2xx status code: 503 <Code>SlowDown</Code>"
     assert type(explained(generic("new"), name, "s3", {})) is RemoteError

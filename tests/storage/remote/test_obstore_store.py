@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import parse_url
 from tests.processes import ROOT, run_process
 from tests.servers import faulty as faults
-from tests.servers.faulty import FaultyServer
+from tests.servers.faulty import FaultyServer, faulty_server
 from tests.storage.remote.conformance import sizes_after_fork
 
 pytest.importorskip("obstore")
@@ -164,7 +165,7 @@ def test_many_answers_of_503(served: Served) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("403 AccessDenied", "AWS_ACCESS_KEY_ID"),
+        ("403 AccessDenied", "AWS_ACCESS_KEY_ID"),  # the client sends no signature
         ("400 ExpiredToken", "AWS_SESSION_TOKEN"),
         ("403 RequestTimeTooSkewed", "clock"),
         ("301 PermanentRedirect", "AWS_REGION"),
@@ -181,6 +182,34 @@ def test_refusals_are_raised_at_once(faulty: FaultyServer, answer: str, words: s
     with pytest.raises(RemoteError, match=words) as raised:
         served.store.read(served.key, 0, 10, version)
     assert str(raised.value).startswith("s3://bucket/dir/a.rec: ")
+
+
+def test_a_server_that_is_gone_is_waited_for(no_delays: None) -> None:
+    with faulty_server() as server:
+        server.put("bucket/dir/a.rec", DATA)
+        served = Served(server, "s3", retries=7)
+        version = served.store.info(served.key)
+        server.always = faults.REFUSED
+        with pytest.raises(RemoteError, match="the connection failed; tried 8 times"):
+            served.store.read(served.key, 0, 10, version)  # no connection is left open
+    with pytest.raises(RemoteError, match="the connection is refused; tried 8 times"):
+        served.store.read(served.key, 0, 10, version)
+
+
+def test_pages_are_no_files(faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a web server's list of a folder, which has no Content-Length."""
+
+    def reply(handler: Any, status: int, headers: dict[str, str], *others: object) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"<html></html>")
+        handler.close_connection = True
+
+    faulty.put("folder/", b"")
+    monkeypatch.setattr("tests.servers.faulty._Handler.reply", reply)
+    url = parse_url(f"{faulty.url}/folder/")
+    with pytest.raises(RemoteError, match="give the URL of a file, not of a page or a folder"):
+        ObstoreStore(url, RemoteOptions()).info(url.key)
 
 
 def test_refusals_of_google(faulty: FaultyServer) -> None:
@@ -269,7 +298,7 @@ def test_names(served: Served, name: str) -> None:
 def test_what_names_no_object(faulty: FaultyServer, key: str) -> None:
     store = Served(faulty, "s3").store
     for call in (store.info, store.remove, store.upload):
-        with pytest.raises(ArgumentError, match="names no object"):
+        with pytest.raises(ArgumentError, match=r"is the URL of a folder|has an empty part"):
             call(key)
 
 
@@ -373,9 +402,11 @@ def test_unreachable_servers(no_delays: None) -> None:
         )
 
     with pytest.raises(
-        RemoteError, match=r"http://127\.0\.0\.1:9/a: the connection failed; tried 2"
+        RemoteError, match=r"http://127\.0\.0\.1:9/a: the connection is refused; tried 2 .*endpoint"
     ):
         info("http://127.0.0.1:9/a")
+    with pytest.raises(RemoteError, match="tried 4 times"):  # an address that never answered
+        info("http://127.0.0.1:9/a", retries=100)
     with pytest.raises(RemoteError, match="check the host's name"):
         info("http://nosuchhost.invalid/a")
 

@@ -131,5 +131,5 @@ def test_an_interrupted_upload_can_be_dropped(
 
 
 def test_a_bucket_is_no_object(faulty: FaultyServer) -> None:
-    with pytest.raises(ArgumentError, match="names no object"):
+    with pytest.raises(ArgumentError, match=r"is the URL of a folder|has an empty part"):
         open_s3(faulty).upload("")

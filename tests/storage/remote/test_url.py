@@ -1,5 +1,7 @@
 """URLs: their parts, what is shown of them, other URLs made from them."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from gpuio.storage.remote.url import (
     is_signed,
     join,
     name_of,
+    one_slash_hint,
     parent,
     parse_url,
     shown,
@@ -170,3 +173,10 @@ def test_any_text_is_a_url_or_an_argument_error(text: str) -> None:
 def test_urls_that_may_be_signed() -> None:
     assert is_signed(SIGNED) and not is_signed("https://host/a.rec")
     assert not is_signed("s3://bucket/a?b") and not is_signed("a?b")
+
+
+def test_urls_with_one_slash() -> None:
+    for path in (str(Path("s3://b/a")), "https:/me:secret@h/a"):
+        assert "two slashes" in one_slash_hint(path) and "secret" not in one_slash_hint(path)
+    for path in ("s3/a", "s3:a", "x/s3:/a", "s3://b/a", "/s3:/a", "C:/a"):
+        assert one_slash_hint(path) == ""

@@ -75,7 +75,7 @@ def test_removing(server: FaultyServer, capsys: pytest.CaptureFixture[str], fold
     (left,) = versions(str(folder / "v1"))
     assert left.url.endswith("x.rec")
     assert run("rm", "--all") == 0
-    assert capsys.readouterr().out.startswith("removed 1 files, 10")
+    assert capsys.readouterr().out.startswith("removed 1 file, 10")
     assert versions(str(folder / "v1")) == []
 
 
@@ -118,7 +118,9 @@ def test_what_another_server_has_is_neither_compared_nor_removed(
 
 def test_wrong_arguments(server: FaultyServer, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"{server.url}/data/x.rec"
-    assert "is not in the cache; 'gpuio cache ls' lists it" in failure(capsys, "cache", "rm", url)
+    assert "is not in the cache; 'gpuio cache ls' lists what is" in failure(
+        capsys, "cache", "rm", url
+    )
     assert "say what to remove" in failure(capsys, "cache", "rm")
     assert "x.rec is not a URL such as" in failure(capsys, "cache", "fill", "x.rec")
     said = failure(capsys, "cache", "fill", url, "--cache-limit", "50kB")
