@@ -135,10 +135,25 @@ def add_remote(parser: argparse.ArgumentParser) -> None:
         "are better left to its environment variables, since others may see a command line",
     )
     add(
-        "--retries", type=int, default=10, metavar="N", help="repetitions of a request; default: 10"
+        "--retries",
+        type=int,
+        default=10,
+        metavar="N",
+        help="most repetitions of a failed request; default: 10",
     )
-    add("--timeout", type=float, default=60.0, metavar="S", help="seconds of one; default: 60")
-    add("--readahead", default="256MB", metavar="SIZE", help="bytes read ahead; default: 256MB")
+    add(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds that one request may take; default: 60",
+    )
+    add(
+        "--readahead",
+        default="256MB",
+        metavar="SIZE",
+        help="bytes fetched ahead of their use; default: 256MB",
+    )
 
 
 def remote_options(args: argparse.Namespace) -> RemoteOptions:

@@ -24,6 +24,13 @@ PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "pillow", "polars",
 EXTRAS = ("nvidia-dali-cuda130", "nvidia-dali-cuda120", "cupy-cuda13x", "cupy-cuda12x", "torch",
           "jax", "h5py")  # fmt: skip
 
+# Clients of remote files, and what to install for which URLs.
+CLIENTS = {
+    "obstore": "for s3://, gs://, az:// and http(s)://: pip install 'gpuio[remote]'",
+    "hdfs-native": "for hdfs://: pip install 'gpuio[hdfs]'",
+    "fsspec": "for URLs of all other kinds: pip install fsspec, and the package that it needs",
+}
+
 # Pixel value of the gray test image, and the tolerance for its decoded mean.
 GRAY, TOLERANCE = 120, 3
 
@@ -57,6 +64,10 @@ def doctor(gpu: bool = False) -> list[Check]:
     checks = [Check("gpuio", "works", f"{VERSION}, {host}, {cpu_count()} CPUs")]
     checks += check_packages(PACKAGES, required=True)
     checks += check_packages(EXTRAS, required=False)
+    for check in check_packages(tuple(CLIENTS), required=False):
+        missing = check.state == "missing"
+        advice = f"{check.text}; {CLIENTS[check.name]}"
+        checks.append(check._replace(text=advice) if missing else check)
     trials: dict[str, Callable[[], str]] = {
         "native module": _native,
         "host executor": partial(_decode, executor="host"),

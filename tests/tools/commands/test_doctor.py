@@ -11,7 +11,7 @@ import pytest
 import gpuio as mx
 from gpuio import native
 from gpuio.tools.cli import main
-from gpuio.tools.commands.doctor import Check, check_packages
+from gpuio.tools.commands.doctor import CLIENTS, Check, check_packages
 from tests.tools.process import ROOT
 
 
@@ -21,6 +21,9 @@ def test_what_works_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert checks["gpuio"]["text"].startswith(mx.__version__)
     for name in ("numpy", "polars", "host executor", "DALI on the CPU"):
         assert checks[name]["state"] == "works", checks[name]
+    for name in CLIENTS:
+        check = checks[name]
+        assert check["state"] == "works" or "pip install" in check["text"]
     gpu = checks["GPU"]
     assert gpu["state"] == ("works" if mx.num_gpus() else "missing")
     if not mx.num_gpus():
