@@ -16,7 +16,7 @@ from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
 from gpuio.terminal import echo
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
@@ -85,11 +85,12 @@ def demo(
 
     Parameters
     ----------
-    images : a folder of images, preferably with one subfolder per class; None: sample photographs
-    rec, idx : record files to load instead; idx None: FILE.idx if it exists
+    images : a local folder of images, preferably with one subfolder per class; None: sample
+        photographs
+    rec, idx : record files to load instead, or their URLs; idx None: FILE.idx if it exists
     ctx : the device; None: the first GPU if there is one, else the CPU
     batch_size : None: 32 on the CPU, 256 on a GPU; limited to the number of images
-    output : folder for the results
+    output : local folder for the results
     epochs : number of epochs to measure; None: three seconds
 
     Returns
@@ -101,6 +102,7 @@ def demo(
     ArgumentError : the folder has no images, or the arguments contradict each other.
     RecordFileNotFoundError : a file or folder does not exist.
     ContextError : the device is not available.
+    UnsupportedError : a folder is given by a URL.
     """
     if images is not None and rec is not None:
         raise ArgumentError("give either a folder of images or a record file, not both")
@@ -109,6 +111,8 @@ def demo(
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if value is not None and value < 1:
             raise ArgumentError(f"{name} must be at least 1, not {value!r}")
+    output = local_path(output, "the folder of the results")
+    images = None if images is None else local_path(images, "the folder of images")
     device = as_context(ctx) if ctx is not None else gpu(0) if num_gpus() else cpu()
     require(device)
     if rec is None:

@@ -86,3 +86,12 @@ def test_demo_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture
     line = failure(capsys, "demo", "--ctx", f"gpu:{number}", *output)
     assert f"gpu({number})" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--images", "--output"])
+def test_folders_are_local(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "not the URL s3://b/x" in failure(capsys, "demo", option, "s3://b/x")
+    assert list(tmp_path.iterdir()) == []
