@@ -33,7 +33,7 @@ from gpuio.errors import (
 )
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.parts import Bulk, Offsets, Ranges, join, read_each
-from gpuio.storage.remote.url import one_slash_hint, shown
+from gpuio.storage.remote.url import check_slashes, shown
 
 Path = str | os.PathLike[str]
 
@@ -70,7 +70,7 @@ def local_path(uri: Path, name: str = "a path") -> str:
     Raises
     ------
     UnsupportedError : the URI has another scheme.
-    ArgumentError : no file can have this name.
+    ArgumentError : no file can have this name, or it is a URL with one slash.
     TypeError : `uri` is not str or os.PathLike[str].
     """
     path = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
@@ -84,6 +84,7 @@ def local_path(uri: Path, name: str = "a path") -> str:
         raise ArgumentError(f"{path!r}: no file has a null character in its name")
     scheme, separator, rest = path.partition("://")
     if not separator:
+        check_slashes(path)
         return path
     if scheme == "file":
         return rest
@@ -149,8 +150,7 @@ class LocalFile:
             # So that opening a pipe does not wait for its writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            hint = one_slash_hint(path) or _similar(path)
-            raise RecordFileNotFoundError(f"{path} does not exist{hint}") from error
+            raise RecordFileNotFoundError(f"{path} does not exist{_similar(path)}") from error
         except OSError as error:
             advice = ""
             if error.errno in (errno.EMFILE, errno.ENFILE):

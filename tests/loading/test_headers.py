@@ -113,7 +113,6 @@ def test_errors_of_files_are_raised(kind: type[Error]) -> None:
         def data(self) -> np.ndarray:
             raise kind("not the record")
 
+    unreadable = EncodedRows(EncodedBatch.of([Unreadable(0.0, BAD)]))
     with pytest.raises(kind, match="not the record"):
-        HeaderReader(1).read(
-            np.array([0]), EncodedRows(EncodedBatch.of([Unreadable(0.0, BAD)])), False, keep=True
-        )
+        HeaderReader(1).read(np.array([0]), unreadable, strict=False, keep=True)

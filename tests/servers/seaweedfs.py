@@ -81,6 +81,7 @@ def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}",
         "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20",
         "-filer", "-s3", "-s3.autoCreateBucket", f"-s3.config={folder / 's3.json'}",
+        "-s3.port.iceberg=0", "-s3.port.lance=0",  # their ports are fixed: one server a machine
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
     server = SeaweedFS(f"http://127.0.0.1:{s3}", f"http://127.0.0.1:{filer}")

@@ -119,7 +119,7 @@ def test_a_missing_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_url_with_one_slash_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "s3:/bucket/x.rec"]) == 2
-    assert "write it with two slashes" in capsys.readouterr().err
+    assert "give URLs with two slashes" in capsys.readouterr().err
 
 
 NO_FILE = ("cache", "doctor", "im2rec")

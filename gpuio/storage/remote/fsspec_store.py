@@ -224,7 +224,7 @@ class FsspecStore:
 
     def _path(self, key: str) -> str:
         if not key or key.endswith("/"):
-            raise ArgumentError(f"{self._name(key)!r} names no file")
+            raise ArgumentError(f"{self._name(key)} is the URL of a folder, not of a file")
         return self._root + "/" + key
 
     def _key(self, path: str) -> str:

@@ -249,10 +249,10 @@ class HdfsStore:
 
     def _path(self, key: str) -> str:
         if not key or "" in key.split("/"):
-            raise ArgumentError(
-                f"{self._name(key)!r} names no file: there is an empty part between or after its "
-                "slashes"
-            )
+            reason = "is the URL of a folder, not of a file"
+            if key and not key.endswith("/"):
+                reason = "has an empty part between slashes; remove it"
+            raise ArgumentError(f"{self._name(key)} {reason}")
         return f"/{key}"
 
 

@@ -10,6 +10,7 @@ schemes the text behind the store is the key itself, as the stores' own tools ha
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urlsplit
@@ -84,12 +85,21 @@ def is_remote(path: object) -> bool:
     return found is not None and found[1].lower() != "file"
 
 
-def one_slash_hint(path: str) -> str:
-    """What to add to the error about a missing local file that looks like a URL; else ""."""
-    if _ONE_SLASH.match(path) is None:
-        return ""
-    url = shown(path.replace(":/", "://", 1))
-    return f"; if it is a URL, write it with two slashes, as a str: {url!r}"
+def check_slashes(path: str) -> None:
+    """Check that a path is not a URL with one slash.
+
+    Raises
+    ------
+    ArgumentError : it looks like one, and there is no local folder of this name.
+    """
+    found = _ONE_SLASH.match(path)
+    if found is None or os.path.isdir(found[0]):
+        return
+    url = path.replace(":/", "://", 1)
+    raise ArgumentError(
+        f"{shown(url)!r} was given with one slash after '{found[1]}:'; give URLs with two slashes, "
+        "as str, not as pathlib.Path"
+    )
 
 
 def parse_url(url: str) -> RemoteURL:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
 from gpuio.storage.remote.url import (
+    check_slashes,
     is_remote,
     is_signed,
     join,
     name_of,
-    one_slash_hint,
     parent,
     parse_url,
     shown,
@@ -175,8 +175,13 @@ def test_urls_that_may_be_signed() -> None:
     assert not is_signed("s3://bucket/a?b") and not is_signed("a?b")
 
 
-def test_urls_with_one_slash() -> None:
-    for path in (str(Path("s3://b/a")), "https:/me:secret@h/a"):
-        assert "two slashes" in one_slash_hint(path) and "secret" not in one_slash_hint(path)
+def test_urls_with_one_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (str(Path("s3://b/a")), "https:/me:secret@h/a?x=secret"):
+        with pytest.raises(ArgumentError, match="two slashes, as str, not as pathlib") as raised:
+            check_slashes(path)
+        assert "secret" not in str(raised.value)
     for path in ("s3/a", "s3:a", "x/s3:/a", "s3://b/a", "/s3:/a", "C:/a"):
-        assert one_slash_hint(path) == ""
+        check_slashes(path)
+    (tmp_path / "s3:").mkdir()
+    check_slashes("s3:/a")  # a folder of this name

@@ -11,7 +11,7 @@ from typing import Any
 
 from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError, RecordFileNotFoundError
-from gpuio.storage.local import Path
+from gpuio.storage.local import Path, local_path
 from gpuio.storage.remote.opening import exists, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
@@ -314,7 +314,7 @@ def _find_lists(prefix: str, remote: RemoteOptions) -> tuple[list[str], list[str
     """
     if is_remote(prefix):
         return _remote_lists(prefix, remote), []
-    folder, start = os.path.split(prefix)
+    folder, start = os.path.split(local_path(prefix))
     if not os.path.isdir(folder or "."):
         raise RecordFileNotFoundError(f"the folder {folder} does not exist; create it first")
     found = _lists_in(folder, start)
