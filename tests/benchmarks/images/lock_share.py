@@ -6,9 +6,9 @@
 system calls that read files, which run without the lock. That is what Python and NumPy do; it is an
 upper bound, as NumPy releases the lock now and then.
 
-*Left*: the same with calls that make samples return at once, without making any. That is the Python
-that remains for each image however many threads there are, undisturbed by what the samples leave in
-the processor's caches.
+*Left*: the same with calls that make samples return at once, without making any, by one thread: two
+would take the lock from each other all the time. That is the Python that remains for each image
+however many threads there are.
 
 *Simulated*: many threads, on however few processors, whose calls that make samples sleep as long as
 the work takes, so that all else is done as it would be with a processor for each thread. The
@@ -145,7 +145,7 @@ def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
         return count
 
     library.render = nothing  # type: ignore[method-assign]
-    left, _, _ = take(endless(job), unlocked, seconds)
+    left, _, _ = take(endless(replace(job, threads=1)), unlocked, seconds)
     library.render = render  # type: ignore[method-assign]
     _, _, rate = take(endless(replace(job, threads=THREADS)), unlocked, seconds)
     return LockShare(
