@@ -52,9 +52,10 @@ class Hdfs:
 def prepare(folder: Path) -> None:
     """Download the package and unpack its jars."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Its setup.py fails if there is a current pypandoc, which an isolated build would have.
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-         "-d", str(folder), PACKAGE],
+         "--no-build-isolation", "-d", str(folder), PACKAGE],
         check=True,
     )  # fmt: skip
     archive = next(folder.glob("pyspark-*.tar.gz"))
