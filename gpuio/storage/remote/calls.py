@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from gpuio.errors import RemoteError
+from gpuio.errors import Error, RemoteError
 
 T = TypeVar("T")
 
@@ -97,6 +97,22 @@ def pause(seconds: float) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, SLICE))
+
+
+def translated(
+    attempt: Callable[[], T], explain: Callable[[Exception], Error | TransientError]
+) -> T:
+    """Call a function of a client, with the exceptions that `explain` gives for the client's.
+
+    These have no context: the client's message may hold a signature.
+    """
+    try:
+        return attempt()
+    except (Error, TransientError):
+        raise
+    except Exception as error:
+        failure = explain(error)
+    raise failure
 
 
 def repeated(attempt: Callable[[], T], retries: int, name: str, timeout: float | None = None) -> T:

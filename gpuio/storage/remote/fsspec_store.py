@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from gpuio.errors import (
     ArgumentError,
     Error,
-    FileChangedError,
     MissingPackageError,
     RecordFileNotFoundError,
     RemoteError,
 )
-from gpuio.storage.remote.calls import FEW, TransientError, repeated
+from gpuio.storage.remote.calls import FEW, TransientError, repeated, translated
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.secrets import scrub
-from gpuio.storage.remote.store import ObjectInfo, Upload
+from gpuio.storage.remote.store import ObjectInfo, Upload, check_range, check_version
 from gpuio.storage.remote.temporary_upload import TemporaryUpload, temporary_name
 from gpuio.storage.remote.url import RemoteURL
 
@@ -106,11 +105,7 @@ class FsspecStore:
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         """See `Store`."""
-        if not 0 <= begin <= end <= version.size:
-            raise ArgumentError(
-                f"{self._name(key)}: there are no bytes from {begin} to {end}, it has "
-                f"{version.size}"
-            )
+        check_range(self._name(key), begin, end, version)
         if begin == end:
             return np.frombuffer(b"", np.uint8)
         return self._call(key, partial(self._read, key, begin, end, version))
@@ -121,12 +116,7 @@ class FsspecStore:
             found = self._info(key)
         except FileNotFoundError:
             found = None
-        if found is None:
-            raise FileChangedError(f"{self._name(key)} was removed after it was opened")
-        if found != version:
-            raise FileChangedError(
-                f"{self._name(key)} has changed since it was opened; open it again"
-            )
+        check_version(self._name(key), found, version)
         if len(data) != end - begin:
             raise TransientError(f"{len(data)} bytes came instead of {end - begin} at {begin}", FEW)
         return data
@@ -194,18 +184,9 @@ class FsspecStore:
         """Make a request, repeated as the options have it, with gpuio's errors."""
         if self._process != os.getpid():  # fsspec's threads do not survive a fork
             self._connect()
-
-        def explaining() -> T:
-            try:
-                return attempt()
-            except (Error, TransientError):
-                raise
-            except Exception as error:
-                failure = self._explained(key, error)
-            raise failure
-
         count = self._options.retries if retries is None else retries
-        return repeated(explaining, count, self._name(key), self._options.timeout)
+        explained = partial(translated, attempt, partial(self._explained, key))
+        return repeated(explained, count, self._name(key), self._options.timeout)
 
     def _explained(self, key: str, error: Exception) -> Error | TransientError:
         """The exception to raise in place of a file system's."""

@@ -16,6 +16,7 @@ from gpuio.errors import (
 from gpuio.storage.remote.advice import credentials_advice, refusal_advice, region_advice
 from gpuio.storage.remote.calls import FEW, NO_ANSWER, TransientError
 from gpuio.storage.remote.secrets import scrub
+from gpuio.storage.remote.store import changed
 
 # What an object's deletion among several ends with.
 _DELETION = re.compile(r"\(code: (\w+)\)")
@@ -70,7 +71,7 @@ def explained(
     if isinstance(error, FileNotFoundError):
         return _not_found(name, code)
     if kind == "PreconditionError":
-        return FileChangedError(f"{name} has changed since it was opened; open it again")
+        return changed(name)
     if status in _BUSY or code in _BUSY_CODES:
         return TransientError(f"the server answers {answer}", None, "is it overloaded?")
     if _CREDENTIAL_SOURCE.search(summary):

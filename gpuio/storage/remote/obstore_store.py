@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from gpuio.errors import (
     ArgumentError,
     Error,
-    FileChangedError,
     RecordFileNotFoundError,
     UnsupportedError,
 )
-from gpuio.storage.remote.calls import FEW, TransientError, repeated
+from gpuio.storage.remote.calls import FEW, TransientError, repeated, translated
 from gpuio.storage.remote.obstore_client import make_client, needs_own_client
 from gpuio.storage.remote.obstore_errors import REFUSED, explained
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.store import ObjectInfo, Upload
+from gpuio.storage.remote.store import ObjectInfo, Upload, changed, check_range, removed
 from gpuio.storage.remote.url import RemoteURL
 
 T = TypeVar("T")
@@ -97,16 +96,12 @@ class ObstoreStore:
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         """See `Store`."""
-        if not 0 <= begin <= end <= version.size:
-            raise ArgumentError(
-                f"{self._name(key)}: there are no bytes from {begin} to {end}, it has "
-                f"{version.size}"
-            )
+        check_range(self._name(key), begin, end, version)
         if begin == end:
             return np.frombuffer(b"", np.uint8)
         with suppress(RecordFileNotFoundError):
             return self._call(key, partial(self._read, key, begin, end, version))
-        raise FileChangedError(f"{self._name(key)} was removed after it was opened")
+        raise removed(self._name(key))
 
     def _read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         """One request."""
@@ -118,9 +113,7 @@ class ObstoreStore:
         answer = obstore.get(self._client, self._path(key), options=options)  # type: ignore[arg-type]
         found = _version(answer.meta)
         if found.etag != version.etag or (found.etag is None and found.size != version.size):
-            raise FileChangedError(
-                f"{self._name(key)} has changed since it was opened; open it again"
-            )
+            raise changed(self._name(key))
         data = np.frombuffer(answer.bytes(), np.uint8)
         if answer.range != (begin, end) or len(data) != end - begin or found.size != version.size:
             raise TransientError(
@@ -200,21 +193,19 @@ class ObstoreStore:
         """Make requests, repeated as the options have it, with gpuio's errors."""
         _claim_process()
 
-        def explaining() -> T:
-            try:
-                result = attempt()
-                self._answered = True
-                return result
-            except (Error, TransientError):
-                raise
-            except Exception as error:
-                failure = self._explained(key, error)
+        def answered() -> T:
+            result = attempt()
+            self._answered = True
+            return result
+
+        def explain(error: Exception) -> Error | TransientError:
+            failure = self._explained(key, error)
             if str(failure) == REFUSED and isinstance(failure, TransientError):
                 failure.most = None if self._answered else FEW
-            # Without the client's exception as context: its message may hold a signature.
-            raise failure
+            return failure
 
-        return repeated(explaining, self._options.retries, self._name(key))
+        attempted = partial(translated, answered, explain)
+        return repeated(attempted, self._options.retries, self._name(key))
 
     def _explained(self, key: str, error: Exception) -> Error | TransientError:
         return explained(error, self._name(key), self._url.scheme, self._options.storage_options)

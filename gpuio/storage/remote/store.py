@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from gpuio.errors import ArgumentError, FileChangedError
 from gpuio.storage.local import ByteSequence
 
 
@@ -68,3 +69,39 @@ class Store(Protocol):
 
     def remove(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
+
+
+def check_range(name: str, begin: int, end: int, version: ObjectInfo) -> None:
+    """Check that an object has the bytes from `begin` to `end`.
+
+    Raises
+    ------
+    ArgumentError : it has not.
+    """
+    if not 0 <= begin <= end <= version.size:
+        raise ArgumentError(
+            f"{name}: there are no bytes from {begin} to {end}, it has {version.size}"
+        )
+
+
+def check_version(name: str, found: ObjectInfo | None, version: ObjectInfo) -> None:
+    """Check that an object still is the same; `found` is None if there is none any more.
+
+    Raises
+    ------
+    FileChangedError : it is not.
+    """
+    if found is None:
+        raise removed(name)
+    if found != version:
+        raise changed(name)
+
+
+def removed(name: str) -> FileChangedError:
+    """The error of an object that does not exist any more."""
+    return FileChangedError(f"{name} was removed after it was opened")
+
+
+def changed(name: str) -> FileChangedError:
+    """The error of an object that is not the one that was opened."""
+    return FileChangedError(f"{name} has changed since it was opened; open it again")
