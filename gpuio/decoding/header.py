@@ -95,6 +95,17 @@ def read_header(data: NDArray[np.uint8]) -> ImageHeader:
     return header
 
 
+def import_pillow() -> None:
+    """Import Pillow and all its plugins, before threads are started that call `read_header`.
+
+    Python's import system can be left with a lock held where an import fails for want of memory;
+    were it to fail in a thread, others that import the same module would wait forever.
+    """
+    from PIL import Image
+
+    Image.init()
+
+
 def _read_jpeg_header(view: memoryview) -> ImageHeader:
     orientation = 1
     following = segments(view)

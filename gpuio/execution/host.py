@@ -131,7 +131,7 @@ class HostExecutor:
     def submit(self, indices: BatchIndices) -> Outcome[LoadedBatch]:
         """Start a batch; see `Executor`."""
         outcome: Outcome[LoadedBatch] = Outcome()
-        self._workers.submit(partial(self._begin, indices, outcome, self._generation))
+        self._workers.submit(partial(self._begin, indices, outcome, self._generation), outcome)
         return outcome
 
     def cancel_pending(self) -> None:
@@ -155,7 +155,7 @@ class HostExecutor:
             outcome.set_exception(explain_memory_error(error))
             return
         for _ in range(job.threads):
-            self._workers.submit(job.run)
+            self._workers.submit(job.run, outcome)
 
     def is_canceled(self, generation: int) -> bool:
         """Whether the batches of a generation are no longer wanted."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import native
-from gpuio.decoding.header import read_header
+from gpuio.decoding.header import import_pillow, read_header
 from gpuio.decoding.header_codes import (
     decode_header,
     encode_header,
@@ -35,6 +35,7 @@ class HeaderReader:
     """
 
     def __init__(self, count: int, max_pixels: int = MAX_PIXELS) -> None:
+        import_pillow()
         self._max_pixels = max_pixels
         self._kept = np.zeros(min(count, MOST_KEPT), np.uint64)  # memory of those that are read
 

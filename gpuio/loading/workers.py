@@ -13,11 +13,15 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from gpuio.errors import ArgumentError
 from gpuio.loading.outcome import Flag, Outcome
+from gpuio.memory import explain_memory_error
 
 Task = Callable[[], None]
+
+_Queue = queue.SimpleQueue[tuple[Task, Outcome[Any] | None] | None]
 
 REFUSED = "can't start new thread"  # what Python says
 
@@ -43,7 +47,7 @@ class Workers:
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._tasks: _Queue = queue.SimpleQueue()
         self.stopped = Flag()
         self._threads = [
             threading.Thread(
@@ -73,11 +77,16 @@ class Workers:
         """Whether this is called by one of the threads."""
         return threading.current_thread() in self._threads
 
-    def submit(self, task: Task) -> None:
-        """Run a task on one of the threads. It must not raise; a long one should check `stopped`
-        repeatedly.
+    def submit(self, task: Task, outcome: Outcome[Any] | None = None) -> None:
+        """Run a task on one of the threads. A long one should check `stopped` repeatedly.
+
+        Parameters
+        ----------
+        outcome : what the task sets. The task catches whatever it can; where memory is so short
+            that it cannot even do that, and raises, this is set to what it raised. None: it must
+            not raise
         """
-        self._tasks.put(task)
+        self._tasks.put((task, outcome))
 
     def run(self, tasks: Sequence[Task], helpers: int) -> None:
         """Run tasks, on the calling thread and those of the threads that are idle, and wait for
@@ -143,14 +152,29 @@ def _run_each(left: collections.deque[tuple[Task, Outcome[None]]]) -> None:
             outcome.set_result(None)
 
 
-def _run(tasks: queue.SimpleQueue[Task | None], stopped: Flag) -> None:
-    while (task := tasks.get()) is not None:
+def _run(tasks: _Queue, stopped: Flag) -> None:
+    while (submitted := tasks.get()) is not None:
         if not stopped.is_set():
-            task()
-        del task  # an idle thread keeps nothing alive
+            task, outcome = submitted
+            try:
+                task()
+            except BaseException as error:
+                if outcome is None:
+                    raise
+                _fail(outcome, error)
+            del task, outcome
+        del submitted  # an idle thread keeps nothing alive
 
 
-def _end(tasks: queue.SimpleQueue[Task | None], stopped: Flag, count: int) -> None:
+def _fail(outcome: Outcome[Any], error: BaseException) -> None:
+    error.__traceback__ = None  # its frames hold memory
+    try:
+        outcome.set_exception(explain_memory_error(error))
+    except MemoryError:
+        outcome.set_exception(error)
+
+
+def _end(tasks: _Queue, stopped: Flag, count: int) -> None:
     """Let the threads end without waiting for them."""
     stopped.set()
     for _ in range(count):

@@ -44,7 +44,7 @@ def map_ordered(
     try:
         for item in items:
             outcome: Outcome[Out] = Outcome()
-            pool.submit(partial(_run, function, item, outcome))
+            pool.submit(partial(_run, function, item, outcome), outcome)
             pending.append(outcome)
             if len(pending) >= ahead:
                 yield pending.popleft().result()

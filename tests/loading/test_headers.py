@@ -1,5 +1,8 @@
 """Headers of batches: read once where records do not change, and each time where they do."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -86,6 +89,25 @@ def test_records_beyond_those_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> 
         assert [decode_header(code) for code in codes.tolist()] == [
             read_header(IMAGES[record]) for record in RECORDS
         ]
+
+
+def test_nothing_is_imported_by_threads() -> None:
+    """Headers of other formats than JPEG and PNG are read by Pillow, whose plugins come late."""
+    code = """
+import sys
+import numpy as np
+from gpuio.decoding.header import read_header
+from gpuio.errors import DecodeError
+from gpuio.loading.headers import HeaderReader
+HeaderReader(1)
+before = set(sys.modules)
+try:
+    read_header(np.frombuffer(b"neither this nor that", np.uint8))
+except DecodeError:
+    print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_images_over_a_limit_are_errors_each_time() -> None:

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, DeviceError
+from gpuio.loading.outcome import Outcome
 from gpuio.loading.workers import Workers
 from tests.io.threads import eventually
 
@@ -97,6 +98,23 @@ def test_an_idle_thread_keeps_no_task_alive() -> None:
     assert done.wait(20)
     del held
     assert eventually(lambda: gc.collect() >= 0 and gone() is None)
+    workers.stop()
+
+
+@pytest.mark.parametrize(("raised", "expected"), [(MemoryError, DeviceError), (OSError, OSError)])
+def test_what_a_task_cannot_catch_itself_reaches_who_waits(
+    raised: type[Exception], expected: type[Exception]
+) -> None:
+    workers = Workers(1, "gpuio-test")
+
+    def task() -> None:
+        raise raised
+
+    for _ in range(2):  # the thread goes on
+        outcome: Outcome[None] = Outcome()
+        workers.submit(task, outcome)
+        with pytest.raises(expected):
+            outcome.result(20)
     workers.stop()
 
 

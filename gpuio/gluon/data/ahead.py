@@ -125,7 +125,7 @@ class OrderedBatches(Generic[In, Out]):
                 outcome.set_exception(error)
             else:
                 stopped = self._workers.stopped.is_set
-                self._workers.submit(_task(self._make, item, stopped, outcome))
+                self._workers.submit(_task(self._make, item, stopped, outcome), outcome)
             self._pending.append(outcome)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header import read_header
+from gpuio.decoding.header import import_pillow, read_header
 from gpuio.decoding.limits import check_image, resolve_max_pixels
 from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
 from gpuio.loading.cpus import cpu_count
@@ -116,6 +116,9 @@ def verify(
     keys = _index_keys(index_path, findings, remote)
     spans = scan(in_sequence(data, remote), path)
     begins = array("q")  # of intact records
+    import_pillow()
+    if level == "deep":
+        import gpuio.decoding.host  # noqa: F401  # not first in a thread, see `import_pillow`
     check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path), limit)
     chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
     results = map_ordered(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header import read_header
+from gpuio.decoding.header import import_pillow, read_header
 from gpuio.decoding.limits import MAX_PIXELS, check_encoded, over_limit, resolve_max_pixels
 from gpuio.errors import FILE_ERRORS, ArgumentError, DecodeError, Error, RecordError
 from gpuio.loading.cpus import cpu_count
@@ -109,6 +109,14 @@ class ImagePacker:
         least = 1 if self.encoding == ".jpg" else 0
         if not least <= self.quality <= 100:
             raise ArgumentError(f"quality must be from {least} to 100, not {self.quality!r}")
+
+    def import_packages(self) -> None:
+        """Import what `make_record` needs, before it is called by threads; see `import_pillow`."""
+        import_pillow()
+        if not self.pass_through:
+            import cv2  # noqa: F401
+
+            import gpuio.planning.plan  # noqa: F401
 
     def make_record(self, item: ListItem | BadImage, images: ImageFolder) -> Record | BadImage:
         """Make the record of an image, or say why it cannot be used.
@@ -249,6 +257,7 @@ def write_records(
             _open_output(rec, state.existing, not images.is_remote, remote) as output,
         ):
             remaining = islice(read_list(lst, remote), state.items, None)
+            packer.import_packages()
             make = partial(packer.make_record, images=images)
             with closing(_map(make, remaining, threads, images.is_remote)) as records:
                 for made in records:
