@@ -61,10 +61,6 @@ class Wait:
         self.left = 0
         self.wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def error(self) -> BaseException | None:
-        """The error of the first request that has failed."""
-        return next((each.error for each in self.requests if each.error is not None), None)
-
 
 class Request:
     """Pages of one segment that are to be fetched.
@@ -74,7 +70,8 @@ class Request:
     remote, number, first, last : see `fetch_pages`
     begin, end : the same pages in bytes of the object
     ahead : whether it is wanted although nobody waits for it
-    started, finished : whether it has been
+    started : when it was, in ``time.monotonic``'s seconds; None: it has not been
+    finished : whether it has been
     data : uint8 (end - begin,), once it is finished without an error
     error : what has made it fail
     waits : of those who wait for it
@@ -89,7 +86,8 @@ class Request:
         self.begin = base + first * cached.page
         self.end = min(base + last * cached.page, base + cached.segment, cached.info.size)
         self.ahead = ahead
-        self.started = self.finished = False
+        self.started: float | None = None
+        self.finished = False
         self.data: NDArray[np.uint8] | None = None
         self.error: BaseException | None = None
         self.waits: list[Wait] = []
@@ -166,13 +164,11 @@ class Fetcher:
         begin = time.monotonic()
         try:
             self._request(remote, begins, ends, wait)
-            while wait.left and wait.error() is None:
+            while not self._is_done(remote, wait, begin):
                 check()
                 if self._running or not self._work_here():
                     with suppress(queue.Empty):
                         wait.wakes.get(timeout=LOOK)
-            if (error := wait.error()) is not None:
-                raise error
         except BaseException:
             with self._lock:
                 for each in wait.requests:  # what has not begun, and nobody else wants, never will
@@ -222,7 +218,7 @@ class Fetcher:
                 elif isinstance(each, Request):
                     if each.waits:
                         kept.append(each)
-                    elif not each.started:
+                    elif each.started is None:
                         self._drop(each)
             self._later = kept
 
@@ -236,6 +232,24 @@ class Fetcher:
             with suppress(queue.Empty):
                 self._ended.get(timeout=left)
 
+    def _is_done(self, remote: RemoteObject, wait: Wait, begin: float) -> bool:
+        """Whether nothing is left to wait for. What had been started before `begin`, when the
+        caller asked, and has failed, is requested again: the reason may have passed meanwhile.
+
+        Raises
+        ------
+        the error of a request that was started later.
+        """
+        done = not wait.left  # before the errors, as these come first
+        failed = [each for each in wait.requests if each.error is not None]
+        for each in failed:
+            assert each.error is not None and each.started is not None, "it has run"
+            if each.started >= begin:
+                raise each.error
+            wait.requests.remove(each)
+            self._request(remote, np.array([each.begin]), np.array([each.end]), wait)
+        return done and not failed
+
     def _request(self, remote: RemoteObject, begins: Offsets, ends: Offsets, wait: Wait) -> None:
         """Find or add the requests for some parts, for `wait`."""
         pages = _pages(remote, begins, ends)
@@ -247,7 +261,7 @@ class Fetcher:
                     each.waits.append(wait)
                     wait.left += 1
                     wait.requests.append(each)
-                    if not each.started:
+                    if each.started is None:
                         self._urgent.append(each)
                 for each in new:
                     self._add(each)
@@ -335,9 +349,9 @@ class Fetcher:
             task = self._urgent.popleft() if self._urgent else self._later.popleft()
             if isinstance(task, _Task):
                 return task
-            if task.started:  # it was in both queues
+            if task.started is not None:  # it was in both queues
                 continue
-            task.started = True
+            task.started = time.monotonic()
             if task.waits or task.ahead:
                 return task
             self._drop(task)

@@ -3,6 +3,7 @@
 import _thread
 import os
 import queue
+import sys
 import threading
 from pathlib import Path
 
@@ -40,6 +41,12 @@ class Gate:
     def __call__(self, begin: int, end: int) -> None:
         self.waiting.append(begin)
         assert self.opened.wait(60)
+
+
+def is_waiting(thread: threading.Thread) -> bool:
+    """Whether a thread waits for a request."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code is Fetcher.fetch.__code__
 
 
 def nothing() -> None:
@@ -115,6 +122,29 @@ def test_an_error_reaches_all_who_wait(tmp_path: Path, gate: Gate) -> None:
         assert [type(each) for each in raised] == [FileChangedError]
     store.objects["x.rec"] = CONTENT
     assert file[:10].tobytes() == CONTENT[:10]
+
+
+def test_what_fails_is_asked_for_again_if_it_began_before_the_caller_asked(
+    tmp_path: Path, gate: Gate
+) -> None:
+    """A caller who tries again after an error does not get that of an earlier request."""
+
+    def answer(begin: int, end: int) -> None:
+        if not gate.waiting:
+            gate(begin, end)
+            raise RemoteError("refused")
+
+    file = open_file(BytesStore({"x.rec": CONTENT}, answer), small_cache(tmp_path))
+    first, refused = run_in_thread(lambda: file[:10])
+    assert eventually(lambda: len(gate.waiting) == 1)
+    found: list[bytes] = []
+    second, raised = run_in_thread(lambda: found.append(file[:10].tobytes()))
+    assert eventually(lambda: is_waiting(second))
+    gate.opened.set()
+    first.join()
+    second.join()
+    assert [str(each) for each in refused] == ["refused"]
+    assert found == [CONTENT[:10]] and not raised
 
 
 def test_the_first_error_ends_the_wait(tmp_path: Path, gate: Gate) -> None:
