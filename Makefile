@@ -33,7 +33,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
-.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -44,6 +44,7 @@ help:
 	@echo "make test-mutations  check that these tests notice each missing wait"
 	@echo "make test-faults  run the tests with killed processes, limits, full and read-only disks"
 	@echo "make faults    kill training and tools 500 times each"
+	@echo "make test-scale  run those of Ray, several processes and training libraries, which are downloaded first"
 	@echo "make test-hdfs  run the tests of HDFS, for which 220 MB are downloaded once; needs Java 17"
 	@echo "make test-fuzz  feed damaged files to all readers, always the same, for two minutes"
 	@echo "make fuzz      do so with ever new ones; SECONDS=… ends it, what is found is in fuzz-findings"
@@ -110,6 +111,15 @@ test-faults: $(VENV)/test.done
 faults: $(VENV)/test.done
 	$(BIN)/python -m tests.faults training --count 500
 	$(BIN)/python -m tests.faults tools --count 500
+
+# PyTorch is among what is installed: EXTRA can choose a small build of it.
+$(VENV)/scale.done: $(VENV)/test.done
+	@echo "installing Ray, PyTorch, JAX and training libraries"
+	@$(BIN)/python -m pip install --quiet -e '.[test,scale]' $(EXTRA)
+	@touch $@
+
+test-scale: $(VENV)/scale.done
+	$(PYTEST) tests/scale/check_*.py
 
 # Against a real NameNode and DataNode of Hadoop.
 $(VENV)/hdfs.done: $(VENV)/test.done

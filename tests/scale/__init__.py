@@ -1,0 +1,1 @@
+"""Tests of what needs Ray, Lightning, Accelerate or several processes: `make test-scale`."""
