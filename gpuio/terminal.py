@@ -8,6 +8,11 @@ from typing import IO
 _CONTROLS = {code: f"\\x{code:02x}" for code in [*range(9), *range(11, 32), *range(127, 160)]}
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, such as "1 record" or "1,200 records"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Escape control characters, and what stands for bytes that are not UTF-8."""
     return text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode()

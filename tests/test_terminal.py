@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuio.terminal import echo, printable
+from gpuio.terminal import counted, echo, printable
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_control_characters_and_surrogates_are_escaped(
     assert printable(text) == expected
     echo(text)
     assert capsys.readouterr().out == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "0 records"), (1, "1 record"), (1200, "1,200 records")]
+)
+def test_counted(count: int, expected: str) -> None:
+    assert counted(count, "record") == expected
 
 
 def test_tools_print_nothing_in_another_way() -> None:

@@ -390,7 +390,9 @@ def read_file(path: str) -> bytes:
 
 
 def _similar(path: str) -> str:
-    """Files whose names begin like a missing one's, such as photos_train.rec for photos.rec."""
+    """Files whose names begin like a missing one's, such as photos_train.rec for photos.rec, or
+    photos.rec for photos.
+    """
     folder, name = os.path.split(path)
     stem, extension = os.path.splitext(name)
     try:
@@ -398,7 +400,9 @@ def _similar(path: str) -> str:
     except OSError:
         return ""
     found = [each for each in names if each.startswith(stem) and each.endswith(extension)]
-    if not stem or not extension or not found:
+    if not extension:
+        found = [each for each in (f"{name}.rec", f"{name}.lst", f"{name}.idx") if each in names]
+    if not stem or not found:
         return ""
     more = ", …" if len(found) > MAX_SIMILAR else ""
     return f"; its folder has {', '.join(found[:MAX_SIMILAR])}{more}"

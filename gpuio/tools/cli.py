@@ -17,13 +17,14 @@ from gpuio.errors import Error
 from gpuio.terminal import echo
 from gpuio.tools.commands.bench import add_command as add_bench
 from gpuio.tools.commands.cache import add_command as add_cache
-from gpuio.tools.commands.common import CommandParser
+from gpuio.tools.commands.completion import add_option as add_completion
 from gpuio.tools.commands.demo import add_command as add_demo
 from gpuio.tools.commands.doctor import add_command as add_doctor
 from gpuio.tools.commands.extract import add_command as add_extract
 from gpuio.tools.commands.im2rec import add_command as add_im2rec
 from gpuio.tools.commands.index import add_command as add_index
 from gpuio.tools.commands.info import add_command as add_info
+from gpuio.tools.commands.parser import CommandParser
 from gpuio.tools.commands.rearrange import add_commands as add_rearrangements
 from gpuio.tools.commands.repair import add_command as add_repair
 from gpuio.tools.commands.show import add_command as add_show
@@ -51,7 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ------
     SystemExit : with 2, the arguments are invalid; with 0, help was asked for.
     """
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help()
+        return FAILED
+    args = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # for names that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -125,10 +130,11 @@ def _signals_raise() -> Iterator[None]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="gpuio", description="MXNet's data loading, for today's Python and GPUs."
     )
     parser.add_argument("--version", action="version", version=f"gpuio {VERSION}")
+    add_completion(parser)
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )

@@ -199,6 +199,10 @@ def test_similar_names_are_suggested(
     with pytest.raises(RecordFileNotFoundError) as caught:
         LocalFile(path)
     assert str(caught.value) == (f"{path} does not exist; its folder has x_test.rec, x_train.rec")
+    with pytest.raises(
+        RecordFileNotFoundError, match=r"does not exist; its folder has x_test\.rec$"
+    ):
+        LocalFile(path.replace("x.rec", "x_test"))
     for number in range(4):
         (tmp_path / folder / f"x{number}.rec").touch()
     with pytest.raises(RecordFileNotFoundError, match=r"has x0\.rec, x1\.rec, x2\.rec, …$"):

@@ -17,7 +17,7 @@ from gpuio.storage.remote.opening import cache_of, list_folder, object_folder, o
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown, with_extension
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     Run,
     add_json,
@@ -258,8 +258,7 @@ def _run_rm(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
         return 0
-    files = "1 file" if len(found) == 1 else f"{len(found)} files"
-    echo(f"removed {files}, {sum(each.on_disk for each in found):,} bytes")
+    echo(f"removed {counted(len(found), 'file')}, {sum(each.on_disk for each in found):,} bytes")
     return 0
 
 

@@ -5,79 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from gpuio.decoding.limits import MAX_PIXELS, VARIABLE
 from gpuio.errors import ArgumentError
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.terminal import echo
+from gpuio.tools.commands.parser import CommandParser
 
 Run = Callable[[argparse.Namespace], int]
-
-# Values of flags, in any case.
-FLAG_VALUES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-class CommandParser(argparse.ArgumentParser):
-    """Parser of a command, which may have flags with an optional value, as MXNet's im2rec has them:
-    ``--flag``, ``--flag=1`` and ``--flag 1`` are the same.
-
-    argparse would take any word after such a flag for its value, so that here the value is joined
-    to the flag first, if it is one of `FLAG_VALUES`.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._flags: list[str] = []
-
-    def add_flag(
-        self, group: Any, name: str, *, help: str, dest: str | None = None, meaning: bool = True
-    ) -> None:
-        """Add a flag to a group of this parser's arguments.
-
-        Parameters
-        ----------
-        group : as made by ``add_argument_group`` or ``add_mutually_exclusive_group``
-        name : the option, such as "--recursive"
-        help : what it does
-        dest : attribute of the result; None: as the name. It is None unless the flag is given
-        meaning : the attribute's value if the flag is given or true
-        """
-
-        def convert(value: str) -> bool:
-            if value.lower() not in FLAG_VALUES:
-                raise argparse.ArgumentTypeError(
-                    f"expected no value, or 1, 0, true, false, yes or no, not {value!r}"
-                )
-            return FLAG_VALUES[value.lower()] == meaning
-
-        dest = dest or name.lstrip("-").replace("-", "_")
-        group.add_argument(name, dest=dest, nargs="?", type=convert, metavar="1|0", help=help)
-        self._flags.append(name)
-
-    def parse_known_args(  # type: ignore[override]  # argparse's overloads
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse arguments, with the values of flags joined to them."""
-        given = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(self._with_values(given), namespace)
-
-    def _with_values(self, args: list[str]) -> list[str]:
-        joined: list[str] = []
-        number = 0
-        while number < len(args):
-            argument = args[number]
-            if argument == "--":
-                return joined + args[number:]
-            if len(argument) > 2 and sum(flag.startswith(argument) for flag in self._flags) == 1:
-                has_value = number + 1 < len(args) and args[number + 1].lower() in FLAG_VALUES
-                argument += f"={args[number + 1] if has_value else 1}"
-                number += has_value
-            joined.append(argument)
-            number += 1
-        return joined
 
 
 def add_parser(

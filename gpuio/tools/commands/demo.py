@@ -17,7 +17,7 @@ from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path, local_path
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import add_parser
 from gpuio.tools.commands.im2rec.lists import EXTENSIONS, BadImage, list_image, make_list
 from gpuio.tools.commands.im2rec.packing import write_records
@@ -125,7 +125,7 @@ def demo(
             raise ArgumentError(f"{data.rec} has no images; give a record file that has")
         label_width = max(1, records.header(int(ordinals[0])).flag)
     if rec is not None:
-        _print("records", f"{len(ordinals):,} images in {data.rec}")
+        _print("records", f"{counted(len(ordinals), 'image')} in {data.rec}")
     default = "" if ctx is not None else " (the first GPU)" if num_gpus() else " (no GPU found)"
     _print("device", f"{device}{default}, {cpu_count()} CPUs")
     if device.device_type == "cpu":
@@ -164,7 +164,10 @@ def _pack(images: Path | None, output: pathlib.Path) -> Data:
         folders = "1 folder" if len(names) == 1 else f"{len(names)} folders"
         _print("images", f"{packed.records:,} in {folders} of {root}")
     size = os.path.getsize(packed.rec) / 1e6
-    _print("packed", f"{packed.rec}: {packed.records:,} records, {size:.1f} MB, in {seconds:.2f} s")
+    _print(
+        "packed",
+        f"{packed.rec}: {counted(packed.records, 'record')}, {size:.1f} MB, in {seconds:.2f} s",
+    )
     _print_bad(packed.bad)
     if list(names.values()) == ["."]:
         names = {0: root.resolve().name}

@@ -21,7 +21,7 @@ from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import shown
 from gpuio.storage.writing import remove_abandoned, replacing_in, write_error
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_parser,
     add_record_file,
@@ -328,5 +328,5 @@ def _run(args: argparse.Namespace) -> int:
     )
     for path, reason in extraction.bad:
         echo(f"left out {path}: {reason}")
-    echo(f"{extraction.folder}: {extraction.images:,} images; {extraction.lst} lists them")
+    echo(f"{extraction.folder}: {counted(extraction.images, 'image')}; {extraction.lst} lists them")
     return 1 if extraction.bad else 0

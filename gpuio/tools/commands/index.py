@@ -22,7 +22,7 @@ from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import add_parser, add_remote, remote_options
 from gpuio.tools.commands.im2rec.lists import count_items
 from gpuio.tools.files import check_outputs, index_of
@@ -202,7 +202,7 @@ def add_command(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     remote = remote_options(args)
     path, records = index(args.rec, args.idx, lst=args.lst, force=args.force, remote=remote)
-    echo(f"{path}: {records:,} records")
+    echo(f"{path}: {counted(records, 'record')}")
     if args.lst and (more := count_items(args.lst, remote) - records) > 0:
         echo(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
     return 0

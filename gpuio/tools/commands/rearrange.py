@@ -30,7 +30,7 @@ from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import any_remote, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import shown
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import add_parser, add_remote, add_selection, remote_options
 from gpuio.tools.files import check_outputs, find_index, index_of
 from gpuio.tools.labels import label_strings, starts_with_label
@@ -390,7 +390,7 @@ def _split(args: argparse.Namespace) -> int:
         remote=remote_options(args),
     )
     for copied in outputs:
-        echo(f"{copied.rec}: {copied.records:,} records")
+        echo(f"{copied.rec}: {counted(copied.records, 'record')}")
     return _report_omissions(outputs[0])
 
 
@@ -410,7 +410,7 @@ def _filter(args: argparse.Namespace) -> int:
 
 
 def _report(copied: Copied) -> int:
-    echo(f"{copied.rec}: {copied.records:,} records")
+    echo(f"{copied.rec}: {counted(copied.records, 'record')}")
     return _report_omissions(copied)
 
 
@@ -418,5 +418,6 @@ def _report_omissions(copied: Copied) -> int:
     if copied.left_out:
         echo(f"left out: {copied.left_out:,} header and identity records of face data")
     if copied.unreadable:
-        echo(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
+        records = counted(copied.unreadable, "record")
+        echo(f"left out: {records} that cannot be read; see gpuio verify")
     return 1 if copied.unreadable else 0

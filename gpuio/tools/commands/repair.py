@@ -21,7 +21,7 @@ from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_json,
     add_parser,
@@ -180,5 +180,5 @@ def _run(args: argparse.Namespace) -> int:
     else:
         for span in result.lost:
             echo(f"left out {span.end - span.begin:,} bytes at byte {span.begin}: {span.reason}")
-        echo(f"{result.rec}: {result.records:,} records")
+        echo(f"{result.rec}: {counted(result.records, 'record')}")
     return 1 if result.lost else 0

@@ -32,7 +32,7 @@ from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import exists, in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
@@ -320,11 +320,12 @@ def _run(args: argparse.Namespace) -> int:
         echo(f"… and {len(found.findings) - most:,} more")
     kinds = Counter(finding.kind for finding in found.findings)
     summary = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    echo(f"{found.rec}: {found.records:,} records in {found.bytes:,} bytes; findings: {summary}")
+    records = counted(found.records, "record")
+    echo(f"{found.rec}: {records} in {found.bytes:,} bytes; findings: {summary}")
     if kinds["framing"]:
         echo(f"'gpuio repair {found.rec}' copies the intact records")
     elif kinds["index"]:
         echo(f"'gpuio index --force {found.rec}' makes a new index")
     if args.quarantine:
-        echo(f"{args.quarantine}: {listed:,} records")
+        echo(f"{args.quarantine}: {counted(listed, 'record')}")
     return 1 if found.findings else 0

@@ -15,7 +15,7 @@ from gpuio.storage.local import Path, local_path
 from gpuio.storage.remote.opening import exists, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import add_max_pixels, add_parser, add_remote, remote_options
 from gpuio.tools.commands.im2rec.lists import (
     EXTENSIONS,
@@ -263,10 +263,10 @@ def _run(args: argparse.Namespace) -> int:
         for place, reason in packed.doubtful:
             echo(f"stored, but not an image: {place}: {reason}", file=sys.stderr)
         if packed.kept:
-            echo(f"resumed after {packed.kept:,} records of an interrupted run")
+            echo(f"resumed after {counted(packed.kept, 'record')} of an interrupted run")
         bad += len(packed.bad)
         size = "" if is_remote(packed.rec) else f", {os.path.getsize(packed.rec) / 1e6:.1f} MB"
-        echo(f"{packed.rec}: {packed.records:,} records{size}")
+        echo(f"{packed.rec}: {counted(packed.records, 'record')}{size}")
     return 1 if bad else 0
 
 
@@ -292,7 +292,7 @@ def _make_lists(args: argparse.Namespace, remote: RemoteOptions) -> list[str]:
     listed = 0
     for path in lists:
         count = count_items(path, remote)
-        echo(f"{shown(path)}: {count:,} images")
+        echo(f"{shown(path)}: {counted(count, 'image')}")
         listed += count
     # Where no list takes the rest, MXNet leaves out what is lost by rounding.
     whole = args.train_ratio is not None and args.train_ratio + args.test_ratio >= 1

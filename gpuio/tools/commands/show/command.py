@@ -20,7 +20,7 @@ from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import write_file
 from gpuio.storage.remote.url import shown
-from gpuio.terminal import echo, printable
+from gpuio.terminal import counted, echo, printable
 from gpuio.tools.commands.common import (
     add_max_pixels,
     add_parser,
@@ -249,5 +249,5 @@ def _run(args: argparse.Namespace) -> int:
         remote=remote,
     )
     problems = f", {drawn.bad} of them with problems" if drawn.bad else ""
-    echo(f"{drawn.path}: {drawn.pictures} images{problems}")
+    echo(f"{drawn.path}: {counted(drawn.pictures, 'image')}{problems}")
     return 0

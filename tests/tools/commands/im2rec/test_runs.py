@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuio.terminal import counted
 from gpuio.tools.cli import main
 from tests.io.records import jpeg
 from tests.tools.process import stop_at
@@ -57,7 +58,9 @@ def test_a_run_resumes_at_the_list_where_it_stopped(
     assert main(arguments(images)) == 0
     lines = capsys.readouterr().out.splitlines()
     resumed = [line for line in lines if line.startswith("resumed")]
-    assert resumed == [f"resumed after {count} records of an interrupted run" for count in kept]
+    assert resumed == [
+        f"resumed after {counted(count, 'record')} of an interrupted run" for count in kept
+    ]
     files = {path.name: path.read_bytes() for path in images.parent.glob("x*")}
     assert files == complete(images)
     assert sorted(files) == [f"x_{part}.{kind}" for part in ("test", "train")
