@@ -42,6 +42,8 @@ def test_notebook_runs(
 ) -> None:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    for name in notebook.metadata.get("needs", []):
+        pytest.importorskip(name)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # keeps the home directory clean
     folder = tmp_path / "run"
     folder.mkdir()
