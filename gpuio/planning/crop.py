@@ -9,7 +9,8 @@ what MXNet arrives at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ from gpuio.sampling import philox
 # The largest length in pixels that an argument may ask for: MXNet's int. The largest aspect ratio
 # of a crop.
 LARGEST_LENGTH, LARGEST_RATIO = 2**31 - 1, 1e6
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Attempts of the random resized crop before it falls back to the center.
 CROP_TRIES = 10
@@ -198,7 +201,7 @@ class CropPlanner(Planner):
         labels, errors = self._labels(samples.labels)
         draws = self._seed, samples.epoch, samples.record
         plan, crop, largest = plan_crops(self._options, samples.sizes, *draws)
-        for row in np.flatnonzero(largest.prod(1) > samples.max_pixels).tolist():
+        for row in np.flatnonzero(largest[:, 0] * largest[:, 1] > samples.max_pixels).tolist():
             labels[row] = None
             width, height = largest[row].tolist()
             errors[row] = DecodeError(
@@ -254,130 +257,142 @@ def plan_crops(
     Plan of N samples, on the host; int64 (N, 2), width and height of what is cropped, the resized
     and padded image, in pixels; and float64 (N, 2), of the image when it is largest
     """
-    scaled = sizes
+    # In here the axis comes first, (2, N), or (4, N) for rectangles: NumPy is several times faster
+    # on long rows.
+    size = np.ascontiguousarray(sizes.T)
+    scaled = size
     if options.resize is not None:
-        scaled = np.stack(shorter_side(sizes[:, 0], sizes[:, 1], options.resize), axis=1)
+        scaled = np.stack(shorter_side(size[0], size[1], options.resize))
     canvas, from_canvas = scaled, None
     if options.affine.active:
-        from_canvas, canvas = plan_affine(options.affine, scaled, seed, epoch, record)
+        from_canvas, canvases = plan_affine(options.affine, _rows(scaled), seed, epoch, record)
+        canvas = canvases.T
     padded = canvas + 2 * options.pad
-    x, y, w, h, full = _crop(options, padded, seed, epoch, record)
+    corner, extent, full = _crop(options, padded, seed, epoch, record)
     # From the enlarged image, in whose pixels the crop is measured, to the canvas.
     to_padded = padded / full
-    crop = np.concatenate(
-        [np.stack([x, y], axis=1) * to_padded - options.pad, np.stack([w, h], axis=1) * to_padded],
-        axis=1,
-    )
-    cut = (w != options.width) | (h != options.height)
-    method = _method(options, sizes, (scaled, canvas), (w, h), cut, seed, epoch, record)
+    crop = np.concatenate([corner * to_padded - options.pad, extent * to_padded])
+    output = options.width, options.height
+    cut = (extent != np.array(output)[:, None]).any(0)
+    method = _method(options, (size, scaled, canvas), extent, cut, seed, epoch, record)
     flip = np.full(len(sizes), options.mirror)
     if options.rand_mirror:
         flip |= philox.uniform(seed, epoch, record, philox.MIRROR, 1)[:, 0] < 0.5
-    size = options.width, options.height
-    bounds = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
-    shown = np.concatenate([np.zeros_like(canvas), canvas], axis=1)
+    window, bounds = crop, np.concatenate([np.zeros_like(size), size])
+    shown = bounds if canvas is size else np.concatenate([np.zeros_like(canvas), canvas])
     affine = None
-    if from_canvas is None:
-        window = crop * np.tile(sizes / scaled, 2)
-    else:
-        to_source = scale_result(from_canvas, sizes / scaled)
-        matrix = scale_argument(to_source, crop, size)
-        window = window_of(matrix, size)
+    if from_canvas is not None:
+        to_source = scale_result(from_canvas, _rows(size / scaled))
+        matrix = scale_argument(to_source, _rows(crop), output)
+        window = window_of(matrix, output).T
         if options.affine.turns:
             affine = Affine(matrix, options.fill)
         else:
-            shown, bounds = image_on(canvas, to_source, sizes)
+            shown, bounds = (each.T for each in image_on(_rows(canvas), to_source, sizes))
+    elif scaled is not size:
+        window = (crop.reshape(2, 2, -1) * (size / scaled)).reshape(crop.shape)
     if affine is None:
         bounds = _within(bounds, window, cut)
-    plan = Plan(window, bounds, method, flip, affine=affine)
+    borders: tuple[Border, ...] = ()
     if options.bordered:
         fill = np.full((len(sizes), len(options.fill)), options.fill, np.uint8)
-        plan = replace(plan, borders=(Border(covered_pixels(shown, crop, size), fill),))
-    return plan, padded, _largest(scaled, padded, full)
+        borders = (Border(covered_pixels(shown.T, crop.T, output), fill),)
+    plan = Plan(_rows(window), _rows(bounds), method, flip, affine=affine, borders=borders)
+    # Padding and enlarging make no image smaller.
+    largest = np.where(_pixels(full) > _pixels(scaled), full, scaled)
+    return plan, padded.T, largest.T.astype(np.float64)
 
 
-def _largest(*steps: Ints) -> NDArray[np.float64]:
-    """For each image its size at the step with the most pixels; these overflow integers."""
-    sizes = np.stack(steps).astype(np.float64)
-    found: NDArray[np.float64] = sizes[sizes.prod(2).argmax(0), np.arange(sizes.shape[1])]
-    return found
+def _rows(columns: NDArray[Scalar]) -> NDArray[Scalar]:
+    """An array (N, k) from (k, N)."""
+    return np.ascontiguousarray(columns.T)
+
+
+def _pixels(sizes: Ints) -> NDArray[np.float64]:
+    """The pixels, float64 (N,), of images of some sizes, (2, N); integers might overflow."""
+    pixels: NDArray[np.float64] = sizes[0].astype(np.float64) * sizes[1]
+    return pixels
 
 
 def _within(bounds: Ints, window: NDArray[np.float64], cut: NDArray[np.bool_]) -> Ints:
-    """The pixels that may be read within bounds: of images that are cut before they are scaled,
-    those of the window; pixels outside are not blended in.
+    """The pixels that may be read within bounds, (4, N): of images that are cut before they are
+    scaled, those of the window; pixels outside are not blended in.
     """
     if not cut.any():
         return bounds
     # Rounding errors in `window` must not widen it.
-    first = np.floor(window[:, :2] + EPSILON).astype(np.int64)
-    ends = np.ceil(window[:, :2] + window[:, 2:] - EPSILON).astype(np.int64)
-    first = first.clip(bounds[:, :2], bounds[:, 2:] - 1)
-    inside = np.concatenate([first, ends.clip(first + 1, bounds[:, 2:])], axis=1)
-    return np.where(cut[:, None], inside, bounds)
+    first = np.floor(window[:2] + EPSILON).astype(np.int64)
+    ends = np.ceil(window[:2] + window[2:] - EPSILON).astype(np.int64)
+    first = first.clip(bounds[:2], bounds[2:] - 1)
+    return np.where(cut, np.concatenate([first, ends.clip(first + 1, bounds[2:])]), bounds)
 
 
 def _crop(
     options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
-) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """The crop x, y, w, h of images, width and height (N, 2), and the size (N, 2) to which they are
-    enlarged, in whose pixels it is measured.
+) -> tuple[Ints, Ints, Ints]:
+    """The crop of images of some sizes: corner, width and height; and the size to which they are
+    enlarged, in whose pixels it is measured. All are (2, N).
     """
-    width, height = sizes.T
     if options.crop_size is None:
-        full_width, full_height = _enlarged(options, width, height)
-        w, h = np.full_like(width, options.width), np.full_like(height, options.height)
+        full = _enlarged(options, sizes)
+        extent = np.empty_like(sizes)
+        extent[0], extent[1] = options.width, options.height
     else:
         low, high = options.crop_size
         unit = philox.uniform(seed, epoch, record, philox.CROP_SIZE, 1)[:, 0]
-        full_width, full_height = width, height
-        w = h = low + _offset(unit, np.full_like(width, high - low))
-    most_x, most_y = full_width - w, full_height - h
+        full = sizes
+        extent = np.stack([low + _offset(unit, high - low)] * 2)
+    most = full - extent
     if options.rand_crop:
-        across, down = philox.uniform(seed, epoch, record, philox.CROP, 2).T
-        x, y = _offset(across, most_x), _offset(down, most_y)
+        corner = _offset(philox.uniform(seed, epoch, record, philox.CROP, 2).T, most)
     else:
-        x, y = most_x // 2, most_y // 2
+        corner = most // 2
     if options.resized_crop and (options.area != (1, 1) or options.ratio != (1, 1)):
-        found, *cut = _resized_crop(options, width, height, seed, epoch, record)
-        x, y, w, h = (np.where(found, a, b) for a, b in zip(cut, (x, y, w, h), strict=True))
-        full_width = np.where(found, width, full_width)
-        full_height = np.where(found, height, full_height)
-    return x, y, w, h, np.stack([full_width, full_height], axis=1)
+        found, *cut = _resized_crop(options, sizes, seed, epoch, record)
+        corner, extent, full = (
+            np.where(found, a, b)
+            for a, b in zip((*cut, sizes), (corner, extent, full), strict=True)
+        )
+    return corner, extent, full
 
 
-def _enlarged(options: CropOptions, width: Ints, height: Ints) -> tuple[Ints, Ints]:
-    """The sizes after images smaller than the crop have been enlarged to contain it, in MXNet's
-    float32.
+def _enlarged(options: CropOptions, sizes: Ints) -> Ints:
+    """The sizes, (2, N), after images smaller than the crop have been enlarged to contain it, in
+    MXNet's float32.
     """
+    width, height = sizes
+    low = height < options.height
+    if not (low | (width < options.width)).any():
+        return sizes
     factor = np.float32(options.height) / height.astype(np.float32)
     grown = (factor * width.astype(np.float32)).astype(np.int64)
-    low = height < options.height
     width = np.where(low, grown, width)
     height = np.where(low, options.height, height)
     factor = np.float32(options.width) / width.astype(np.float32)
     grown = (factor * height.astype(np.float32)).astype(np.int64)
     narrow = width < options.width
     height = np.where(narrow, np.maximum(grown, options.height), height)
-    return np.where(narrow, options.width, width), height
+    return np.stack([np.where(narrow, options.width, width), height])
 
 
 def _resized_crop(
-    options: CropOptions, width: Ints, height: Ints, seed: int, epoch: Ints, record: Ints
-) -> tuple[NDArray[np.bool_], Ints, Ints, Ints, Ints]:
-    """Whether one of the attempts fits, and the first that does: x, y, w, h."""
+    options: CropOptions, sizes: Ints, seed: int, epoch: Ints, record: Ints
+) -> tuple[NDArray[np.bool_], Ints, Ints]:
+    """Whether one of the attempts fits, bool (N,), and the first that does: its corner, and its
+    width and height, (2, N).
+    """
     drawn = philox.uniform(seed, epoch, record, philox.RESIZED_CROP, 5 * CROP_TRIES)
-    fraction, aspect, turn, across, down = drawn.reshape(-1, CROP_TRIES, 5).transpose(2, 0, 1)
-    area = (width.astype(np.float64) * height)[:, None] * philox.between(fraction, options.area)
+    fraction, aspect, turn, *place = drawn.reshape(-1, CROP_TRIES, 5).transpose(2, 0, 1)
+    area = _pixels(sizes)[:, None] * philox.between(fraction, options.area)
     ratio = philox.between(aspect, options.ratio)
     long, short = _round(np.sqrt(area * ratio)), _round(np.sqrt(area / ratio))
-    w, h = np.where(turn < 0.5, short, long), np.where(turn < 0.5, long, short)
-    fits = (w <= width[:, None]) & (h <= height[:, None]) & (w > 0) & (h > 0)
-    rows, first = np.arange(len(width)), fits.argmax(axis=1)
-    w, h = w[rows, first], h[rows, first]
-    x = _offset(across[rows, first], width - w)
-    y = _offset(down[rows, first], height - h)
-    return fits[rows, first], x, y, w, h
+    upright = turn < 0.5
+    extents = np.stack([np.where(upright, short, long), np.where(upright, long, short)])
+    fits: NDArray[np.bool_] = np.all((extents > 0) & (extents <= sizes[:, :, None]), axis=0)
+    rows, first = np.arange(len(fits)), fits.argmax(1)
+    extent = extents[:, rows, first]
+    corner = _offset(np.stack([each[rows, first] for each in place]), sizes - extent)
+    return fits[rows, first], corner, extent
 
 
 def _round(value: NDArray[np.float64]) -> Ints:
@@ -385,23 +400,27 @@ def _round(value: NDArray[np.float64]) -> Ints:
     return np.floor(value + 0.5).astype(np.int64)
 
 
-def _offset(unit: NDArray[np.float64], most: Ints) -> Ints:
+def _offset(unit: NDArray[np.float64], most: Ints | int) -> Ints:
     """Uniformly distributed integers from 0 to `most`."""
     return np.floor(unit * (most + 1)).astype(np.int64)
 
 
 def _method(
     options: CropOptions,
-    sizes: Ints,
-    scaled: tuple[Ints, Ints],
-    crop: tuple[Ints, Ints],
+    steps: tuple[Ints, Ints, Ints],
+    extent: Ints,
     cut: NDArray[np.bool_],
     seed: int,
     epoch: Ints,
     record: Ints,
 ) -> Ints:
-    """The interpolation of each sample. `scaled` are the sizes, (N, 2), after resize and on the
-    canvas.
+    """The interpolation of each sample.
+
+    Parameters
+    ----------
+    steps : sizes, (2, N), of the images, after resize, and on the canvas
+    extent : width and height of the crops, (2, N)
+    cut : whether they have other sizes than the output
     """
     if options.method == ANY:
         words = philox.words(seed, epoch, record, philox.INTERPOLATION, 1)
@@ -410,15 +429,15 @@ def _method(
     area = LINEAR if options.affine.active and options.resize is None else AREA
     if options.method != AUTOMATIC:
         method = area if options.method == AREA else options.method
-        return np.full(len(sizes), method, np.int64)
+        return np.full(len(cut), method, np.int64)
     # As MXNet decides it for its first resampling: the resize, else the affine map, else the crop.
-    resized, canvas = scaled
+    size, resized, canvas = steps
     if options.resize is not None:
-        old, new = sizes, resized
+        old, new = size, resized
     elif options.affine.active:
         old, new = resized, canvas
     else:
-        old = np.where(cut[:, None], np.stack(crop, axis=1), canvas + 2 * options.pad)
-        new = np.full_like(old, (options.width, options.height))
-    chosen = automatic_method(*old.T, *new.T)
+        old = np.where(cut, extent, canvas + 2 * options.pad)
+        new = np.array([[options.width], [options.height]])
+    chosen = automatic_method(old[0], old[1], new[0], new[1])
     return np.where(chosen == AREA, area, chosen)

@@ -177,11 +177,13 @@ class Plan:
         int64 (N, 4), x0, y0, x1, y1, before flipping; x1 <= x0 or y1 <= y0 where an image is
         invisible
         """
-        shown = np.tile(np.array([0, 0, *size]), (len(self.window), 1))
+        # As columns, which NumPy is faster with.
+        shown = np.full((4, len(self.window)), [[0], [0], [size[0]], [size[1]]])
+        first, end = shown[:2], shown[2:]
         for border in self.borders:
-            shown[:, :2] = np.maximum(shown[:, :2], border.inside[:, :2])
-            shown[:, 2:] = np.minimum(shown[:, 2:], border.inside[:, 2:])
-        return shown
+            np.maximum(first, border.inside[:, :2].T, out=first)
+            np.minimum(end, border.inside[:, 2:].T, out=end)
+        return np.ascontiguousarray(shown.T)
 
 
 def covered_pixels(
@@ -199,9 +201,12 @@ def covered_pixels(
     -------
     int64 (N, 4), x0, y0, x1, y1, within the output
     """
-    corner, scale = np.tile(window[:, :2], 2), np.tile(np.array(size) / window[:, 2:], 2)
-    edges = np.ceil((rectangle - corner) * scale - 0.5 - EPSILON)
-    return edges.clip(0, np.tile(size, 2)).astype(np.int64)
+    corner, scale, most = window[:, :2], np.array(size) / window[:, 2:], np.array(size, np.float64)
+    ends = [
+        np.minimum(np.maximum(np.ceil((end - corner) * scale - 0.5 - EPSILON), 0), most)
+        for end in (rectangle[:, :2], rectangle[:, 2:])
+    ]
+    return np.concatenate(ends, axis=1).astype(np.int64)
 
 
 def shorter_side(width: IntOrInts, height: IntOrInts, size: int) -> tuple[IntOrInts, IntOrInts]:
