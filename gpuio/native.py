@@ -278,7 +278,7 @@ class Native:
         uint64 (N, 4 * blocks)
         """
         drawn = np.empty((len(record), 4 * blocks), np.uint64)
-        epoch = np.broadcast_to(epoch, record.shape)
+        assert epoch.shape == record.shape, "there is an epoch for each record"
         parts = [np.ascontiguousarray(each, np.int64) for each in (epoch, record)]
         addresses = [each.ctypes.data for each in parts]
         size = len(record), first, blocks

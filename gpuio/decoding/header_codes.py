@@ -89,8 +89,18 @@ def several_parts_of(codes: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Width and height in each code: int64 (N, 2); 0 x 0 where there is no header."""
+    return np.stack(_width_and_height(codes), axis=1)
+
+
+def pixels_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Width times height in each code: int64 (N,)."""
+    width, height = _width_and_height(codes)
+    return width * height
+
+
+def _width_and_height(codes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     word = codes.astype(np.int64)
-    return np.stack([word & _SIZE_MASK, word >> _HEIGHT & _SIZE_MASK], axis=1)
+    return word & _SIZE_MASK, word >> _HEIGHT & _SIZE_MASK
 
 
 def without_orientation(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header_codes import sizes_of
+from gpuio.decoding.header_codes import pixels_of
 from gpuio.errors import FILE_ERRORS, Error
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
@@ -255,8 +255,8 @@ class _Job:
             runs += _cut(cost, threads)
         if left.any():
             rows = np.flatnonzero(left)
-            pixels = sizes_of(batch.codes[rows]).prod(1).astype(np.float64)
-            cost = _cost(pixels, batch.encoded.places(rows), PYTHON_COST)
+            pixels = pixels_of(batch.codes[rows]).astype(np.float64)
+            cost = _cost(pixels, batch.encoded.places[rows], PYTHON_COST)
             runs += [rows[part].tolist() for part in _cut(cost, threads)]
         return runs
 

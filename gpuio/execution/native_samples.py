@@ -119,7 +119,6 @@ class NativeRenderer:
         return NativeSamples(array, pixels, array.ctypes.data, spec, data.ctypes.data)
 
     def _select(self, plan: Plan, batch: ImageBatch) -> Selected:
-        every = np.arange(len(batch))
         spec, output = self._plan.copy(), self._output
         arrays: dict[str, NDArray[Any] | None] = {
             "window": np.ascontiguousarray(plan.window, np.float64),
@@ -127,7 +126,7 @@ class NativeRenderer:
             "method": np.ascontiguousarray(plan.method, np.int64),
             "flip": np.ascontiguousarray(plan.flip, np.bool_),
             "codes": batch.codes,
-            "places": batch.encoded.places(every),
+            "places": batch.encoded.places,
         }
         if plan.light is not None:
             arrays["light"] = np.ascontiguousarray(plan.light, np.float64)

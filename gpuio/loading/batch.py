@@ -82,9 +82,10 @@ class EncodedRows(Sequence["Encoded | None"]):
             labels[row] = None
         return labels
 
-    def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
-        """Where the images of some records are; see `EncodedBatch`."""
-        return self._read.places(rows)
+    @property
+    def places(self) -> NDArray[np.void]:
+        """Where the records' images are; see `EncodedBatch`."""
+        return self._read.places
 
 
 @dataclass(kw_only=True)

@@ -10,8 +10,8 @@ from gpuio.decoding.header import import_pillow, read_header
 from gpuio.decoding.header_codes import (
     decode_header,
     encode_header,
+    pixels_of,
     several_parts_of,
-    sizes_of,
     structures_of,
     with_structure,
 )
@@ -81,7 +81,7 @@ class HeaderReader:
         """Which images are over a limit, by row; only large ones and those in several scans can
         be.
         """
-        large = sizes_of(codes).prod(1) > min(PLAUSIBLE, self._max_pixels)
+        large = pixels_of(codes) > min(PLAUSIBLE, self._max_pixels)
         errors: dict[int, Error] = {}
         for row in np.flatnonzero(large | several_parts_of(codes)).tolist():
             if (image := encoded[row]) is not None:
@@ -122,7 +122,7 @@ def _read(
 def _read_usual(rows: NDArray[np.intp], encoded: EncodedRows) -> NDArray[np.uint64]:
     """The codes of most images, uint64 (n,); 0 where each has to be looked at by itself."""
     if (module := native.library()) is not None:
-        return module.headers(encoded.places(rows))
+        return module.headers(encoded.places[rows])
     images = [each for row in rows.tolist() if (each := encoded[row]) is not None]
     sizes = np.fromiter((each.image.nbytes for each in images), np.int64, len(images))
     return read_jpeg_headers([each.beginning for each in images], sizes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.decoding.header_codes import (
+    pixels_of,
     sizes_of,
     structures_of,
     without_orientation,
@@ -104,7 +105,7 @@ class BatchReader:
         batch.errors |= errors
         batch.encoded = batch.encoded.without(errors)
         if strict:
-            batch.structures = without_large(structures_of(codes), sizes_of(codes).prod(1))
+            batch.structures = without_large(structures_of(codes), pixels_of(codes))
         if not self.apply_orientation:
             codes = without_orientation(codes)
         sizes, bad = sizes_of(codes), list(batch.errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
@@ -120,23 +120,17 @@ class EncodedBatch(Sequence["Encoded | Error"]):
             raise IndexError(row)
         return Encoded(self.labels[row], self._images[row])  # type: ignore[arg-type]
 
-    def places(self, rows: NDArray[np.intp]) -> NDArray[np.void]:
-        """Where the images of some records are.
-
-        Returns
-        -------
-        PLACE (k,), which refer to memory and files that exist as long as this object; of records
-        with an error they mean nothing
+    @cached_property
+    def places(self) -> NDArray[np.void]:
+        """Where the records' images are: PLACE (n,), which refer to memory and files that exist as
+        long as this object; of records with an error they mean nothing.
         """
-        if self._images is not None:
-            places: NDArray[np.void] = self._images.places[rows]
-            if not self._others:
-                return places
-        else:
-            places = np.zeros(len(rows), PLACE)
-        for number, row in enumerate(rows.tolist()):
-            if row in self._others and not isinstance(other := self._others[row], Error):
-                places[number] = _place(other.image)
+        if self._images is not None and not self._others:
+            return self._images.places
+        places = np.zeros(len(self), PLACE) if self._images is None else self._images.places.copy()
+        for row, other in self._others.items():
+            if not isinstance(other, Error):
+                places[row] = _place(other.image)
         return places
 
 
@@ -289,9 +283,9 @@ class RecordSource:
             labels = self._table.find_many(keys)
         # Without an image where it has several parts, or is damaged.
         alone = np.flatnonzero(batch.images.places["known_size"] == 0).tolist()
-        alone += [row for row, label in enumerate(labels) if label is None]
-        wanted = indices.tolist()
-        others = {row: read_or_error(self.read, wanted[row]) for row in alone}
+        if self._table is not None:
+            alone += [row for row, label in enumerate(labels) if label is None]
+        others = {row: read_or_error(self.read, int(indices[row])) for row in alone}
         return EncodedBatch(labels, batch.images, others)
 
     def location(self, index: int) -> Location:

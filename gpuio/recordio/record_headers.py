@@ -16,10 +16,20 @@ from gpuio.recordio.header import HEADER_BYTES
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.data_file import DataFile
 
-# Bytes of a part's header and a record's header, before the label if it is an array; and the words
-# of a record with its label, if that is a single number, and its id.
-HEAD_BYTES = PART_HEADER.size + HEADER_BYTES
-LABEL_WORD, ID_WORD = 3, 4
+# How a record begins: magic number, kind and length of its first part, header. The label follows
+# if it is an array.
+HEAD = np.dtype(
+    [
+        ("magic", "<u4"),
+        ("part", "<u4"),
+        ("flag", "<u4"),
+        ("label", "<f4"),
+        ("id", "<u8"),
+        ("id2", "<u8"),
+    ]
+)
+HEAD_BYTES = HEAD.itemsize
+assert PART_HEADER.size + HEADER_BYTES == HEAD_BYTES
 
 
 class RecordBatch(NamedTuple):
@@ -36,6 +46,12 @@ class RecordBatch(NamedTuple):
     labels: list[float | NDArray[np.float32] | None]
     images: RecordImages
     ids: NDArray[np.uint64]
+
+    @staticmethod
+    def empty(count: int) -> RecordBatch:
+        """Some records that are all left out."""
+        places, ids = np.zeros(count, PLACE), np.zeros(count, np.uint64)
+        return RecordBatch([None] * count, RecordImages(places), ids)
 
     def put(self, rows: NDArray[np.intp], part: RecordBatch) -> None:
         """Put others in their rows, intp (k,)."""
@@ -107,37 +123,24 @@ class RecordHeaders(NamedTuple):
     Attributes
     ----------
     data : uint8 (bytes,), the records' beginnings
-    words : uint32 (bytes // 4,), the same
-    word : int64 (n,), where each record begins in `words`
+    begin : int64 (n,), where each record begins in `data`, in bytes
     known : int64 (n,), bytes of each record in `data`, or to its end
-    kind, length, flag : int64 (n,), kind and content bytes of the first part, and IRHeader.flag; 0
-        if the file ends before them
+    head : HEAD (n,); 0 if the file ends before its end
+    flag : int64 (n,), IRHeader.flag
+    end : int64 (n,), where the content of each record's first part ends, in bytes from the
+        beginning of the record
     intact : bool (n,), whether the first part lies within the file and contains header and label
+    whole : bool (n,), which records have a single part, are intact, and have their label in memory
     """
 
     data: NDArray[np.uint8]
-    words: NDArray[np.uint32]
-    word: NDArray[np.int64]
+    begin: NDArray[np.int64]
     known: NDArray[np.int64]
-    kind: NDArray[np.int64]
-    length: NDArray[np.int64]
+    head: NDArray[np.void]
     flag: NDArray[np.int64]
+    end: NDArray[np.int64]
     intact: NDArray[np.bool_]
-
-    @property
-    def whole(self) -> NDArray[np.bool_]:
-        """Which records have a single part, are intact, and have their label in memory."""
-        whole: NDArray[np.bool_] = (
-            self.intact & (self.kind == WHOLE) & (HEAD_BYTES + 4 * self.flag <= self.known)
-        )
-        return whole
-
-    @property
-    def end(self) -> NDArray[np.int64]:
-        """Where the content of each record's first part ends, in bytes from the beginning of the
-        record: int64 (n,).
-        """
-        return PART_HEADER.size + self.length
+    whole: NDArray[np.bool_]
 
     def labels(self, rows: NDArray[np.intp], width: int) -> NDArray[np.float32]:
         """Gather labels.
@@ -152,11 +155,13 @@ class RecordHeaders(NamedTuple):
         float32 (k, width)
         """
         # The label of flag 0 is in the header, behind the flag.
-        begin = self.word[rows] + np.where(self.flag[rows] == 0, LABEL_WORD, HEAD_BYTES // 4)
+        skipped = np.where(self.flag[rows] == 0, PART_HEADER.size + 4, HEAD_BYTES)
+        begin = self.begin[rows] + skipped
         if len(rows) == 1:  # without an index array, which would be larger than a long label
-            found = self.words[begin[0] : begin[0] + width].view("<f4")[None]
+            found = self.data[begin[0] : begin[0] + 4 * width].view("<f4")[None]
         else:
-            found = self.words[begin[:, None] + np.arange(width)].view("<f4")
+            words = self.data[: len(self.data) // 4 * 4].view("<f4")
+            found = words[begin[:, None] // 4 + np.arange(width)]
         labels: NDArray[np.float32] = found.astype(np.float32, copy=False)
         return labels
 
@@ -169,42 +174,27 @@ class RecordHeaders(NamedTuple):
         """
         whole = self.whole
         if file.descriptor is None:
-            whole &= self.end <= self.known
-        return RecordBatch(self._labels(whole), self._images(whole, file, starts), self._ids(whole))
+            whole = whole & (self.end <= self.known)
+        labels: list[float | NDArray[np.float32] | None] = self.head["label"].tolist()
+        for row in np.flatnonzero(whole & (self.flag > 0)).tolist():
+            begin = int(self.begin[row]) + HEAD_BYTES
+            labels[row] = self.data[begin : begin + 4 * int(self.flag[row])].view("<f4")
+        for row in np.flatnonzero(~whole).tolist():
+            labels[row] = None
+        ids = np.where(whole, self.head["id"], np.uint64(0))
+        return RecordBatch(labels, self._images(whole, file, starts), ids)
 
     def _images(
         self, whole: NDArray[np.bool_], file: DataFile, starts: NDArray[np.int64]
     ) -> RecordImages:
-        places = np.zeros(len(whole), PLACE)
-        places["known"] = self.data.ctypes.data + self.word * 4
+        places = np.empty(len(whole), PLACE)
+        places["known"] = self.data.ctypes.data + self.begin
         places["known_size"], places["start"] = self.known, starts
         places["begin"], places["end"] = HEAD_BYTES + 4 * self.flag, self.end
         descriptor = -1 if file.descriptor is None else file.descriptor
         places["file"] = np.where(self.end > self.known, descriptor, -1)
         places[~whole] = 0
         return RecordImages(places, [(self.data, file)])
-
-    def _ids(self, whole: NDArray[np.bool_]) -> NDArray[np.uint64]:
-        ids = np.zeros(len(self.word), np.uint64)
-        low, high = (
-            self.words[self.word[whole] + at].astype(np.uint64) for at in (ID_WORD, ID_WORD + 1)
-        )
-        ids[whole] = low | high << np.uint64(32)
-        return ids
-
-    def _labels(self, whole: NDArray[np.bool_]) -> list[float | NDArray[np.float32] | None]:
-        numbers = self.words.view("<f4")
-        labels: list[float | NDArray[np.float32] | None] = [None] * len(self.word)
-        single = np.flatnonzero(whole & (self.flag == 0))
-        values = numbers[self.word[single] + LABEL_WORD].tolist()
-        if len(single) == len(labels):
-            return list(values)
-        for row, value in zip(single.tolist(), values, strict=True):
-            labels[row] = value
-        for row in np.flatnonzero(whole & (self.flag > 0)).tolist():
-            begin = int(self.word[row]) + HEAD_BYTES // 4
-            labels[row] = numbers[begin : begin + int(self.flag[row])]
-        return labels
 
 
 def read_record_headers(
@@ -217,25 +207,27 @@ def read_record_headers(
 
     Parameters
     ----------
-    data : uint8 (bytes,), a file, or the beginnings of its records
+    data : uint8 (bytes,), contiguous, a file, or the beginnings of its records
     starts : int64 (n,), where they begin in `data`, in bytes
     known : int64 (n,), bytes of each record in `data`; None: up to its end
     left : int64 (n,), bytes of the file from the beginning of each record on; None: as in `data`
     """
-    words = np.asarray(data[: len(data) // 4 * 4]).view("<u4")
     known = len(data) - starts if known is None else known
     left = len(data) - starts if left is None else left
-    inside = known >= HEAD_BYTES
-    # Magic number, part kind and length, flag.
-    found: NDArray[Any] = np.zeros((len(starts), 3), np.int64)
-    found[inside] = words[starts[inside, None] // 4 + np.arange(3)]
-    magic, lengths, flag = found.T
-    kind, length = lengths >> LENGTH_BITS, lengths & LENGTH_MASK
+    # As bytes: NumPy would copy structured elements field by field.
+    beginnings = np.zeros(len(starts), f"V{HEAD_BYTES}")
+    if len(inside := np.flatnonzero(known >= HEAD_BYTES)):
+        size = len(data) - HEAD_BYTES + 1
+        every = np.ndarray(size, beginnings.dtype, data, strides=(1,))  # one at each byte
+        beginnings[inside] = every[starts[inside]]
+    head = beginnings.view(HEAD)
+    flag, part = head["flag"].astype(np.int64), head["part"].astype(np.int64)
+    kind, length = part >> LENGTH_BITS, part & LENGTH_MASK
     intact = (
-        inside
-        & (magic == MAGIC)
+        (head["magic"] == MAGIC)
         & ((kind == WHOLE) | (kind == FIRST))
         & (HEADER_BYTES + 4 * flag <= length)
         & (PART_HEADER.size + (length + 3) // 4 * 4 <= left)
     )
-    return RecordHeaders(data, words, starts // 4, known, kind, length, flag, intact)
+    whole = intact & (kind == WHOLE) & (HEAD_BYTES + 4 * flag <= known)
+    return RecordHeaders(data, starts, known, head, flag, PART_HEADER.size + length, intact, whole)

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
-from gpuio.native import PLACE
 from gpuio.recordio.diagnosis import explain, mismatch
 from gpuio.recordio.file_names import find_files
 from gpuio.recordio.framing import HEADER as PART_HEADER
@@ -28,7 +27,7 @@ from gpuio.recordio.framing import FramingError, parse
 from gpuio.recordio.header import HEADER, is_face_header, unpack
 from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry, file_name
-from gpuio.recordio.record_headers import RecordBatch, RecordHeaders, RecordImages
+from gpuio.recordio.record_headers import RecordBatch, RecordHeaders
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_payloads, read_records
 from gpuio.storage.data_file import DataFile
@@ -257,13 +256,15 @@ class RecordSet:
         begin, and where the next one of the index does, or the file ends
         """
         which = np.searchsorted(self._first, ordinals, side="right") - 1
-        for number in sorted(set(which.tolist())):
+        numbers = set(which.tolist()) if len(self.paths) > 1 else range(min(len(which), 1))
+        for number in sorted(numbers):
             rows = np.flatnonzero(which == number)
             chosen, base = ordinals[rows], self._base[number]
             starts = self.starts[chosen] - base
             after = self.starts[np.minimum(chosen + 1, len(self) - 1)] - base
             size = self._base[number + 1] - base
-            yield number, rows, starts, np.where(after > starts, after, size).clip(max=size)
+            ends = np.minimum(np.where(after > starts, after, size), size)
+            yield number, rows, starts, ends
 
     def read_many(self, ordinals: NDArray[np.int64], bulk: Bulk | None = None) -> RecordBatch:
         """Read several records at once, in any order: small ones as a whole, of others the
@@ -279,15 +280,15 @@ class RecordSet:
         FileChangedError : a file has become shorter.
         RecordError : a file cannot be read.
         """
-        count = len(ordinals)
-        images = RecordImages(np.zeros(count, PLACE))
-        batch = RecordBatch([None] * count, images, np.zeros(count, np.uint64))
+        parts = []
         for number, rows, starts, ends in self._by_file(ordinals):
             file = self._file(number)
-            part = read_records(file, starts, ends, bulk)
+            parts.append((rows, read_records(file, starts, ends, bulk)))
             self.has_changed |= file.has_changed()
-            if len(rows) == count:
-                return part
+        if len(parts) == 1:
+            return parts[0][1]
+        batch = RecordBatch.empty(len(ordinals))
+        for rows, part in parts:
             batch.put(rows, part)
         return batch
 

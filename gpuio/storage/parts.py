@@ -102,9 +102,10 @@ def join(begins: Offsets, ends: Offsets, gap: int = MAX_GAP) -> tuple[Ranges, in
     """
     order = np.argsort(begins, kind="stable")
     first, last = begins[order], np.maximum.accumulate(ends[order])
-    is_apart = np.append(True, first[1:] > last[:-1] + gap)[: len(order)]
+    is_apart = np.ones(len(order), np.bool_)
+    np.greater(first[1:], last[:-1] + gap, out=is_apart[1:])
     heads = np.flatnonzero(is_apart)
-    at, until = first[heads], last[np.append(heads[1:], len(order))[: len(heads)] - 1]
+    at, until = first[heads], np.concatenate([last[heads[1:] - 1], last[-1:]])
     room = (until - at + 7) // 8 * 8
     begin_of = room.cumsum() - room
     places = np.empty_like(first)
