@@ -187,10 +187,9 @@ class Native:
 
         Parameters
         ----------
-        plan : PLAN (1,), with all that is no array
+        plan : PLAN (1,), with all that is no array; the addresses of the arrays are set
         arrays : by the names of PLAN's fields, with `count` rows each; None: nothing of the kind
         """
-        plan = plan.copy()
         for name, array in arrays.items():
             plan[name] = 0 if array is None else array.ctypes.data
         count = int(plan["count"][0])

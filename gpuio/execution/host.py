@@ -242,19 +242,19 @@ class _Job:
     def _divide(self) -> list[Run]:
         """Divide the samples that can be used into runs."""
         batch, threads, native = self._batch, self._executor.threads, self._executor.native
-        left = np.ones(len(batch), bool)
-        left[list(batch.errors)] = False
-        if batch.plan is None:  # what the samples go through may take any time
-            return [[row] for row in np.flatnonzero(left).tolist()]
         runs: list[Run] = []
+        taken = list(batch.errors)
         if native is not None and self._samples is not None and len(self._samples.array):
             array = self._samples.array
-            left[array["row"]] = False
             same = NATIVE_COST + native.pixels * OUTPUT_COST
-            cost = _cost(self._samples.pixels, array["place"], same)
-            runs += _cut(cost, threads)
-        if left.any():
-            rows = np.flatnonzero(left)
+            runs += _cut(_cost(self._samples.pixels, array["place"], same), threads)
+            if len(array) + len(taken) == len(batch):
+                return runs
+            taken += array["row"].tolist()
+        rows = np.delete(np.arange(len(batch)), taken)
+        if batch.plan is None:  # what the samples go through may take any time
+            return [[row] for row in rows.tolist()]
+        if len(rows):
             pixels = pixels_of(batch.codes[rows]).astype(np.float64)
             cost = _cost(pixels, batch.encoded.places[rows], PYTHON_COST)
             runs += [rows[part].tolist() for part in _cut(cost, threads)]
@@ -287,8 +287,8 @@ def _cost(
 
 def _cut(cost: NDArray[np.float64], threads: int) -> list[slice]:
     """Divide a sequence of samples, whose costs are microseconds (n,), into runs."""
-    before = cost.cumsum() - cost
-    length = min(max(float(cost.sum()) / threads, LEAST_RUN), MOST_RUN)
-    found = np.searchsorted(before, np.arange(0.0, float(cost.sum()), length)).tolist()
+    end = cost.cumsum()
+    length = min(max(float(end[-1]) / threads, LEAST_RUN), MOST_RUN)
+    found = np.searchsorted(end - cost, np.arange(0.0, float(end[-1]), length)).tolist()
     begins = sorted(set(found) - {len(cost)})
     return [slice(*each) for each in zip(begins, [*begins[1:], len(cost)], strict=True)]
