@@ -1,5 +1,6 @@
 """The benchmark of image loaders: a tiny one runs; a contestant that does other work is refused."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gpuio import native
 from tests.benchmarks import pretended
 from tests.benchmarks.images import __main__ as images
 from tests.benchmarks.images.bars import bars
@@ -19,8 +21,9 @@ from tests.benchmarks.images.check import (
 )
 from tests.benchmarks.images.contestants import CONTESTANTS, DALI, GPUIO, PLAIN, Contestant
 from tests.benchmarks.images.job import Job
-from tests.benchmarks.images.process import ContestantProcess
+from tests.benchmarks.images.process import ContestantProcess, LeftOutError
 from tests.benchmarks.images.run import Row, Settings, run_workload, write_charts
+from tests.benchmarks.images.scaling import Round, Scaling, busy_loops, compare, summarize
 from tests.benchmarks.images.workloads import WORKLOADS, encode, encoded_images, write_files
 from tests.benchmarks.pretended import make
 
@@ -139,7 +142,7 @@ def test_the_work_of_children_counts(folders: dict[str, Path]) -> None:
     with ContestantProcess(contestant("forks")) as process:
         process.open(replace(charts(folders, SMALL.name, "eval"), threads=1))
         used = process.cpu_seconds()
-        process.run(2)
+        process.run(2, 60.0)
         assert process.cpu_seconds() - used > 2 * pretended.WORK
 
 
@@ -165,13 +168,7 @@ def test_the_lock_is_measured_where_the_native_module_is(tmp_path: Path) -> None
     workload = replace(WORKLOADS["32-jpeg"], images=1, copies=256)
     image = np.full((32, 32, 3), 90, np.uint8)
     write_files(tmp_path / "data", [encode(image, ".jpg")], ".jpg", workload.copies)
-    try:
-        from gpuio.native import library
-    except ImportError:
-        native = False
-    else:
-        native = library() is not None
-    if not native:
+    if not native.state()[0]:
         with pytest.raises(RuntimeError, match="native"):
             images.lock_share(workload, "train", tmp_path, 0.01)
         return
@@ -190,16 +187,85 @@ def test_bars() -> None:
     def row(name: str, cpu_ms: float, speed: float) -> Row:
         return Row("224", "eval", name, 2, cpu_ms, cpu_ms, cpu_ms, speed, speed, speed)
 
-    rows = [row(GPUIO, 1.0, 190), row("gpuio, 1 thread", 1.0, 100), row(DALI, 2.1, 90)]
-    rows += [row("another", 0.9, 150), row(PLAIN, 0.8, 90)]
-    found = bars(rows, [])
+    rows = [row(GPUIO, 1.0, 190), row(DALI, 2.1, 90), row("another", 0.9, 150), row(PLAIN, 0.8, 90)]
+    rounds = Round(100.0, 1e-3, 1.0), Round(200.0, 1e-3, 1.6)
+    scaling = summarize("224", "eval", [rounds])
+    found = bars(rows, [], [scaling])
     assert [(bar.least, round(bar.value, 2), bar.reached) for bar in found] == [
         (2.2, 2.1, False),
         (1.0, 0.9, False),
-        (1.85, 1.9, True),
+        (1.85, 2.5, True),
     ]
     assert "another" in found[1].name
-    assert bars(rows[1:], []) == []  # without gpuio's there is nothing to compare
+    assert bars(rows[1:], [], []) == []  # without gpuio's there is nothing to compare
+
+
+def take_turns(speeds: dict[int, list[float]], controls: dict[int, list[float]]) -> Scaling:
+    """Figures of rounds of these speeds, and of busy loops."""
+    turns: list[int] = []
+    speed = {threads: iter(each) for threads, each in speeds.items()}
+    control = {threads: iter(each) for threads, each in controls.items()}
+
+    def take(threads: int) -> tuple[float, float]:
+        turns.append(threads)
+        return next(speed[threads]), 1e-3 * threads
+
+    found = list(compare(take, 3, 5, lambda threads: next(control[threads])))
+    assert turns == [2, 1, 1, 2] * (len(found) // 2) + [2, 1] * (len(found) % 2)
+    return summarize("112", "train", found)
+
+
+def test_scaling_is_relative_to_that_of_busy_loops() -> None:
+    found = take_turns(
+        {1: [100.0, 50.0, 100.0], 2: [180.0, 180.0, 90.0]}, {1: [1.0] * 6, 2: [1.8] * 6}
+    )
+    assert (found.ratio, found.control, found.rounds, found.tried) == (1.8, 1.8, 3, 3)
+    assert (found.relative, found.least, found.most) == (1.0, 0.5, 2.0)
+    assert found.on_free_processors == 2.0
+    assert (found.one, found.two, found.one_cpu_ms, found.two_cpu_ms) == (100, 180, 1, 2)
+
+
+def test_rounds_without_a_second_processor_do_not_count() -> None:
+    one, two = [100.0] * 5, [200.0, 100.0, 100.0, 200.0, 200.0]
+    busy = [2.0, 2.0, 1.1, 1.1, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+    found = take_turns({1: one, 2: two}, {1: [1.0] * 10, 2: busy})
+    assert (found.rounds, found.tried, found.relative, found.least) == (3, 5, 1.0, 1.0)
+    with pytest.raises(LeftOutError, match=r"1.20 times as much as one, in the best of 5 rounds"):
+        take_turns({1: one, 2: two}, {1: [1.0] * 10, 2: [1.1] * 8 + [1.2] * 2})
+
+
+def test_busy_loops_count_what_they_do() -> None:
+    used = time.process_time()
+    assert busy_loops(2, 0.02) > 0
+    assert time.process_time() > used
+
+
+def test_threads_are_compared_where_the_native_module_is(tmp_path: Path) -> None:
+    workload = replace(WORKLOADS["32-png"], images=1, copies=512)
+    image = np.full((32, 32, 3), 90, np.uint8)
+    write_files(tmp_path / "data", [encode(image, ".png")], ".png", workload.copies)
+    settings = Settings(rounds=1, seconds=0.01)
+    if not native.LIBRARY.exists():
+        with pytest.raises(LeftOutError, match="without it"):
+            images.scales(workload, "train", tmp_path, settings)
+        return
+    try:
+        found = images.scales(workload, "train", tmp_path, settings)
+    except LeftOutError as error:
+        assert "no second processor was free" in str(error)
+        return
+    assert (found.workload, found.task) == ("32-png", "train")
+    assert 0 < found.least <= found.relative <= found.most
+    assert found.one > 0 and found.two > 0 and found.one_cpu_ms > 0 and found.rounds <= found.tried
+
+
+def test_a_round_ends_at_the_limit(folders: dict[str, Path]) -> None:
+    job = replace(charts(folders, SMALL.name, "eval"), threads=1)
+    with ContestantProcess(contestant("prints")) as process:
+        process.open(job)
+        assert process.run(3, 60.0) == 3 * job.batch_size
+        assert process.run(3, 0.0) == job.batch_size
+        assert process.run(None, 0.0) == job.batch_size
 
 
 def test_contestants_are_small_and_have_one_interface() -> None:

@@ -18,20 +18,21 @@ from datetime import date
 from pathlib import Path
 
 from gpuio.loading.cpus import cpu_count
-from tests.benchmarks.images.bars import LOCKED
+from tests.benchmarks.images.bars import LOCKED, SCALING
 from tests.benchmarks.images.contestants import CONTESTANTS
 from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.lock_share import SECONDS, LockShare
-from tests.benchmarks.images.process import ROOT
+from tests.benchmarks.images.process import ROOT, LeftOutError
 from tests.benchmarks.images.report import Report, draw, markdown
 from tests.benchmarks.images.run import DATA, TASKS, Settings, run_workload
+from tests.benchmarks.images.scaling import THREADS, Scaling, scaling
 from tests.benchmarks.images.workloads import WORKLOADS, Workload
 from tests.benchmarks.photographs import photographs
 
 # Images in a batch where the interpreter's lock is measured.
 LOCK_BATCH = 256
 
-LOCK = "the interpreter's lock"
+LOCK, SCALES = "the interpreter's lock", "one thread and two"
 
 
 def machine() -> dict[str, str]:
@@ -68,12 +69,24 @@ def lock_share(workload: Workload, task: str, folder: Path, seconds: float = SEC
     return LockShare(**json.loads(done.stdout))
 
 
+def scales(workload: Workload, task: str, folder: Path, settings: Settings) -> Scaling:
+    """Compare one thread with two.
+
+    Raises
+    ------
+    LeftOutError : there is no native module, it fails, or no second processor was free.
+    """
+    jobs = [workload.job(folder / DATA, task, threads) for threads in THREADS]
+    return scaling(workload.name, task, jobs, settings.rounds, settings.seconds)
+
+
 def run(options: argparse.Namespace) -> Iterator[Report]:
     """Measure everything that was asked for; the report so far after each workload."""
     settings = Settings(
         options.threads,
         options.rounds,
         options.seconds,
+        options.limit,
         {"mxnet": options.mxnet} if options.mxnet else {},
     )
     contestants = [
@@ -88,7 +101,7 @@ def run(options: argparse.Namespace) -> Iterator[Report]:
             {
                 "Images": f"made of {data}",
                 "Threads": f"{options.threads}, or processes",
-                "Rounds": f"{options.rounds} of at least {options.seconds:g} s",
+                "Rounds": f"{options.rounds} of {options.seconds:g} to about {options.limit:g} s",
             },
         )
         for name in options.workloads:
@@ -105,6 +118,11 @@ def run(options: argparse.Namespace) -> Iterator[Report]:
                         report.locks += [lock_share(workload, task, Path(folder)) for task in TASKS]
                     except RuntimeError as error:
                         report.left_out[name][LOCK] = str(error)
+                for task in TASKS if name in SCALING and not options.quick else ():
+                    try:
+                        report.scalings.append(scales(workload, task, Path(folder), settings))
+                    except LeftOutError as error:
+                        report.left_out[name][f"{SCALES}, {task}"] = str(error)
             yield report
 
 
@@ -129,6 +147,7 @@ def main(arguments: list[str] | None = None) -> Report:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round, at least")
+    parser.add_argument("--limit", type=float, default=2.0, help="seconds of a round, at most")
     parser.add_argument(
         "--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS), metavar="NAME"
     )

@@ -66,9 +66,14 @@ class ContestantProcess:
         """Write the next batches to ``data`` and ``labels`` of a NumPy archive."""
         self._ask("save", batches, str(path))
 
-    def run(self, batches: int) -> int:
-        """Take the next batches; number of images."""
-        count: int = self._ask("run", batches)["images"]
+    def run(self, batches: int | None, seconds: float) -> int:
+        """Take the next batches, but none after so many seconds; number of images.
+
+        Parameters
+        ----------
+        batches : their number at most; None: any
+        """
+        count: int = self._ask("run", batches, seconds)["images"]
         return count
 
     def end(self) -> None:

@@ -10,6 +10,7 @@ from tests.benchmarks.images.bars import bars
 from tests.benchmarks.images.contestants import GPUIO, ONE_THREAD
 from tests.benchmarks.images.lock_share import LockShare
 from tests.benchmarks.images.run import TASKS, Row
+from tests.benchmarks.images.scaling import Scaling
 from tests.benchmarks.images.workloads import WORKLOADS
 
 # Colors of gpuio, of gpuio without its native module, and of the others.
@@ -26,7 +27,7 @@ class Report:
     settings : how it was measured, by name
     versions : of packages
     left_out : by workload and contestant, the reason
-    rows, locks : the figures
+    rows, locks, scalings : the figures
     """
 
     machine: dict[str, str]
@@ -35,13 +36,15 @@ class Report:
     left_out: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     locks: list[LockShare] = field(default_factory=list)
+    scalings: list[Scaling] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Report:
         """Restore a report from ``dataclasses.asdict``."""
         rows = [Row(**row) for row in fields["rows"]]
         locks = [LockShare(**lock) for lock in fields["locks"]]
-        return cls(**{**fields, "rows": rows, "locks": locks})
+        scalings = [Scaling(**each) for each in fields.get("scalings", [])]
+        return cls(**{**fields, "rows": rows, "locks": locks, "scalings": scalings})
 
     def of(self, workload: str, task: str) -> dict[str, Row]:
         """The rows of one task by contestant."""
@@ -131,10 +134,30 @@ def markdown(report: Report, plot: str) -> str:
     rows = [
         [bar.name, f"{'at most' if bar.most else 'at least'} {bar.least:g}", f"{bar.value:.2f}",
          "yes" if bar.reached else "**no**"]
-        for bar in bars(report.rows, report.locks)
+        for bar in bars(report.rows, report.locks, report.scalings)
     ]  # fmt: skip
     if rows:
         parts += ["## Bars", table(["", "bar", "measured", "reached"], rows)]
+    if report.scalings:
+        parts += [
+            "## One thread and two",
+            "Rounds of one thread and of two take turns, with as many busy loops before and after "
+            "each, which tell how much of two processors was there: as multiples of one thread's, "
+            "and of one busy loop's. Rounds in which these were hardly faster do not count. On "
+            "free processors: twice the ratio of both, with the range of the rounds.",
+            table(
+                ["", "1 thread: images/s", "CPU-ms", "2 threads: images/s", "CPU-ms", "ratio",
+                 "busy loops", "on free processors", "rounds"],
+                [
+                    [f"{each.workload}, {each.task}", number(each.one), number(each.one_cpu_ms),
+                     number(each.two), number(each.two_cpu_ms), f"{each.ratio:.2f}",
+                     f"{each.control:.2f}",
+                     spread(each.on_free_processors, 2 * each.least, 2 * each.most),
+                     f"{each.rounds} of {each.tried}"]
+                    for each in report.scalings
+                ],
+            ),
+        ]  # fmt: skip
     if report.locks:
         parts += [
             "## The interpreter's lock",

@@ -50,12 +50,14 @@ class Settings:
     threads : of each contestant
     rounds : of each contestant
     seconds : that a round takes at least, which is a number of epochs
+    limit : after which a round takes no further batch, in seconds
     interpreters : of other Pythons, by name
     """
 
     threads: int = 2
     rounds: int = 5
     seconds: float = 0.5
+    limit: float = 2.0
     interpreters: dict[str, str] = field(default_factory=dict)
 
 
@@ -174,7 +176,7 @@ def run_workload(
                     found.versions |= process.versions
             say(f"{workload.title}, {task}: {len(processes)} contestants")
             epoch = len(images) * workload.copies // workload.batch_size
-            measured = _measure(processes, epoch, settings.seconds, settings.rounds, found.left_out)
+            measured = _measure(processes, epoch, settings, found.left_out)
             for each, figures in measured.items():
                 cpu_ms = (1e3 * value for value in (figures.cpu, figures.least, figures.most))
                 speed = figures.per_second, figures.slowest, figures.fastest
@@ -187,8 +189,7 @@ def run_workload(
 def _measure(
     processes: dict[str, ContestantProcess],
     epoch: int,
-    seconds: float,
-    rounds: int,
+    settings: Settings,
     left_out: dict[str, str],
 ) -> dict[str, Figures]:
     """Measure in turns; those that fail are left out.
@@ -196,26 +197,26 @@ def _measure(
     Parameters
     ----------
     epoch : number of its batches
-    seconds : that a round takes at least
     """
     epochs: dict[str, int] = {}
 
     def run(name: str) -> int:
-        """Run a round: whole epochs, since some contestants work in bursts of many batches. The
-        first one is one epoch, from which follows how many the others have.
+        """Run a round: whole epochs, since some contestants work in bursts of many batches, as far
+        as the limit allows. The first one is one epoch, from which follows how many the others
+        have.
         """
         if name in left_out:
             return 1
         begun = time.perf_counter()
         try:
-            images = processes[name].run(epochs.get(name, 1) * epoch)
+            images = processes[name].run(epochs.get(name, 1) * epoch, settings.limit)
         except LeftOutError as error:
             left_out[name] = str(error)
             return 1
-        epochs.setdefault(name, math.ceil(seconds / (time.perf_counter() - begun)))
+        epochs.setdefault(name, math.ceil(settings.seconds / (time.perf_counter() - begun)))
         return images
 
-    found = measure({name: partial(run, name) for name in processes}, rounds, processes)
+    found = measure({name: partial(run, name) for name in processes}, settings.rounds, processes)
     for name in left_out.keys() & processes:
         processes.pop(name).close()
     return {name: found[name] for name in processes}

@@ -3,17 +3,20 @@
     python -m tests.benchmarks.images.worker MODULE OPTIONS
 
 A request is a JSON list: ``["open", job]``; ``["save", batches, path]`` writes the next batches and
-labels to a NumPy archive; ``["run", batches]`` takes the next batches; ``["end"]`` drops what was
-opened. A reply is a JSON object, ``{"images": number}``, or ``{"error": reason}``.
+labels to a NumPy archive; ``["run", batches, seconds]`` takes the next batches, but none after so
+many seconds, and with null any number until then; ``["end"]`` drops what was opened. A reply is a
+JSON object, ``{"images": number}``, or ``{"error": reason}``.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +37,16 @@ def save(stream: Iterator[Any], count: int, path: str) -> int:
     return sum(map(len, labels))
 
 
+def run(stream: Iterator[Any], count: int | None, seconds: float) -> int:
+    """Take batches, `count` at most, until so many seconds are over; number of images."""
+    until, images = time.perf_counter() + seconds, 0
+    for _ in itertools.count() if count is None else range(count):
+        images += len(next(stream)[1])
+        if time.perf_counter() > until:
+            break
+    return images
+
+
 def main(name: str, options: str) -> None:
     # What libraries print must not get between the replies.
     replies = os.fdopen(os.dup(1), "w")
@@ -48,7 +61,7 @@ def main(name: str, options: str) -> None:
                 stream = module.batches(Job.from_json(arguments[0]), **json.loads(options))
                 reply["versions"] = module.versions()
             elif command == "run":
-                reply["images"] = sum(len(next(stream)[1]) for _ in range(*arguments))
+                reply["images"] = run(stream, *arguments)
             elif command == "save":
                 reply["images"] = save(stream, *arguments)
             else:
