@@ -24,6 +24,7 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
 from gpuio.loading.batch import ImageBatch, LoadedBatch
+from gpuio.loading.cpus import cpu_count
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.workers import Workers
@@ -247,7 +248,7 @@ class _Job:
         if native is not None and self._samples is not None and len(self._samples.array):
             array = self._samples.array
             same = NATIVE_COST + native.pixels * OUTPUT_COST
-            runs += _cut(_cost(self._samples.pixels, array["place"], same), threads)
+            runs += _cut(self._samples.pixels, array["place"], same, threads)
             if len(array) + len(taken) == len(batch):
                 return runs
             taken += array["row"].tolist()
@@ -256,8 +257,8 @@ class _Job:
             return [[row] for row in rows.tolist()]
         if len(rows):
             pixels = pixels_of(batch.codes[rows]).astype(np.float64)
-            cost = _cost(pixels, batch.encoded.places[rows], PYTHON_COST)
-            runs += [rows[part].tolist() for part in _cut(cost, threads)]
+            parts = _cut(pixels, batch.encoded.places[rows], PYTHON_COST, threads)
+            runs += [rows[part].tolist() for part in parts]
         return runs
 
     def _is_over(self) -> bool:
@@ -270,23 +271,21 @@ class _Job:
             return next(self._runs, None)
 
 
-def _cost(
-    pixels: NDArray[np.float64], places: NDArray[np.void], cost: float
-) -> NDArray[np.float64]:
-    """Microseconds that each sample takes, (n,), about.
+def _cut(
+    pixels: NDArray[np.float64], places: NDArray[np.void], same: float, threads: int
+) -> list[slice]:
+    """Divide a sequence of samples into runs.
 
     Parameters
     ----------
     pixels : (n,), of the images
     places : PLACE (n,), where they are
-    cost : microseconds that are the same for all
+    same : microseconds that each sample takes whatever its image
+    threads : how many there are
     """
-    size: NDArray[np.float64] = (places["end"] - places["begin"]) * BYTE_COST
-    return size + pixels * PIXEL_COST + cost
-
-
-def _cut(cost: NDArray[np.float64], threads: int) -> list[slice]:
-    """Divide a sequence of samples, whose costs are microseconds (n,), into runs."""
+    if (places["file"] < 0).all():  # in memory: nobody waits for a disk while others work
+        threads = min(threads, cpu_count())
+    cost = (places["end"] - places["begin"]) * BYTE_COST + pixels * PIXEL_COST + same
     end = cost.cumsum()
     length = min(max(float(end[-1]) / threads, LEAST_RUN), MOST_RUN)
     found = np.searchsorted(end - cost, np.arange(0.0, float(end[-1]), length)).tolist()

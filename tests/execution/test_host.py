@@ -1,6 +1,8 @@
 """The host executor: threads, errors, cancelling, closing."""
 
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,10 @@ from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
+from gpuio.loading.source import RecordSource
 from gpuio.planning.crop import CropOptions, CropPlanner
-from tests.io.records import jpeg
+from gpuio.recordio.record_set import RecordSet
+from tests.io.records import jpeg, write_records
 from tests.io.threads import gpuio_threads
 from tests.loading.fakes import MemorySource, indices
 
@@ -56,7 +60,7 @@ def opened() -> Any:
     executors: list[HostExecutor] = []
 
     def make(renderer: Any, payloads: list[Any] | None = None, **options: Any) -> HostExecutor:
-        source = MemorySource([b"x"] * 12 if payloads is None else payloads)
+        source = options.pop("source", MemorySource(payloads or [b"x"] * 12))
         planner = options.pop("planner", None)
         values = {"on_error": "raise", "threads": 3, **options}
         executors.append(HostExecutor(BatchReader(source, planner, ()), renderer, **values))
@@ -214,3 +218,40 @@ def test_threads_share_what_the_native_module_makes(threads: int, opened: Any) -
     for made, expected in zip(batches(native.library()), batches(None), strict=True):
         np.testing.assert_array_equal(made.data[0], expected.data[0])
         assert made.bad == expected.bad and made.pad == expected.pad
+
+
+class Parts(NativeRenderer):
+    """Counts the runs."""
+
+    runs = 0
+
+    def render(self, samples: Any, part: slice, records: Any = None) -> list[int]:
+        self.runs += 1
+        return super().render(samples, part, records)
+
+
+@pytest.mark.skipif(not native.state()[0], reason="the native module is not in use")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinities")
+def test_more_threads_than_processors_share_what_has_to_be_read(
+    opened: Any, tmp_path: Path
+) -> None:
+    payloads = [jpeg(number, 500, 400) for number in range(48)]
+    source = RecordSource(RecordSet(*write_records(tmp_path / "large", payloads).values()))
+    module = native.library()
+    assert module is not None
+    output = OutputSpec(3, 24, 28, "float32", "NCHW")
+    runs = []
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, [min(before)])
+        for each in (MemorySource(payloads), source):
+            renderer = PlanRenderer(output, False)
+            kernel = Parts(module, renderer.assembler, False)
+            planner = CropPlanner(CropOptions(24, 28), 0, 1)
+            executor = opened(renderer, source=each, planner=planner, threads=48, native=kernel)
+            result(executor.submit(indices(48, 48)))
+            runs.append(kernel.runs)
+    finally:
+        os.sched_setaffinity(0, before)
+    # Runs take 10 ms at most, and with enough threads 1 ms at least.
+    assert runs[0] < runs[1] / 2
