@@ -1,6 +1,7 @@
 // What is done for whole batches: reading parts of files, and random numbers.
 
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64  // record files may have more than 2 GiB
 
 #include <errno.h>
 #include <unistd.h>

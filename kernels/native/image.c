@@ -12,7 +12,8 @@
 #define MISALIGNMENT 4
 
 void fail(struct gpuio_workspace* workspace, int status) {
-    longjmp(workspace->failed, status);
+    workspace->status = status;
+    longjmp(workspace->failed, 1);
 }
 
 uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t size) {

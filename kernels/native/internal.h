@@ -62,6 +62,7 @@ struct gpuio_workspace {
     struct png png;
 #endif
     jmp_buf failed;            // where `fail` goes
+    int32_t status;            // of the sample
     struct buffer encoded;     // an image from a file
     struct buffer joined;      // its compressed pixels, from several chunks
     struct buffer rows;        // all rows of a PNG, with their filters

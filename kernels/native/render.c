@@ -174,14 +174,14 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
     end_image(workspace);
 }
 
-// The status of a sample that was attempted. Of what changes after setjmp, nothing is in its locals.
+// The status of a sample that was attempted. No local variable changes after setjmp.
 static int attempt(struct gpuio_workspace* workspace, const struct gpuio_output* output,
                    const struct gpuio_sample* sample, void* batch) {
-    const int status = setjmp(workspace->failed);
-    if (status == GPUIO_MADE) render(workspace, output, sample, batch);
+    workspace->status = GPUIO_MADE;
+    if (setjmp(workspace->failed) == 0) render(workspace, output, sample, batch);
     close_image(workspace);
     let_go(workspace, MOST_KEPT);
-    return status;
+    return workspace->status;
 }
 
 int64_t gpuio_native_render(struct gpuio_workspace* workspace, const struct gpuio_output* output,

@@ -1,5 +1,7 @@
 """The native module under the address and the undefined-behavior sanitizer, on hostile input."""
 
+import math
+import os
 import random
 import re
 import shutil
@@ -11,6 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpuio.decoding.header import read_header
+from gpuio.decoding.header_codes import encode_header
+from gpuio.decoding.structure import Structure
+from gpuio.errors import Error
 from gpuio.execution.output import DTYPES
 from gpuio.native import OUTPUT, SAMPLE, SOURCES
 from tests.decoding.pngs import DEPTHS, joined, png, split
@@ -18,7 +24,27 @@ from tests.decoding.samples import image, oriented, sampled, saved
 from tests.io.records import jpeg
 
 MAIN = Path(__file__).with_name("native_main.c")
-CHECKS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-std=c11")
+SANITIZERS = "-fsanitize=address,undefined,float-cast-overflow"
+CHECKS = (SANITIZERS, "-fno-sanitize-recover=all", "-O1", "-g", "-std=c11")
+
+# struct row of native_main.c.
+ROW = np.dtype(
+    [
+        ("window", np.float64, 4),
+        ("light", np.float64, 2),
+        ("bounds", np.int64, 4),
+        ("inside", np.int64, 4),
+        ("method", np.int64),
+        ("code", np.uint64),
+        ("fill", np.uint8, 4),
+        ("antialias", np.int32),
+        ("dct_scaling", np.int32),
+        ("is_lit", np.int32),
+        ("has_border", np.int32),
+        ("flip", np.uint8),
+    ],
+    align=True,
+)
 
 IMAGES = [
     jpeg(0, 61, 53),
@@ -49,8 +75,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def case(rng: random.Random, content: bytes, size: tuple[int, int], **changes: Any) -> bytes:
-    """A window of an image of a size, in pixels, for native_main.c."""
+def case(
+    rng: random.Random,
+    content: bytes,
+    size: tuple[int, int],
+    row: np.ndarray | None = None,
+    **changes: Any,
+) -> bytes:
+    """A window of an image of a size, in pixels, for native_main.c, and the row of a plan."""
     output, sample = np.zeros(1, OUTPUT), np.zeros(1, SAMPLE)
     output["width"], output["height"] = wide, high = rng.randint(1, 40), rng.randint(1, 40)
     output["channels"], output["type"] = rng.choice([1, 3]), rng.randrange(len(DTYPES))
@@ -68,7 +100,50 @@ def case(rng: random.Random, content: bytes, size: tuple[int, int], **changes: A
     place["end"], place["known_size"], place["file"] = len(content), len(content), -1
     for name, value in changes.items():
         (place if name in place.dtype.names else sample)[name] = value
-    return b"".join([output.tobytes(), sample.tobytes(), struct.pack("<q", len(content)), content])
+    row = row_of(rng, content, (wide, high)) if row is None else row
+    size_of_content = struct.pack("<q", len(content))
+    return b"".join([each.tobytes() for each in (output, sample, row)] + [size_of_content, content])
+
+
+def row_of(rng: random.Random, content: bytes, size: tuple[int, int]) -> np.ndarray:
+    """The row of a plan that makes an output of a size, in pixels, of an image; sometimes with
+    numbers that no planner makes.
+    """
+    row = np.zeros(1, ROW)
+    row["code"] = code = native_code(content)
+    width, height = int(code) & 0xFFFF, int(code) >> 16 & 0xFFFF
+    row["bounds"] = 0, 0, width, height
+    # The image enlarged by whole numbers, of which a part is shown.
+    window = []
+    for side, output in zip((width, height), size, strict=True):
+        factor = -(-output // max(side, 1)) * rng.randint(1, 2)
+        shown = output / factor
+        window.append((rng.randint(0, max(side * factor - output, 0)) / factor, shown))
+    row["window"] = [at for at, _ in window] + [shown for _, shown in window]
+    row["inside"] = 0, 0, rng.randint(1, size[0]), rng.randint(1, size[1])
+    for name in ("antialias", "dct_scaling", "is_lit", "has_border", "flip"):
+        row[name] = rng.randrange(2)
+    row["method"] = rng.choice([0, 1, 1, 1, 2, 3, 4])
+    for name, numbers in (
+        ("window", [0.0, -1.0, 0.5, 1e9, 1e300, -1e300, 1e-300, math.inf, -math.inf, math.nan]),
+        ("bounds", [-(2**40), -1, 0, 1, 70, 65535, 2**31, 2**40]),
+        ("inside", [-(2**40), -1, 0, 1, 39, 40, 2**31, 2**40]),
+        ("light", [0.0, 1e300, math.inf, math.nan]),
+    ):
+        for at in range(ROW[name].shape[0]):
+            if rng.random() < 0.05:
+                row[name][0, at] = rng.choice(numbers)
+    if rng.random() < 0.1:
+        row["code"] = rng.randrange(2**63)
+    return row
+
+
+def native_code(content: bytes) -> int:
+    """The code of an image's header; 0 if that is damaged."""
+    try:
+        return encode_header(read_header(np.frombuffer(content, np.uint8)), Structure.UNKNOWN)
+    except Error:
+        return 0
 
 
 def damaged(rng: random.Random, content: bytes) -> bytes:
@@ -107,20 +182,20 @@ def damaged_chunk(rng: random.Random, content: bytes) -> bytes:
     return joined(chunks)
 
 
-def run(program: Path, cases: list[bytes], folder: Path) -> tuple[int, int]:
-    """How many samples are made, of how many."""
+def run(program: Path, cases: list[bytes], folder: Path) -> tuple[int, int, int]:
+    """How many samples are made, how many rows are selected, and of how many."""
     path = folder / "cases"
     path.write_bytes(b"".join(cases))
-    result = subprocess.run([program, path], capture_output=True, text=True)
+    # As without sanitizers: memory that is too large is not there.
+    environment = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1"}
+    result = subprocess.run([program, path], capture_output=True, text=True, env=environment)
     assert not result.returncode, result.stderr[-4000:]
-    made, count = map(int, result.stdout.split())
+    made, selected, count = map(int, result.stdout.split())
     assert count == len(cases)
-    return made, count
+    return made, selected, count
 
 
 def size_of(content: bytes) -> tuple[int, int]:
-    from gpuio.decoding.header import read_header
-
     header = read_header(np.frombuffer(content, np.uint8)).without_orientation()
     return header.width, header.height
 
@@ -135,7 +210,8 @@ def test_windows_and_damage(program: Path, tmp_path: Path) -> None:
         if rng.random() < 0.7:
             content = damaged(rng, content)
         cases.append(case(rng, content, sizes[which]))
-    made, count = run(program, cases, tmp_path)
+    made, selected, count = run(program, cases, tmp_path)
+    assert count / 8 < selected < count
     assert count / 4 < made < count, "most of the intact images are made, and not all damaged ones"
 
 
@@ -149,7 +225,8 @@ def test_pngs(program: Path, tmp_path: Path) -> None:
         if rng.random() < 0.7:
             content = rng.choice([damaged, damaged_chunk])(rng, content)
         cases.append(case(rng, content, sizes[which]))
-    made, count = run(program, cases, tmp_path)
+    made, selected, count = run(program, cases, tmp_path)
+    assert 100 < selected < count
     assert 100 < made < count, "some of the intact images are made, and not all damaged ones"
 
 
@@ -188,5 +265,5 @@ def test_samples_that_no_caller_makes(program: Path, tmp_path: Path) -> None:
         if rng.random() < 0.1:
             changes["file"] = rng.choice([99, 2**31 - 1])
         cases.append(case(rng, content, size, **changes))
-    made, count = run(program, cases, tmp_path)
+    made, _, count = run(program, cases, tmp_path)
     assert made < count / 2
