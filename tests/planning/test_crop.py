@@ -1,5 +1,6 @@
 """The plan's arithmetic against MXNet's rules, and the properties every plan has."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -234,3 +235,27 @@ def test_a_number_is_a_label_of_width_1() -> None:
     for label in (3.0, np.float32([3])):
         samples = Samples(np.zeros(1, int), np.zeros(1, int), np.full((1, 2), 50), [label])
         assert not CropPlanner(CropOptions(32, 32), 0, 1).plan(samples).errors
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        (CropOptions(32, 32, pad=4, rand_crop=True, rand_mirror=True), "ae2fee71483953e9"),
+        (CropOptions(40, 48, resize=64, rand_crop=True, method=9), "a1155aaaaa73af27"),
+        (replace(INCEPTION, rand_mirror=True, method=10), "ebea134162b041b0"),
+        (CropOptions(24, 28, crop_size=(8, 15), rand_crop=True), "09d8ac09886c44a2"),
+    ],
+    ids=["pad", "resize", "resized-crop", "crop-size"],
+)
+def test_seeds_mean_what_they_meant_before(options: CropOptions, digest: str) -> None:
+    """Runs of earlier versions can be repeated, and resumed."""
+    random = np.random.default_rng(3)
+    sizes = random.integers(16, 90, (60, 2))
+    epoch, record = random.integers(0, 3, 60), random.integers(0, 10**6, 60)
+    plan, cropped, largest = plan_crops(options, sizes, 12345, epoch, record)
+    found = hashlib.sha256()
+    for array in (plan.window, plan.bounds, plan.method, plan.flip, cropped, largest):
+        found.update(array.tobytes())
+    for border in plan.borders:
+        found.update(border.inside.tobytes() + border.fill.tobytes())
+    assert found.hexdigest()[:16] == digest
