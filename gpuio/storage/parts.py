@@ -42,7 +42,7 @@ class Ranges(NamedTuple):
     ends: Offsets
     places: Offsets
 
-    def select(self, rows: slice | NDArray[np.intp]) -> Ranges:
+    def select(self, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Ranges:
         """Some of the ranges."""
         return Ranges(self.begins[rows], self.ends[rows], self.places[rows])
 

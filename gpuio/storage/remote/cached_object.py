@@ -132,19 +132,25 @@ class CachedObject:
 
 
 def _split(ranges: Ranges, states: bytes, page: int) -> tuple[Ranges, Ranges]:
-    """Split ranges of a segment into what is there and what is missing."""
+    """Split ranges of a segment into what is there and what is missing, both ascending."""
     first, last = ranges.begins // page, -(-ranges.ends // page)
     pages = list(zip(first.tolist(), last.tolist(), strict=True))
-    is_whole = [states.find(MISSING, begin, end) < 0 for begin, end in pages]
-    if all(is_whole):
+    counts = [states.count(MISSING, begin, end) for begin, end in pages]
+    if not any(counts):
         return ranges, NONE
-    whole = np.array(is_whole)
-    present: list[Ranges] = [ranges.select(np.flatnonzero(whole))]
-    missing: list[Ranges] = []
-    for row in np.flatnonzero(~whole).tolist():
+    gaps = np.array(counts)
+    is_whole, is_missing = gaps == 0, gaps == last - first
+    present, missing = [ranges.select(is_whole)], [ranges.select(is_missing)]
+    for row in np.flatnonzero(~(is_whole | is_missing)).tolist():
         for is_there, part in _runs(ranges.select(slice(row, row + 1)), states, page):
             (present if is_there else missing).append(part)
-    return Ranges.concatenate(present), Ranges.concatenate(missing)
+    return _ascending(present), _ascending(missing)
+
+
+def _ascending(parts: list[Ranges]) -> Ranges:
+    """Join ranges, the first of which hold most, in the order of the file."""
+    joined = Ranges.concatenate(parts)
+    return joined if len(parts) == 1 else joined.select(np.argsort(joined.begins))
 
 
 def _runs(one: Ranges, states: bytes, page: int) -> list[tuple[bool, Ranges]]:
