@@ -32,7 +32,7 @@ SOURCES = Path(__file__).parents[1] / "kernels" / "native"
 # Bytes of the longer header of ELF files; the class of those with this header.
 ELF_HEADER, ELF_64_BITS = 64, 2
 
-ABI = 2  # of native.h
+ABI = 3  # of native.h
 MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
 
 # struct gpuio_place, gpuio_output and gpuio_sample.
@@ -85,20 +85,8 @@ SAMPLE = np.dtype(
 # struct gpuio_plan.
 PLAN = np.dtype(
     [
-        *(
-            (name, np.uintp)
-            for name in (
-                "window",
-                "bounds",
-                "method",
-                "flip",
-                "light",
-                "inside",
-                "fill",
-                "codes",
-                "places",
-            )
-        ),
+        *((name, np.uintp) for name in ("window", "bounds", "method", "flip", "light")),
+        *((name, np.uintp) for name in ("inside", "fill", "codes", "places")),
         ("count", np.int64),
         ("fill_width", np.int32),
         ("width", np.int32),
@@ -172,6 +160,12 @@ class Native:
         self._select.restype, self._select.argtypes = integer, [pointer] * 3
         self._render = library.gpuio_native_render
         self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
+        self._claim = ctypes.PyDLL(str(path)).gpuio_native_claim  # keeps the interpreter's lock
+        text = ctypes.c_char_p
+        self._claim.restype, self._claim.argtypes = ctypes.c_int32, [text, text, *[integer] * 5]
+        self._fill = library.gpuio_native_fill
+        self._fill.restype = ctypes.c_int32
+        self._fill.argtypes = [ctypes.c_int32, *[integer] * 3, pointer, *[integer] * 2]
 
     def workspace(self) -> Workspace:
         """New memory for `render`.
@@ -283,6 +277,33 @@ class Native:
         size = len(record), first, blocks
         self._philox(seed % 2**64, *addresses, *size, drawn.ctypes.data)
         return drawn
+
+    def claim(
+        self, path: str, footer: bytes, footer_at: int, states_at: int, first: int, last: int
+    ) -> int | None:
+        """Open a segment file, and lock pages that are missing; see native.h.
+
+        Returns
+        -------
+        The descriptor; None: some pages are not missing, locked by others, or that is not known
+        """
+        where = footer_at, states_at, first, last
+        found = self._claim(os.fsencode(path), footer, len(footer), *where)
+        return None if found < 0 else found
+
+    def fill(
+        self, descriptor: int, first: int, last: int, states_at: int,
+        data: NDArray[np.uint8], at: int,
+    ) -> int:  # fmt: skip
+        """Write contiguous `data` of claimed pages, mark and unlock these, and close the file.
+
+        Returns
+        -------
+        0, or the number of the error
+        """
+        place = data.ctypes.data, len(data), at
+        error: int = self._fill(descriptor, first, last, states_at, *place)
+        return error
 
 
 class Workspace:

@@ -1,4 +1,5 @@
-// The native module: JPEGs and PNGs from their bytes to rows of a batch, several of them in one call.
+// The native module: JPEGs and PNGs from their bytes to rows of a batch, several of them in one call;
+// and pages of remote files to the cache.
 //
 // The library is plain C behind this interface, loaded by gpuio/native.py. Its functions neither
 // call Python nor keep what they are given, so that they run without the interpreter's lock, on
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 // Changes with this interface.
-#define GPUIO_NATIVE_ABI 2
+#define GPUIO_NATIVE_ABI 3
 
 #define GPUIO_EXPORT __attribute__((visibility("default")))
 
@@ -140,6 +141,22 @@ GPUIO_EXPORT void gpuio_native_headers(const struct gpuio_place* places, int64_t
 // could be read; if not, any of them may have been.
 GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* ends,
                                        const int64_t* places, int64_t count, uint8_t* to);
+
+// Open a segment file for writing and lock the pages from `first` to before `last` of it, bytes of
+// these numbers, if all of them are missing and nobody else has locked any of them. For calls with
+// the interpreter's lock: each call into the system takes a microsecond or two.
+//
+// In   footer     (footer_size), which ends the file at `footer_at`
+//      states_at  where the pages' states begin in the file
+// Returns the descriptor; -1: not so, or it cannot be found out, and the caller takes the oracle's way.
+GPUIO_EXPORT int32_t gpuio_native_claim(const char* path, const uint8_t* footer,
+                                        int64_t footer_size, int64_t footer_at, int64_t states_at,
+                                        int64_t first, int64_t last);
+
+// Write claimed pages to `at` in the file, mark them as written after that, unlock them and close the
+// file, also after an error. Returns the error's number, else 0.
+GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, int64_t first, int64_t last, int64_t states_at,
+                                       const uint8_t* data, int64_t size, int64_t at);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.

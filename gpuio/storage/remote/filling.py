@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpuio.errors import Error
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.cached_object import CachedObject
+from gpuio.storage.remote.claims import Claim, claim_pages
 from gpuio.storage.remote.locks import lock_free_parts, unlock
 from gpuio.storage.remote.segment import MISSING, ForeignSegmentError, Segment
 from gpuio.storage.remote.statistics import count
@@ -22,9 +23,9 @@ from gpuio.storage.remote.store import Store
 # Bytes between two missing parts up to which they are fetched by one request.
 GAP = 1 << 16
 
-# Held while a segment is prepared and written, never while bytes come from a store. These are a
-# dozen short system calls, each of which releases the interpreter's lock: with tens of threads at
-# it, most of the time goes to passing that lock around.
+# Held while a segment is prepared and written, never while bytes come from a store, where no
+# `Claim` is had. These are a dozen short system calls, each of which releases the interpreter's
+# lock: with tens of threads at it, most of the time goes to passing that lock around.
 _turn = threading.Lock()
 
 # Seconds between two looks at what another process is fetching: the first and the longest wait.
@@ -84,17 +85,38 @@ def fetch_pages(
     ------
     Error : as `RemoteObject.fetch`.
     """
+    cached = remote.cached
+    base = number * cached.segment
+    begin, end = base + first * cached.page, min(base + last * cached.page, cached.info.size)
+    if remote.cache.is_writable:
+        claim = claim_pages(cached, number, first, last)
+        if claim is not None:
+            return _fetch_claimed(remote, claim, begin, end)
     with _turn:
-        segment = remote.cache.open_for_writing(remote.cached, number)
+        segment = remote.cache.open_for_writing(cached, number)
     if segment is None:
-        cached = remote.cached
-        begin = number * cached.segment
-        end = min(begin + last * cached.page, cached.info.size)
-        return remote.fetch(begin + first * cached.page, end), 0
+        return remote.fetch(begin, end), 0
     with segment:
         filling = _Filling(remote, number, segment)
         data = filling.run(first, last)
     return data, filling.written
+
+
+def _fetch_claimed(
+    remote: RemoteObject, claim: Claim, begin: int, end: int
+) -> tuple[NDArray[np.uint8], int]:
+    """Fetch pages that are claimed, bytes of the object; as `fetch_pages`."""
+    try:
+        data = remote.fetch(begin, end)
+    except BaseException:
+        claim.release()
+        raise
+    try:
+        claim.fill(data)
+    except OSError as error:
+        remote.cache.failed(error)
+        return data, 0
+    return data, len(data)
 
 
 class _Filling:

@@ -41,7 +41,7 @@ NO_BOOT = bytes(16)
 TOUCH_AFTER = 60.0
 
 # Descriptors through which this process may hold locks; a forked one closes its copies.
-_writing: set[int] = set()
+writing: set[int] = set()
 
 
 class ForeignSegmentError(Exception):
@@ -116,7 +116,7 @@ class Segment:
         self.descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         self._writable = writable
         if writable:
-            _writing.add(self.descriptor)
+            writing.add(self.descriptor)
         try:
             status = os.fstat(self.descriptor)
             if (
@@ -143,7 +143,7 @@ class Segment:
     def close(self) -> None:
         """Close the file, which ends its locks."""
         if self._writable:
-            _writing.discard(self.descriptor)
+            writing.discard(self.descriptor)
         os.close(self.descriptor)
 
     def states(self) -> bytes:
@@ -274,8 +274,8 @@ def _write(descriptor: int, data: bytes | memoryview, at: int) -> None:
 
 def _close_in_child() -> None:
     """Close a forked process's copies of descriptors with locks: these would last as long."""
-    for descriptor in list(_writing):
-        _writing.discard(descriptor)
+    for descriptor in list(writing):
+        writing.discard(descriptor)
         with suppress(OSError):
             os.close(descriptor)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpuio import native
 from gpuio.errors import Error, FileChangedError
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.cached_object import CachedObject
@@ -32,6 +33,15 @@ from tests.storage.remote.stores import (
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork")
 
 CONTENT = random_bytes(4 * SEGMENT + 100)
+
+
+@pytest.fixture(params=["native", "python"], autouse=True)
+def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the native module."""
+    if request.param == "python":
+        monkeypatch.setenv("GPUIO_NATIVE", "0")
+    elif native.library() is None:
+        pytest.skip("the native module is not in use")
 
 
 def test_pages_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
