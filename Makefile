@@ -33,7 +33,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
-.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale hadoop test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -121,14 +121,14 @@ $(VENV)/scale.done: $(VENV)/test.done
 test-scale: $(VENV)/scale.done
 	$(PYTEST) tests/scale/check_*.py
 
-# Against a real NameNode and DataNode of Hadoop.
-$(VENV)/hdfs.done: $(VENV)/test.done
-	@echo "downloading Hadoop"
-	@$(BIN)/python -m tests.servers.hdfs $(VENV)/hdfs
-	@touch $@
+# Against a real NameNode and DataNode of Hadoop, of which HDFS is the folder.
+HDFS ?= $(VENV)/hdfs
 
-test-hdfs: $(VENV)/hdfs.done
-	@GPUIO_HDFS=$(VENV)/hdfs $(BIN)/python -m pytest tests/storage/remote/test_hdfs_store.py
+hadoop: $(VENV)/test.done
+	@$(BIN)/python -m tests.servers.hdfs $(HDFS)
+
+test-hdfs: hadoop
+	@GPUIO_HDFS=$(HDFS) $(BIN)/python -m pytest tests/storage/remote/test_hdfs_store.py
 
 # Damaged inputs in processes under limits of memory and time: always the same ones.
 test-fuzz: $(VENV)/test.done

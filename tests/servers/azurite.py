@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.servers.processes import answers_http, free_ports, program, running
+from tests.servers.processes import START, answers_http, free_ports, program, running
 
 ACCOUNT = "gpuioaccount"
 SECRET = base64.b64encode(b"gpuio-test-secret").decode()
@@ -73,4 +73,4 @@ def _create_container(server: Azurite) -> None:
             "Authorization": f"SharedKey {ACCOUNT}:{signature}",
         },
     )  # fmt: skip
-    urllib.request.urlopen(request).close()
+    urllib.request.urlopen(request, timeout=START).close()

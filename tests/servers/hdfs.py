@@ -1,9 +1,8 @@
 """HDFS: a NameNode and a DataNode of Hadoop 2.7.3.
 
 Their jars are in the source package of PyPI's ``pyspark==2.4.8`` (220 MB), which
-``python -m tests.servers.hdfs FOLDER`` unpacks; ``GPUIO_HDFS=FOLDER`` runs
-the tests that need them. They
-need Java 17.
+``python -m tests.servers.hdfs FOLDER`` downloads and unpacks; ``GPUIO_HDFS=FOLDER`` runs the tests
+that need them. They need Java 17 or 21.
 """
 
 import json
@@ -12,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.request
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.processes import answers_http, free_ports, program, running
+from tests.servers.processes import START, answers_http, free_ports, program, running
 
-PACKAGE = "pyspark==2.4.8"
+PACKAGE, JAR = "pyspark==2.4.8", "hadoop-hdfs-2.7.3.jar"
 
 # What Hadoop 2.7 takes from Java without asking.
 _OPEN = [
@@ -50,15 +51,37 @@ class Hdfs:
 
 
 def prepare(folder: Path) -> None:
-    """Download the package and unpack its jars."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Its setup.py fails if there is a current pypandoc, which an isolated build would have.
+    """Download the package and unpack its jars, unless they are there."""
+    if (folder / JAR).exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        unfinished = Path(name, "jars")
+        unfinished.mkdir()
+        _unpack(_download(Path(name)), unfinished)
+        shutil.rmtree(folder, ignore_errors=True)  # what an interrupted call may have left
+        unfinished.rename(folder)
+
+
+def _download(folder: Path) -> Path:
+    """Have pip download the package: its archive.
+
+    It runs the package's setup.py, which needs setuptools, and fails where there is a current
+    pypandoc, as there is in the environment that pip would make for it.
+    """
+    venv.create(folder / "venv", with_pip=True)
+    pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip"]
+    subprocess.run([*pip, "install", "-q", "setuptools<81", "wheel"], check=True, timeout=120)
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-         "--no-build-isolation", "-d", str(folder), PACKAGE],
-        check=True,
+        [*pip, "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation",
+         "-d", str(folder), PACKAGE],
+        check=True, timeout=300,
     )  # fmt: skip
-    archive = next(folder.glob("pyspark-*.tar.gz"))
+    return next(folder.glob("pyspark-*.tar.gz"))
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Copy the package's jars to a folder."""
     with tarfile.open(archive) as package:
         for member in package:
             if "/deps/jars/" in member.name and member.isfile():
@@ -66,7 +89,6 @@ def prepare(folder: Path) -> None:
                 assert source is not None
                 with (folder / Path(member.name).name).open("wb") as target:
                     shutil.copyfileobj(source, target)
-    archive.unlink()
 
 
 @contextmanager
@@ -93,6 +115,7 @@ def hdfs(folder: Path) -> Iterator[Hdfs]:
         cwd=folder,
         capture_output=True,
         text=True,
+        timeout=START,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     name_page = f"http://127.0.0.1:{ports['name_http']}/jmx"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.processes import answers_http, free_ports, program, running
+from tests.servers.processes import START, answers_http, free_ports, program, running
 
 KEY = "gpuio-test-key"
 SECRET = "gpuio-test-secret"
@@ -52,7 +52,7 @@ class SeaweedFS:
             f"{self.filer}/buckets/{BUCKET}/.uploads/", headers={"Accept": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request) as answer:
+            with urllib.request.urlopen(request, timeout=START) as answer:
                 return [each["FullPath"] for each in json.load(answer)["Entries"] or []]
         except urllib.error.HTTPError as error:
             assert error.code == 404
