@@ -19,6 +19,7 @@ from gpuio.recordio import RecordSet
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.storage.local import Path
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 
 OUTPUTS = ("tensor", "numpy", "pil")
 LABELS = {"int": int, "float": float}
@@ -159,7 +160,9 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         opened = ("_source", "_images")
-        return {name: value for name, value in vars(self).items() if name not in opened}
+        state = {name: value for name, value in vars(self).items() if name not in opened}
+        check_picklable(state, type(self).__name__)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

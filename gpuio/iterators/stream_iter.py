@@ -17,6 +17,7 @@ from gpuio.loading.states import as_state, equal, field, shown
 from gpuio.loading.stream import CLOSED, State, Stream
 from gpuio.storage.local import Path
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -116,6 +117,7 @@ class StreamIter(DataIter, Generic[T]):
         return options
 
     def __reduce__(self) -> tuple[Any, ...]:
+        check_picklable(self._arguments, type(self).__name__)
         try:
             state = self.state_dict()
         except NotImplementedError as error:

@@ -25,6 +25,7 @@ from gpuio.storage.local import BufferedFile, ByteSequence, LocalFile, Path, to_
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import forwards, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 from gpuio.storage.remote.replacing import AppendedOutput, open_appended
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown
@@ -126,6 +127,7 @@ class MXRecordIO:
                 "it and open it again"
             )
         remote = is_remote(self._location)
+        check_picklable(self._arguments(), type(self).__name__)
         return {
             "arguments": self._arguments(),
             "is_open": self.is_open,

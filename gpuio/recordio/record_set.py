@@ -35,6 +35,7 @@ from gpuio.storage.local import BufferedFile, ByteSequence, Path
 from gpuio.storage.parts import Bulk
 from gpuio.storage.remote.opening import any_remote, open_each, open_file
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 from gpuio.storage.remote.url import shown
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class RecordSet:
         self.close()
 
     def __reduce__(self) -> tuple[type[RecordSet], tuple[object, ...]]:
+        check_picklable((self._locations, self._indexes), "RecordSet")
         return RecordSet, (self._locations, self._indexes, self._remote)
 
     def payload(self, ordinal: int) -> NDArray[np.uint8]:

@@ -97,9 +97,8 @@ def test_a_url_with_secrets_is_not_shown(remote: Arguments, faulty: FaultyServer
     faulty.put("x.rec", faulty.objects["bucket/x.rec"].data)
     url = faulty.url.replace("http://", "http://me:secret@") + "/x.rec?signature=secret"
     cache = {"cache_dir": remote["cache_dir"]}
-    with MXRecordIO(url, "r", **cache) as reader, pickle.loads(pickle.dumps(reader)) as copy:
-        assert reader.uri == copy.uri == f"{faulty.url}/x.rec"
-        assert reader.read() == copy.read() == RECORDS[0]
+    with MXRecordIO(url, "r", **cache) as reader:
+        assert reader.uri == f"{faulty.url}/x.rec" and reader.read() == RECORDS[0]
     faulty.objects["x.rec"].data = b"no record"
     with MXRecordIO(url, "r", **cache) as reader, pytest.raises(RecordError) as raised:
         reader.read()

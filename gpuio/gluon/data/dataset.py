@@ -20,6 +20,7 @@ from gpuio.recordio.index import Index
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import exists, location
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 from gpuio.storage.remote.url import is_remote, is_signed, shown, with_extension
 
 
@@ -258,7 +259,9 @@ class RecordFileDataset(Dataset):
 
     def __getstate__(self) -> dict[str, Any]:
         opened = ("_records", "_ordinals")
-        return {name: value for name, value in vars(self).items() if name not in opened}
+        state = {name: value for name, value in vars(self).items() if name not in opened}
+        check_picklable(state, type(self).__name__)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

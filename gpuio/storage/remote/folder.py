@@ -16,6 +16,7 @@ from gpuio.errors import ArgumentError, RecordError
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import open_remote
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.pickling import check_picklable
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import is_remote, join, shown
@@ -52,6 +53,7 @@ class RemoteFolder:
             open_store(url, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        check_picklable(self._url, "RemoteFolder")
         return RemoteFolder, (self._url, self._options)
 
     def url(self, name: str) -> str:
