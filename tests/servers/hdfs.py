@@ -5,6 +5,7 @@ Their jars are in the source package of PyPI's ``pyspark==2.4.8`` (220 MB), whic
 that need them. They need Java 17 or 21.
 """
 
+import http.client
 import json
 import os
 import shutil
@@ -160,11 +161,10 @@ def _is_ready(name_page: str) -> bool:
     try:
         with urllib.request.urlopen(name_page + query, timeout=5) as answer:
             states = json.load(answer)["beans"]
-    except OSError:
+    except (OSError, http.client.HTTPException, ValueError):  # it begins meanwhile
         return False
-    return any(
-        state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational" for state in states
-    )
+    expected = {"NumLiveDataNodes": 1, "FSState": "Operational"}  # missing at first
+    return any(expected.items() <= state.items() for state in states)
 
 
 if __name__ == "__main__":
