@@ -67,7 +67,9 @@ class ImageDetRecordIter(RecordFilesIter):
     label_width : numbers in each record's label; -1: any
     label_pad_width : space for numbers in each label of a batch; 0 or -1: as many as the longest
         label of the file. A record whose label has over 2**18 numbers, or more than this and
-        label_width if those are larger, is a bad record
+        label_width if those are larger, is a bad record. The longest label of a remote file is
+        found by a request for nearly each record, many at once; not if this is given or there is a
+        `path_imglist`: then what does not fit is a bad record
     label_pad_value : fills the rest of a label
     resize : scale the shorter side to this many pixels first; -1: keep the size
     rand_mirror_prob : probability of flipping left to right
@@ -318,11 +320,12 @@ class ImageDetRecordIter(RecordFilesIter):
             path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
         )
         limit = max(MAX_LABEL, pad_width, label_width)
-        longest = (
-            source.records.most_labels(source.images, limit)
-            if table is None
-            else table.longest(limit)
-        )
+        if table is not None:
+            longest = table.longest(limit)
+        elif pad_width > 0 and source.records.is_remote:  # what does not fit is a bad record
+            longest = 0
+        else:
+            longest = source.records.most_labels(source.images, limit)
         longest = max(longest, label_width)
         if 0 < pad_width < longest:
             source.close()

@@ -54,8 +54,9 @@ WHOLE_AT_ONCE = 1 << 4
 # What to do about a record that is not where it was.
 CHANGED = "the file was overwritten after it was opened: open it again when it is complete"
 
-# The part of the cache that what is read ahead may take.
-AHEAD_SHARE = 4
+# The part of the cache that what is read ahead may take. About as much of what is removed to make
+# room has not been used yet, and is fetched again: segments hold some of everything that is read.
+AHEAD_SHARE = 16
 
 
 class Location(NamedTuple):

@@ -13,9 +13,11 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import (
+    ArgumentError,
     DataFileNotFoundError,
     Error,
     FileChangedError,
+    RecordError,
     RecordFileNotFoundError,
     RemoteError,
     StateError,
@@ -398,3 +400,19 @@ def test_a_store_with_authentication(
     with pytest.raises(RemoteError, match="secret_access_key in storage_options") as raised:
         make(**values, **paths, **{**remote, "storage_options": options})
     assert "wrong" not in str(raised.value)
+
+
+def test_labels_are_not_scanned_if_their_space_is_known(over: Open) -> None:
+    space = {"label_pad_width": 40}
+    with (
+        over("ImageDetRecordIter", True, **space) as remote,
+        over("ImageDetRecordIter", False, **space) as local,
+    ):
+        assert trace(remote, 4) == trace(local, 4)
+    with pytest.raises(ArgumentError, match="label_pad_width 3 has no space"):
+        over("ImageDetRecordIter", False, label_pad_width=3)
+    with (
+        over("ImageDetRecordIter", True, label_pad_width=3) as remote,
+        pytest.raises(RecordError, match="label_pad_width leaves space for 3"),
+    ):
+        remote.next()

@@ -257,7 +257,7 @@ def test_a_limit_below_a_batch(
     small = RemoteOptions.create(tmp_path / "small", "300kB", storage_options=server.s3_options)
     with RecordSet("s3://b/x.rec", "s3://b/x.idx", small) as records:
         assert images_of(records.read_many(np.arange(2))) == IMAGES[:2]
-        assert records.readahead == 75_000
+        assert records.readahead == 300_000 // 16
         message = r"s3://b/x\.rec: [0-9]+ bytes of the cache .* cache_limit is 300000; raise it"
         with pytest.raises(ArgumentError, match=message):
             records.read_many(np.arange(20))
