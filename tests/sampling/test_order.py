@@ -131,6 +131,20 @@ def test_the_global_batch_is_the_same_for_any_number_of_ranks(world_size: int) -
     assert stream(world_size) == stream(1)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_ranks_fill_the_last_batch_alike(shuffle: bool) -> None:
+    """With samples of the same epoch, also where a rank has no others."""
+    found = []
+    for ranks in (1, 2, 4):
+        orders = [Order(17, 12 // ranks, shuffle, 3, "pad", rank, ranks) for rank in range(ranks)]
+        batches = [order.batch_at(12) for order in orders]
+        found.append([row for batch in batches for row in batch.record.tolist()])
+        assert [batch.pad for batch in batches] == [[7], [1, 6], [0, 1, 3, 3]][len(found) - 1]
+    assert found[0] == found[1] == found[2]
+    first = Order(17, 12, shuffle, 3, "pad").batch_at(0).record.tolist()
+    assert found[0][5:] == first[:7]
+
+
 def test_each_epoch_and_each_seed_has_its_own_order() -> None:
     size = 40
     orders = [
