@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
+from gpuio.io.mixed_records import mixture_options, mixture_shard
 from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
     as_batch_size,
@@ -36,7 +37,6 @@ from gpuio.planning.detection import (
     DetectionPlanner,
 )
 from gpuio.recordio.quarantine import read_quarantine
-from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
 # The most samplers: all are tried for an image of which none finds a crop.
@@ -60,8 +60,8 @@ class ImageDetRecordIter(RecordFilesIter):
     path_imgrec, path_imgidx, batch_size, shuffle, seed, round_batch, num_parts, part_index,
     preprocess_threads, prefetch_buffer, ctx, on_error, quarantine, last_batch_handle, partition,
     executor, hw_decoder_load, dct_scaling, data_name, label_name, verbose, block_size, pool_blocks,
-    shuffle_chunk_size, shuffle_chunk_seed, cache_dir, cache_limit, storage_options, retries,
-    timeout, readahead : as in ImageRecordIter
+    weights, epoch_size, shuffle_chunk_size, shuffle_chunk_seed, cache_dir, cache_limit,
+    storage_options, retries, timeout, readahead : as in ImageRecordIter
     data_shape : (channels, height, width) of the output; 1 channel is gray, 3 RGB, 4 RGBA
     path_imglist : a list, ``id label … path``, whose labels replace those in the records
     label_width : numbers in each record's label; -1: any
@@ -197,6 +197,8 @@ class ImageDetRecordIter(RecordFilesIter):
         shuffle_chunk_seed: int = 0,
         block_size: int | str = "8MB",
         pool_blocks: int = 16,
+        weights: Sequence[float] | None = None,
+        epoch_size: int | None = None,
         round_batch: bool = True,
         num_parts: int | str = 1,
         part_index: int = 0,
@@ -282,12 +284,14 @@ class ImageDetRecordIter(RecordFilesIter):
         remote = self._as_remote(
             cache_dir, cache_limit, storage_options, retries, timeout, readahead
         )
+        order = as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks)
+        mixed = mixture_options(weights, epoch_size, order)
         options = LoaderOptions(
             batch_size=batch_size,
-            shuffle=as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks),
+            shuffle=order,
             seed=seed,
             last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
-            shard=resolve_shard(num_parts, part_index, partition),
+            shard=mixture_shard(num_parts, part_index, partition, mixed),
             ctx=ctx,
             executor=executor,
             preprocess_threads=preprocess_threads,
@@ -317,7 +321,7 @@ class ImageDetRecordIter(RecordFilesIter):
             listed_width = label_width if label_width > 0 else None
             table = read_label_table(path_imglist, listed_width, True, remote)
         source = self._open_files(
-            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
+            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed, mixed
         )
         limit = max(MAX_LABEL, pad_width, label_width)
         if table is not None:

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from gpuio.context import Context
 from gpuio.execution.executors import resolve_executor
 from gpuio.execution.output import OutputSpec
+from gpuio.io.mixed_records import mixture_options, mixture_shard
 from gpuio.io.record_files import RecordFilesIter, log_opened
 from gpuio.iterators.arguments import (
     as_amount,
@@ -37,7 +38,6 @@ from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.plan import AREA, LINEAR, NEAREST
 from gpuio.recordio.quarantine import read_quarantine
-from gpuio.sampling.sharding import resolve_shard
 from gpuio.storage.local import Path
 
 # A range of factors that leaves everything as it is.
@@ -115,6 +115,12 @@ class ImageRecordIter(RecordFilesIter):
     block_size : bytes in a block, as a number or with a unit, such as "8MB" or "8MiB". A block is
         of one file
     pool_blocks : blocks whose records are shuffled together
+    weights : with shuffle=True: a weight for each entry of path_imgrec, which may be several files
+        joined by ";" or a directory; the samples come from these sources in the proportions of the
+        weights, evenly spread. Each source is shuffled again when all of its records have come,
+        also within an epoch, and goes on in the next where it was. num_parts means
+        partition="global"
+    epoch_size : with shuffle=True: samples in an epoch; None: as many as there are records
     shuffle_chunk_size : without shuffle and path_imgidx: MiB in a chunk of consecutive records;
         the chunks come in a new order each epoch. 0: all records come in order
     shuffle_chunk_seed : determines the order of the chunks
@@ -254,6 +260,8 @@ class ImageRecordIter(RecordFilesIter):
         shuffle_chunk_seed: int = 0,
         block_size: int | str = "8MB",
         pool_blocks: int = 16,
+        weights: Sequence[float] | None = None,
+        epoch_size: int | None = None,
         seed: int = 0,
         seed_aug: int | None = None,
         round_batch: bool = True,
@@ -357,12 +365,14 @@ class ImageRecordIter(RecordFilesIter):
         remote = self._as_remote(
             cache_dir, cache_limit, storage_options, retries, timeout, readahead
         )
+        order = as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks)
+        mixed = mixture_options(weights, epoch_size, order)
         options = LoaderOptions(
             batch_size=batch_size,
-            shuffle=as_shuffle(type(self).__name__, shuffle, block_size, pool_blocks),
+            shuffle=order,
             seed=seed,
             last_batch=last_batch_mode(as_bool("round_batch", round_batch), last_batch_handle),
-            shard=resolve_shard(num_parts, part_index, partition),
+            shard=mixture_shard(num_parts, part_index, partition, mixed),
             ctx=ctx,
             executor=executor,
             preprocess_threads=preprocess_threads,
@@ -406,7 +416,7 @@ class ImageRecordIter(RecordFilesIter):
         if path_imglist:
             table = read_label_table(path_imglist, label_width, True, remote)
         source = self._open_files(
-            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed
+            path_imgrec, path_imgidx, table, options, shuffle_chunk_size, shuffle_chunk_seed, mixed
         )
         label_shape = () if label_width == 1 else (label_width,)
         if mean_img and output.normalizes:

@@ -13,6 +13,7 @@ from gpuio.context import Context
 from gpuio.errors import ArgumentError
 from gpuio.execution.output import OutputSpec
 from gpuio.io import mean_image
+from gpuio.io.mixed_records import MixtureOptions, mix_records, source_files
 from gpuio.iterators.arguments import as_int, log_without_effect
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.loading.batch import BadRecord
@@ -53,6 +54,7 @@ class RecordFilesIter(ImageLoaderIter):
         options: LoaderOptions,
         chunk_size: int,
         chunk_seed: int,
+        mixed: MixtureOptions | None = None,
     ) -> RecordSource:
         """Open the record files, and determine the order of the images of this part.
 
@@ -61,6 +63,7 @@ class RecordFilesIter(ImageLoaderIter):
         table : see `open_records`
         options : how batches are loaded
         chunk_size, chunk_seed : the arguments `shuffle_chunk_size` and `shuffle_chunk_seed`
+        mixed : what is to be mixed; None: nothing
 
         Returns
         -------
@@ -69,16 +72,24 @@ class RecordFilesIter(ImageLoaderIter):
         Raises
         ------
         ArgumentError : as `open_records`; or `chunk_size` or `chunk_seed` is not an integer, or the
-            size is below 0.
+            size is below 0; or as `source_files` and `mix_records`.
         """
         chunk_size = as_int("shuffle_chunk_size", chunk_size, 0)
         chunk_seed = as_int("shuffle_chunk_seed", chunk_seed)
+        files: tuple[int, ...] = ()
+        if mixed is not None and mixed.weights is not None:
+            path_imgrec, path_imgidx, files = source_files(path_imgrec, path_imgidx, options.remote)
         source, images = open_records(
             path_imgrec, path_imgidx, table, options.shard, options.quarantine, options.remote
         )
-        indexed = bool(path_imgidx)
-        chunks = self._cut_chunks(source, images, options, indexed, chunk_size, chunk_seed)
-        self._open(source, images, options, chunks)
+        try:
+            indexed = bool(path_imgidx)
+            chunks = self._cut_chunks(source, images, options, indexed, chunk_size, chunk_seed)
+            mixture = None if mixed is None else mix_records(images, source.records, files, mixed)
+        except BaseException:
+            source.close()
+            raise
+        self._open(source, images, options, chunks, mixture)
         return source
 
     def _cut_chunks(

@@ -39,6 +39,7 @@ from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
 from gpuio.sampling.blocks import BlockOptions, Blocks, cut_blocks
 from gpuio.sampling.chunks import Chunks
+from gpuio.sampling.mixture import Mixture
 from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 from gpuio.storage.local import listed
@@ -189,6 +190,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         subset: range | NDArray[np.int64],
         options: LoaderOptions,
         chunks: Chunks | None = None,
+        mixture: Mixture | None = None,
     ) -> None:
         """Set what is read, in which order.
 
@@ -197,7 +199,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         source : where the images come from; the iterator's from now on
         subset : the indices of this shard's images in the source, ascending
         options : how batches are loaded
-        chunks : see `Order`
+        chunks, mixture : see `Order`
 
         Raises
         ------
@@ -211,7 +213,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         self._any_good = False  # whether a record of this epoch could be used
         try:
             self._order = Order(
-                len(subset),
+                len(subset) if mixture is None else mixture.size,
                 options.batch_size,
                 bool(options.shuffle),
                 options.seed,
@@ -220,6 +222,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 subset,
                 chunks,
                 _blocks_of(source, subset, options.shuffle),
+                mixture,
             )
         except BaseException:
             source.close()
@@ -312,7 +315,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
 
     @property
     def num_data(self) -> int:
-        """Images in an epoch of this part, good and bad."""
+        """Images in an epoch of this part, good and bad; with weights or epoch_size, samples."""
         return self._order.size
 
     @property

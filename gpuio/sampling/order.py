@@ -8,6 +8,7 @@ computed in runs of places, of which the last ones used are cached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from gpuio.errors import ArgumentError
 from gpuio.sampling.blocks import Blocks
 from gpuio.sampling.chunks import Chunks
+from gpuio.sampling.mixture import Mixture
 from gpuio.sampling.permutation import RUN, permuted_run
 
 # Records and samples of a batch at most: places are int64, also some epochs later.
@@ -49,8 +51,12 @@ class BatchIndices(NamedTuple):
 
     @property
     def epoch(self) -> NDArray[np.int64]:
-        """int64 (B,), the epoch of each sample."""
-        return self._places() // self.order.size
+        """int64 (B,), the epoch of each sample: how often its record has come before. Of a mixture
+        each source has epochs of its own.
+        """
+        order, place = self.order, self._places()
+        epoch = place // order.size
+        return epoch if order.mixture is None else order.passed(epoch, place % order.size)
 
     @property
     def record(self) -> NDArray[np.int64]:
@@ -116,6 +122,8 @@ class Order:
         records in their order
     blocks : with `shuffle`: blocks of the records that come in a new order each epoch, with their
         records shuffled; None: one permutation of all records
+    mixture : with `shuffle`: `size` samples of several sources, whose records follow each other;
+        None: each record comes once in an epoch
 
     Raises
     ------
@@ -132,6 +140,7 @@ class Order:
     subset: range | NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
     chunks: Chunks | None = field(default=None, compare=False, repr=False)
     blocks: Blocks | None = field(default=None, compare=False, repr=False)
+    mixture: Mixture | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -169,9 +178,9 @@ class Order:
         """Samples in one global batch."""
         return self.batch_size * self.world_size
 
-    def identity(self) -> dict[str, int | bool | str | list[int]]:
+    def identity(self) -> dict[str, int | bool | str | list[int] | list[list[int]]]:
         """What a position's meaning depends on besides the data, for saved states."""
-        identity: dict[str, int | bool | str | list[int]] = {
+        identity: dict[str, int | bool | str | list[int] | list[list[int]]] = {
             "records": self.size,
             "shuffle": self.shuffle if self.blocks is None else "blocks",
             "seed": self.seed,
@@ -181,6 +190,8 @@ class Order:
             identity |= self.blocks.identity()
         if self.chunks is not None:
             identity["chunks"] = self.chunks.identity()
+        if self.mixture is not None:
+            identity["mixture"] = self.mixture.identity()
         return identity
 
     def epoch(self, position: int) -> int:
@@ -229,20 +240,26 @@ class Order:
 
         Returns
         -------
-        int64 (N,), each in [0, size) or in `subset`
+        int64 (N,), each in [0, size), or with a mixture below the number of its records; or in
+        `subset`
         """
         if not self.shuffle:
             inside = place if self.chunks is None else self.chunks.records(epoch, place)
             return self.in_source(inside)
-        record = np.empty_like(place)
-        rows = np.arange(len(place))
-        while len(rows):  # mostly once or twice: places follow each other
-            begin, run = self.run(int(epoch[rows[0]]), int(place[rows[0]]))
-            offset = place[rows] - begin
-            inside = (epoch[rows] == epoch[rows[0]]) & (offset >= 0) & (offset < len(run))
-            record[rows[inside]] = run[offset[inside]]
-            rows = rows[~inside]
-        return self.in_source(record)
+        return self.in_source(_gather(self.run, epoch, place))
+
+    def passed(self, epoch: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of a mixture, how often the records at some places have come before: int64 (N,); the
+        parameters are those of `records`.
+        """
+        mixture = self.mixture
+        assert mixture is not None, "otherwise that is the epoch"
+
+        def run(epoch: int, place: int) -> tuple[int, NDArray[np.int64]]:
+            begin, samples = mixture.run(self.seed, epoch, place)
+            return begin, samples.passed
+
+        return _gather(run, epoch, place)
 
     def read_together(self, position: int) -> tuple[NDArray[np.int64], int]:
         """The records that are best read together at a position, where reading them one by one
@@ -271,6 +288,9 @@ class Order:
         -------
         The first place, and the records, int64 (N,), each in [0, size); read-only
         """
+        if self.mixture is not None:
+            begin, samples = self.mixture.run(self.seed, epoch, place)
+            return begin, samples.record
         if self.blocks is not None:
             return self.blocks.run(self.seed, epoch, place)
         number = place // RUN
@@ -283,3 +303,25 @@ class Order:
         if isinstance(self.subset, range):
             return record * self.subset.step + self.subset.start
         return self.subset[record]
+
+
+def _gather(
+    run: Callable[[int, int], tuple[int, NDArray[np.int64]]],
+    epoch: NDArray[np.int64],
+    place: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What runs have at some places of some epochs, int64 (N,).
+
+    Parameters
+    ----------
+    run : gives, for an epoch and a place, the first place of its run, and what the run has
+    """
+    found = np.empty_like(place)
+    rows = np.arange(len(place))
+    while len(rows):  # mostly once or twice: places follow each other
+        begin, values = run(int(epoch[rows[0]]), int(place[rows[0]]))
+        offset = place[rows] - begin
+        inside = (epoch[rows] == epoch[rows[0]]) & (offset >= 0) & (offset < len(values))
+        found[rows[inside]] = values[offset[inside]]
+        rows = rows[~inside]
+    return found

@@ -19,9 +19,13 @@ RUN = 32768
 
 
 def permute(
-    place: NDArray[np.int64], size: int, seed: int, epoch: int, number: int = 0
+    place: NDArray[np.int64],
+    size: int,
+    seed: int,
+    epoch: int | NDArray[np.int64],
+    number: int = 0,
 ) -> NDArray[np.int64]:
-    """The records at some places of one epoch's permutation of ``range(size)``.
+    """The records at some places of an epoch's permutation of ``range(size)``.
 
     A Feistel network permutes all integers of a number of bits, whatever its round function; a
     result outside the range is permuted again until it lies inside ("cycle walking", Black and
@@ -31,11 +35,12 @@ def permute(
     Parameters
     ----------
     place : int64 (N,), each in [0, size)
+    epoch : one for all places; or of each, int64 (N,), ascending
     number : which of the epoch's permutations, if it has several
 
     Returns
     -------
-    int64 (N,), each in [0, size), all different for different places
+    int64 (N,), each in [0, size), all different for different places of an epoch
     """
     bits = max(2, (size - 1).bit_length())
     right_bits = np.uint64(bits // 2)
@@ -48,9 +53,10 @@ def permute(
         walking = value[outside]
         left = (walking >> right_bits).astype(np.uint32)
         right = walking.astype(np.uint32) & right_mask
+        of_these = keys if keys.ndim == 1 else keys[:, outside]
         for key in range(0, FEISTEL_ROUNDS, 2):
-            left ^= _mix(right, keys[key]) & left_mask
-            right ^= _mix(left, keys[key + 1]) & right_mask
+            left ^= _mix(right, of_these[key]) & left_mask
+            right ^= _mix(left, of_these[key + 1]) & right_mask
         value[outside] = left.astype(np.uint64) << right_bits | right
         left_outside = np.flatnonzero(value >= np.uint64(size))
         if not len(left_outside):
@@ -69,16 +75,20 @@ def permuted_run(size: int, seed: int, epoch: int, number: int) -> NDArray[np.in
     return run
 
 
-def _round_keys(seed: int, epoch: int, number: int) -> NDArray[np.uint32]:
-    """FEISTEL_ROUNDS random 32-bit numbers for one permutation."""
-    at = np.array([epoch]), np.array([number])
-    keys: NDArray[np.uint32] = philox.words(seed, *at, philox.SHUFFLE, FEISTEL_ROUNDS)[0].astype(
-        np.uint32
-    )
-    return keys
+def _round_keys(seed: int, epoch: int | NDArray[np.int64], number: int) -> NDArray[np.uint32]:
+    """FEISTEL_ROUNDS random 32-bit numbers for one permutation, (rounds,), or for that of each
+    place, (rounds, N).
+    """
+    if not isinstance(epoch, np.ndarray):
+        return _round_keys(seed, np.array([epoch]), number)[:, 0]
+    begins = np.flatnonzero(np.diff(epoch, prepend=epoch[:1] - 1))
+    numbers = np.full(len(begins), number)
+    words = philox.words(seed, epoch[begins], numbers, philox.SHUFFLE, FEISTEL_ROUNDS)
+    keys: NDArray[np.uint32] = words.astype(np.uint32)
+    return np.repeat(keys, np.diff(begins, append=len(epoch)), axis=0).T
 
 
-def _mix(value: NDArray[np.uint32], key: np.uint32) -> NDArray[np.uint32]:
+def _mix(value: NDArray[np.uint32], key: np.uint32 | NDArray[np.uint32]) -> NDArray[np.uint32]:
     """MurmurHash3's 32-bit finalizer (Appleby, 2011) of value + key.
 
     Each half of a 63-bit number fits into 32 bits, and AVX2 multiplies eight 32-bit integers at

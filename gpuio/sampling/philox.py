@@ -23,6 +23,7 @@ WORD = 0xFFFFFFFF
 # A sample may draw any number of words for AUGMENT, and nothing that follows it beside them.
 SHUFFLE, MIRROR, CROP, RESIZED_CROP, INTERPOLATION, AUGMENT = range(6)
 AFFINE, CROP_SIZE, COLOR, HLS, PCA, LIGHT, CHUNKS, BLOCKS = range(6, 14)
+MIXTURE = 64
 
 
 def philox(
