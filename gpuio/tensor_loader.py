@@ -12,7 +12,7 @@ import numpy as np
 from gpuio.context import Context, device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
-from gpuio.io.combined import as_descriptions
+from gpuio.io.wrapped import as_descriptions
 from gpuio.iterators.arguments import as_bool
 from gpuio.iterators.desc import as_batch
 from gpuio.iterators.stream_iter import StreamIter, device_of_batches

@@ -14,6 +14,7 @@ from gpuio.io.image_record import (
 )
 from gpuio.io.indexed import IndexedIter
 from gpuio.io.libsvm import LibSVMIter
+from gpuio.io.mix import MixIter
 from gpuio.io.mnist import MNISTIter
 from gpuio.io.ndarray import NDArrayIter
 from gpuio.iterators.data_iter import DataIter
@@ -33,6 +34,7 @@ __all__ = [
     "IndexedIter",
     "LibSVMIter",
     "MNISTIter",
+    "MixIter",
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",

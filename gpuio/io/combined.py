@@ -13,7 +13,15 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from gpuio.errors import ArgumentError, Error, StateError
+from gpuio.errors import ArgumentError, Error
+from gpuio.io.wrapped import (
+    MISPLACED,
+    Description,
+    as_descriptions,
+    load_state,
+    put_back,
+    state_of,
+)
 from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
@@ -23,17 +31,8 @@ from gpuio.loading.outcome import CLOSED_MEANWHILE
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.states import field, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
-from gpuio.nd.types import Untyped
-
-MISPLACED = (
-    "a batch of this epoch, reset() or load_state_dict() has failed, and an iterator cannot be "
-    "restored to the position before it; reset() begins the next epoch"
-)
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None
-
-# A DataDesc, or what users' own iterators have in its place: a pair of name and shape.
-Description: TypeAlias = Sequence[Untyped]
 
 
 class PrefetchingIter(StreamIter[DataBatch]):
@@ -172,13 +171,6 @@ class ResizeIter(StreamIter[DataBatch]):
         return f"over {type(self.data_iter).__name__}, size={self.size}"
 
 
-def as_descriptions(descriptions: Iterable[Description] | None) -> list[DataDesc]:
-    """`provide_data` or `provide_label` of any iterator as DataDescs; users' own iterators may have
-    plain pairs.
-    """
-    return [each if isinstance(each, DataDesc) else DataDesc(*each) for each in descriptions or ()]
-
-
 def _rename(
     argument: str, renames: Renames, of_iterators: Sequence[Iterable[Description]]
 ) -> list[DataDesc]:
@@ -200,17 +192,6 @@ def _rename(
     return renamed
 
 
-def _state_of(iterator: DataIter) -> State | None:
-    """An iterator's position; None if it cannot save it."""
-    try:
-        state = iterator.state_dict()
-    except (AttributeError, NotImplementedError):
-        return None
-    # A user's own iterator may go on changing it.
-    own = getattr(type(iterator), "state_dict", None) is StreamIter.state_dict
-    return state if own else copy.deepcopy(state)
-
-
 class _Prefetched(NamedTuple):
     batch: DataBatch
     state: State | None  # of the iterator, after the batch
@@ -223,7 +204,7 @@ def _next_batch(iterator: DataIter) -> _Prefetched | None:
         return None
     batch = as_batch(found)
     # Also if the iterator's own stream is done with them: a user's own may have worked on them.
-    return _Prefetched(change_arrays(batch, share_arrays), _state_of(iterator))
+    return _Prefetched(change_arrays(batch, share_arrays), state_of(iterator))
 
 
 class _Place(NamedTuple):
@@ -243,29 +224,6 @@ class _Place(NamedTuple):
     ended: bool
     states: list[State | None]
     number: int
-
-
-def _load(iterator: DataIter, state: State) -> None:
-    """Restore an iterator's position; what it gets is its own."""
-    try:
-        iterator.load_state_dict(copy.deepcopy(state))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, StateError):
-            raise
-        raise StateError(f"not a state of {type(iterator).__name__}: {error!r}") from error
-
-
-def _put_back(iterators: Sequence[DataIter], states: Sequence[State | None]) -> bool:
-    """Restore iterators to where they were; False if one cannot be."""
-    if any(state is None for state in states):
-        return False
-    try:
-        for iterator, state in zip(iterators, states, strict=True):
-            assert state is not None
-            _load(iterator, state)
-    except Exception:
-        return False
-    return True
 
 
 class _JoinedStream:
@@ -375,7 +333,7 @@ class _JoinedStream:
         self._stop_prefetching()
         try:
             for iterator, each in zip(self._iterators, inner, strict=True):
-                _load(iterator, each)
+                load_state(iterator, each)
         except BaseException as error:
             if not self._rewind():
                 self._failure = error
@@ -416,12 +374,12 @@ class _JoinedStream:
                 iterator.close()
 
     def _inner_states(self) -> list[State | None]:
-        return [_state_of(iterator) for iterator in self._iterators]
+        return [state_of(iterator) for iterator in self._iterators]
 
     def _rewind(self) -> bool:
         """Restore the iterators to the caller's position; False if one cannot be."""
         self._stop_prefetching()
-        return _put_back(self._iterators, self._place.states)
+        return put_back(self._iterators, self._place.states)
 
     def _start_prefetching(self) -> list[Prefetcher[_Prefetched]]:
         with self._lock:
@@ -538,11 +496,11 @@ class _ResizedStream:
     def restore(self, state: State) -> None:
         """Restore a saved position. If the iterator refuses it, it stays where it is."""
         epoch, count, inner = self._saved(state)
-        before = _state_of(self._inner)
+        before = state_of(self._inner)
         try:
-            _load(self._inner, inner)
+            load_state(self._inner, inner)
         except BaseException as error:
-            if not _put_back([self._inner], [before]):
+            if not put_back([self._inner], [before]):
                 self._failure = error
             raise
         self._place, self._failure = (epoch, count), None

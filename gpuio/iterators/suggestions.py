@@ -95,6 +95,9 @@ INSTEAD = {
     **dict.fromkeys(("x", "X", "inputs", "dataset"), _INPUT),
     **dict.fromkeys(("y", "Y", "targets", "target", "labels"), _TARGET),
     **dict.fromkeys(("flip", "hflip", "horizontal_flip", "random_flip"), _FLIP),
+    **dict.fromkeys(
+        ("probabilities", "probs", "proportions"), _Instead({"weights": "use weights"})
+    ),
     "drop_last": _Instead(
         {
             "last_batch_handle": "use last_batch_handle='discard'",

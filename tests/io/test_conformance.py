@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpuio as mx
-from tests.io.conformance import BATCH, ROWS, Conformance
+from tests.io.conformance import BATCH, ROWS, Conformance, epochs, trace
 from tests.io.image_iterators import (
     AUGMENT,
     CROPS,
@@ -28,6 +28,7 @@ SHUFFLED = {
     f"{name} shuffled": {**options, "shuffle": True, "seed": 7} for name, options in HANDLES.items()
 }
 ROUND = {"wrap": {}, **HANDLES}
+SHUFFLE: dict[str, Any] = {"shuffle": True, "seed": 7}
 NUMBERS = np.arange(ROWS)
 # A few records in a block.
 BLOCKS = {"shuffle": "blocks", "block_size": "4kB", "pool_blocks": 2}
@@ -314,6 +315,54 @@ class TestResizeIter(Conformance):
 
     def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
         return mx.io.ResizeIter(TestNDArrayIter().make(folder, ctx, **options), 3)
+
+
+class TestMixIter(Conformance):
+    """Of one iterator."""
+
+    variants = {**HANDLES, **SHUFFLED}
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        return mx.io.MixIter([TestNDArrayIter().make(folder, ctx, **options)])
+
+
+class TestMixIterOfTwo(Conformance):
+    """Rows and the lines of a file."""
+
+    variants = {
+        "wrap": {"size": 4, "seed": 3},
+        "wrap first": {"stopping_strategy": "first_exhausted"},
+        "wrap all": {"stopping_strategy": "all_exhausted", "weights": [2, 1]},
+    }
+
+    def make(self, folder: Path, ctx: mx.Context, **options: Any) -> mx.io.DataIter:
+        inner = [
+            TestNDArrayIter().make(folder, ctx, last_batch_handle="roll_over", **SHUFFLE),
+            TestCSVIter().make(folder, ctx, last_batch_handle="roll_over"),
+        ]
+        return mx.io.MixIter(inner, **options)
+
+    def test_every_row_comes_as_often_as_it_should(self, opened: Any, variant: str) -> None:
+        found = [self.rows_of(batch) for batches in epochs(opened(), 6) for batch in batches]
+        if "first" not in variant:  # which drops the rest of the other's epoch
+            assert {row for rows in found for row in rows} == set(range(ROWS))
+
+    def test_shuffled_epochs_differ_and_others_do_not(self, opened: Any, variant: str) -> None:
+        found = [[*map(self.rows_of, batches)] for batches in epochs(opened(), 3)]
+        assert found[0] != found[1] != found[2]
+
+    @pytest.mark.parametrize("stop", [0, 1, 3, 4])
+    def test_reset_at_any_point_begins_the_next_epoch(
+        self, opened: Any, variant: str, stop: int
+    ) -> None:
+        iterator, other = opened(), opened()
+        for one in (iterator, other):
+            for _ in range(stop):
+                next(one, None)
+            one.reset()
+            one.reset()  # at the beginning of an epoch there is nothing to do
+            assert one.epoch == (1 if stop else 0)
+        assert trace(iterator, 5) == trace(other, 5)
 
 
 class TestPrefetchingIter(Conformance):

@@ -81,6 +81,13 @@ def makers(folder: Path) -> dict[str, Callable[[], mx.io.DataIter]]:
         ),
         "PrefetchingIter of own iterators": lambda: mx.io.PrefetchingIter([Counts(), Counts()]),
         "ResizeIter": lambda: mx.io.ResizeIter(_rows(), 3),
+        "MixIter": lambda: mx.io.MixIter(
+            [
+                mx.io.NDArrayIter(TABLE[:, None] + 9, np.arange(ROWS), BATCH),
+                _text(folder, round_batch=False),
+            ],
+            stopping_strategy="all_exhausted",
+        ),
         "BucketSentenceIter": lambda: mx.rnn.BucketSentenceIter(
             [[number, 2] for number in range(4)] + [[number, 2, 3] for number in range(4)],
             2,
@@ -101,8 +108,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[], m
 
 NAMES = [
     "NDArrayIter", "IndexedIter", "IndexedIter ahead", "CSVIter", "CSVIter here",
-    "PrefetchingIter", "PrefetchingIter of own iterators", "ResizeIter", "BucketSentenceIter",
-    "ImageRecordIter", "ImageRecordIter on DALI", "ImageIter one by one",
+    "PrefetchingIter", "PrefetchingIter of own iterators", "ResizeIter", "MixIter",
+    "BucketSentenceIter", "ImageRecordIter", "ImageRecordIter on DALI", "ImageIter one by one",
 ]  # fmt: skip
 
 
