@@ -50,9 +50,6 @@ ITERATORS: dict[str, tuple[Any, dict[str, Any]]] = {
     "NDArrayIter": (
         mx.io.NDArrayIter, {"data": np.ones((6, 2)), "label": np.zeros(6), "batch_size": 2}
     ),
-    "MixIter": (
-        mx.io.MixIter, {"iters": [mx.io.NDArrayIter(np.ones((6, 2)), None, 2) for _ in range(2)]}
-    ),
     "BucketSentenceIter": (
         mx.rnn.BucketSentenceIter, {"sentences": [[1, 2, 3]] * 4, "batch_size": 2}
     ),

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import math
 import pickle
 import threading
 from collections import Counter
@@ -18,6 +19,7 @@ from tests.interruptions import Interruption
 from tests.io.conformance import trace
 from tests.io.threads import gpuio_threads, run_in_thread
 from tests.io.wrong_states import wrong_states
+from tests.test_hostile_arguments import HOSTILE
 
 
 def rows(first: int, batches: int, **options: Any) -> mx.io.NDArrayIter:
@@ -407,6 +409,14 @@ def test_each_thread_gets_a_batch_of_its_own() -> None:
 def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         mx.io.MixIter(**{"iters": [rows(0, 2), rows(9, 2)], **arguments})
+
+
+@pytest.mark.parametrize("name", ["iters", "weights", "seed", "stopping_strategy", "size"])
+def test_hostile_arguments(name: str) -> None:
+    for value in (*HOSTILE, [math.nan] * 2, [1e308] * 2, [[1], [2]], {1.0, 2.0}):
+        with contextlib.suppress(Error, TypeError):
+            arguments: dict[str, Any] = {"iters": [rows(0, 2), rows(9, 2)], name: value}
+            mx.io.MixIter(**arguments).next()
 
 
 def test_batches_must_look_alike() -> None:
