@@ -63,6 +63,7 @@ from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.outcome import Flag, Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import Encoded
+from gpuio.loading.stages import DECODE, FINISH
 from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
@@ -356,9 +357,17 @@ class DaliExecutor:
 
     def _finish(self, scheduled: _Scheduled) -> LoadedBatch:
         """Take a batch out of the graph and finish it."""
+        with self._reader.stages.measure(DECODE):
+            run, failure = self._samples(scheduled)
+        with self._reader.stages.measure(FINISH):
+            return self._postprocessed(scheduled, run, failure)
+
+    def _postprocessed(
+        self, scheduled: _Scheduled, run: Rerun, failure: GraphError | None
+    ) -> LoadedBatch:
+        """Finish a batch that has come out of the graph."""
         batch, source = scheduled.batch, self._reader.source
         assert batch.plan is not None, "the batch has been planned"
-        run, failure = self._samples(scheduled)
         tensors = run.tensors
         try:
             on_host = [scheduled.on_host, self._host_samples.start(batch, sorted(run.refused))]

@@ -27,6 +27,7 @@ from gpuio.loading.batch import ImageBatch, LoadedBatch
 from gpuio.loading.cpus import cpu_count
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
+from gpuio.loading.stages import DECODE, FINISH
 from gpuio.loading.workers import Workers
 from gpuio.memory import explain_memory_error
 from gpuio.sampling.order import BatchIndices
@@ -122,6 +123,7 @@ class HostExecutor:
         native: NativeRenderer | None = None,
     ) -> None:
         self._reader = reader
+        self.stages = reader.stages
         self.renderer = renderer
         self.native = native
         self._on_error = on_error
@@ -206,11 +208,12 @@ class _Job:
 
     def run(self) -> None:
         """Make samples until none is left; the last thread to end finishes the batch."""
-        while (run := self._next_run()) is not None:
-            try:
-                self._make(run)
-            except BaseException as error:
-                self._failure = error
+        with self._executor.stages.measure(DECODE):
+            while (run := self._next_run()) is not None:
+                try:
+                    self._make(run)
+                except BaseException as error:
+                    self._failure = error
         with self._lock:
             self._running -= 1
             ended = self._running == 0
@@ -219,7 +222,8 @@ class _Job:
         try:
             if self._failure is not None:
                 raise self._failure
-            loaded = self._executor.finish(self._batch, self._data)
+            with self._executor.stages.measure(FINISH):
+                loaded = self._executor.finish(self._batch, self._data)
         except BaseException as error:
             self._outcome.set_exception(explain_memory_error(error))
         else:

@@ -11,6 +11,7 @@ import functools
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 from gpuio.errors import ArgumentError, Error
@@ -25,7 +26,8 @@ from gpuio.io.wrapped import (
 from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
-from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches
+from gpuio.iterators.stats import Stats
+from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches, stats_of
 from gpuio.loading.hand_over import change_arrays, share_arrays
 from gpuio.loading.outcome import CLOSED_MEANWHILE
 from gpuio.loading.prefetch import Prefetcher
@@ -95,6 +97,12 @@ class PrefetchingIter(StreamIter[DataBatch]):
         self._joined = _JoinedStream(self.iters, depth)
         self._set_stream(self._joined, data, label)
 
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created, with the iterators' own; see
+        `StreamIter.stats`.
+        """
+        return replace(super().stats(), inner=stats_of(self.iters))
+
     def __reduce__(self) -> tuple[Any, ...]:
         reduced = super().__reduce__()
         self._joined.pause()  # the iterators are copied, too: no thread may move them meanwhile
@@ -152,6 +160,12 @@ class ResizeIter(StreamIter[DataBatch]):
             data,
             as_descriptions(data_iter.provide_label),
         )
+
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created, with the iterator's own; see
+        `StreamIter.stats`.
+        """
+        return replace(super().stats(), inner=stats_of([self.data_iter]))
 
     def __len__(self) -> int:
         """Batches in an epoch."""

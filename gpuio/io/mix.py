@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from gpuio.io.wrapped import MISPLACED, as_descriptions, load_state, put_back, s
 from gpuio.iterators.arguments import as_choice, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
-from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches
+from gpuio.iterators.stats import Stats
+from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches, stats_of
 from gpuio.loading.states import as_integer, field, flag, integer, items
 from gpuio.loading.stream import CLOSED, State
 from gpuio.sampling.mixture import as_weights, count_before, shares_of, times
@@ -126,6 +128,12 @@ class MixIter(StreamIter[DataBatch]):
 
     def __bool__(self) -> bool:
         return True
+
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created, with the iterators' own; see
+        `StreamIter.stats`.
+        """
+        return replace(super().stats(), inner=stats_of(self.iters))
 
     def _to_batch(self, batch: DataBatch) -> DataBatch:
         return batch

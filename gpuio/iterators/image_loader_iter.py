@@ -5,7 +5,7 @@ ImageDetIter.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer
 from gpuio.iterators.arguments import as_choice, as_float, as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.stats import Queue, Stats
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.bad_records import ON_ERROR_MODES
 from gpuio.loading.batch import BadRecord, LoadedBatch
@@ -32,6 +33,7 @@ from gpuio.loading.loader import Executor, Loader
 from gpuio.loading.read_ahead import ReadAhead
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import ImageSource, RecordSource
+from gpuio.loading.stages import StageTimes, nvtx_for
 from gpuio.loading.stream import State, Stream, progress
 from gpuio.loading.workers import MOST_THREADS
 from gpuio.memory import check_fits
@@ -44,6 +46,7 @@ from gpuio.sampling.order import Order
 from gpuio.sampling.sharding import Shard
 from gpuio.storage.local import listed
 from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.remote.statistics import statistics
 
 # More cost memory and help nobody, whatever the machine.
 MOST_AHEAD = 1 << 16
@@ -211,6 +214,10 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         self._loader = None
         self._bad: dict[str, BadRecord] = {}
         self._any_good = False  # whether a record of this epoch could be used
+        self._stages = StageTimes()
+        self._executed: tuple[str | None, int] = (None, 0)  # the executor, and its threads
+        remote = isinstance(source, RecordSource) and source.records.is_remote
+        self._remote_before = statistics() if remote else None
         try:
             self._order = Order(
                 len(subset) if mixture is None else mixture.size,
@@ -248,6 +255,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         """
         try:
             self._options.check_size("data_shape: an image", output.width, output.height)
+            if self._loader is None:  # not what computing a mean image took
+                self._stages = StageTimes(nvtx_for(self._ctx))
             self._options.check_memory(output, label_shape)
             executor = self._executor(
                 planner_or_renderer, output, label_shape, label_fill, apply_orientation
@@ -277,7 +286,17 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         options = self._options
         planner = planner_or_renderer if isinstance(planner_or_renderer, Planner) else None
         reader = BatchReader(
-            self._source, planner, label_shape, label_fill, apply_orientation, options.limit
+            self._source,
+            planner,
+            label_shape,
+            label_fill,
+            apply_orientation,
+            options.limit,
+            self._stages,
+        )
+        self._executed = (
+            resolve_executor(options.executor, self._ctx) if planner is not None else "host",
+            options.threads(planner is not None),
         )
         if isinstance(planner_or_renderer, Planner):
             return create_executor(
@@ -324,6 +343,20 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         came.
         """
         return list(self._bad.values())
+
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created; see `StreamIter.stats`."""
+        loader, before = self._loader, self._remote_before
+        executor, threads = self._executed
+        return replace(
+            super().stats(),
+            stages=self._stages.totals(),
+            executor=executor,
+            threads=threads,
+            queue=None if loader is None else Queue(loader.ahead - 1, loader.asked, loader.ready),
+            bad_records=len(self._bad),
+            remote=None if before is None else statistics().since(before),
+        )
 
     def __len__(self) -> int:
         """Number of batches in the current epoch. If the last batch continues in the next epoch, it

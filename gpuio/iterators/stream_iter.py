@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gpuio.context import Context
 from gpuio.errors import Error, StateError, UnsupportedError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.meter import Meter
+from gpuio.iterators.stats import Stats
 from gpuio.iterators.turns import Turns
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.states import as_state, equal, field, shown
@@ -59,6 +61,7 @@ class StreamIter(DataIter, Generic[T]):
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _turns: Turns
+    _meter: Meter
     _stream: Stream[T]
     _ctx: Context | None = None  # the device of the batches, if it is known
     _batch: DataBatch | None = None  # the current one
@@ -85,6 +88,7 @@ class StreamIter(DataIter, Generic[T]):
         iterator = super().__new__(cls)
         iterator._arguments = arguments, named
         iterator._turns = Turns()
+        iterator._meter = Meter()
         return iterator
 
     def _replace_argument(self, original: object, replacement: object) -> None:
@@ -243,15 +247,38 @@ class StreamIter(DataIter, Generic[T]):
         try:
             turns.busy = True
             self._used, self._batch = True, None
-            while (drawn := self._stream.next()) is not None:
+            meter = self._meter
+            while True:
+                asked = meter.asked()
+                drawn = self._stream.next()
+                came = meter.came(asked)
+                if drawn is None:
+                    return None
                 batch = self._to_batch(drawn)
                 if batch is not None:
                     found: DataBatch = change_arrays(batch, hand_over_arrays)
                     self._batch = found
+                    meter.gave(came)
                     return found
-            return None
         finally:
             turns.busy = False
+
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created: for how long the loop waited for
+        data, and data for the loop, which stage of loading took how long, and advice.
+
+        Any thread may ask at any time. ``print(iterator.stats())`` prints a table.
+        """
+        meter = self._meter
+        return Stats(
+            iterator=type(self).__name__,
+            batches=meter.batches,
+            batch_size=self.batch_size,
+            started=meter.started,
+            waited=meter.waited,
+            worked=meter.worked,
+            handed=meter.handed,
+        )
 
     def getdata(self) -> Any:
         """The current batch's data: a list of arrays; of the iterators that are C++ in MXNet, the
@@ -379,6 +406,7 @@ class StreamIter(DataIter, Generic[T]):
                 before = self._position_to_return_to()
                 try:
                     turns.busy = True
+                    self._meter.pause()
                     change()
                     turns.note_change(said)
                 except BaseException:
@@ -451,6 +479,11 @@ def check_state(iterator: DataIter, state: State) -> None:
         raise NotImplementedError(f"{type(iterator).__name__} cannot load a state")
     if isinstance(iterator, StreamIter) and defined is StreamIter.load_state_dict:
         iterator._check_state(state)
+
+
+def stats_of(iterators: Iterable[DataIter]) -> tuple[Stats, ...]:
+    """The statistics of those of some iterators that have any."""
+    return tuple(each.stats() for each in iterators if isinstance(each, StreamIter))
 
 
 def device_of_batches(iterator: DataIter) -> Context | None:

@@ -50,6 +50,12 @@ class Loader(OrderedStream, Generic[T]):
     ahead : number of batches that the executor may have in hand while the caller works on one; no
         fewer than its depth
     read_ahead : has the records of further batches read; None: nobody does
+
+    Attributes
+    ----------
+    ahead : see above
+    asked : how often a batch was asked for
+    ready : how many batches were finished at these times, all together
     """
 
     def __init__(
@@ -62,10 +68,11 @@ class Loader(OrderedStream, Generic[T]):
         super().__init__(order)
         self._read_ahead = read_ahead
         self._executor = executor
-        self._ahead = max(ahead, executor.depth)
+        self.ahead = max(ahead, executor.depth)
         self._in_flight: collections.deque[tuple[BatchIndices, Outcome[T]]] = collections.deque()
         self._waiter = Waiter()
         self._fork_guard = ForkGuard()
+        self.asked = self.ready = 0
         self._close = weakref.finalize(self, executor.close)
 
     def next(self) -> T | None:
@@ -82,10 +89,12 @@ class Loader(OrderedStream, Generic[T]):
         if self.ended:
             return None
         in_flight = self._in_flight
+        self.asked += 1
+        self.ready += sum(outcome.done() for _, outcome in in_flight)
         # One that was counted, and then lost to an exception of a signal handler.
         while in_flight and in_flight[0][0].next_position <= self.position:
             in_flight.popleft()
-        while len(in_flight) < self._ahead:
+        while len(in_flight) < self.ahead:
             indices = self.order.batch_at(
                 in_flight[-1][0].next_position if in_flight else self.position
             )

@@ -19,6 +19,7 @@ from gpuio.errors import Error
 from gpuio.loading.batch import EncodedRows, ImageBatch
 from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded, EncodedBatch, ImageSource, read_or_error
+from gpuio.loading.stages import PLAN, READ, StageTimes
 from gpuio.planning.planner import Label, Planner, Samples
 from gpuio.sampling.order import BatchIndices
 from gpuio.storage.parts import Bulk
@@ -35,6 +36,7 @@ class BatchReader:
     label_fill : initial value of all labels
     apply_orientation : rotate images as their EXIF orientation says
     max_pixels : the most pixels of an image, see `decoding.limits`
+    stages : where the time that stages take is added; None: nobody asks for it
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class BatchReader:
         label_fill: float = 0.0,
         apply_orientation: bool = True,
         max_pixels: int = MAX_PIXELS,
+        stages: StageTimes | None = None,
     ) -> None:
         self.source = source
         self.planner = planner
@@ -52,11 +55,14 @@ class BatchReader:
         self._label_shape = label_shape or (1,)
         self._label_fill = label_fill
         self._max_pixels = max_pixels
+        self.stages = StageTimes() if stages is None else stages
         self._headers = HeaderReader(len(source), max_pixels)
 
     def read(self, indices: BatchIndices) -> ImageBatch:
         """Read and plan one batch."""
-        return self.plan(indices, self.source.read_batch(indices.record))
+        with self.stages.measure(READ):
+            read = self.source.read_batch(indices.record)
+        return self.plan(indices, read)
 
     def read_whole(self, indices: BatchIndices, bulk: Bulk | None = None) -> list[Encoded | Error]:
         """Read the records of a batch, with all of their images in memory.
@@ -65,10 +71,11 @@ class BatchReader:
         ----------
         bulk : how to read most of them at once
         """
-        return [
-            each if isinstance(each, Error) else read_or_error(each.in_memory)
-            for each in self.source.read_batch(indices.record, bulk)
-        ]
+        with self.stages.measure(READ):
+            return [
+                each if isinstance(each, Error) else read_or_error(each.in_memory)
+                for each in self.source.read_batch(indices.record, bulk)
+            ]
 
     def plan(
         self, indices: BatchIndices, read: Sequence[Encoded | Error], strict: bool = False
@@ -81,6 +88,12 @@ class BatchReader:
         strict : also check the images' structure, for DALI; see `ImageBatch.structures`. They must
             be in memory
         """
+        with self.stages.measure(PLAN):
+            return self._planned(indices, read, strict)
+
+    def _planned(
+        self, indices: BatchIndices, read: Sequence[Encoded | Error], strict: bool
+    ) -> ImageBatch:
         epoch, record = indices.epoch, indices.record
         count = len(record)
         found = EncodedBatch.of(read)

@@ -53,6 +53,24 @@ def test_nothing_runs_before_the_first_batch_is_asked_for() -> None:
     assert executor.closed == 1 and not executor.submitted
 
 
+def test_batches_that_are_ready_are_counted() -> None:
+    executor = HeldExecutor()
+    loader = Loader(Order(20, 2), executor, 3)
+    thread, raised = run_in_thread(loader.next)
+    eventually(lambda: len(executor.submitted) == 3)
+    assert (loader.asked, loader.ready) == (1, 0)
+    executor.finish(0)
+    executor.finish(2)
+    thread.join(20)
+    thread, more = run_in_thread(loader.next)
+    eventually(lambda: len(executor.submitted) == 4)
+    assert (loader.asked, loader.ready) == (2, 1)
+    executor.finish(1)
+    thread.join(20)
+    loader.next()
+    assert (loader.asked, loader.ready) == (3, 2) and not raised and not more
+
+
 @pytest.mark.parametrize(("ahead", "depth", "expected"), [(3, 1, 3), (1, 4, 4), (1, 1, 1)])
 def test_as_many_batches_are_ahead_as_asked_for(ahead: int, depth: int, expected: int) -> None:
     executor = ReadyExecutor(depth)

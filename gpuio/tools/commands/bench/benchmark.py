@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpuio.context import Context, as_context
 from gpuio.errors import ArgumentError, Error, UnsupportedError
 from gpuio.iterators.arguments import as_shuffle
+from gpuio.iterators.stats import Stats
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import RecordSet
@@ -89,6 +90,7 @@ class Bench(NamedTuple):
     step : duration of a training step in seconds, if given
     needed : images per second that training takes; None: step was not given
     remote : what reading remote files has cost meanwhile; None: there are none
+    stats : the iterator's own, of a loop that only takes its batches; None: not asked for
     """
 
     rec: str
@@ -104,6 +106,7 @@ class Bench(NamedTuple):
     step: float | None
     needed: float | None
     remote: Statistics | None = None
+    stats: Stats | None = None
 
     def stage(self, name: str) -> Stage | None:
         """Find a contestant's results by name; None if it was not measured."""
@@ -132,6 +135,7 @@ def bench(
     rounds: int = ROUNDS,
     options: dict[str, Any] | None = None,
     remote: RemoteOptions | None = None,
+    with_stats: bool = False,
 ) -> Bench:
     """Measure how fast ImageRecordIter loads a file, and find the bottleneck; for files with boxes,
     ImageDetRecordIter.
@@ -150,6 +154,7 @@ def bench(
     rounds : number of measurements of each contestant
     options : of the iterator; None: those of evaluation, as for ImageNet
     remote : how remote files are reached and cached; None: by the default options
+    with_stats : also take the iterator's statistics, in one more round
 
     Raises
     ------
@@ -210,6 +215,12 @@ def bench(
             del contestants[DALI]
             left_out[DALI] = str(error)
             figures = _measure(contestants, rounds, batch_size)
+        stats = None
+        if with_stats:
+            speed = figures[type(iterator).__name__].per_second
+            with open_iterator(path, index, device, arguments, layout, remote) as another:
+                iterator_load(another)(2 * batch_size + int(speed * ROUND_SECONDS))
+                stats = another.stats()
     stages = [_stage(name, figures[name]) for name in contestants]
     stages.insert(1, Stage(READING, records_per_second, cpu_ms, cpu_ms, cpu_ms))
     found = Bench(
@@ -226,6 +237,7 @@ def bench(
         step,
         None if step is None else batch_size / step,
         statistics().since(before) if records.is_remote else None,
+        stats,
     )
     return found._replace(limit=describe_limit(found))
 

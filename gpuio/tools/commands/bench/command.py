@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import io
 import os
+from dataclasses import asdict
 from typing import Any
 
 from gpuio.errors import ArgumentError, ContextError
+from gpuio.iterators.stats import describe_remote
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import write_file
-from gpuio.storage.remote.statistics import Statistics
 from gpuio.terminal import echo, printable
 from gpuio.tools.commands.bench.benchmark import READING, ROUNDS, Bench, bench
 from gpuio.tools.commands.common import (
@@ -44,13 +45,21 @@ def table(found: Bench) -> list[str]:
     return lines
 
 
-def describe_remote(cost: Statistics) -> str:
-    """What reading remote files has cost, in words."""
-    rate = cost.cached / max(cost.cached + cost.fetched, 1)
-    return (
-        f"remote: {cost.requests:,} requests for {cost.fetched / 1e6:,.1f} MB, {rate:.0%} of what "
-        f"was read came from the cache, threads waited {cost.waited:.1f} s"
+def exposition(found: Bench) -> str:
+    """The results and the iterator's statistics in Prometheus' text format."""
+    metrics = (
+        ("images_per_second", "Speed by wall time.", "images_per_second", 1.0),
+        ("cpu_seconds_per_image", "CPU time of all threads.", "cpu_ms", 1e-3),
     )
+    lines = []
+    for name, text, field, factor in metrics:
+        metric = f"gpuio_bench_{name}"
+        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge"]
+        for stage in found.stages:
+            value = getattr(stage, field) * factor
+            lines.append(f'{metric}{{contestant="{stage.name}"}} {value}')
+    ours = "" if found.stats is None else found.stats.prometheus()
+    return "".join(f"{line}\n" for line in lines) + ours
 
 
 def plot(found: Bench, path: Path, remote: RemoteOptions | None = None) -> None:
@@ -133,6 +142,11 @@ def add_command(commands: Any) -> None:
         help=f"measurements of each contestant; default: {ROUNDS}",
     )
     add_options(parser, "eval")
+    add(
+        "--stats",
+        action="store_true",
+        help="print the results and the iterator's statistics for Prometheus, in its text format",
+    )
     add("--plot", metavar="FILE", help="plot the results to a .png, .svg or .pdf file")
     add_json(parser)
 
@@ -151,11 +165,16 @@ def _run(args: argparse.Namespace) -> int:
         rounds=args.rounds,
         options=options_of(args.task, args.options, args.rec, args.idx, remote),
         remote=remote,
+        with_stats=args.stats,
     )
     if args.plot:
         plot(found, args.plot, remote)
     if args.json:
-        print_json({**found._asdict(), "verdict": found.verdict})
+        stats = None if found.stats is None else asdict(found.stats)
+        print_json({**found._asdict(), "stats": stats, "verdict": found.verdict})
+        return 0
+    if args.stats:
+        echo(exposition(found).rstrip("\n"))
         return 0
     echo(
         f"{found.rec}: {found.images:,} images, batches of {found.batch_size} on {found.device}, "

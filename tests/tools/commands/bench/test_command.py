@@ -10,6 +10,7 @@ from gpuio.errors import ArgumentError, RecordError
 from gpuio.tools.cli import main
 from gpuio.tools.commands.bench.benchmark import DALI, DECODING, READING
 from gpuio.tools.commands.bench.command import plot
+from tests.iterators.test_stats import parsed
 from tests.tools.commands.bench.results import ITERATOR, result
 
 
@@ -27,6 +28,17 @@ def test_the_command(rec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     found = json.loads(capsys.readouterr().out)
     assert [stage["name"] for stage in found["stages"]] == [ITERATOR, READING, DECODING, DALI]
     assert found["verdict"] == "" and found["needed"] is None
+
+
+def test_numbers_for_prometheus(rec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", rec, "--batch-size", "8", "--rounds", "1", "--with", "data_shape=3,48,48"]
+    assert main([*arguments, "--stats"]) == 0
+    found = parsed(capsys.readouterr().out)
+    assert len(found["gpuio_bench_images_per_second"]) == 4
+    assert found["gpuio_batches_total"][0] >= 2 and len(found["gpuio_stage_seconds_total"]) == 4
+    assert main([*arguments, "--stats", "--json"]) == 0
+    stats = json.loads(capsys.readouterr().out)["stats"]
+    assert stats["iterator"] == ITERATOR and stats["batches"] >= 2
 
 
 @pytest.mark.parametrize("extension", ["png", "svg", "pdf"])
