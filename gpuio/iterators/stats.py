@@ -292,9 +292,7 @@ def _remedy(stats: Stats) -> str:
             f"the threads worked {stats.busy:.0%} of the time: raise prefetch_buffer or "
             "batch_size; other programs may use the CPUs"
         )
-    return (
-        f"{part}: smaller images (gpuio im2rec --resize), "
-        + ("dct_scaling=True for large ones, " if stats.executor == "host" else "")
-        + "or more CPUs"
-        + (" or a GPU (ctx='gpu:0')" if stats.executor == "host" else "")
-    )
+    smaller = f"{part}: smaller images (gpuio im2rec --resize)"
+    if stats.executor == "host":
+        return f"{smaller}, dct_scaling=True for large ones, more CPUs, or a GPU (ctx='gpu:0')"
+    return f"{smaller}, or more CPUs"
