@@ -115,12 +115,12 @@ class ImageRecordIter(RecordFilesIter):
     block_size : bytes in a block, as a number or with a unit, such as "8MB" or "8MiB". A block is
         of one file
     pool_blocks : blocks whose records are shuffled together
-    weights : with shuffle=True: a weight for each entry of path_imgrec, which may be several files
+    weights : with shuffle: a weight for each entry of path_imgrec, which may be several files
         joined by ";" or a directory; the samples come from these sources in the proportions of the
         weights, evenly spread. Each source is shuffled again when all of its records have come,
         also within an epoch, and goes on in the next where it was. num_parts means
         partition="global"
-    epoch_size : with shuffle=True: samples in an epoch; None: as many as there are records
+    epoch_size : with shuffle: samples in an epoch; None: as many as there are records
     shuffle_chunk_size : without shuffle and path_imgidx: MiB in a chunk of consecutive records;
         the chunks come in a new order each epoch. 0: all records come in order
     shuffle_chunk_seed : determines the order of the chunks

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from gpuio.errors import ArgumentError
 from gpuio.iterators.arguments import as_int
 from gpuio.recordio import RecordSet
 from gpuio.recordio.file_names import find_files
-from gpuio.sampling.blocks import BlockOptions
+from gpuio.sampling.blocks import BlockOptions, cut_blocks
 from gpuio.sampling.mixture import MOST_SAMPLES, Mixture, as_weights, mix
 from gpuio.sampling.sharding import Shard, resolve_shard
 from gpuio.storage.local import Path
@@ -26,10 +28,12 @@ class MixtureOptions(NamedTuple):
     ----------
     weights : a weight for each source, unchecked; None: all records are one source
     epoch_size : samples in an epoch; None: as many as there are records
+    blocks : the size of blocks and pools; None: each source is permuted as a whole
     """
 
     weights: object
     epoch_size: int | None
+    blocks: BlockOptions | None
 
 
 class SourceFiles(NamedTuple):
@@ -54,17 +58,17 @@ def mixture_options(
 
     Raises
     ------
-    ArgumentError : `epoch_size` is not an integer of at least 1, or the records are not shuffled
-        as a whole.
+    ArgumentError : `epoch_size` is not an integer of at least 1, or the records are not shuffled.
     """
     if weights is None and epoch_size is None:
         return None
     name = "epoch_size" if weights is None else "weights"
-    if shuffle is not True:
-        given = repr(shuffle) if isinstance(shuffle, bool) else "'blocks'"
-        raise ArgumentError(f"{name} needs shuffle=True, not {given}: samples come in random order")
+    if shuffle is False:
+        raise ArgumentError(
+            f"{name} needs shuffle=True or 'blocks', not False: samples come in random order"
+        )
     size = None if epoch_size is None else as_int("epoch_size", epoch_size, 1, MOST_SAMPLES)
-    return MixtureOptions(weights, size)
+    return MixtureOptions(weights, size, None if shuffle is True else shuffle)
 
 
 def mixture_shard(
@@ -133,15 +137,22 @@ def mix_records(
 
     Raises
     ------
-    ArgumentError : the weights are wrong, or a source has no images, or too few of an epoch.
+    ArgumentError : the weights are wrong, or a source has no images, or too few of an epoch; or as
+        `cut_blocks`.
     """
-    if options.weights is None:
-        return mix([len(images)], [1.0], options.epoch_size)
-    weights = as_weights(options.weights, len(files), "sources, as path_imgrec names them")
-    firsts = np.cumsum([0, *files])[:-1]
-    begins = np.searchsorted(records.starts, records.file_starts[firsts])
-    bounds = np.searchsorted(np.asarray(images), [*begins, len(records)])
-    return mix(np.diff(bounds).tolist(), weights, options.epoch_size)
+    bounds: list[int] = [0, len(images)]
+    weights: tuple[float, ...] = (1.0,)
+    if options.weights is not None:
+        weights = as_weights(options.weights, len(files), "sources, as path_imgrec names them")
+        firsts = np.cumsum([0, *files])[:-1]
+        begins = np.searchsorted(records.starts, records.file_starts[firsts])
+        bounds = np.searchsorted(np.asarray(images), [*begins, len(records)]).tolist()
+    mixture = mix(np.diff(bounds).tolist(), weights, options.epoch_size)
+    if options.blocks is None:
+        return mixture
+    parts = [images[begin:end] for begin, end in pairwise(bounds)]
+    blocks = [cut_blocks(part, records, options.blocks, len(parts)) for part in parts]
+    return replace(mixture, blocks=tuple(blocks))
 
 
 def _of_each(

@@ -228,7 +228,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 *options.shard.rank_and_size,
                 subset,
                 chunks,
-                _blocks_of(source, subset, options.shuffle),
+                None if mixture else _blocks_of(source, subset, options.shuffle),
                 mixture,
             )
         except BaseException:

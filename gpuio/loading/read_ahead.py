@@ -56,7 +56,7 @@ class ReadAhead:
                 if self._bytes - self._used(position) >= most:
                     return
                 begin = self._asked[-1].end if self._asked else position
-                records, end = self._order.read_together(begin)
+                records, end = self._order.read_together(begin, not self._asked)
                 nbytes = self._source.read_ahead(records)
                 self._asked.append(_Asked(begin, end, nbytes))
                 self._bytes += nbytes

@@ -136,7 +136,7 @@ def _random_order(seed: int, epoch: int, begin: np.int64, end: np.int64) -> NDAr
 
 
 def cut_blocks(
-    images: range | NDArray[np.int64], records: RecordSet, options: BlockOptions
+    images: range | NDArray[np.int64], records: RecordSet, options: BlockOptions, sources: int = 1
 ) -> Blocks:
     """Cut the records of a part into blocks: each file is cut into ranges of `options.nbytes`, and
     a record belongs to that in which it begins. A range in which none begins has no block.
@@ -144,13 +144,14 @@ def cut_blocks(
     Parameters
     ----------
     images : the indices of the part's records, ascending, at least one
+    sources : of a mixture: as many sources have blocks, which are in the cache together
 
     Raises
     ------
     ArgumentError : a pool may have more than LARGEST_POOL records, or the cache of remote files
         cannot hold the pool that is being read and the one that is read ahead.
     """
-    _check_cache(records, options)
+    _check_cache(records, options, 2 * sources)
     offsets = records.starts[np.asarray(images)]
     file = records.file_starts.searchsorted(offsets, "right") - 1
     offsets -= records.file_starts[file]
@@ -167,12 +168,12 @@ def cut_blocks(
     return Blocks(starts, options)
 
 
-def _check_cache(records: RecordSet, options: BlockOptions) -> None:
-    """Check that blocks do not leave the cache before they have been used."""
+def _check_cache(records: RecordSet, options: BlockOptions, pools: int) -> None:
+    """Check that the blocks of some pools do not leave the cache before they have been used."""
     limit = records.cache_limit
-    needed = min(2 * options.pool * options.nbytes, records.nbytes)
+    needed = min(pools * options.pool * options.nbytes, records.nbytes)
     if limit is not None and needed > limit:
         raise ArgumentError(
-            f"two pools of {options.pool} blocks of {options.nbytes} bytes are {needed} bytes, and "
-            f"cache_limit is {limit}; raise it, or use a smaller block_size or pool_blocks"
+            f"{pools} pools of {options.pool} blocks of {options.nbytes} bytes are {needed} bytes, "
+            f"and cache_limit is {limit}; raise it, or use a smaller block_size or pool_blocks"
         )

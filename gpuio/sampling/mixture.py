@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
 from gpuio.sampling import philox
+from gpuio.sampling.blocks import Blocks
 from gpuio.sampling.permutation import permute
+from gpuio.sampling.runs import gather
 
 # About the places that are computed and cached together.
 RUN = 16384
@@ -97,10 +100,13 @@ class Mixture:
     ----------
     sizes : records of each source; they follow each other in a common numbering
     counts : samples of each source in an epoch
+    blocks : blocks of the records of each source, which come in random order, their records
+        shuffled; empty: each source is permuted as a whole
     """
 
     sizes: tuple[int, ...]
     counts: tuple[int, ...]
+    blocks: tuple[Blocks, ...] = ()
 
     @property
     def size(self) -> int:
@@ -122,13 +128,61 @@ class Mixture:
         -------
         The first place, and the samples; read-only, cached
         """
-        size, runs = self.size, self._runs
-        number = min(place * runs // size, runs - 1)
+        found = self._find(seed, epoch, place)
+        return found.place, found.samples
+
+    def _find(self, seed: int, epoch: int, place: int) -> _Run:
+        number = min(place * self._runs // self.size, self._runs - 1)
         while True:  # once or twice: how many samples come before a time is nearly known
-            begin, samples = _run(self, seed, epoch, number)
-            if begin <= place < begin + len(samples.record):
-                return begin, samples
-            number += -1 if place < begin else 1
+            run = _run(self, seed, epoch, number)
+            if run.place <= place < run.place + len(run.samples.record):
+                return run
+            number += -1 if place < run.place else 1
+
+    def read_together(
+        self, seed: int, epoch: int, place: int, fresh: bool
+    ) -> tuple[NDArray[np.int64], int]:
+        """With `blocks`, the pools that are best read at a place.
+
+        Parameters
+        ----------
+        fresh : True: all from which samples come at that place; False: those that begin there
+
+        Returns
+        -------
+        Their records, int64 (N,), and the place from which on another pool is needed, at most the
+        end of the epoch
+        """
+        pools, end = [np.empty(0, np.int64)], self.size
+        for source, number in enumerate(self._given(seed, epoch, place)):
+            size, count = self.sizes[source], self.counts[source]
+            passed, inside = divmod(number + epoch * count, size)
+            first, pool = self.blocks[source].run(seed, passed, inside)
+            alone = len(pool) == size  # needs no other
+            following = number + first + len(pool) - inside
+            if fresh or (inside == first and not alone and number < count):
+                if not fresh and (begin := self._place(seed, epoch, source, number)) > place:
+                    end = min(end, begin)
+                    continue
+                pools.append(pool + sum(self.sizes[:source]))
+            if not alone and following < count:
+                end = min(end, self._place(seed, epoch, source, following))
+        return np.concatenate(pools), end
+
+    def _given(self, seed: int, epoch: int, place: int) -> list[int]:
+        """Samples of each source before a place of an epoch."""
+        run, bounds = self._find(seed, epoch, place), np.cumsum(self.sizes)
+        record = run.samples.record[: place - run.place]
+        source = bounds.searchsorted(record, "right")
+        given = run.begins + np.bincount(source, minlength=len(bounds))
+        return [int(each) for each in given]
+
+    def _place(self, seed: int, epoch: int, source: int, number: int) -> int:
+        """The place of a sample of a source in an epoch."""
+        share = np.array(self.counts, np.float64)
+        when = times(seed, epoch, np.array([source]), np.array([number]), share[[source]])
+        before = count_before(seed, epoch, float(when[0]), share)
+        return int(np.minimum(before, self.counts).sum())
 
     @property
     def _runs(self) -> int:
@@ -143,9 +197,24 @@ class Mixture:
         return np.minimum(found, counts)
 
 
+class _Run(NamedTuple):
+    """Samples that are computed together.
+
+    Attributes
+    ----------
+    begins : int64 (sources,), the samples of each source that come before
+    place : the first place: their sum
+    samples : at the places from there on; read-only
+    """
+
+    begins: NDArray[np.int64]
+    place: int
+    samples: Samples
+
+
 @functools.lru_cache(maxsize=8)
-def _run(mixture: Mixture, seed: int, epoch: int, number: int) -> tuple[int, Samples]:
-    """The first place of a run, and its samples."""
+def _run(mixture: Mixture, seed: int, epoch: int, number: int) -> _Run:
+    """A run of an epoch by its number."""
     begins = mixture._before(seed, epoch, number)
     lengths = mixture._before(seed, epoch, number + 1) - begins
     counts, sizes = np.array(mixture.counts), np.array(mixture.sizes)
@@ -156,13 +225,17 @@ def _run(mixture: Mixture, seed: int, epoch: int, number: int) -> tuple[int, Sam
     starts = np.cumsum([0, *lengths])
     for each in np.flatnonzero(lengths).tolist():
         rows = slice(starts[each], starts[each + 1])
-        inside = permute(record[rows], mixture.sizes[each], seed, passed[rows], each)
+        if mixture.blocks:
+            pools = partial(mixture.blocks[each].run, seed)
+            inside = gather(pools, passed[rows], record[rows])
+        else:
+            inside = permute(record[rows], mixture.sizes[each], seed, passed[rows], each)
         record[rows] = inside + sum(mixture.sizes[:each])
     order = np.argsort(when, kind="stable")
     samples = Samples(record[order], passed[order])
     for array in samples:
         array.flags.writeable = False
-    return int(begins.sum()), samples
+    return _Run(begins, int(begins.sum()), samples)
 
 
 def mix(sizes: Sequence[int], weights: Sequence[float], size: int | None = None) -> Mixture:

@@ -8,7 +8,6 @@ computed in runs of places, of which the last ones used are cached.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from gpuio.sampling.blocks import Blocks
 from gpuio.sampling.chunks import Chunks
 from gpuio.sampling.mixture import Mixture
 from gpuio.sampling.permutation import RUN, permuted_run
+from gpuio.sampling.runs import gather
 
 # Records and samples of a batch at most: places are int64, also some epochs later.
 LARGEST = 2**60
@@ -180,14 +180,17 @@ class Order:
 
     def identity(self) -> dict[str, int | bool | str | list[int] | list[list[int]]]:
         """What a position's meaning depends on besides the data, for saved states."""
+        blocks = self.blocks
+        if self.mixture is not None and self.mixture.blocks:
+            blocks = self.mixture.blocks[0]  # those of the other sources have the same options
         identity: dict[str, int | bool | str | list[int] | list[list[int]]] = {
             "records": self.size,
-            "shuffle": self.shuffle if self.blocks is None else "blocks",
+            "shuffle": self.shuffle if blocks is None else "blocks",
             "seed": self.seed,
             "last_batch_handle": self.last_batch,
         }
-        if self.blocks is not None:
-            identity |= self.blocks.identity()
+        if blocks is not None:
+            identity |= blocks.identity()
         if self.chunks is not None:
             identity["chunks"] = self.chunks.identity()
         if self.mixture is not None:
@@ -246,7 +249,7 @@ class Order:
         if not self.shuffle:
             inside = place if self.chunks is None else self.chunks.records(epoch, place)
             return self.in_source(inside)
-        return self.in_source(_gather(self.run, epoch, place))
+        return self.in_source(gather(self.run, epoch, place))
 
     def passed(self, epoch: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of a mixture, how often the records at some places have come before: int64 (N,); the
@@ -259,21 +262,29 @@ class Order:
             begin, samples = mixture.run(self.seed, epoch, place)
             return begin, samples.passed
 
-        return _gather(run, epoch, place)
+        return gather(run, epoch, place)
 
-    def read_together(self, position: int) -> tuple[NDArray[np.int64], int]:
+    def read_together(self, position: int, fresh: bool = True) -> tuple[NDArray[np.int64], int]:
         """The records that are best read together at a position, where reading them one by one
         takes long: with `blocks` all those of a pool, also those of other ranks, which are some
         long ranges of the files; otherwise those of a batch.
+
+        Parameters
+        ----------
+        fresh : False: those of the positions before have been read; of a mixture, only the pools
+            that begin here are needed
 
         Returns
         -------
         The records, int64 (N,), and the position from which on others are needed
         """
+        epoch, place = divmod(position, self.size)
+        if self.mixture is not None and self.mixture.blocks:
+            pools, end = self.mixture.read_together(self.seed, epoch, place, fresh)
+            return self.in_source(pools), epoch * self.size + end
         if self.blocks is None:
             batch = self.batch_at(position)
             return batch.record, batch.next_position
-        epoch, place = divmod(position, self.size)
         first, pool = self.run(epoch, place)
         return self.in_source(pool), epoch * self.size + first + len(pool)
 
@@ -303,25 +314,3 @@ class Order:
         if isinstance(self.subset, range):
             return record * self.subset.step + self.subset.start
         return self.subset[record]
-
-
-def _gather(
-    run: Callable[[int, int], tuple[int, NDArray[np.int64]]],
-    epoch: NDArray[np.int64],
-    place: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """What runs have at some places of some epochs, int64 (N,).
-
-    Parameters
-    ----------
-    run : gives, for an epoch and a place, the first place of its run, and what the run has
-    """
-    found = np.empty_like(place)
-    rows = np.arange(len(place))
-    while len(rows):  # mostly once or twice: places follow each other
-        begin, values = run(int(epoch[rows[0]]), int(place[rows[0]]))
-        offset = place[rows] - begin
-        inside = (epoch[rows] == epoch[rows[0]]) & (offset >= 0) & (offset < len(values))
-        found[rows[inside]] = values[offset[inside]]
-        rows = rows[~inside]
-    return found

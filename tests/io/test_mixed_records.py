@@ -1,6 +1,7 @@
 """ImageRecordIter and ImageDetRecordIter with `weights` and `epoch_size`."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.servers.faulty import faulty_server
 
 SHAPE = (3, 8, 8)
 COUNTS = {"a": 20, "b": 5, "c": 9}
+# Three or so of the images in a block.
+BLOCKS: dict[str, Any] = {"shuffle": "blocks", "block_size": "3kB", "pool_blocks": 2}
 FIRST = {"a": 0, "b": 20, "c": 25}
 
 
@@ -76,6 +79,21 @@ def test_samples_come_in_the_proportions_of_the_weights(run: str, folder: Path) 
     for name, count in COUNTS.items():  # a source goes on where it was
         seen = [often[FIRST[name] + number] for number in range(count)]
         assert max(seen) - min(seen) <= 1
+
+
+def test_sources_in_blocks_come_in_the_same_proportions(folder: Path) -> None:
+    found = []
+    for options in ({}, BLOCKS):
+        with open_mixed(folder, round_batch=False, **options) as iterator:
+            found.append(labels_of(iterator, 3))
+    permuted, in_blocks = found
+    assert names_of(permuted) == names_of(in_blocks) and permuted != in_blocks
+    own = [label for label in in_blocks if label < 20]
+    assert sorted(own[:20]) == sorted(own[20:40]) == list(range(20))
+    near = [abs(a - b) <= 3 for a, b in pairwise(own)]
+    assert sum(near) > 1.3 * sum(
+        abs(a - b) <= 3 for a, b in pairwise([label for label in permuted if label < 20])
+    )
 
 
 def test_an_epoch_has_the_size_that_is_asked_for(folder: Path) -> None:
@@ -142,17 +160,19 @@ def test_a_string_names_a_source_by_each_of_its_files(folder: Path) -> None:
         assert Counter(names_of(labels_of(iterator))) == {"a": 5, "b": 5}
 
 
+@pytest.mark.parametrize("shuffle", [True, "blocks"])
 @pytest.mark.parametrize("explicit", [False, True])
 def test_ranks_share_one_order_and_resume_each_others_states(
-    explicit: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+    explicit: bool, shuffle: bool | str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def opened(world: int, rank: int) -> Any:
         monkeypatch.setenv("WORLD_SIZE", str(world))
         monkeypatch.setenv("RANK", str(rank))
         parts = {"num_parts": world, "part_index": rank} if explicit else {"num_parts": "auto"}
         return open_mixed(
-            folder, batch_size=12 // world, last_batch_handle="roll_over", seed=3, **parts
-        )
+            folder, batch_size=12 // world, last_batch_handle="roll_over", seed=3,
+            **{**parts, **BLOCKS, "shuffle": shuffle},
+        )  # fmt: skip
 
     with opened(1, 0) as whole:
         expected = labels_of(whole, 3)
@@ -170,8 +190,10 @@ def test_ranks_share_one_order_and_resume_each_others_states(
     assert together == expected[12 : 12 + len(together)] and len(together) == 48
 
 
-def test_a_state_resumes_at_any_batch(folder: Path) -> None:
-    with open_mixed(folder, rand_mirror=True, seed=2) as iterator:
+@pytest.mark.parametrize("shuffle", [True, "blocks"])
+def test_a_state_resumes_at_any_batch(shuffle: bool | str, folder: Path) -> None:
+    options = {**BLOCKS, "shuffle": shuffle}
+    with open_mixed(folder, rand_mirror=True, seed=2, **options) as iterator:
         states, whole = [], []
         for _ in range(14):
             states.append(iterator.state_dict())
@@ -188,6 +210,7 @@ def test_a_state_resumes_at_any_batch(folder: Path) -> None:
         {"weights": None},
         {"epoch_size": 35},
         {"seed": 1},
+        {"shuffle": "blocks"},
         {"path_imgrec": None},
     ],
 )
@@ -241,11 +264,13 @@ def test_boxes_are_mixed_too(tmp_path: Path) -> None:
     assert [sorted(each) for each in kinds] == [[1, 1, 1, 2]] * 3
 
 
+@pytest.mark.parametrize("shuffle", [True, "blocks"])
 def test_remote_files_are_mixed_in_the_same_order(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shuffle: bool | str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    options = {**BLOCKS, "shuffle": shuffle}
     monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path))
-    with open_mixed(folder, "ab") as iterator:
+    with open_mixed(folder, "ab", **options) as iterator:
         expected = trace(iterator, 9)
     with faulty_server() as server:
         for path in [*folder.glob("[ab].*")]:
@@ -253,7 +278,7 @@ def test_remote_files_are_mixed_in_the_same_order(
         urls = [f"{server.url}/b/{name}" for name in "ab"]
         with open_mixed(
             folder, path_imgrec=[f"{url}.rec" for url in urls],
-            path_imgidx=[f"{url}.idx" for url in urls], weights=[2, 1],
+            path_imgidx=[f"{url}.idx" for url in urls], weights=[2, 1], **options,
         ) as iterator:  # fmt: skip
             assert trace(iterator, 9) == expected
             sent = server.total()
@@ -267,8 +292,7 @@ def test_remote_files_are_mixed_in_the_same_order(
         ({"weights": [1, 2]}, r"a number for each of 3 sources, as path_imgrec.*\[1, 2\]"),
         ({"weights": [1, 2, 0]}, "above 0"),
         ({"weights": [1, 1, 100]}, "weight 1 of source 1 is less than one of 34 samples"),
-        ({"shuffle": False}, "weights needs shuffle=True, not False"),
-        ({"shuffle": "blocks"}, "weights needs shuffle=True, not 'blocks'"),
+        ({"shuffle": False}, "weights needs shuffle=True or 'blocks', not False"),
         ({"shuffle": False, "weights": None, "epoch_size": 5}, "epoch_size needs shuffle=True"),
         ({"epoch_size": 0}, "epoch_size must be at least 1"),
         ({"epoch_size": 2.5}, "epoch_size must be an integer"),
@@ -281,6 +305,20 @@ def test_remote_files_are_mixed_in_the_same_order(
 def test_wrong_options(options: dict[str, Any], words: str, folder: Path) -> None:
     with pytest.raises(ArgumentError, match=words):
         open_mixed(folder, **options)
+    assert not gpuio_threads()
+
+
+def test_blocks_of_all_sources_must_fit_into_the_cache(folder: Path, tmp_path: Path) -> None:
+    with faulty_server() as server:
+        for path in [*folder.glob("[abc].*")]:
+            server.put(f"b/{path.name}", path.read_bytes())
+        urls = [f"{server.url}/b/{name}" for name in "abc"]
+        with pytest.raises(ArgumentError, match="6 pools of 2 blocks of 3000 bytes"):
+            open_mixed(
+                folder, path_imgrec=[f"{url}.rec" for url in urls],
+                path_imgidx=[f"{url}.idx" for url in urls],
+                cache_dir=tmp_path, cache_limit=20_000, **BLOCKS,
+            )  # fmt: skip
     assert not gpuio_threads()
 
 

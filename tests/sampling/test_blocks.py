@@ -268,9 +268,7 @@ def test_the_cache_of_remote_files_must_hold_two_pools(tmp_path: Path) -> None:
         with RecordSet(f"{url}.rec", f"{url}.idx", remote) as opened:
             for options in (BlockOptions(4000, 3), BlockOptions(15000, 1), BlockOptions(1, 100)):
                 cut_blocks(range(10), opened, options)
-            message = (
-                "two pools of 4 blocks of 4000 bytes are 32000 bytes, and cache_limit is 30000"
-            )
+            message = "2 pools of 4 blocks of 4000 bytes are 32000 bytes, and cache_limit is 30000"
             with pytest.raises(ArgumentError, match=message):
                 cut_blocks(range(10), opened, BlockOptions(4000, 4))
         with RecordSet(

@@ -2,6 +2,8 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
+from gpuio.sampling.blocks import BlockOptions, Blocks
 from gpuio.sampling.mixture import (
     RUN,
     Mixture,
@@ -21,6 +24,7 @@ from gpuio.sampling.mixture import (
 )
 from gpuio.sampling.order import Order
 from gpuio.sampling.permutation import permute
+from gpuio.sampling.runs import gather
 
 
 def epoch_of(mixture: Mixture, seed: int = 0, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -226,3 +230,57 @@ def test_ranks_share_one_order_of_a_mixture(last_batch: str, world_size: int) ->
     assert found == stream(1)
     if last_batch == "wrap":  # the endless stream itself
         assert len(set(found)) == len(found)
+
+
+def blocks_of(size: int, length: int, pool: int) -> Blocks:
+    """Blocks of `length` records."""
+    starts = np.append(np.arange(0, size, length), size)
+    return Blocks(starts.astype(np.int64), BlockOptions(1, pool))
+
+
+def in_blocks() -> Mixture:
+    """Sources of pools of 15 to 20, of 8, and of one pool."""
+    blocks = (blocks_of(200, 5, 4), blocks_of(61, 4, 2), blocks_of(9, 3, 5))
+    return replace(mix([200, 61, 9], [5, 3, 2], 500), blocks=blocks)
+
+
+def test_sources_in_blocks_have_the_shares_of_others() -> None:
+    mixture, plain = in_blocks(), mix([200, 61, 9], [5, 3, 2], 500)
+    bounds = np.cumsum(mixture.sizes)
+    for epoch in (0, 3):
+        (record, passed), (other, also) = (epoch_of(each, 4, epoch) for each in (mixture, plain))
+        assert (bounds.searchsorted(record, "right") == bounds.searchsorted(other, "right")).all()
+        assert (passed == also).all() and (record != other).any()
+        for source, blocks in enumerate(mixture.blocks):  # each comes in the order of its blocks
+            own = bounds.searchsorted(record, "right") == source
+            first = int(mixture.counts[source] * epoch)
+            numbers = first + np.arange(own.sum())
+            expected = gather(
+                partial(blocks.run, 4), numbers // mixture.sizes[source],
+                numbers % mixture.sizes[source],
+            )  # fmt: skip
+            assert (record[own] - (bounds[source] - mixture.sizes[source]) == expected).all()
+
+
+@pytest.mark.parametrize("start", [0, 137, 499, 500, 777, 1250])
+def test_pools_are_read_before_they_are_needed_and_once(start: int) -> None:
+    order = Order(500, 7, True, 4, mixture=in_blocks())
+    position, read, asked = start, set(), 0
+    for step in range(60):
+        records, end = order.read_together(position, fresh=step == 0)
+        assert end > position
+        read |= set(records.tolist())
+        asked += len(records)
+        places = np.arange(position, end)
+        needed = order.records(places // 500, places % 500)
+        assert set(needed.tolist()) <= read
+        position = end
+    # As many as come, and those of pools that are in use at the ends; one source is read once.
+    assert asked <= (position - start) * 0.8 + 2 + 9 + 2 * (20 + 8)
+    assert position - start > 300
+
+
+def test_states_name_blocks() -> None:
+    identity = Order(500, 7, True, 4, mixture=in_blocks()).identity()
+    assert identity["shuffle"] == "blocks" and identity["pool_blocks"] == 4
+    assert identity["mixture"] == [[200, 250], [61, 150], [9, 100]]
