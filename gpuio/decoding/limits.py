@@ -77,8 +77,9 @@ MISSING = 1 << 26
 SCANS, VISITS = 100, 16
 
 _START, _SCAN = bytes((0xFF, SOI)), bytes((0xFF, SOS))
-# In the data of a scan, 0xFF is followed by 0 or is a restart marker; this is another marker.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+# In the data of a scan, 0xFF is followed by 0 or is a restart marker; this is another marker. Of
+# several 0xFF before it the last one is enough: to try all takes quadratic time where none follows.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
 _max_pixels: ContextVar[int | None] = ContextVar("max_pixels", default=None)
 

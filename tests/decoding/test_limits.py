@@ -156,6 +156,16 @@ def test_scans_behind_what_looks_like_a_segment() -> None:
         check(data[:at] + scan + data[at:])
 
 
+def test_scans_behind_many_fill_bytes() -> None:
+    """Looking for a marker in them must take linear time, else this does not end."""
+    filled = b"\xff" * 2_000_000 + b"\0"
+    data = with_scans(SCANS, True)
+    last = data.rindex(b"\xff\xda")
+    check(data[:-2] + filled + b"\xff\xd9" + data[last:-2] * 2)
+    with pytest.raises(DecodeError, match="scans"):
+        check(data[:-2] + filled + data[last:])
+
+
 def test_scans_of_a_jpeg_that_only_opencv_reads() -> None:
     for count in (SCANS, SCANS + 1):
         data = with_scans(count, True)
