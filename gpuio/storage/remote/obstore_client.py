@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from gpuio.errors import Error, MissingPackageError, RemoteError
+from gpuio.errors import ArgumentError, Error, MissingPackageError, RemoteError
 from gpuio.storage.remote.advice import credentials_advice
 from gpuio.storage.remote.obstore_errors import option_error
 from gpuio.storage.remote.options import RemoteOptions
@@ -46,11 +47,17 @@ def make_client(url: RemoteURL, options: RemoteOptions, retries: int) -> Any:
             f"{url}: this kind of URL needs obstore: pip install 'gpuio[remote]'"
         ) from error
     settings = dict(options.storage_options)
+    given = settings.pop("client_options", {})
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            f"{url.store}: client_options in storage_options must be a mapping, not "
+            f"{type(given).__name__}"
+        )
     client: dict[str, Any] = {
         "connect_timeout": timedelta(seconds=min(options.timeout, 10)),
         "timeout": timedelta(seconds=options.timeout),
         "pool_max_idle_per_host": _IDLE_CONNECTIONS,
-        **settings.pop("client_options", {}),
+        **given,
     }
     retry: Any = {"max_retries": retries, "retry_timeout": timedelta(seconds=10 * options.timeout)}
     endpoints = [settings.get(name) for name in ("endpoint", "endpoint_url", "base_url")]

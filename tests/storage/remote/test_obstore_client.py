@@ -23,6 +23,8 @@ pytest.importorskip("obstore")
         ("gs://b/a", {"service_account_key": "{SECRET"}, "service account"),
         ("http://h/a", {"region": "x"}, "no options but client_options, not region"),
         ("http://h/a", {"client_options": {"timeout": "soon"}}, "soon"),
+        ("http://h/a", {"client_options": "SECRET"}, "client_options.* a mapping, not str"),
+        ("s3://b/a", {"client_options": None}, "client_options.* a mapping, not NoneType"),
     ],
 )
 def test_wrong_options(url: str, options: dict[str, object], message: str) -> None:
