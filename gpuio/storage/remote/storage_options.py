@@ -41,5 +41,11 @@ class StorageOptions(Mapping[str, Any]):
         withheld = dict.fromkeys([*self.withheld, *secret_names(self)])
         return StorageOptions, (without_secrets(self), tuple(withheld))
 
+    def __copy__(self) -> StorageOptions:
+        return self  # copies within a process keep the secrets
+
+    def __deepcopy__(self, memo: object) -> StorageOptions:
+        return self
+
     def __repr__(self) -> str:
         return repr(dict.fromkeys(secret_names(self), HIDDEN) | without_secrets(self))

@@ -1,6 +1,8 @@
 """StorageOptions: what a pickle and `repr` leave out."""
 
 import pickle
+from copy import copy as shallow
+from copy import deepcopy
 
 import pytest
 
@@ -28,6 +30,12 @@ def test_a_pickle_has_the_names_of_secrets_only() -> None:
     copy = pickle.loads(pickle.dumps(pickle.loads(data)))
     assert dict(copy) == {"endpoint": GIVEN["endpoint"], "client_options": {"timeout": "3s"}}
     assert copy.withheld == NAMES
+
+
+def test_copies_within_a_process_keep_the_secrets() -> None:
+    options = StorageOptions(GIVEN)
+    assert shallow(options) == GIVEN
+    assert deepcopy({"storage_options": options}) == {"storage_options": GIVEN}
 
 
 def test_repr_hides_secrets() -> None:
