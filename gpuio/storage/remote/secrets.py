@@ -22,7 +22,7 @@ _PREFIX = re.compile(r"^(aws|azure_storage|azure|google|container)_(?!name$)")
 
 # A query or user information in a URL, wherever it ends in a sentence.
 _QUERY = re.compile(r"(\w+://[^\s\"'<>?]*)\?[^\s\"'<>]*")
-_USER = re.compile(r"(\w+://)[^\s\"'<>/@]*@")
+_USER = re.compile(r"(\w+://)[^\s\"'<>/]*@")
 
 # What takes the place of a secret.
 HIDDEN = "…"

@@ -41,4 +41,5 @@ def test_messages() -> None:
     found = scrub(text, OPTIONS)
     assert "SECRET" not in found
     assert found.startswith('Error performing GET https://…@h:1/a?… in 2ms "http://h/b?…"')
+    assert scrub("ftp://me:SEC@RET@host/a@b, ftp://host") == "ftp://…@host/a@b, ftp://host"
     assert scrub("is it right?", {"password": "is"}) == "is it right?"
