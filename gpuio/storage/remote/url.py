@@ -198,13 +198,6 @@ def join(url: str, name: str) -> str:
     return parse_url(replace(folder, path=path).full).full
 
 
-def parent(url: str) -> str:
-    """The URL of the folder that a file is in, without a slash at the end, nor a query."""
-    parsed = parse_url(url)
-    path = parsed.path.rstrip("/").rpartition("/")[0]
-    return replace(parsed, path=path, query="").full.rstrip("/")
-
-
 def with_extension(url: str, extension: str) -> str:
     """The URL with another extension, such as that of an index.
 

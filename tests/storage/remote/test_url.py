@@ -13,7 +13,6 @@ from gpuio.storage.remote.url import (
     is_signed,
     join,
     name_of,
-    parent,
     parse_url,
     shown,
     with_extension,
@@ -140,8 +139,6 @@ def test_other_extensions(url: str, index: str) -> None:
 def test_folders() -> None:
     assert name_of(SIGNED) == "tr ain.rec"
     assert name_of("s3://b/dir/") == "dir" and name_of("s3://b") == ""
-    assert parent(SIGNED) == "https://host:8443/dir"
-    assert parent("s3://b/a") == "s3://b" == parent("s3://b")
     assert join("s3://b", "a?b c.rec") == "s3://b/a?b c.rec"
     assert join("s3://b/dir/", "a/b") == "s3://b/dir/a/b"
     assert join("http://h/dir?key=1", "ü#?%.rec") == "http://h/dir/%C3%BC%23%3F%25.rec?key=1"
