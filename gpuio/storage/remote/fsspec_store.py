@@ -56,6 +56,7 @@ class FsspecStore:
     ------
     MissingPackageError : fsspec, or what it needs for this protocol, is not installed.
     ArgumentError : there is no such protocol, or an option is wrong.
+    RemoteError : the server cannot be reached; most file systems ask it only later.
     """
 
     def __init__(self, url: RemoteURL, options: RemoteOptions) -> None:
@@ -75,19 +76,24 @@ class FsspecStore:
         self._process = os.getpid()
         user = f"{self._url.user}@" if self._url.user else ""
         root = f"{self._url.scheme}://{user}{self._url.host}/"
-        failure: Exception
-        try:
-            self._files, path = url_to_fs(
-                root, **self._options.storage_options, skip_instance_cache=True
-            )
-            self._root = str(path).rstrip("/")
-            return
-        except ImportError as error:
-            failure = MissingPackageError(f"{self._url.store}: {error}")
-        except Exception as error:
-            reason = scrub(str(error), self._options.storage_options)
-            failure = ArgumentError(f"{self._url.store} cannot be opened: {reason}")
-        raise failure
+
+        def create() -> Any:
+            return url_to_fs(root, **self._options.storage_options, skip_instance_cache=True)
+
+        # Some file systems send requests already now.
+        attempt = partial(translated, create, self._refused)
+        options, store = self._options, self._url.store
+        self._files, path = repeated(attempt, options.retries, store, options.timeout)
+        self._root = str(path).rstrip("/")
+
+    def _refused(self, error: Exception) -> Error | TransientError:
+        """The exception to raise where a file system cannot be created."""
+        if isinstance(error, ImportError):
+            return MissingPackageError(f"{self._url.store}: {error}")
+        reason = scrub(str(error), self._options.storage_options)
+        if isinstance(error, (OSError, EOFError)):
+            return TransientError(reason, FEW, "check the host and the network")
+        return ArgumentError(f"{self._url.store} cannot be opened: {reason}")
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store`."""
@@ -156,16 +162,28 @@ class FsspecStore:
         return TemporaryUpload(
             self._call(key, create),
             lambda function: self._call(key, function, 0),
-            lambda: self._rename(temporary, target),
+            lambda: self._rename(key, temporary, target),
             lambda: self._files.rm_file(temporary),
         )
 
-    def _rename(self, source: str, target: str) -> None:
-        """Rename a file. fsspec's general `mv` takes names for patterns, and copies, too."""
+    def _rename(self, key: str, source: str, target: str) -> None:
+        """Rename a file. fsspec's general `mv` takes names for patterns, and copies, too.
+
+        Raises
+        ------
+        RemoteError : the file system has left it as it was, as WebHDFS does where there is another
+            file, without an error.
+        """
         from fsspec import AbstractFileSystem
 
         if type(self._files).mv is not AbstractFileSystem.mv:
             self._files.mv(source, target)
+            self._files.invalidate_cache()
+            if self._files.exists(source):
+                raise RemoteError(
+                    f"{self._name(key)} is not replaced: the file system renames no file to the "
+                    "name of another one; remove that first"
+                )
         else:
             self._files.cp_file(source, target)
             self._files.rm_file(source)

@@ -59,10 +59,11 @@ def open_store(url: str, options: RemoteOptions | None = None) -> tuple[Store, s
             f"process lacks {', '.join(missing)}; set them here"
         )
     key = _identity(parsed, options)
+    store = _stores.get(key)
+    if store is None:  # without the lock: some file systems wait for their server now
+        store = _make(parsed, options)
     with _lock:
-        store = _stores.pop(key, None)
-        if store is None:
-            store = _make(parsed, options)
+        store = _stores.pop(key, store)
         _stores[key] = store  # the latest last
         while len(_stores) > MOST:
             del _stores[next(iter(_stores))]

@@ -1,5 +1,6 @@
 """FsspecStore: the conformance tests, and file systems that fail."""
 
+import threading
 from typing import Any
 
 import fsspec
@@ -72,6 +73,86 @@ def test_what_does_not_pass(failing: FsspecStore, error: Exception, kind: type, 
     with pytest.raises(kind, match=words) as raised:
         failing.read("a", 2, 5, version)
     assert "SECRET" not in str(raised.value) and raised.value.__context__ is None
+
+
+class NeverReplacing(MemoryFileSystem):
+    """Ignores it if a file should be renamed to the name of another one, as fsspec's WebHDFS."""
+
+    protocol = ("neverreplacing",)
+    store: dict[str, Any] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("neverreplacing://", "memory://"))
+
+    def mv(self, path1: str, path2: str, **options: Any) -> None:
+        if path2 not in self.store:
+            self.store[path2] = self.store.pop(path1)
+
+
+def test_a_file_system_that_replaces_no_files() -> None:
+    fsspec.register_implementation("neverreplacing", NeverReplacing, clobber=True)
+    store, key = open_store("neverreplacing://host/a")
+    for content in (b"old", b"new"):
+        upload = store.upload(key)
+        upload.write(content)
+        if content == b"old":
+            upload.complete()
+            continue
+        with pytest.raises(RemoteError, match=r"//host/a is not replaced: .*; remove that first"):
+            upload.complete()
+        upload.abort()
+    assert bytes(store.read(key, 0, 3, store.info(key))) == b"old"
+    assert [found for found, _ in store.list("")] == ["a"]
+
+
+class Connecting(MemoryFileSystem):
+    """Asks its server as soon as it is created, as those of SFTP and FTP do."""
+
+    protocol = ("connecting",)
+    errors: list[Exception] = []
+    entered, released = threading.Event(), threading.Event()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.entered.set()
+        assert self.released.wait(30)
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+@pytest.fixture
+def connecting(monkeypatch: pytest.MonkeyPatch, no_delays: None) -> type[Connecting]:
+    fsspec.register_implementation("connecting", Connecting, clobber=True)
+    monkeypatch.setattr(Connecting, "errors", [])
+    monkeypatch.setattr(Connecting, "entered", threading.Event())
+    monkeypatch.setattr(Connecting, "released", threading.Event())
+    return Connecting
+
+
+def test_a_server_that_is_asked_at_once(connecting: type[Connecting]) -> None:
+    connecting.released.set()
+    refused = ConnectionRefusedError(111, "Connection refused")
+    connecting.errors += [refused]
+    open_store("connecting://once/a")
+    connecting.errors += [refused] * 9
+    message = "connecting://always: .*refused; tried 4 times in .*; check the host and the network"
+    with pytest.raises(RemoteError, match=message):
+        open_store("connecting://always/a")
+
+
+def test_who_waits_for_a_server_keeps_nobody_else_waiting(connecting: type[Connecting]) -> None:
+    waiting = threading.Thread(target=open_store, args=("connecting://slow/a",))
+    waiting.start()
+    try:
+        assert connecting.entered.wait(30)
+        other = threading.Thread(target=open_store, args=("memory://quick/a",), daemon=True)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+    finally:
+        connecting.released.set()
+        waiting.join()
 
 
 def test_unknown_protocols_and_missing_packages() -> None:
