@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 from gpuio.storage.remote.eviction import DESCRIPTION, entries, folders, remove_empty
 
+# The URL of a version whose description is damaged or missing.
+UNKNOWN = "?"
+
 
 class Version(NamedTuple):
     """One version of an object in the cache.
 
     Attributes
     ----------
-    url : the object's, without secrets
+    url : the object's, without secrets, or UNKNOWN
     size : of the object, in bytes
     etag : the store's name for its content; None: it gave none
     on_disk : bytes that it takes in the cache
@@ -52,7 +55,7 @@ def _versions(root: str) -> Iterator[Version]:
                 facts = json.load(file)
             url, size, etag = str(facts["url"]), int(facts["size"]), facts["etag"]
         except (OSError, ValueError, KeyError, TypeError):  # damaged, or just being removed
-            url, size, etag = "?", 0, None
+            url, size, etag = UNKNOWN, 0, None
         numbers = [os.path.basename(each.path).partition(".")[0] for each in found]
         yield Version(
             url,

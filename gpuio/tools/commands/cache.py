@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from os.path import dirname
 from typing import Any, NamedTuple
 
-from gpuio.errors import ArgumentError, RecordFileNotFoundError
+from gpuio.errors import ArgumentError, RecordFileNotFoundError, RemoteError
 from gpuio.progress import progress
 from gpuio.storage.remote.checking import compare, is_outdated
-from gpuio.storage.remote.inventory import Version, remove, versions
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.inventory import UNKNOWN, Version, remove, versions
 from gpuio.storage.remote.opening import cache_of, list_folder, object_folder, open_remote
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
-from gpuio.storage.remote.url import is_remote, shown, with_extension
+from gpuio.storage.remote.url import is_remote, is_signed, parse_url, shown, with_extension
 from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     Run,
@@ -54,10 +54,7 @@ def fill(urls: Sequence[str], options: RemoteOptions) -> list[tuple[str, int]]:
     """
     wanted = list(_files(urls, options))
     files = [open_remote(url, options) for url in wanted]
-    for url in wanted:
-        if url.partition("?")[0].endswith(".rec"):
-            with suppress(RecordFileNotFoundError):
-                files.append(open_remote(with_extension(url, ".idx"), options))
+    files += [index for url in wanted if (index := _index(url, options)) is not None]
     total = sum(map(len, files))
     if total > options.cache_limit:
         raise ArgumentError(
@@ -75,6 +72,20 @@ def fill(urls: Sequence[str], options: RemoteOptions) -> list[tuple[str, int]]:
 
 # Bytes between two updates of a progress bar.
 STEP = 1 << 20
+
+
+def _index(url: str, options: RemoteOptions) -> RemoteFile | None:
+    """The index next to a record file; None: there is none, or it needs a signature of its own."""
+    if not parse_url(url).path.endswith(".rec"):
+        return None
+    try:
+        return open_remote(with_extension(url, ".idx"), options)
+    except RecordFileNotFoundError:
+        return None
+    except RemoteError:
+        if is_signed(url):
+            return None
+        raise
 
 
 def empty(
@@ -95,7 +106,7 @@ def empty(
     ------
     ArgumentError : one of the URLs is not in the cache.
     """
-    found = _selected(options, urls)
+    found = [each for each, _ in _selected(options, urls)]
     if older_than is not None:
         found = [each for each in found if time.time() - each.used > older_than * DAY]
     for each in found:
@@ -113,7 +124,7 @@ class Checked(NamedTuple):
     differing : segments that differ; they have been removed
     outdated : whether the store has another version, or none; what was cached has been removed
     elsewhere : whether it is of another server, or another query, than the options and the URL
-        name; nothing was compared
+        name, or nothing says of which; nothing was compared
     """
 
     url: str
@@ -135,14 +146,13 @@ def verify(options: RemoteOptions, urls: Sequence[str] = ()) -> list[Checked]:
     ArgumentError : one of the URLs is not in the cache.
     RemoteError : the store cannot be read.
     """
-    full = {shown(url): url for url in urls}
     found = _selected(options, urls)
-    with progress("comparing", "B", sum(each.on_disk for each in found)) as bar:
-        return [_check(each, full.get(each.url, each.url), options, bar) for each in found]
+    with progress("comparing", "B", sum(each.on_disk for each, _ in found)) as bar:
+        return [_check(each, url, options, bar) for each, url in found]
 
 
 def _check(version: Version, url: str, options: RemoteOptions, bar: Any) -> Checked:
-    if object_folder(url, options) != os.path.dirname(version.folder):
+    if url == UNKNOWN or object_folder(url, options) != dirname(version.folder):
         return Checked(version.url, 0, 0, elsewhere=True)
     compared = differing = 0
     try:
@@ -161,15 +171,22 @@ def _check(version: Version, url: str, options: RemoteOptions, bar: Any) -> Chec
     return Checked(version.url, compared, differing)
 
 
-def _selected(options: RemoteOptions, urls: Sequence[str]) -> list[Version]:
-    """The versions of some objects; all, if no URL is given."""
+def _selected(options: RemoteOptions, urls: Sequence[str]) -> list[tuple[Version, str]]:
+    """The versions of some objects, each with its URL as it is given here; all, if none is.
+
+    One object has several URLs: ``s3a://`` is ``s3://``, and a host may be in capitals.
+    """
     found = listed(options)
-    known = {each.url for each in found}
-    for url in urls:
-        if shown(url) not in known:
-            raise ArgumentError(f"{shown(url)} is not in the cache; 'gpuio cache ls' lists what is")
-    names = {shown(url) for url in urls}
-    return [each for each in found if not urls or each.url in names]
+    if not urls:
+        return [(each, each.url) for each in found]
+    chosen: list[tuple[Version, str]] = []
+    for url in dict.fromkeys(urls):
+        name, folder = shown(url), object_folder(url, options)
+        same = [each for each in found if name == each.url or folder == dirname(each.folder)]
+        if not same:
+            raise ArgumentError(f"{name} is not in the cache; 'gpuio cache ls' lists what is")
+        chosen += [(each, url) for each in same if each not in [version for version, _ in chosen]]
+    return chosen
 
 
 def _files(urls: Sequence[str], options: RemoteOptions) -> Iterator[str]:
@@ -235,9 +252,7 @@ def _run_ls(args: argparse.Namespace) -> int:
         rows.append((each.url, f"{each.size:,}", f"{each.on_disk:,}", used))
     _print_table(rows)
     total = sum(each.on_disk for each in found)
-    echo(
-        f"{os.path.dirname(cache_of(options).root)}: {total:,} bytes, limit {options.cache_limit:,}"
-    )
+    echo(f"{dirname(cache_of(options).root)}: {total:,} bytes, limit {options.cache_limit:,}")
     return 0
 
 
@@ -271,6 +286,8 @@ def _run_verify(args: argparse.Namespace) -> int:
     for each in found:
         if each.outdated:
             result = "another version is there now; removed"
+        elif each.url == UNKNOWN:
+            result = "nothing says of which file; not compared"
         elif each.elsewhere:
             result = "of another server or query than is named here; not compared"
         elif each.differing:

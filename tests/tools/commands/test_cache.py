@@ -54,6 +54,46 @@ def test_a_file_with_its_index(
     assert server.total() == before
 
 
+def test_an_index_that_needs_a_signature_of_its_own(
+    server: FaultyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{server.url}/data/x.rec"
+    server.faults.extend([None, "403"])
+    assert run("fill", f"{url}?signature=secret") == 0
+    assert capsys.readouterr().out == f"{url}: 100,000 bytes\n"
+    server.faults.extend([None, "403"])
+    assert "the server refuses access" in failure(capsys, "cache", "fill", url)
+
+
+def test_several_urls_of_one_file(
+    server: FaultyServer, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    run("fill", f"{server.url}/data/y.rec")
+    another = f"{server.url}/data/y.rec".replace("http", "HTTP")
+    capsys.readouterr()
+    assert run("verify", another) == 0
+    assert capsys.readouterr().out == f"{server.url}/data/y.rec: 10 bytes, all the same\n"
+    options = [f"--storage-option={name}={value}" for name, value in server.s3_options.items()]
+    run("fill", "s3://data/y.rec", *options)
+    assert run("rm", "s3a://data/y.rec", "s3://data/y.rec", *options) == 0
+    (left,) = versions(str(folder / "v1"))
+    assert left.url == f"{server.url}/data/y.rec"
+
+
+def test_a_damaged_description(
+    server: FaultyServer, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    for name in ("x", "y"):
+        run("fill", f"{server.url}/data/{name}.rec")
+    (damaged,) = (each for each in versions(str(folder / "v1")) if each.url.endswith("y.rec"))
+    Path(damaged.folder, "object.json").write_text("{")
+    capsys.readouterr()
+    assert run("verify") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and lines[0] == "?: nothing says of which file; not compared"
+    assert f"{server.url}/data/x.rec: 100,000 bytes, all the same" in lines
+
+
 def test_a_folder(server: FaultyServer, capsys: pytest.CaptureFixture[str]) -> None:
     options = [f"--storage-option={name}={value}" for name, value in server.s3_options.items()]
     assert run("fill", "s3://data/", "--json", *options) == 0
