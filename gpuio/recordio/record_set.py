@@ -29,10 +29,17 @@ from gpuio.recordio.index import Index
 from gpuio.recordio.quarantine import Entry, file_name
 from gpuio.recordio.record_headers import RecordBatch, RecordHeaders
 from gpuio.recordio.record_headers import read_record_headers as read_headers
-from gpuio.recordio.record_reading import LABEL_BYTES, ends_ahead, read_payloads, read_records
+from gpuio.recordio.record_reading import (
+    LABEL_BYTES,
+    MAX_BULK,
+    ends_ahead,
+    read_payloads,
+    read_records,
+)
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.local import BufferedFile, ByteSequence, Path
 from gpuio.storage.parts import Bulk
+from gpuio.storage.remote.cache import PAGE
 from gpuio.storage.remote.opening import any_remote, open_each, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.pickling import check_picklable
@@ -454,8 +461,9 @@ class RecordSet:
         self, ordinals: list[int], skip_damaged: bool
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Blocks of one record each, which are read as a whole."""
-        for first in range(0, len(ordinals), WHOLE_AT_ONCE):
-            chunk = ordinals[first : first + WHOLE_AT_ONCE]
+        step = self._at_once(WHOLE_AT_ONCE, MAX_BULK + 2 * PAGE)
+        for first in range(0, len(ordinals), step):
+            chunk = ordinals[first : first + step]
             read: list[NDArray[np.uint8] | None] = [None] * len(chunk)
             if self.is_remote:
                 read = self.payloads(np.array(chunk))
@@ -478,13 +486,25 @@ class RecordSet:
         self, ordinals: range | NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], RecordHeaders]]:
         """The headers of many records, in chunks of bounded size, each with its ordinals."""
-        for first in range(0, len(ordinals), HEADERS_AT_ONCE):
-            chunk = np.asarray(ordinals[first : first + HEADERS_AT_ONCE], np.int64)
+        step = self._at_once(HEADERS_AT_ONCE, 2 * PAGE)
+        for first in range(0, len(ordinals), step):
+            chunk = np.asarray(ordinals[first : first + step], np.int64)
             for number, rows, starts, ends in self._by_file(chunk):
                 file = self._file(number)
                 known = np.minimum(ends - starts, LABEL_BYTES)
                 data, places = file.read_parts(starts, starts + known)
                 yield chunk[rows], read_headers(data, places, known, len(file) - starts)
+
+    def _at_once(self, most: int, nbytes: int) -> int:
+        """How many records are read at a time: of remote ones as many as fit into the cache.
+
+        Parameters
+        ----------
+        most : the most
+        nbytes : bytes of the cache for each
+        """
+        limit = self.cache_limit
+        return most if limit is None else max(1, min(most, limit // nbytes))
 
     @cached_property
     def fingerprint(self) -> str:

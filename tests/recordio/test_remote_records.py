@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,33 @@ def test_records_are_those_of_the_file(
         for ordinal in range(len(local)):
             assert remote.payload(ordinal).tobytes() == local.payload(ordinal).tobytes()
         assert str(remote.location(2)).startswith("s3://b/x.rec, key 12, byte ")
+
+
+def test_labels_of_more_records_than_the_cache_holds(
+    tmp_path: Path, server: FaultyServer, options: RemoteOptions
+) -> None:
+    files = write(tmp_path, "x", [b"a" * 9000] * 200)
+    serve(server, *files)
+    little = replace(options, cache_limit=200_000)
+    with RecordSet("s3://b/x.rec", "s3://b/x.idx", little) as records:
+        assert records.most_labels(range(200), 10) == 5
+        found = np.concatenate([ordinals for ordinals, _ in records.label_blocks(range(200))])
+        assert sorted(found.tolist()) == list(range(200))
+
+
+def test_long_labels_of_more_records_than_the_cache_holds(
+    tmp_path: Path, server: FaultyServer, options: RemoteOptions
+) -> None:
+    files = tmp_path / "x.rec", tmp_path / "x.idx"
+    with MXIndexedRecordIO(files[1], files[0], "w") as writer:
+        for key in range(8):
+            header = IRHeader(0, np.full(100, key, np.float32), key, 0)
+            writer.write_idx(key, pack(header, b"a" * 500_000))
+    serve(server, *files)
+    little = replace(options, cache_limit=2_500_000)
+    with RecordSet("s3://b/x.rec", "s3://b/x.idx", little) as records:
+        blocks = [(int(ordinals[0]), labels) for ordinals, labels in records.label_blocks(range(8))]
+    assert all((labels == number).all() for number, labels in blocks) and len(blocks) == 8
 
 
 def test_nothing_is_fetched_behind_records_that_an_index_leaves_out(
