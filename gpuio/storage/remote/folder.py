@@ -80,7 +80,7 @@ class RemoteFolder:
 
     def path(self, name: str) -> str:
         """A file's URL without secrets, for messages."""
-        return shown(name if is_remote(name) else f"{self._url.rstrip('/')}/{name}")
+        return shown(name) if is_remote(name) else f"{shown(self._url).rstrip('/')}/{name}"
 
     def read(self, name: str) -> NDArray[np.uint8]:
         """Read a file: uint8 (bytes,), read-only.

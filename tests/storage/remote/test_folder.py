@@ -80,6 +80,14 @@ def test_errors_name_the_file(folder: RemoteFolder, faulty: FaultyServer) -> Non
         folder.read("a.jpg")
 
 
+def test_errors_name_the_file_of_a_signed_folder(faulty: FaultyServer, tmp_path: Path) -> None:
+    folder = RemoteFolder(f"{faulty.url}/in/?signature=secret", RemoteOptions.create(tmp_path))
+    assert folder.path("what is it?.jpg") == f"{faulty.url}/in/what is it?.jpg"
+    with pytest.raises(RecordError, match=r"/in//a\.jpg' names no file") as raised:
+        folder.read("/a.jpg")
+    assert "secret" not in str(raised.value)
+
+
 def test_threads_read_at_once(folder: RemoteFolder) -> None:
     found: list[bytes] = []
     threads = [
