@@ -282,10 +282,10 @@ class RecordSource:
             keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
             labels = self._table.find_many(keys)
         # Without an image where it has several parts, or is damaged.
-        alone = np.flatnonzero(batch.images.places["known_size"] == 0).tolist()
+        alone = set(np.flatnonzero(batch.images.places["known_size"] == 0).tolist())
         if self._table is not None:
-            alone += [row for row, label in enumerate(labels) if label is None]
-        others = {row: read_or_error(self.read, int(indices[row])) for row in alone}
+            alone.update(row for row, label in enumerate(labels) if label is None)
+        others = {row: read_or_error(self.read, int(indices[row])) for row in sorted(alone)}
         return EncodedBatch(labels, batch.images, others)
 
     def location(self, index: int) -> Location:

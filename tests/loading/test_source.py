@@ -151,6 +151,23 @@ def test_damaged_records_are_errors_in_their_places(tmp_path: Path) -> None:
     assert type(second) is raised.type and str(second) == str(raised.value)
 
 
+def test_records_of_several_parts_are_read_once(tmp_path: Path) -> None:
+    class Noting(RecordSource):
+        def read(self, index: int) -> Encoded:
+            read.append(index)
+            return super().read(index)
+
+    read: list[int] = []
+    parts = b"one" + b"\0" * 5 + b"\x0a\x23\xd7\xce" * 2  # the format's magic number
+    files = write_records(tmp_path / "x", [b"zero", parts, b"two"])
+    source = Noting(RecordSet(files["path_imgrec"], files["path_imgidx"]))
+    found = source.read_batch(np.array([2, 1, 0, 1]))
+    assert [bytes(each.data) for each in found if isinstance(each, Encoded)] == [
+        b"two", parts, b"zero", parts,
+    ]  # fmt: skip
+    assert read == [1, 1]
+
+
 def test_a_records_data_is_read_only(tmp_path: Path) -> None:
     source = record_source(tmp_path)
     (encoded,) = source.read_batch(np.array([1]))
