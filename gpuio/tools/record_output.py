@@ -172,8 +172,9 @@ class RecordOutput:
 class RemoteRecordOutput:
     """Writes a record file and its index to a remote store, where they appear when both are
     complete: the record file first, so that no index accompanies records of another file. What
-    fails or is interrupted before changes nothing there; in the moment between the two it leaves
-    the complete record file without an index.
+    fails or is interrupted before the end changes nothing there. At the end an existing index is
+    removed, then the record file appears, then its index: what fails or is interrupted between two
+    of these leaves the old or the new record file without an index.
 
     Parameters
     ----------
