@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import forwards, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.pickling import check_picklable
-from gpuio.storage.remote.replacing import AppendedOutput, open_appended
+from gpuio.storage.remote.replacing import AppendedOutput, open_appended, remove_object
 from gpuio.storage.remote.stream import ForwardReader
 from gpuio.storage.remote.url import is_remote, shown
 
@@ -393,7 +394,23 @@ class MXIndexedRecordIO(MXRecordIO):
     def _close(self, unwanted: bool) -> None:
         """Close both files; `keys` and `idx` remain valid."""
         self._read_index()
-        super()._close(unwanted)
+        try:
+            if self.writable and not unwanted:
+                self._remove_old_index()
+        except BaseException:
+            unwanted = True
+            raise
+        finally:
+            super()._close(unwanted)
+
+    def _remove_old_index(self) -> None:
+        """Remove an index that a writer is about to replace at a URL: if writing the new one fails,
+        the old one shall not be that of the new records.
+        """
+        if self._idx_location is not None and is_remote(self._idx_location):
+            self._file.flush()
+            with suppress(RemoteError):  # whoever may write need not be allowed to remove
+                remove_object(self._idx_location, self._remote)
 
     def _outputs(self) -> list[AppendedOutput]:
         return [self._file, *([] if self._index_file is None else [self._index_file])]

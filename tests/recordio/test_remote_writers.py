@@ -100,6 +100,35 @@ def test_failures_close_both_files(faulty: FaultyServer, options: dict[str, Any]
             writer.write(b"")
 
 
+def test_an_old_index_never_belongs_to_new_records(
+    faulty: FaultyServer, options: dict[str, Any]
+) -> None:
+    for key in (0, 1):
+        with MXIndexedRecordIO(*URLS, "w", **options) as writer:
+            writer.write_idx(key, RECORDS[key])
+    assert contents(faulty)["x.idx"] == b"1\t0\n"
+    for refused in ("x.idx", "x.rec"):
+        faulty.put("bucket/x.idx", b"1\t0\n")
+        writer = MXIndexedRecordIO(*URLS, "w", **options)
+        writer.write_idx(2, RECORDS[2])
+        faulty.faults.extend([None, *([None] if refused == "x.idx" else []), "403 AccessDenied"])
+        with pytest.raises(RemoteError, match=f"bucket/{refused}"):
+            writer.close()
+        faulty.faults.clear()
+        assert list(contents(faulty)) == ["x.rec"]
+
+
+def test_an_index_that_may_not_be_removed_is_replaced(
+    faulty: FaultyServer, options: dict[str, Any]
+) -> None:
+    faulty.put("bucket/x.idx", b"old")
+    writer = MXIndexedRecordIO(*URLS, "w", **options)
+    writer.write_idx(2, b"new")
+    faulty.faults.append("403 AccessDenied")
+    writer.close()
+    assert contents(faulty)["x.idx"] == b"2\t0\n"
+
+
 def test_where_nothing_can_be_written(faulty: FaultyServer, options: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError, match="web servers take no files"):
         MXRecordIO(f"{faulty.url}/x.rec", "w")
