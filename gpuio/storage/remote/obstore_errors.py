@@ -21,6 +21,8 @@ from gpuio.storage.remote.store import changed
 # What an object's deletion among several ends with.
 _DELETION = re.compile(r"\(code: (\w+)\)")
 _STATUS = re.compile(r"Server returned (?:non-2xx status code|error response)[^0-9]*(\d{3})")
+# A key in a list.
+_UNLISTED = re.compile(r'object with invalid path: .*?Path "(.*?)"', re.DOTALL)
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _CREDENTIAL_SOURCE = re.compile(
     r"169\.254\.|/latest/(api|meta-data)|/metadata/identity|computeMetadata|metadata\.google"
@@ -90,6 +92,12 @@ def explained(
         return RemoteError(
             f"{name}: the server does not tell the size of what it sends; give the URL of a file, "
             "not of a page or a folder"
+        )
+    if found := _UNLISTED.search(summary):
+        return RemoteError(
+            f"{name}: there is an object that the client cannot list, as its key has an empty part "
+            f"between slashes, '.', '..' or a control character: {found[1]!r}; rename or remove "
+            "it, or name each file instead of the folder"
         )
     if any(each in details for each in _WRONG_ANSWERS):
         return TransientError(f"the server answers wrongly: {_reason(summary)}", FEW, _WRONG_ADVICE)

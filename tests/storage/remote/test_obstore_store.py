@@ -316,6 +316,15 @@ def test_lists(faulty: FaultyServer, scheme: str) -> None:
     assert list(store.list("nothing")) == []
 
 
+@pytest.mark.parametrize("key", ["dir//a.rec", "dir/../a.rec", "dir/a\nb.rec"])
+def test_keys_that_obstore_does_not_list(faulty: FaultyServer, key: str) -> None:
+    store = Served(faulty, "s3").store
+    faulty.put(f"bucket/{key}", b"x")
+    with pytest.raises(RemoteError, match=r"bucket/dir/: .*; rename or remove it") as raised:
+        store.list("dir/")
+    assert repr(key) in str(raised.value) and "\n" not in str(raised.value)
+
+
 def test_removal(faulty: FaultyServer) -> None:
     served = Served(faulty, "s3")
     served.store.remove(served.key)
