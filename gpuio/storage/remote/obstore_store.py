@@ -17,6 +17,7 @@ from gpuio.errors import (
     ArgumentError,
     Error,
     RecordFileNotFoundError,
+    RemoteError,
     UnsupportedError,
 )
 from gpuio.storage.remote.calls import FEW, TransientError, repeated, translated
@@ -46,13 +47,13 @@ def _claim_process() -> None:
 
     Raises
     ------
-    Error : the process that this one was forked from has used it.
+    RemoteError : the process that this one was forked from has used it; no record is bad.
     """
     global _user  # noqa: PLW0603
     if _user is None:
         _user = os.getpid()
     elif _user != os.getpid():
-        raise Error(AFTER_FORK)
+        raise RemoteError(AFTER_FORK)
 
 
 class ObstoreStore:

@@ -184,7 +184,7 @@ if child == 0:
         try:
             print(each.info(key).size, flush=True)
         except Error as error:
-            print(error, flush=True)
+            print(type(error).__name__, error, flush=True)
     sys.exit()
 os.waitpid(child, 0)
 print(store.info(key).size)
