@@ -123,7 +123,7 @@ def _random_order(seed: int, epoch: int, begin: np.int64, end: np.int64) -> NDAr
     are drawn for each place of the epoch from `begin` to `end`.
 
     A pool has few records, so that this takes a twentieth of the time of `permute`. The low bits of
-    what is sorted are the numbers; of the 64 bits at least 42 are random.
+    what is sorted are the numbers; of the 64 bits at least 41 are random.
     """
     places = np.arange(begin, end)
     bits = np.uint64(len(places).bit_length())

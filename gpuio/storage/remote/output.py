@@ -67,7 +67,7 @@ class RemoteOutput:
         return self._sent + len(self._buffer)
 
     def write(self, pieces: Sequence[ReadableBuffer], size: int) -> None:
-        """Append pieces of `size` bytes in total: all of them, or after an interrupt none.
+        """Append pieces of `size` bytes in total; after an interrupt all of them or none.
 
         Raises
         ------
