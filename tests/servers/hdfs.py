@@ -109,7 +109,10 @@ def hdfs(folder: Path) -> Iterator[Hdfs]:
     _configure(folder, ports)
     classes = f"{folder}:{Path(jars).absolute()}/*"
     nodes = "org.apache.hadoop.hdfs.server"
-    base = [java, "-Xmx200m", "-Djava.net.preferIPv4Stack=true", *_OPEN, "-cp", classes]
+    temporary = folder / "java"
+    temporary.mkdir()
+    settings = ["-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={temporary}"]
+    base = [java, "-Xmx200m", *settings, *_OPEN, "-cp", classes]
     name_node = [*base, f"{nodes}.namenode.NameNode"]
     done = subprocess.run(
         [*name_node, "-format", "-force", "-nonInteractive"],
