@@ -127,28 +127,25 @@ class FsspecStore:
             raise TransientError(f"{len(data)} bytes came instead of {end - begin} at {begin}", FEW)
         return data
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         """See `Store`."""
-        folder, _, beginning = prefix.rpartition("/")
-
-        def below(path: str) -> list[dict[str, Any]]:
-            return list(self._files.find(path, detail=True).values())
 
         def collect() -> list[tuple[str, int]]:
             self._files.invalidate_cache()
-            path = f"{self._root}/{folder}"
+            path = f"{self._root}/{folder}".rstrip("/") or "/"
             try:
-                found = list(self._files.ls(path, detail=True)) if beginning else below(path)
-                for each in tuple(found):  # not all folders that are beside it
-                    if each["type"] == "directory" and self._key(each["name"]).startswith(prefix):
-                        found += below(each["name"])
+                if recursive:
+                    found = self._files.find(path, detail=True).values()
+                else:
+                    found = self._files.ls(path, detail=True)
             except FileNotFoundError:
                 return []
             files = (each for each in found if each["type"] == "file")
             sizes = ((self._key(each["name"]), each["size"]) for each in files)
-            return [(key, size) for key, size in sizes if key.startswith(prefix)]
+            # Of a file in its place some file systems list the file itself.
+            return [(key, size) for key, size in sizes if key.startswith(folder)]
 
-        return iter(sorted(self._call(prefix, collect)))
+        return iter(sorted(self._call(folder, collect)))
 
     def upload(self, key: str) -> Upload:
         """See `Store`."""

@@ -167,26 +167,19 @@ class HdfsStore:
             found = None
         check_version(self._name(key), found, version)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         """See `Store`."""
-        folder, _, beginning = prefix.rpartition("/")
-
-        def listed(path: str, recursive: bool) -> list[Any]:
-            try:
-                return list(self._client.list_status(path, recursive))
-            except FileNotFoundError:
-                return []
 
         def collect() -> list[tuple[str, int]]:
-            found = listed(f"/{folder}", not beginning)
-            if beginning:  # not all folders that are beside it
-                for each in tuple(found):
-                    if each.isdir and each.path.startswith(f"/{prefix}"):
-                        found += listed(each.path, True)
-            sizes = ((each.path[1:], each.length) for each in found if not each.isdir)
-            return [(path, size) for path, size in sizes if path.startswith(prefix)]
+            try:
+                found = list(self._client.list_status(f"/{folder}".rstrip("/") or "/", recursive))
+            except FileNotFoundError:
+                return []
+            # Of a file in its place the client lists the file itself.
+            inside = (each for each in found if each.path.startswith(f"/{folder}"))
+            return [(each.path[1:], each.length) for each in inside if not each.isdir]
 
-        return iter(sorted(self._call(prefix, collect)))
+        return iter(sorted(self._call(folder, collect)))
 
     def upload(self, key: str) -> Upload:
         """See `Store`."""

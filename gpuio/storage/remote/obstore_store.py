@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -123,7 +124,7 @@ class ObstoreStore:
             )  # fmt: skip
         return data
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         """See `Store`.
 
         Raises
@@ -133,25 +134,17 @@ class ObstoreStore:
         import obstore
 
         if self._url.is_http:
-            raise UnsupportedError(f"{self._name(prefix)}: web servers list no files; name each")
-        folder, _, beginning = prefix.rpartition("/")
-
-        def below(path: str) -> list[Any]:
-            pages = obstore.list(self._client, path, chunk_size=1000)
-            return [each for page in pages for each in page]
+            raise UnsupportedError(f"{self._name(folder)}: web servers list no files; name each")
 
         def collect() -> list[tuple[str, int]]:
-            if beginning:  # the client lists whole folders only: not all that are beside it
-                level = obstore.list_with_delimiter(self._client, folder)
-                found = list(level["objects"])
-                for path in level["common_prefixes"]:
-                    found += below(path) if path.startswith(prefix) else []
+            found: Iterable[Any]
+            if recursive:
+                found = chain.from_iterable(obstore.list(self._client, folder, chunk_size=1000))
             else:
-                found = below(folder)
-            sizes = ((each["path"], each["size"]) for each in found)
-            return [(path, size) for path, size in sizes if path.startswith(prefix)]
+                found = obstore.list_with_delimiter(self._client, folder)["objects"]
+            return [(each["path"], each["size"]) for each in found]
 
-        return iter(sorted(self._call(prefix, collect)))
+        return iter(sorted(self._call(folder, collect)))
 
     def upload(self, key: str) -> Upload:
         """See `Store`.

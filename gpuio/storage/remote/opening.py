@@ -153,19 +153,19 @@ def list_folder(url: str, ending: str, options: RemoteOptions | None = None) -> 
     RecordFileNotFoundError : there are none.
     RemoteError, UnsupportedError : the store cannot list them.
     """
-    names = list_files(url, options)
-    names = [name for name in names if name.endswith(ending) and "/" not in name]
+    names = [name for name in list_files(url, options, recursive=False) if name.endswith(ending)]
     if not names:
         raise RecordFileNotFoundError(f"{shown(url)} is a folder without *{ending} files")
     return [join(url, name) for name in sorted(names)]
 
 
-def list_files(url: str, options: RemoteOptions | None = None) -> list[str]:
+def list_files(url: str, options: RemoteOptions | None = None, recursive: bool = True) -> list[str]:
     """The files below a folder, sorted: their names behind its URL, with slashes.
 
     Parameters
     ----------
     url : of the folder, with or without "/" at the end
+    recursive : also those in its subfolders
 
     Raises
     ------
@@ -173,7 +173,7 @@ def list_files(url: str, options: RemoteOptions | None = None) -> list[str]:
     """
     store, key = open_store(url, options)
     key = f"{key.rstrip('/')}/" if key else ""
-    names = [found[len(key) :] for found, _ in store.list(key)]
+    names = [found[len(key) :] for found, _ in store.list(key, recursive)]
     return [name for name in names if name and not name.endswith("/")]  # those mark folders
 
 

@@ -61,8 +61,14 @@ class Store(Protocol):
         ArgumentError : this version has no such bytes; else as above.
         """
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys and sizes of the objects whose key begins with a prefix, sorted."""
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
+        """Keys and sizes of the objects in a folder, sorted; none if it does not exist.
+
+        Parameters
+        ----------
+        folder : its key, with a slash at the end; "": the whole store
+        recursive : also those in its subfolders
+        """
 
     def upload(self, key: str) -> Upload:
         """Begin to write an object."""

@@ -92,9 +92,12 @@ class StoreConformance:
         for name, size in sizes.items():
             write(store, prefix + name, DATA[:size])
         expected = sorted((prefix + name, size) for name, size in sizes.items())
-        for part in ("", "a", "a/", "a/part", "a/b/", "part-5", "a2/part-4", "nothing", "no/thing"):
-            found = list(store.list(prefix + part))
-            assert found == [each for each in expected if each[0].startswith(prefix + part)]
+        for part in ("", "a/", "a/b/", "part-5/", "a2/", "nothing/", "no/thing/"):
+            inside = [each for each in expected if each[0].startswith(prefix + part)]
+            assert list(store.list(prefix + part)) == inside
+            at = len(prefix + part)
+            beside = [each for each in inside if "/" not in each[0][at:]]
+            assert list(store.list(prefix + part, recursive=False)) == beside
 
     def test_a_missing_object(self, opened: tuple[Store, str]) -> None:
         store, prefix = opened

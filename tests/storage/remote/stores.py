@@ -51,10 +51,8 @@ class BytesStore:
             raise FileChangedError(f"{key} has changed")
         return np.frombuffer(self.objects[key][begin:end], np.uint8)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for key in sorted(self.objects):
-            if key.startswith(prefix):
-                yield key, len(self.objects[key])
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
+        raise NotImplementedError
 
     def upload(self, key: str) -> Upload:
         raise NotImplementedError
@@ -117,7 +115,7 @@ class FolderStore:
             self.before(begin, end)
         return np.fromfile(self._folder / key, np.uint8, end - begin, offset=begin)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         raise NotImplementedError
 
     def upload(self, key: str) -> Upload:

@@ -309,11 +309,19 @@ def test_lists(faulty: FaultyServer, scheme: str) -> None:
         faulty.put(f"bucket/dir/part-{number}.rec", b"x" * number)
     faulty.put("bucket/dir2/part-7.rec", b"x")
     parts = [(f"dir/part-{number}.rec", number) for number in range(7)]
-    assert list(store.list("dir/part-")) == parts
     assert list(store.list("dir/")) == [("dir/a.rec", len(DATA)), *parts]
-    assert [key for key, _ in store.list("dir")][-1] == "dir2/part-7.rec"
-    assert len(list(store.list(""))) == 9
-    assert list(store.list("nothing")) == []
+    assert list(store.list("dir/", recursive=False)) == [("dir/a.rec", len(DATA)), *parts]
+    assert len(list(store.list(""))) == 9 and not list(store.list("", recursive=False))
+    assert list(store.list("nothing/")) == []
+
+
+def test_subfolders_are_not_listed_where_nobody_wants_them(faulty: FaultyServer) -> None:
+    store = Served(faulty, "s3").store
+    for number in range(30):
+        faulty.put(f"bucket/dir/deep/{number}.rec", b"x")
+    before = faulty.total()
+    assert list(store.list("dir/", recursive=False)) == [("dir/a.rec", len(DATA))]
+    assert faulty.total() == before + 1
 
 
 @pytest.mark.parametrize("key", ["dir//a.rec", "dir/../a.rec", "dir/a\nb.rec"])
