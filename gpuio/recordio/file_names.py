@@ -9,14 +9,14 @@ from gpuio.errors import ArgumentError, RecordFileNotFoundError
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import list_folder, location
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.url import is_remote
+from gpuio.storage.remote.url import is_folder
 
 
 def find_files(
     paths: Path | Sequence[Path], ending: str, remote: RemoteOptions | None
 ) -> tuple[str, ...]:
     """Resolve an argument that names files; in a directory, those with the given ending."""
-    if isinstance(paths, str) and is_remote(paths) and ";" not in paths and paths.endswith("/"):
+    if isinstance(paths, str) and ";" not in paths and is_folder(paths):
         return tuple(list_folder(paths, ending, remote))
     if isinstance(paths, (str, os.PathLike)):
         if os.path.isdir(paths):

@@ -18,6 +18,9 @@ def test_paths_and_urls(tmp_path: Path) -> None:
     assert find_files(list(map(Path, expected)), ".rec", None) == expected
     urls = ("s3://b/x.rec", "http://h/y.rec?signature=a")
     assert find_files(";".join(urls), ".rec", None) == urls
+    assert find_files("http://h/y.rec?signature=a/", ".rec", None) == (
+        "http://h/y.rec?signature=a/",
+    )
     assert find_files([*urls, expected[0]], ".rec", None) == (*urls, expected[0])
     # A semicolon in a URL of a list is its own.
     assert find_files(["http://h/a;b.rec"], ".rec", None) == ("http://h/a;b.rec",)

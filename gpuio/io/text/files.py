@@ -27,7 +27,7 @@ from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import any_remote, list_folder, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.sequential import SequentialFile
-from gpuio.storage.remote.url import is_remote
+from gpuio.storage.remote.url import is_folder, is_remote
 
 # Bytes per read. Larger blocks exceed the CPU caches; in smaller ones the overhead per block shows.
 BLOCK = 4 << 20
@@ -266,7 +266,7 @@ def _paths(uri: Path | Sequence[Path], what: str, remote: RemoteOptions | None) 
     for name in names:
         path = location(name, what)
         if is_remote(path):
-            found += list_folder(path, "", remote) if path.endswith("/") else [path]
+            found += list_folder(path, "", remote) if is_folder(path) else [path]
         elif os.path.isdir(path):
             inside = (os.path.join(path, entry) for entry in sorted(os.listdir(path)))
             found += [entry for entry in inside if os.path.isfile(entry)]

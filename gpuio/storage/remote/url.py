@@ -163,6 +163,11 @@ def is_signed(path: str) -> bool:
     return is_remote(path) and bool(parse_url(path).query)
 
 
+def is_folder(path: str) -> bool:
+    """Whether this is the URL of a folder: it ends with a slash, which is not that of a query."""
+    return path.endswith("/") and is_remote(path) and not is_signed(path)
+
+
 def shown(url: str) -> str:
     """A URL, or a path, without secrets: no user information, no query."""
     scheme, separator, rest = url.partition("://")

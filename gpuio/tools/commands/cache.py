@@ -16,7 +16,14 @@ from gpuio.storage.remote.inventory import UNKNOWN, Version, remove, versions
 from gpuio.storage.remote.opening import cache_of, list_folder, object_folder, open_remote
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.stream import ForwardReader
-from gpuio.storage.remote.url import is_remote, is_signed, parse_url, shown, with_extension
+from gpuio.storage.remote.url import (
+    is_folder,
+    is_remote,
+    is_signed,
+    parse_url,
+    shown,
+    with_extension,
+)
 from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     Run,
@@ -193,7 +200,7 @@ def _files(urls: Sequence[str], options: RemoteOptions) -> Iterator[str]:
     for url in urls:
         if not is_remote(url):
             raise ArgumentError(f"{url} is not a URL such as s3://bucket/train.rec")
-        if url.endswith("/"):
+        if is_folder(url):
             yield from list_folder(url, ".rec", options)
         else:
             yield url

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpuio.errors import ArgumentError
 from gpuio.storage.remote.url import (
     check_slashes,
+    is_folder,
     is_remote,
     is_signed,
     join,
@@ -165,6 +166,13 @@ def test_any_text_is_a_url_or_an_argument_error(text: str) -> None:
         except ArgumentError:
             continue
         assert parse_url(parsed.full) == parsed
+
+
+def test_urls_of_folders() -> None:
+    for url in ("s3://bucket/", "s3://bucket/dir/", "s3://bucket/a?b/", "http://host/dir/"):
+        assert is_folder(url)
+    for url in ("s3://bucket/a", "http://host/a?signature=b/", "/dir/", "dir/"):
+        assert not is_folder(url)
 
 
 def test_urls_that_may_be_signed() -> None:
