@@ -151,14 +151,24 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None) -> str:
         raise ArgumentError(f"cache_dir must be the path of a folder, not {cache_dir!r}")
     if "://" in path:
         raise ArgumentError(f"cache_dir must be a folder of this machine, not {cache_dir!r}")
-    return str(Path(path).expanduser().absolute())
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError as error:
+        raise ArgumentError(
+            f"cache_dir {path!r}: nothing says where that user's folder is"
+        ) from error
 
 
 def default_cache_dir() -> str:
-    """``$XDG_CACHE_HOME/gpuio``, or ``~/.cache/gpuio``."""
+    """``$XDG_CACHE_HOME/gpuio``, or ``~/.cache/gpuio``; for a user without a folder, as containers
+    have them, ``$TMPDIR/gpuio-USER``.
+    """
     folder = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(folder):  # the specification: relative ones are ignored
-        folder = os.path.join(os.path.expanduser("~"), ".cache")
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"gpuio-{os.getuid()}")
+        folder = os.path.join(home, ".cache")
     return os.path.join(folder, "gpuio")
 
 

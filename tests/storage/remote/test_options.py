@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from gpuio.storage.remote.options import RemoteOptions, default_cache_dir
         ("retries", -1), ("retries", 1.5), ("retries", True), ("retries", 1001),
         ("timeout", 0), ("timeout", float("nan")), ("timeout", float("inf")), ("timeout", "60"),
         ("timeout", -1), ("cache_dir", ""), ("cache_dir", 5), ("cache_dir", "s3://b/c"),
-        ("cache_dir", "a\0b"), ("storage_options", "x"), ("storage_options", {1: 2}),
-        ("readahead", "much"), ("readahead", -1), ("cache_limit", "1XB"),
+        ("cache_dir", "~no-such-user/c"), ("cache_dir", "a\0b"), ("storage_options", "x"),
+        ("storage_options", {1: 2}), ("readahead", "much"), ("readahead", -1),
+        ("cache_limit", "1XB"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(name: str, value: Any) -> None:
@@ -40,6 +42,19 @@ def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert RemoteOptions.create().cache_dir == "/home/somebody/c"
     assert RemoteOptions.create(tmp_path).cache_dir == str(tmp_path)
     assert RemoteOptions.create("here").cache_dir == os.path.abspath("here")
+
+
+def test_the_folder_of_the_cache_of_a_user_without_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(user: int) -> pwd.struct_passwd:
+        raise KeyError(user)
+
+    for name in ("GPUIO_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert RemoteOptions.create().cache_dir == f"{tmp_path}/gpuio-{os.getuid()}"
 
 
 def test_the_limit_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
