@@ -144,18 +144,20 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None) -> str:
     ------
     ArgumentError : it is no path.
     """
+    name = "cache_dir"
     if cache_dir is None:
+        name = "the environment variable GPUIO_CACHE_DIR"
         cache_dir = os.environ.get("GPUIO_CACHE_DIR") or default_cache_dir()
     path = os.fspath(cache_dir) if isinstance(cache_dir, os.PathLike) else cache_dir
     if not isinstance(path, str) or not path or "\0" in path:
-        raise ArgumentError(f"cache_dir must be the path of a folder, not {cache_dir!r}")
+        raise ArgumentError(f"{name} must be the path of a folder, not {cache_dir!r}")
     if "://" in path:
-        raise ArgumentError(f"cache_dir must be a folder of this machine, not {cache_dir!r}")
+        raise ArgumentError(f"{name} must be a folder of this machine, not {cache_dir!r}")
     try:
         return str(Path(path).expanduser().absolute())
     except RuntimeError as error:
         raise ArgumentError(
-            f"cache_dir {path!r}: nothing says where that user's folder is"
+            f"{name} is {path!r}, and nothing says where that user's folder is"
         ) from error
 
 

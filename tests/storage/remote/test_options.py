@@ -42,6 +42,10 @@ def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert RemoteOptions.create().cache_dir == "/home/somebody/c"
     assert RemoteOptions.create(tmp_path).cache_dir == str(tmp_path)
     assert RemoteOptions.create("here").cache_dir == os.path.abspath("here")
+    for wrong in ("s3://bucket/cache", "~no-such-user/c"):
+        monkeypatch.setenv("GPUIO_CACHE_DIR", wrong)
+        with pytest.raises(ArgumentError, match=f"variable GPUIO_CACHE_DIR .* '{wrong}'"):
+            RemoteOptions.create()
 
 
 def test_the_folder_of_the_cache_of_a_user_without_a_folder(
