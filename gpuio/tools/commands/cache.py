@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from os.path import dirname
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gpuio.errors import ArgumentError, RecordFileNotFoundError, RemoteError
 from gpuio.progress import progress
 from gpuio.storage.remote.checking import compare, is_outdated
@@ -55,7 +57,8 @@ def fill(urls: Sequence[str], options: RemoteOptions) -> list[tuple[str, int]]:
 
     Raises
     ------
-    ArgumentError : one is no URL, or together they are larger than the cache may become.
+    ArgumentError : one is no URL, together they are larger than the cache may become, or it cannot
+        be written.
     RecordFileNotFoundError : one does not exist.
     RemoteError : one cannot be read.
     """
@@ -73,7 +76,15 @@ def fill(urls: Sequence[str], options: RemoteOptions) -> list[tuple[str, int]]:
             reader = ForwardReader(file)
             for begin in range(0, len(file), STEP):
                 bar.update(len(reader[begin : begin + STEP]))
-    cache_of(options).sync()
+    cache = cache_of(options)
+    cache.sync()
+    for file in files:
+        if len(file) and not file.is_cached(np.array([0]), np.array([len(file)])):
+            raise ArgumentError(
+                f"{file.path} is not in the cache as a whole: {dirname(cache.root)} cannot be "
+                f"written, or its limit of {cache.limit:,} bytes is too low; --cache-dir and "
+                "--cache-limit change them"
+            )
     return [(file.path, len(file)) for file in files]
 
 

@@ -65,6 +65,15 @@ def test_an_index_that_needs_a_signature_of_its_own(
     assert "the server refuses access" in failure(capsys, "cache", "fill", url)
 
 
+def test_a_cache_that_cannot_be_filled(
+    server: FaultyServer, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "file").touch()
+    url = f"{server.url}/data/x.rec"
+    said = failure(capsys, "cache", "fill", url, "--cache-dir", str(folder / "file"))
+    assert f"{url} is not in the cache as a whole: {folder}/file cannot be written" in said
+
+
 def test_several_urls_of_one_file(
     server: FaultyServer, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
