@@ -81,7 +81,7 @@ def _make(url: RemoteURL, options: RemoteOptions) -> Store:
 def _identity(url: RemoteURL, options: RemoteOptions) -> Hashable:
     """Equal for URLs and options that may share a store."""
     address = url.full if url.is_http and needs_own_client(url) else (url.store, url.user)
-    prefix = PREFIXES.get(url.scheme, "").partition("_")[0]
+    prefix = "HADOOP" if url.scheme == "hdfs" else PREFIXES.get(url.scheme, "").partition("_")[0]
     environment = tuple(
         sorted((name, value) for name, value in os.environ.items() if name.startswith(prefix))
     ) if prefix else ()  # fmt: skip

@@ -46,6 +46,15 @@ def test_credentials_that_are_set_later_are_used(monkeypatch: pytest.MonkeyPatch
     assert open_store("s3://bucket/a", PUBLIC)[0] is not store
 
 
+def test_another_user_of_hdfs_is_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hdfs_native")
+    monkeypatch.setenv("HADOOP_USER_NAME", "one")
+    store = open_store("hdfs://127.0.0.1:1/a")[0]
+    assert open_store("hdfs://127.0.0.1:1/b")[0] is store
+    monkeypatch.setenv("HADOOP_USER_NAME", "two")
+    assert open_store("hdfs://127.0.0.1:1/a")[0] is not store
+
+
 def test_old_stores_are_dropped() -> None:
     first = open_store("http://127.0.0.1:1/a")[0]
     for number in range(registry.MOST):
