@@ -19,6 +19,7 @@ from gpuio.io.mnist import MNISTIter
 from gpuio.io.ndarray import NDArrayIter
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.sampling.launchers import rank_and_size
 
 __all__ = [
     "CSVIter",
@@ -38,6 +39,7 @@ __all__ = [
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",
+    "rank_and_size",
 ]
 
 # MXNet's name of the module that defines them: mx.io.io.DataDesc is mx.io.DataDesc.

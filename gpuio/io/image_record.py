@@ -130,8 +130,8 @@ class ImageRecordIter(RecordFilesIter):
         epoch continues; if False, fill it with images of the same epoch, and begin each epoch with
         its first image. `pad` counts them
     num_parts, part_index : divide the records into this many contiguous parts, and read this one.
-        ``num_parts="auto"`` takes both from the launcher's environment variables (torchrun, Open
-        MPI, MVAPICH, PMI, Slurm)
+        ``num_parts="auto"`` takes both from the launcher (Ray Train, PyTorch, JAX, torchrun, MPI,
+        Slurm), see `rank_and_size`
     preprocess_threads : decoding threads; None: all CPUs, or 4 for a CPU without the native module
     prefetch_buffer : batches made ahead of the caller
     dtype : "float32" (None means that), "float16", "uint8" or "int8". uint8 ignores mean, std and

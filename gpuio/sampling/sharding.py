@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,16 +10,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
-
-# The environment variables with a process's rank and the number of processes, by launcher. Both are
-# taken from the same launcher.
-LAUNCHERS = {
-    "torchrun": ("RANK", "WORLD_SIZE"),
-    "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    "MVAPICH": ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
-    "PMI": ("PMI_RANK", "PMI_SIZE"),
-    "Slurm": ("SLURM_PROCID", "SLURM_NTASKS"),
-}
+from gpuio.sampling.launchers import rank_and_size
 
 MODES = ("contiguous", "global")
 
@@ -67,8 +57,8 @@ def resolve_shard(
 
     Parameters
     ----------
-    num_parts, part_index : integers; with ``num_parts="auto"`` both come from the launcher's
-        environment variables
+    num_parts, part_index : integers; with ``num_parts="auto"`` both come from the launcher, see
+        `rank_and_size`
     mode : "contiguous", "global", or None: "global" with "auto", else "contiguous"
     environment : the environment variables; None: those of the process
 
@@ -78,7 +68,7 @@ def resolve_shard(
     """
     automatic = num_parts == "auto"
     if automatic:
-        rank, world_size = _from_launcher(os.environ if environment is None else environment)
+        rank, world_size = rank_and_size(environment)
     else:
         rank, world_size = _number("part_index", part_index), _number("num_parts", num_parts)
     for name, number in (("num_parts", world_size), ("part_index", rank)):
@@ -139,19 +129,6 @@ def equal_shard(images: range | NDArray[np.int64], shard: Shard) -> range | NDAr
     if not size:
         raise ArgumentError(f"{len(images)} images cannot be divided into {shard.count} parts")
     return images[shard.index * size : (shard.index + 1) * size]
-
-
-def _from_launcher(environment: Mapping[str, str]) -> tuple[int, int]:
-    for launcher, (rank, size) in LAUNCHERS.items():
-        if rank in environment and size in environment:
-            try:
-                return int(environment[rank]), int(environment[size])
-            except ValueError as error:
-                raise ArgumentError(
-                    f"num_parts='auto': {launcher}'s {rank}={environment[rank]!r} and "
-                    f"{size}={environment[size]!r} are not numbers"
-                ) from error
-    return 0, 1
 
 
 def _number(name: str, value: object) -> int:
