@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,8 +14,9 @@ from gpuio.context import Context, device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
 from gpuio.io.wrapped import as_descriptions
-from gpuio.iterators.arguments import as_bool
+from gpuio.iterators.arguments import as_bool, as_int
 from gpuio.iterators.desc import as_batch
+from gpuio.iterators.epochs import go_to_epoch, rows_in_epoch
 from gpuio.iterators.stream_iter import StreamIter, device_of_batches
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.stream import State
@@ -49,6 +51,28 @@ class Batch(_DataAndLabel):
     bucket_key: Hashable | None
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a loader's epochs are over, for code that asks for ``len(loader.dataset)``.
+
+    Attributes
+    ----------
+    iterator : the loader's iterator
+    """
+
+    iterator: DataIter
+
+    def __len__(self) -> int:
+        """The number of rows in an epoch: with ``num_parts="auto"`` those of all ranks, otherwise
+        those of the iterator's part.
+
+        Raises
+        ------
+        TypeError : the iterator does not know it.
+        """
+        return rows_in_epoch(self.iterator)
+
+
 class TensorLoader:
     """Loop over an iterator in another library's arrays; see `gpuio.torch.loader`.
 
@@ -66,6 +90,12 @@ class TensorLoader:
     drop_pad : drop the rows that only fill a batch
     drawing : given the number of the batches' GPU, a context manager in which the next batch is
         drawn; a function of a module
+    batch_type : the class of the batches
+
+    Attributes
+    ----------
+    iterator : the iterator
+    dataset : what an epoch is over; it has a length only
     """
 
     def __init__(
@@ -74,14 +104,18 @@ class TensorLoader:
         convert: Callable[[BatchArray], Tensor],
         drop_pad: bool,
         drawing: Callable[[int], AbstractContextManager[object]] | None = None,
+        batch_type: type[Batch] = Batch,
     ) -> None:
         if not hasattr(iterator, "__next__"):
             raise TypeError(f"loader takes an iterator, not {type(iterator).__name__}")
         self.iterator = iterator
+        self.dataset = Rows(iterator)
         self._convert = convert
+        self._batch_type = batch_type
         self._drop_pad = as_bool("drop_pad", drop_pad)
         self._drawing = drawing
-        self._begun = False
+        self._begun = False  # whether the next loop begins the next epoch
+        self._epoch_is_set = False  # whether it continues in the current one, also at its end
         self._gpu = _gpu_of(device_of_batches(iterator))
         self._names: tuple[list[str], list[str]] | None = None
         self._make_locks()
@@ -117,6 +151,44 @@ class TensorLoader:
         """
         return len(self.iterator)  # type: ignore[arg-type]
 
+    @property
+    def batch_size(self) -> int:
+        """Rows of a batch."""
+        size: int = getattr(self.iterator, "batch_size", 0)
+        return size or as_descriptions(self.iterator.provide_data)[0].shape[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next loop is, as loops over PyTorch's DistributedSampler do.
+
+        Without it each loop is the epoch after the one before. After `load_state_dict`, the epoch
+        of the state continues there, and has no batch left if the state was saved at its end; any
+        other epoch begins with its first batch. An iterator of your own is given the number if it
+        has a `set_epoch`.
+
+        Parameters
+        ----------
+        epoch : its number, from 0
+
+        Raises
+        ------
+        ArgumentError : there is no such epoch.
+        UnsupportedError : it is not the next one, and where it begins is known only after reading
+            those before it.
+        """
+        epoch = as_int("epoch", epoch, 0)
+        with self._lock:
+            if not isinstance(self.iterator, StreamIter):
+                getattr(self.iterator, "set_epoch", _ignore)(epoch)
+                return
+            current = self.iterator.epoch
+            if epoch == current and not self._begun:
+                self._epoch_is_set = True
+            elif epoch == current + 1 and (self._begun or self.iterator.ended):
+                self._epoch_is_set = False  # the next loop begins it, where this one has ended
+            else:
+                go_to_epoch(self.iterator, epoch)
+                self._begun = self._epoch_is_set = False
+
     def state_dict(self) -> State:
         """Save the iterator's position."""
         return self.iterator.state_dict()
@@ -124,18 +196,22 @@ class TensorLoader:
     def load_state_dict(self, state: State) -> None:
         """Restore a saved position; the next loop continues there."""
         self.iterator.load_state_dict(state)
-        self._begun = False
+        self._begun = self._epoch_is_set = False
 
     def next_of(self, epoch: _Epoch) -> Batch | None:
         """The next batch of an epoch, which begins with the first; None at its end."""
         if not epoch.begun:
             with self._lock:
-                if not epoch.begun and (self._begun or getattr(self.iterator, "ended", False)):
+                if not epoch.begun and self._next_loop_resets():
                     self.iterator.reset()
-                self._begun = epoch.begun = True
+                self._begun, self._epoch_is_set, epoch.begun = True, False, True
         with self._draw_lock:
             batch = self._next()
         return None if batch is None else self._convert_batch(batch)
+
+    def _next_loop_resets(self) -> bool:
+        ended = getattr(self.iterator, "ended", False)
+        return self._begun or (ended and not self._epoch_is_set)
 
     def _next(self) -> DataBatch | None:
         drawing: AbstractContextManager[object] = nullcontext()
@@ -166,7 +242,9 @@ class TensorLoader:
                 gpu = _gpu_of(device_of(array))
                 self._gpu = self._gpu if gpu is None else gpu
             converted.append([self._convert(self._trim(array, pad)) for array in arrays or ()])
-        result = Batch(*(_named(*pair) for pair in zip(converted, self._names, strict=True)))
+        result = self._batch_type(
+            *(_named(*pair) for pair in zip(converted, self._names, strict=True))
+        )
         result.pad = 0 if self._drop_pad else pad
         index = batch.index
         result.index = index if index is None or not self._drop_pad else index[: len(index) - pad]
@@ -199,6 +277,10 @@ class _Epoch:
 
 def _gpu_of(ctx: Context | None) -> int | None:
     return None if ctx is None or ctx.device_type != "gpu" else ctx.device_id
+
+
+def _ignore(epoch: int) -> None:
+    """What an iterator without `set_epoch` does about it."""
 
 
 def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor] | None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gpuio.context import Module
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 from gpuio.nd.device_memory import as_stream
-from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, exportable
+from gpuio.tensor_loader import Batch as BaseBatch
+from gpuio.tensor_loader import BatchArray, Tensor, TensorLoader, exportable
 
 if TYPE_CHECKING:
     from gpuio.torch_records import RecordDataset
@@ -28,6 +30,42 @@ def __getattr__(name: str) -> Any:
         _import_torch()
         return importlib.import_module("gpuio.torch_records").RecordDataset
     raise AttributeError(f"module 'gpuio.torch' has no attribute {name!r}")
+
+
+class Batch(BaseBatch):
+    """One batch in tensors: `gpuio.tensor_loader.Batch` with methods that move all of them.
+
+    Lightning and others move a batch with these methods.
+    """
+
+    def to(self, device: Any, non_blocking: bool = False) -> Batch:
+        """The batch on a device.
+
+        Parameters
+        ----------
+        device : a torch.device, or its name
+        non_blocking : return before the copy is complete, if the tensors are in pinned memory
+        """
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The batch in pinned memory, from which a GPU copies while the CPU goes on.
+
+        Raises
+        ------
+        RuntimeError : this PyTorch, or this machine, has no GPU.
+        """
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        def of_part(part: Tensor | dict[str, Tensor] | None) -> Tensor | dict[str, Tensor] | None:
+            if isinstance(part, dict):
+                return {name: function(tensor) for name, tensor in part.items()}
+            return None if part is None else function(part)
+
+        moved = type(self)(of_part(self.data), of_part(self.label))
+        vars(moved).update(vars(self))
+        return moved
 
 
 def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
@@ -49,14 +87,15 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     -------
     an iterable of `Batch`: ``data, label = batch``, each a tensor, or a dict of tensors by name if
     the iterator has several; with `pad`, `index` and `bucket_key`. CSR batches are sparse CSR
-    tensors. It also has the iterator's ``len``, `state_dict` and `load_state_dict`
+    tensors. It also has the iterator's ``len``, `batch_size`, `state_dict` and `load_state_dict`,
+    `set_epoch`, and a `dataset` whose length is the rows of an epoch
 
     Raises
     ------
     ImportError : PyTorch is not installed.
     """
     _import_torch()
-    return TensorLoader(iterator, _convert, drop_pad, _on_stream)
+    return TensorLoader(iterator, _convert, drop_pad, _on_stream, Batch)
 
 
 def _import_torch() -> Module:

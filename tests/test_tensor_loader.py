@@ -225,6 +225,114 @@ def test_a_copy_after_the_end_begins_the_next_epoch(get_array_module: Any) -> No
     assert labels_of(loader) == second
 
 
+def orders_of(loader: Any, epochs: list[int]) -> list[list[list[float]]]:
+    """The labels of some epochs, chosen by `set_epoch`."""
+    found = []
+    for epoch in epochs:
+        loader.set_epoch(epoch)
+        found.append(labels_of(loader))
+    return found
+
+
+def test_epochs_by_number(get_array_module: Any) -> None:
+    def loader() -> Any:
+        return get_array_module.loader(iterator(shuffle=True, seed=1))
+
+    expected = [labels_of(each) for each in [loader()] * 5]
+    assert orders_of(loader(), [0, 1, 2, 3, 4]) == expected
+    assert orders_of(loader(), [3, 4]) == expected[3:]
+    assert orders_of(loader(), [2, 2, 0, 1, 4]) == [expected[each] for each in (2, 2, 0, 1, 4)]
+    train = loader()
+    next(iter(train))  # a loop that is broken off
+    assert orders_of(train, [1, 2]) == expected[1:3]
+    next(iter(train))
+    assert orders_of(train, [3]) == expected[3:4]
+    next(iter(train))
+    assert orders_of(train, [4]) == expected[4:]  # of which a batch had been given
+
+
+def test_the_epoch_of_a_state_continues(get_array_module: Any) -> None:
+    def loader(state: Any = None) -> Any:
+        train = get_array_module.loader(iterator(shuffle=True, seed=1))
+        if state is not None:
+            train.load_state_dict(state)
+        return train
+
+    train, states = loader(), []
+    expected = [labels_of(each) for each in [loader()] * 3]
+    train.set_epoch(0)
+    list(train)
+    train.set_epoch(1)
+    for _ in train:
+        states.append(train.state_dict())
+    for given, state in enumerate(states, 1):
+        # At its end nothing is left: no batch is given twice.
+        assert orders_of(loader(state), [1, 2]) == [expected[1][given:], expected[2]]
+        assert orders_of(loader(state), [0]) == expected[:1]
+        assert orders_of(loader(state), [2]) == expected[2:]
+        copy = loader(state)
+        for epoch in (1, 2, 1, 1):
+            copy.set_epoch(epoch)
+        assert labels_of(copy) == (expected[1] if given < 3 else [])
+        copy = loader(state)
+        copy.set_epoch(1)
+        copy.set_epoch(2)
+        assert labels_of(copy) == expected[2]
+
+
+def test_epochs_of_an_iterator_that_knows_only_the_next(
+    get_array_module: Any, tmp_path: Path
+) -> None:
+    np.savetxt(tmp_path / "x.csv", NUMBERS[:, None], "%d")
+
+    def files() -> mx.io.CSVIter:
+        return mx.io.CSVIter(
+            data_csv=tmp_path / "x.csv",
+            data_shape=(1,),
+            label_csv=tmp_path / "x.csv",
+            batch_size=4,
+        )
+
+    loader, other = (get_array_module.loader(files()) for _ in range(2))
+    assert orders_of(loader, [0, 1]) == [labels_of(other), labels_of(other)]
+    with pytest.raises(NotImplementedError, match="cannot go to epoch 7"):
+        loader.set_epoch(7)
+    for wrong in (-1, 1.5, "x", True):
+        with pytest.raises(mx.MXNetError, match="epoch must be"):
+            loader.set_epoch(wrong)
+
+
+def test_an_iterator_of_ones_own_chooses_its_epochs(get_array_module: Any) -> None:
+    class Own(mx.io.DataIter):
+        provide_data: Any = [("data", (2, 3))]
+        provide_label: Any = []
+        epochs: list[int] = []
+
+        def next(self) -> mx.io.DataBatch:
+            raise StopIteration
+
+    class Chooses(Own):
+        def set_epoch(self, epoch: int) -> None:
+            self.epochs.append(epoch)
+
+    for own in (Own(), Chooses()):
+        loader = get_array_module.loader(own)
+        loader.set_epoch(3)
+        assert list(loader) == [] and loader.batch_size == 2
+        with pytest.raises(TypeError, match="does not know"):
+            len(loader.dataset)
+    assert Own.epochs == [3]
+
+
+def test_what_training_loops_ask_a_loader_for(get_array_module: Any) -> None:
+    train = iterator()
+    loader = get_array_module.loader(train)
+    assert (loader.batch_size, len(loader), len(loader.dataset)) == (4, 3, 10)
+    assert loader.iterator is loader.dataset.iterator is train
+    # They would replace the sampler of a loader that has one.
+    assert not hasattr(loader, "sampler") and not hasattr(loader, "batch_sampler")
+
+
 def test_what_a_loader_is(get_array_module: Any) -> None:
     train = iterator()
     assert repr(get_array_module.loader(train, drop_pad=True)) == (

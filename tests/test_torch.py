@@ -71,6 +71,25 @@ def test_a_sparse_batch_shares_memory_with_its_tensor() -> None:
     assert tensor.col_indices().data_ptr() == matrix.indices.ctypes.data
 
 
+def test_a_batch_moves_as_a_whole() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    rows = {"image": TABLE, "length": NUMBERS}
+    for data, label in ((rows, NUMBERS), (TABLE, None)):
+        *_, batch = gpuio.torch.loader(mx.io.NDArrayIter(data, label, 4))
+        moved = batch.to("meta", non_blocking=True)
+        assert type(moved) is gpuio.torch.Batch and moved.pad == batch.pad == 2
+        assert moved.index is batch.index and moved.bucket_key is None
+        first = moved.data["image"] if isinstance(data, dict) else moved.data
+        assert first.device.type == "meta" and first.shape == (4, 3)
+        assert moved.label is None if label is None else moved.label.device.type == "meta"
+        assert not isinstance(data, dict) or list(moved.data) == ["image", "length"]
+    if torch.accelerator.is_available():
+        assert batch.pin_memory().data.is_pinned()
+    else:
+        with pytest.raises(RuntimeError):
+            batch.pin_memory()
+
+
 def test_names_of_the_module() -> None:
     with pytest.raises(AttributeError, match=r"module 'gpuio.torch' has no attribute 'Dataset'"):
         gpuio.torch.Dataset  # noqa: B018

@@ -115,6 +115,9 @@ class OrderedRowsIter(RowsIter):
             prefetch=prefetch,
         )
 
+    def _order_of_rows(self) -> Order:
+        return self._ordered.order
+
     def _source_name(self) -> str:
         return f"{self._ordered.order.size} rows"
 

@@ -417,6 +417,9 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             parts.append(f"{len(self._bad)} bad records")
         return [*parts, f"on {self._ctx}"]
 
+    def _order_of_rows(self) -> Order | None:
+        return None if self._loader is None else self._order
+
     def _identity(self) -> State:
         identity = {
             "data": self._source.fingerprint,

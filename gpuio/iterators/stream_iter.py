@@ -17,6 +17,7 @@ from gpuio.iterators.turns import Turns
 from gpuio.loading.hand_over import change_arrays, hand_over_arrays
 from gpuio.loading.states import as_state, equal, field, shown
 from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.sampling.order import Order
 from gpuio.storage.local import Path
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.pickling import check_picklable
@@ -170,6 +171,10 @@ class StreamIter(DataIter, Generic[T]):
     def _to_batch(self, drawn: T) -> DataBatch | None:
         """Convert a batch of the stream to what the caller gets; None: skip it."""
         raise NotImplementedError
+
+    def _order_of_rows(self) -> Order | None:
+        """The order that the stream's positions refer to; None if they are of another kind."""
+        return None
 
     def _changed(self) -> dict[str, Any]:
         """Attributes that have been set since the iterator was created, for copies."""
@@ -489,6 +494,13 @@ def stats_of(iterators: Iterable[DataIter]) -> tuple[Stats, ...]:
 def device_of_batches(iterator: DataIter) -> Context | None:
     """The device of an iterator's batches; None if it does not say, as users' own."""
     return iterator._ctx if isinstance(iterator, StreamIter) else None
+
+
+def order_of(iterator: DataIter) -> Order | None:
+    """The order of an iterator's rows; None if it has none, as iterators over text files, those
+    over other iterators and users' own.
+    """
+    return iterator._order_of_rows() if isinstance(iterator, StreamIter) else None
 
 
 def _recreate(

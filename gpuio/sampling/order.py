@@ -207,6 +207,15 @@ class Order:
         """The first position of the epoch after the one at `position`."""
         return (position // self.size + 1) * self.size
 
+    def epoch_start(self, epoch: int) -> int:
+        """The position at which an epoch begins if all those before it have been read with batches
+        of this size.
+        """
+        first, step = epoch * self.size, self.global_batch_size
+        if self.last_batch == "wrap":
+            return -(-first // step) * step
+        return first // step * step if self.last_batch == "roll_over" else first
+
     def num_batches(self, position: int) -> int:
         """The number of batches in an epoch that begins at `position`."""
         left = (self.epoch(position) + 1) * self.size - position

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError
@@ -195,3 +195,49 @@ def test_rows_that_roll_over_are_counted(size: int, world_size: int) -> None:
                 before = int((epochs < indices.order.epoch(position)).sum())
                 assert indices.carried == (before if last_batch == "roll_over" else 0)
                 position = indices.next_position
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.sampled_from(LAST_BATCH_MODES),
+    st.integers(0, 6),
+)
+def test_epochs_begin_where_those_before_them_end(
+    size: int, batch_size: int, world_size: int, mode: str, epoch: int
+) -> None:
+    assume(batch_size * world_size <= size)
+    order = Order(size, batch_size, last_batch=mode, world_size=world_size)
+    position = 0
+    for number in range(epoch):
+        assert order.epoch(position) == number
+        for _ in range(order.num_batches(position)):
+            position = order.batch_at(position).next_position
+    assert position == order.epoch_start(epoch) and order.epoch(position) == epoch
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 9),
+    st.integers(1, 5),
+    st.sampled_from(LAST_BATCH_MODES),
+    st.integers(0, 200),
+)
+def test_all_ranks_have_the_same_number_of_batches(
+    size: int, batch_size: int, world_size: int, mode: str, position: int
+) -> None:
+    """Whatever the sizes, also where another number of ranks has left off."""
+    enough = {"pad": size, "wrap": 2 * size}.get(mode, size)
+    assume(mode == "pad" or batch_size * world_size <= enough)
+    counts = set()
+    for rank in range(world_size):
+        order = Order(size, batch_size, last_batch=mode, rank=rank, world_size=world_size)
+        place, count = position, 0
+        while True:
+            batch = order.batch_at(place)
+            place, count = batch.next_position, count + 1
+            if batch.last:
+                break
+        counts.add((count, place))
+    assert len(counts) == 1
