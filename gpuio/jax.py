@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import importlib
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 
 from gpuio.context import Module
+from gpuio.errors import ArgumentError, UnsupportedError
 from gpuio.io import DataIter
 from gpuio.io.array_sources import is_csr
 from gpuio.jax_work import mark_all, work_on
 from gpuio.nd.device_memory import usage_of
+from gpuio.nd.types import Untyped
 from gpuio.tensor_loader import Batch, BatchArray, Tensor, TensorLoader, copied
 
 __all__ = ["Batch", "loader"]
 
 
-def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
-    """Loop over an iterator in JAX arrays, on the iterator's device.
+def loader(iterator: DataIter, *, drop_pad: bool = False, sharding: Untyped = None) -> TensorLoader:
+    """Loop over an iterator in JAX arrays, on the iterator's device or sharded over several.
 
     On a GPU nothing is copied, and an array's memory is reused once JAX's work on it is done; the
     loader sees that when it gives further batches, and `Context.empty_cache` waits for it. On the
@@ -34,6 +37,12 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     iterator : any DataIter. JAX sees later writes to memory that it shares: do not write into the
         batches of an iterator of your own after they have been handed over
     drop_pad : drop the rows that only fill a batch, which is then shorter
+    sharding : a jax.sharding.Sharding of each array of a batch, such as
+        ``NamedSharding(mesh, PartitionSpec("data"))``: the iterator's batch becomes this process's
+        rows of a global array. With several processes give the iterator ``num_parts="auto"``: the
+        global array is then a global batch, whatever the number of processes. `pad` and `index` of
+        a batch are those of this process's rows. Such a loader cannot be pickled, as JAX's devices
+        cannot
 
     Returns
     -------
@@ -43,9 +52,31 @@ def loader(iterator: DataIter, *, drop_pad: bool = False) -> TensorLoader:
     Raises
     ------
     ImportError : JAX is not installed.
+    ArgumentError : `sharding` is not a sharding, or there is one with `drop_pad`. While looping:
+        the rows of a batch cannot be divided among the devices.
+    UnsupportedError : while looping: the iterator's batches are sparse, and there is a sharding.
+
+    Examples
+    --------
+    >>> mesh = jax.make_mesh((jax.device_count(),), ("data",))
+    >>> train = mx.io.ImageRecordIter(..., batch_size=256 // jax.process_count(), num_parts="auto")
+    >>> by_rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    >>> for images, labels in gpuio.jax.loader(train, sharding=by_rows):
+    ...     state = step(state, images, labels)
     """
-    _import_jax()
-    return TensorLoader(iterator, _convert, drop_pad, _drawing)
+    jax = _import_jax()
+    if sharding is None:
+        return TensorLoader(iterator, _convert, drop_pad, _drawing)
+    if not isinstance(sharding, jax.sharding.Sharding):
+        raise ArgumentError(
+            f"sharding must be a jax.sharding.Sharding, such as NamedSharding, not {sharding!r}"
+        )
+    if drop_pad:
+        raise ArgumentError(
+            "drop_pad=True cannot be combined with sharding, which needs batches of one size; use "
+            "last_batch_handle='discard', or leave the rows out that batch.pad counts"
+        )
+    return TensorLoader(iterator, _Sharded(sharding), False, _drawing)
 
 
 def _import_jax() -> Module:
@@ -64,6 +95,26 @@ def _convert(array: BatchArray) -> Tensor:
     sparse = importlib.import_module("jax.experimental.sparse")
     parts = (array.data, array.indices, array.indptr)
     return sparse.BCSR(tuple(map(_convert_dense, parts)), shape=array.shape)
+
+
+@dataclass(frozen=True)
+class _Sharded:
+    """Converts arrays to this process's part of global arrays."""
+
+    sharding: Untyped
+
+    def __call__(self, array: BatchArray) -> Tensor:
+        if is_csr(array):
+            raise UnsupportedError("sharding is for dense batches, and these are CSR matrices")
+        local = np.asarray(array) if isinstance(array, np.ndarray) else _convert_dense(array)
+        try:
+            return _import_jax().make_array_from_process_local_data(self.sharding, local)
+        except ValueError as error:
+            raise ArgumentError(
+                f"an array of shape {array.shape} of a batch cannot be sharded as {self.sharding}: "
+                f"{error}; batch_size must be a multiple of the number of devices per process, and "
+                "the PartitionSpec have no more axes than data and labels"
+            ) from error
 
 
 def _convert_dense(array: BatchArray) -> Tensor:
