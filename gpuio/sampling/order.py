@@ -63,9 +63,9 @@ class BatchIndices(NamedTuple):
         """int64 (B,), the index of each sample's record; read-only."""
         order = self.order
         epoch, first = divmod(self.begin, order.size)
-        # Rows that fill a batch of the last ranks are not those of the epoch in which they lie.
-        filled = order.last_batch == "pad" and self.begin >= self.end
-        if order.shuffle and not filled:
+        # Rows that only fill a batch are of the epoch that has ended.
+        fills = order.last_batch == "pad" and self.begin >= self.end
+        if order.shuffle and not fills:
             begin, run = order.run(epoch, first)
             row = first - begin
             if row + order.batch_size <= len(run):

@@ -114,12 +114,18 @@ def test_an_epoch_shows_each_record_once(shape: tuple[int, int, int], last_batch
     assert seen == Counter(range(size))
 
 
+@pytest.mark.parametrize("last_batch", LAST_BATCH_MODES)
 @pytest.mark.parametrize("world_size", [1, 2, 3, 6])
-def test_the_global_batch_is_the_same_for_any_number_of_ranks(world_size: int) -> None:
+def test_the_global_batch_is_the_same_for_any_number_of_ranks(
+    world_size: int, last_batch: str
+) -> None:
+    """Rows that only fill a batch included."""
+
     def stream(ranks_used: int) -> list[int]:
         batch_size = 12 // ranks_used
         ranks = [
-            Order(50, batch_size, True, 4, "wrap", rank, ranks_used) for rank in range(ranks_used)
+            Order(50, batch_size, True, 4, last_batch, rank, ranks_used)
+            for rank in range(ranks_used)
         ]
         position, records = 0, []
         for _ in range(9):
