@@ -73,6 +73,20 @@ class Rows:
         return rows_in_epoch(self.iterator)
 
 
+@dataclass(frozen=True)
+class BatchSampler:
+    """What stands in the place of PyTorch's BatchSampler.
+
+    Attributes
+    ----------
+    sampler : the loader, whose `set_epoch` is looked for there
+    batch_size : rows of a batch
+    """
+
+    sampler: TensorLoader
+    batch_size: int
+
+
 class TensorLoader:
     """Loop over an iterator in another library's arrays; see `gpuio.torch.loader`.
 
@@ -157,13 +171,19 @@ class TensorLoader:
         size: int = getattr(self.iterator, "batch_size", 0)
         return size or as_descriptions(self.iterator.provide_data)[0].shape[0]
 
+    @property
+    def batch_sampler(self) -> BatchSampler:
+        """Where Lightning finds `set_epoch`, which it calls for each epoch."""
+        return BatchSampler(self, self.batch_size)
+
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next loop is, as loops over PyTorch's DistributedSampler do.
 
         Without it each loop is the epoch after the one before. After `load_state_dict`, the epoch
         of the state continues there, and has no batch left if the state was saved at its end; any
-        other epoch begins with its first batch. An iterator of your own is given the number if it
-        has a `set_epoch`.
+        other epoch begins with its first batch. Iterators over text files and those over other
+        iterators know only their next epoch, and go on with that. An iterator of your own is given
+        the number if it has a `set_epoch`.
 
         Parameters
         ----------
@@ -172,8 +192,6 @@ class TensorLoader:
         Raises
         ------
         ArgumentError : there is no such epoch.
-        UnsupportedError : it is not the next one, and where it begins is known only after reading
-            those before it.
         """
         epoch = as_int("epoch", epoch, 0)
         with self._lock:
@@ -185,8 +203,7 @@ class TensorLoader:
                 self._epoch_is_set = True
             elif epoch == current + 1 and (self._begun or self.iterator.ended):
                 self._epoch_is_set = False  # the next loop begins it, where this one has ended
-            else:
-                go_to_epoch(self.iterator, epoch)
+            elif go_to_epoch(self.iterator, epoch):
                 self._begun = self._epoch_is_set = False
 
     def state_dict(self) -> State:

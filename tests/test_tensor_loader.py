@@ -294,9 +294,12 @@ def test_epochs_of_an_iterator_that_knows_only_the_next(
         )
 
     loader, other = (get_array_module.loader(files()) for _ in range(2))
-    assert orders_of(loader, [0, 1]) == [labels_of(other), labels_of(other)]
-    with pytest.raises(NotImplementedError, match="cannot go to epoch 7"):
-        loader.set_epoch(7)
+    expected = [labels_of(other), labels_of(other)]
+    state = other.state_dict()
+    assert orders_of(loader, [0, 7]) == expected
+    assert orders_of(loader, [2]) == [labels_of(other)]
+    loader.load_state_dict(state)
+    assert orders_of(loader, [1]) == [[]]  # the epoch of the state, which has ended
     for wrong in (-1, 1.5, "x", True):
         with pytest.raises(mx.MXNetError, match="epoch must be"):
             loader.set_epoch(wrong)
@@ -329,8 +332,9 @@ def test_what_training_loops_ask_a_loader_for(get_array_module: Any) -> None:
     loader = get_array_module.loader(train)
     assert (loader.batch_size, len(loader), len(loader.dataset)) == (4, 3, 10)
     assert loader.iterator is loader.dataset.iterator is train
-    # They would replace the sampler of a loader that has one.
-    assert not hasattr(loader, "sampler") and not hasattr(loader, "batch_sampler")
+    # Lightning would want to replace a sampler; it sets the epoch there.
+    assert not hasattr(loader, "sampler")
+    assert loader.batch_sampler.sampler is loader and loader.batch_sampler.batch_size == 4
 
 
 def test_what_a_loader_is(get_array_module: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuio.errors import ArgumentError, UnsupportedError
+from gpuio.errors import ArgumentError
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.stream_iter import order_of
 from gpuio.loading.states import LARGEST
@@ -24,7 +24,7 @@ def rows_in_epoch(iterator: DataIter) -> int:
     return rows
 
 
-def go_to_epoch(iterator: DataIter, epoch: int) -> None:
+def go_to_epoch(iterator: DataIter, epoch: int) -> bool:
     """Let an iterator go on at the beginning of an epoch, as if it had given all those before it.
 
     Threads that wait for a batch raise an Error.
@@ -33,20 +33,22 @@ def go_to_epoch(iterator: DataIter, epoch: int) -> None:
     ----------
     epoch : its number, from 0
 
+    Returns
+    -------
+    Whether it does. Iterators over text files and those over other iterators do not know where
+    epochs begin: nothing is done
+
     Raises
     ------
-    UnsupportedError : where the epoch begins is known only after reading those before it.
     ArgumentError : there is no such epoch.
     Error : the iterator is closed.
     """
     order = order_of(iterator)
     if order is None:
-        raise UnsupportedError(
-            f"{type(iterator).__name__} cannot go to epoch {epoch}, as it does not know where that "
-            "begins; load a state that was saved there"
-        )
+        return False
     start = order.epoch_start(epoch)
     if not 0 <= start <= LARGEST:
         raise ArgumentError(f"there is no epoch {epoch}")
     state = iterator.state_dict()
     iterator.load_state_dict({**state, "position": start, "start": start, "ended": False})
+    return True

@@ -62,7 +62,7 @@ def test_ranks_and_their_batches(launch: Callable[[list[str]], None], tmp_path: 
         for epoch in range(EPOCHS):
             expected = [batch.label[0].astype(int).tolist() for batch in alone]
             ranks = [each["epochs"][epoch] for each in found]
-            assert [sum(parts, []) for parts in zip(*ranks, strict=True)] == expected
+            assert [first + second for first, second in zip(*ranks, strict=True)] == expected
             alone.reset()
 
 
