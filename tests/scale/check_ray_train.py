@@ -1,0 +1,57 @@
+"""Ray Train: each worker finds its rank."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.train import RunConfig, ScalingConfig
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+import gpuio as mx
+from tests.scale.processes import environment, found_by, images
+from tests.scale.programs.labels import BATCH_SIZE, EPOCHS, write
+
+IMAGES = 13
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    variables = {"PYTHONPATH": environment()["PYTHONPATH"]}
+    # As on a machine that Slurm has given: they are not of the workers.
+    variables |= {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4"}
+    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_workers_and_their_batches(tmp_path: Path) -> None:
+    """Without PyTorch, whose workers have RANK and WORLD_SIZE as torchrun's have."""
+    files = images(tmp_path, IMAGES)
+
+    def loop(config: dict[str, Any]) -> None:
+        write(config["folder"], *config["files"])
+
+    DataParallelTrainer(
+        loop,
+        train_loop_config={"folder": str(tmp_path), "files": files},
+        scaling_config=ScalingConfig(num_workers=2),
+        run_config=RunConfig(storage_path=str(tmp_path / "ray")),
+    ).fit()
+    found = found_by(tmp_path, 2)
+    assert [each["size"] for each in found] == [2, 2]
+    with mx.io.ImageRecordIter(
+        path_imgrec=files[0], path_imgidx=files[1], data_shape=(3, 8, 8), batch_size=2 * BATCH_SIZE,
+        shuffle=True, seed=3, verbose=False,
+    ) as alone:  # fmt: skip
+        for epoch in range(EPOCHS):
+            expected = [batch.label[0].astype(int).tolist() for batch in alone]
+            ranks = [each["epochs"][epoch] for each in found]
+            assert [first + second for first, second in zip(*ranks, strict=True)] == expected
+            alone.reset()
+
+
+def test_the_driver_is_no_worker() -> None:
+    assert mx.io.rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}) == (1, 2)
