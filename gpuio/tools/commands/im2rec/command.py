@@ -28,7 +28,8 @@ from gpuio.tools.commands.im2rec.lists import (
     unfinished_lists,
     write_lists,
 )
-from gpuio.tools.commands.im2rec.packing import READERS, ImagePacker, Packed
+from gpuio.tools.commands.im2rec.packer import ImagePacker
+from gpuio.tools.commands.im2rec.packing import READERS, Packed
 from gpuio.tools.commands.im2rec.runs import pack_lists
 
 

@@ -15,13 +15,8 @@ from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.writing import PART, open_exclusive, unfinished, write_file
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
-from gpuio.tools.commands.im2rec.packing import (
-    ImagePacker,
-    Packed,
-    is_older,
-    job_identity,
-    write_records,
-)
+from gpuio.tools.commands.im2rec.packer import ImagePacker
+from gpuio.tools.commands.im2rec.packing import Packed, is_older, job_identity, write_records
 
 
 def pack_lists(
