@@ -94,9 +94,9 @@ class RecordSet:
     ----------
     paths : one file, several joined by ";", a directory of ``*.rec`` files (in the order of their
         names), or a sequence of files. Each may be a URL; that of a folder ends with "/"
-    index_paths : the index of each file; records that it does not list are left out. None: all
-        records, found by scanning the files, for which remote ones are fetched as a whole; their
-        keys are their ordinals
+    index_paths : the index of each file, or its content; records that it does not list are left
+        out. None: all records, found by scanning the files, for which remote ones are fetched as a
+        whole; their keys are their ordinals
     remote : how remote files are reached and cached; None: by the default options
 
     Attributes
@@ -120,12 +120,12 @@ class RecordSet:
     def __init__(
         self,
         paths: Path | Sequence[Path],
-        index_paths: Path | Sequence[Path] | None = None,
+        index_paths: Path | Sequence[Path] | Sequence[Index] | None = None,
         remote: RemoteOptions | None = None,
     ) -> None:
         self._locations = find_files(paths, ".rec", remote)
         self.paths = tuple(map(shown, self._locations))
-        indexes = None if index_paths is None else find_files(index_paths, ".idx", remote)
+        indexes = None if index_paths is None else _find_indexes(index_paths, remote)
         if indexes is not None and len(indexes) != len(self.paths):
             raise ArgumentError(
                 f"there are {len(self.paths)} record files and {len(indexes)} indexes; give one "
@@ -134,7 +134,8 @@ class RecordSet:
         self._indexes = indexes
         self.has_index = indexes is not None
         self._remote = remote
-        waits = any_remote([*self._locations, *(indexes or ())])
+        named = [index for index in indexes or () if isinstance(index, str)]
+        waits = any_remote([*self._locations, *named])
         self._files: list[DataFile] = open_each(
             lambda path: open_file(path, remote), self._locations, waits
         )
@@ -153,21 +154,32 @@ class RecordSet:
     def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys and starts of one file's records, in the order of their offsets."""
         path, file = self.paths[number], self._files[number]
-        if self._indexes is None:
+        given = None if self._indexes is None else self._indexes[number]
+        if given is None:
             index = Index.build(self._locations[number], self._remote)
         else:
-            index = Index.load(self._indexes[number], remote=self._remote)
+            index = Index.load(given, remote=self._remote) if isinstance(given, str) else given
         keys, offsets = index.keys, index.offsets
         wrong = np.flatnonzero((offsets < 0) | (offsets >= len(file)) | (offsets % 4 != 0))
-        if len(wrong) and self._indexes is not None:
+        if len(wrong) and given is not None:
             key, offset = int(keys[wrong[0]]), int(offsets[wrong[0]])
-            named = shown(self._indexes[number])
+            named = shown(given) if isinstance(given, str) else "the index"
             raise mismatch(file, path, named, key, offset, np.sort(offsets))
         if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
             order = np.argsort(offsets, kind="stable")
             keys, offsets = keys[order], offsets[order]
         base = self._base[number]
         return keys, offsets + base if base else offsets
+
+    def indexes(self) -> list[Index]:
+        """The content of each file's index, with the records in the order of their offsets; another
+        RecordSet of the same files can be given them, which then need not read or make them.
+        """
+        ends = [*self._first[1:], len(self)]
+        return [
+            Index(self.keys[begin:end], self.starts[begin:end] - base)
+            for begin, end, base in zip(self._first, ends, self._base[:-1], strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -545,3 +557,14 @@ class RecordSet:
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Concatenate; a single array is not copied."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _find_indexes(
+    index_paths: Path | Sequence[Path] | Sequence[Index], remote: RemoteOptions | None
+) -> tuple[str | Index, ...]:
+    """Resolve the argument for indexes."""
+    if isinstance(index_paths, (list, tuple)) and all(
+        isinstance(each, Index) for each in index_paths
+    ):
+        return tuple(index_paths)
+    return find_files(index_paths, ".idx", remote)  # type: ignore[arg-type]  # none is an Index

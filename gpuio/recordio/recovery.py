@@ -41,7 +41,7 @@ class Span(NamedTuple):
     reason: str | None
 
 
-def scan(data: ByteSequence, path: str) -> Iterator[Span]:
+def scan(data: ByteSequence, path: str, begin: int = 0) -> Iterator[Span]:
     """Split a file into intact records and the damaged ranges between them; damage is no error.
 
     After damage, reading resumes at the next magic number at which an intact record begins. In the
@@ -54,6 +54,7 @@ def scan(data: ByteSequence, path: str) -> Iterator[Span]:
     ----------
     data : the file
     path : the file's name, for reasons that lie elsewhere in it
+    begin : where to begin. From the end of an intact span on, the spans are those of the whole file
 
     Yields
     ------
@@ -63,7 +64,7 @@ def scan(data: ByteSequence, path: str) -> Iterator[Span]:
     ------
     FileChangedError : the file has become shorter.
     """
-    offset, size = 0, len(data)
+    offset, size = begin, len(data)
     damage: Span | None = None
     while offset < size:
         end, reason = _record(data, offset, path)
@@ -78,6 +79,23 @@ def scan(data: ByteSequence, path: str) -> Iterator[Span]:
         offset = end
     if damage is not None:
         yield damage
+
+
+def next_record(data: ByteSequence, offset: int, path: str) -> int:
+    """Where, from an offset on, the first record begins that looks intact; the file's end if there
+    is none. In a file without damage it is the next record; in another one it may be none.
+
+    Parameters
+    ----------
+    data, path : see `scan`
+    offset : in bytes; 0 or more
+
+    Raises
+    ------
+    FileChangedError : the file has become shorter.
+    """
+    first = (offset + 3) // 4 * 4
+    return 0 if first == 0 else _next_record(data, first - 4, path, len(data), first)
 
 
 def _record(data: ByteSequence, offset: int, path: str) -> tuple[int, str | None]:
@@ -128,9 +146,13 @@ def _overlaps(data: ByteSequence, offset: int) -> bool:
     return False
 
 
-def _next_record(data: ByteSequence, offset: int, path: str, limit: int) -> int:
-    """Where the next intact record begins after an offset; the limit if there is none before it."""
-    for place in _magics(data, offset + 1, limit):
+def _next_record(
+    data: ByteSequence, offset: int, path: str, limit: int, begin: int | None = None
+) -> int:
+    """Where the next intact record begins after an offset, or from `begin` on; the limit if there
+    is none before it.
+    """
+    for place in _magics(data, offset + 1 if begin is None else begin, limit):
         if part_kind(data, place) not in (WHOLE, FIRST):
             continue
         end, reason = _framed(data, place, path)

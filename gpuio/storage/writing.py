@@ -39,6 +39,9 @@ RANDOM = 8
 # Names of open files, which are written through the descriptor.
 _DESCRIPTORS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
+# Bytes that are collected before they are written to a range of a file.
+RANGE_BUFFER = 1 << 20
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -238,6 +241,59 @@ def unfinished(path: Path, suffix: str = PART) -> str:
         digest = f"~{hashlib.sha256(encoded).hexdigest()[:8]}"
         name = os.fsdecode(encoded[: NAME_MAX - len(suffix) - len(digest)]) + digest
     return os.path.join(folder, name + suffix)
+
+
+def open_temporary(path: Path) -> OutputFile:
+    """Create a file next to `path` with a name that nobody can guess, locked until it is closed,
+    which the caller renames or removes. `remove_abandoned` removes it if the caller is killed.
+
+    Returns
+    -------
+    the file; its attribute `name` is where it is
+
+    Raises
+    ------
+    RecordFileNotFoundError : the directory does not exist.
+    RecordError : it cannot be created.
+    """
+    shown = local_path(path)
+    target = followed(shown)
+    try:
+        while True:
+            raw = _create_temporary(_temporary_name(target), shown, None, None)
+            if raw is not None:
+                return raw
+    except OSError as error:
+        raise write_error(shown, error) from error
+
+
+@contextmanager
+def writing_at(path: str, offset: int, shown: str) -> Iterator[IO[bytes]]:
+    """Write a range of an existing file: yields a file to write to, at an offset in bytes. What was
+    written is on the disk when the ``with`` block has ended.
+
+    Parameters
+    ----------
+    shown : the file's name in errors
+
+    Raises
+    ------
+    FileNotFoundError : the file does not exist.
+    RecordError : it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    raw = OutputFile(shown, descriptor, "wb", path)
+    try:
+        file = io.BufferedWriter(raw, RANGE_BUFFER)
+        file.seek(offset)
+        yield file
+        file.flush()
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise write_error(shown, error) from error
+    finally:
+        raw.close()  # without flushing: either that is done, or it failed
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from array import array
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 from gpuio.recordio import Index
@@ -20,6 +22,7 @@ from gpuio.storage.remote.output import RemoteOutput, uploading
 from gpuio.storage.remote.replacing import remove_object
 from gpuio.storage.remote.url import is_remote, shown
 from gpuio.storage.writing import (
+    OutputFile,
     adopt,
     followed,
     open_exclusive,
@@ -109,7 +112,7 @@ class RecordOutput:
         self._position = existing.end if existing else 0
         self.keep_part = keep_part
         self._part = unfinished(self.rec)
-        self._file = open_exclusive(self._part)
+        self._file: io.BufferedRandom | io.BufferedWriter = open_exclusive(self._part)
         if (old := replaced_status(self.rec)) is not None:
             adopt(self._file.fileno(), old)
         self._file.truncate(self._position)  # opened for appending, so writing continues here
@@ -148,6 +151,29 @@ class RecordOutput:
         self.keys.append(key)
         self.offsets.append(self._position)
         self._position += sum(map(len, pieces))
+
+    def take_over(
+        self, file: OutputFile, keys: NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> None:
+        """Go on with a file that holds records already, in place of the one begun.
+
+        Parameters
+        ----------
+        file : from `open_temporary` with the record file's name; this closes it
+        keys : int64 (n,), of its records
+        sizes : int64 (n,), of each record, in bytes
+        """
+        try:
+            if (old := replaced_status(self.rec)) is not None:
+                adopt(file.fileno(), old)
+            os.replace(file.name, self._part)
+        except OSError as error:
+            raise write_error(self.rec, error) from error
+        self._file.raw.close()
+        self._file = io.BufferedWriter(file)
+        self.keys = array("q", keys.tolist())
+        self.offsets = array("q", (np.cumsum(sizes) - sizes).tolist())
+        self._position = int(sizes.sum())
 
     def _finish(self) -> None:
         with replacing(self.idx) as file:

@@ -13,6 +13,7 @@ from gpuio.errors import ArgumentError
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.terminal import echo
 from gpuio.tools.commands.parser import CommandParser
+from gpuio.tools.ray_cluster import RayCluster
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -115,6 +116,42 @@ def remote_options(args: argparse.Namespace) -> RemoteOptions:
         args.retries,
         args.timeout,
     )
+
+
+def add_on(parser: Any) -> None:
+    """Add ``--on``, ``--address`` and ``--num-cpus``, which `cluster_option` reads."""
+    group = parser.add_argument_group("where it runs")
+    add = group.add_argument
+    add(
+        "--on",
+        choices=["ray"],
+        help="run on a Ray cluster, whose machines must see the files by the same paths or URLs",
+    )
+    add(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster, or auto; default: what RAY_ADDRESS says, else a local one",
+    )
+    add(
+        "--num-cpus",
+        type=int,
+        metavar="N",
+        help="most tasks at once on the Ray cluster; default: one for each of its CPUs",
+    )
+
+
+def cluster_option(args: argparse.Namespace) -> RayCluster | None:
+    """The cluster that the options of `add_on` name; None: none.
+
+    Raises
+    ------
+    ArgumentError : an option is invalid, or given without ``--on ray``.
+    """
+    if args.on is None:
+        if args.address is not None or args.num_cpus is not None:
+            raise ArgumentError("--address and --num-cpus are options of --on ray; add that")
+        return None
+    return RayCluster(args.address, args.num_cpus)
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:

@@ -14,53 +14,34 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-from collections.abc import Callable, Iterable, Sequence, Set
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.decoding.header import read_header
-from gpuio.errors import ArgumentError, DecodeError, RecordError
-from gpuio.progress import progress
-from gpuio.recordio import RecordSet, unpack
+from gpuio.errors import ArgumentError
 from gpuio.sampling.permutation import permute
 from gpuio.storage.local import Path
-from gpuio.storage.remote.opening import any_remote, location, open_each
+from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.url import shown
-from gpuio.terminal import counted, echo
-from gpuio.tools.commands.common import add_parser, add_remote, add_selection, remote_options
-from gpuio.tools.files import check_outputs, find_index, index_of
-from gpuio.tools.labels import label_strings, starts_with_label
-from gpuio.tools.payloads import read_payloads
-from gpuio.tools.record_output import open_output
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from gpuio.terminal import echo
+from gpuio.tools.commands.common import (
+    add_on,
+    add_parser,
+    add_remote,
+    add_selection,
+    cluster_option,
+    remote_options,
+)
+from gpuio.tools.commands.copying import Copied, Inputs
+from gpuio.tools.commands.selection import Conditions, select, select_on_ray
+from gpuio.tools.files import check_outputs, index_of
+from gpuio.tools.labels import label_strings
+from gpuio.tools.ray_cluster import RayCluster, running
 
 # Positions of a permutation that are computed at once.
 BLOCK = 1 << 15
-
-
-class Copied(NamedTuple):
-    """One output file.
-
-    Attributes
-    ----------
-    rec, idx : the files
-    records : number of records written
-    left_out : number of header and identity records of face datasets, which are not copied
-    unreadable : number of records whose header or image cannot be read, so that they meet no
-        condition
-    """
-
-    rec: str
-    idx: str
-    records: int
-    left_out: int
-    unreadable: int = 0
 
 
 def split(
@@ -72,6 +53,7 @@ def split(
     shuffle: bool = False,
     seed: int = 0,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> list[Copied]:
     """Split a record file into ``PREFIX_0.rec``, ``PREFIX_1.rec``, …
 
@@ -84,6 +66,7 @@ def split(
     shuffle : assign records at random; False: each output is a contiguous range
     seed : of the random order
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Returns
     -------
@@ -106,7 +89,7 @@ def split(
     if not ratios or not all(ratio > 0 for ratio in ratios) or not math.isfinite(total):
         raise ArgumentError(f"ratios must be numbers above 0, not {list(ratios)}")
     outs = [f"{location(prefix)}_{number}.rec" for number in range(len(ratios))]
-    with _Inputs([rec], remote) as inputs:
+    with Inputs([rec], remote) as inputs, running(on) as tasks:
         check_outputs([path for out in outs for path in (out, index_of(out))], inputs.locations)
         count = len(inputs.images)
         ends = np.rint(np.cumsum(ratios) / total * count).astype(np.int64)
@@ -114,16 +97,24 @@ def split(
         for out, first, last in zip(outs, [0, *ends[:-1]], ends, strict=True):
             positions = np.arange(first, last, dtype=np.int64)
             chosen = _permuted(positions, count, seed) if shuffle else positions
-            outputs.append(inputs.copy(inputs.images[chosen], out))
+            outputs.append(inputs.copy(inputs.images[chosen], out, tasks=tasks))
     return outputs
 
 
-def shuffle(rec: Path, out: Path, *, seed: int = 0, remote: RemoteOptions | None = None) -> Copied:
+def shuffle(
+    rec: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
+) -> Copied:
     """Write the records of a file in a random order, with their keys.
 
     Parameters
     ----------
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -131,9 +122,10 @@ def shuffle(rec: Path, out: Path, *, seed: int = 0, remote: RemoteOptions | None
     RecordError : the file is damaged, or the output cannot be written.
     RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs([rec], remote) as inputs:
+    with Inputs([rec], remote) as inputs, running(on) as tasks:
         positions = np.arange(len(inputs.images), dtype=np.int64)
-        return inputs.copy(inputs.images[_permuted(positions, len(positions), seed)], out)
+        order = inputs.images[_permuted(positions, len(positions), seed)]
+        return inputs.copy(order, out, tasks=tasks)
 
 
 def merge(
@@ -142,6 +134,7 @@ def merge(
     *,
     renumber: bool = False,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Copied:
     """Concatenate record files.
 
@@ -150,6 +143,7 @@ def merge(
     recs : the record files; their FILE.idx are used if all exist
     renumber : assign the keys 0, 1, 2, …; False: records keep their keys
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -158,10 +152,10 @@ def merge(
     RecordError : a file is damaged, or the output cannot be written.
     RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs(recs, remote) as inputs:
+    with Inputs(recs, remote) as inputs, running(on) as tasks:
         if renumber:
             keys = np.arange(len(inputs.images), dtype=np.int64)
-            return inputs.copy(inputs.images, out, keys)
+            return inputs.copy(inputs.images, out, keys, tasks=tasks)
         if inputs.without_index and inputs.records.has_index is False and len(recs) > 1:
             with_index = [path for path in inputs.paths if path not in inputs.without_index]
             if with_index:
@@ -176,7 +170,7 @@ def merge(
                 f"several records have the key {values[counts > 1][0]}; assign new keys with "
                 "renumber"
             )
-        return inputs.copy(inputs.images, out)
+        return inputs.copy(inputs.images, out, tasks=tasks)
 
 
 def filter_records(
@@ -188,6 +182,7 @@ def filter_records(
     least: int = 0,
     most: int | None = None,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Copied:
     """Write the records of a file that meet all conditions.
 
@@ -197,6 +192,7 @@ def filter_records(
     labels : only records whose first label is one of these, as float32
     least, most : limits of an image's shorter side, in pixels
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -205,7 +201,7 @@ def filter_records(
     RecordError : the file is damaged, or the output cannot be written.
     RemoteError : a remote file cannot be read or written.
     """
-    with _Inputs([rec], remote) as inputs:
+    with Inputs([rec], remote) as inputs, running(on) as tasks:
         chosen = inputs.images
         if keys is not None:
             wanted = list(keys)
@@ -216,103 +212,15 @@ def filter_records(
                     f"there is no record with key {min(missing)} in {inputs.paths[0]}"
                 )
             chosen = chosen[np.isin(known, np.array(wanted, np.int64))]
-        unreadable = 0
-        if labels is not None:
-            chosen, unreadable = _with_labels(inputs.records, chosen, label_strings(labels))
-        if least > 0 or most is not None:
-            matches = [
-                _has_size(payload, least, most) for payload in read_payloads(inputs.records, chosen)
-            ]
-            unreadable += matches.count(None)
-            chosen = chosen[np.array([bool(match) for match in matches], bool)]
-        if not len(chosen):
+        conditions = Conditions(None if labels is None else label_strings(labels), least, most)
+        if tasks is None:
+            selected = select(inputs.records, chosen, conditions)
+        else:
+            selected = select_on_ray(inputs.shared(), chosen, conditions, tasks)
+        if not len(selected.ordinals):
             raise ArgumentError(f"no record of {inputs.paths[0]} meets the conditions")
-        return inputs.copy(chosen, out)._replace(unreadable=unreadable)
-
-
-def _with_labels(
-    records: RecordSet, ordinals: NDArray[np.int64], labels: Set[str]
-) -> tuple[NDArray[np.int64], int]:
-    """Those of some records, ascending, whose first label is one of these, and how many cannot be
-    read.
-    """
-    matching: list[int] = []
-    read = 0
-    for inside, rows in records.label_blocks(ordinals, skip_damaged=True):
-        read += len(inside)
-        matching += [
-            ordinal
-            for ordinal, row in zip(inside.tolist(), rows, strict=True)
-            if starts_with_label(row, labels)
-        ]
-    return np.array(sorted(matching), np.int64), len(ordinals) - read
-
-
-def _has_size(
-    payload: NDArray[np.uint8] | RecordError, least: int, most: int | None
-) -> bool | None:
-    """Whether the shorter side of a record's image is within limits; None: it cannot be read."""
-    if isinstance(payload, RecordError):
-        return None
-    try:
-        found = read_header(unpack(payload)[1])
-    except (RecordError, DecodeError):
-        return None
-    shorter = min(found.width, found.height)
-    return shorter >= least and (most is None or shorter <= most)
-
-
-class _Inputs:
-    """Record files to copy from, with their indexes if all have one.
-
-    Attributes
-    ----------
-    locations : the files
-    paths : the same, without secrets
-    without_index : those without an index
-    records : the records of all files
-    images : ordinals of the records that hold images: int64 (n,)
-    """
-
-    def __init__(self, recs: Sequence[Path], remote: RemoteOptions | None) -> None:
-        self._remote = remote
-        self.locations = [location(rec) for rec in recs]
-        self.paths = [shown(path) for path in self.locations]
-        indexes = open_each(
-            lambda path: find_index(path, remote=remote),
-            self.locations,
-            any_remote(self.locations),
-        )
-        found = [index for index in indexes if index is not None]
-        self.without_index = [
-            path for path, index in zip(self.paths, indexes, strict=True) if index is None
-        ]
-        self.records = RecordSet(self.locations, None if self.without_index else found, remote)
-        self.images = np.asarray(self.records.image_ordinals(), np.int64)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.records.close()
-
-    def copy(
-        self, chosen: NDArray[np.int64], out: Path, keys: NDArray[np.int64] | None = None
-    ) -> Copied:
-        """Write the chosen records, with their own keys or the given ones."""
-        keys_out = self.records.keys[chosen] if keys is None else keys
-        with (
-            open_output(out, self.locations, self._remote) as output,
-            progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
-        ):
-            payloads = read_payloads(self.records, chosen)
-            for payload, key in zip(payloads, keys_out.tolist(), strict=True):
-                if isinstance(payload, RecordError):
-                    raise payload
-                output.write(key, payload)
-                bar.update()
-        left_out = len(self.records) - len(self.images)
-        return Copied(output.rec, output.idx, len(chosen), left_out)
+        copied = inputs.copy(selected.ordinals, out, tasks=tasks)
+        return copied._replace(unreadable=selected.unreadable)
 
 
 def _permuted(positions: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
@@ -333,6 +241,7 @@ def add_commands(commands: Any) -> None:
             commands, name, run, summary=summary, description=description, example=example
         )
         add_remote(parser)
+        add_on(parser)
         return parser
 
     def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -388,29 +297,31 @@ def _split(args: argparse.Namespace) -> int:
         shuffle=args.shuffle,
         seed=args.seed,
         remote=remote_options(args),
+        on=cluster_option(args),
     )
     for copied in outputs:
-        echo(f"{copied.rec}: {counted(copied.records, 'record')}")
+        echo(f"{copied.rec}: {copied.records:,} records")
     return _report_omissions(outputs[0])
 
 
 def _merge(args: argparse.Namespace) -> int:
-    remote = remote_options(args)
-    return _report(merge(args.recs, args.out, renumber=args.renumber, remote=remote))
+    remote, on = remote_options(args), cluster_option(args)
+    return _report(merge(args.recs, args.out, renumber=args.renumber, remote=remote, on=on))
 
 
 def _shuffle(args: argparse.Namespace) -> int:
-    return _report(shuffle(args.rec, args.out, seed=args.seed, remote=remote_options(args)))
+    remote, on = remote_options(args), cluster_option(args)
+    return _report(shuffle(args.rec, args.out, seed=args.seed, remote=remote, on=on))
 
 
 def _filter(args: argparse.Namespace) -> int:
     conditions = {"keys": args.key, "labels": args.label, "least": args.least, "most": args.most}
-    remote = remote_options(args)
-    return _report(filter_records(args.rec, args.out, **conditions, remote=remote))
+    remote, on = remote_options(args), cluster_option(args)
+    return _report(filter_records(args.rec, args.out, **conditions, remote=remote, on=on))
 
 
 def _report(copied: Copied) -> int:
-    echo(f"{copied.rec}: {counted(copied.records, 'record')}")
+    echo(f"{copied.rec}: {copied.records:,} records")
     return _report_omissions(copied)
 
 
@@ -418,6 +329,5 @@ def _report_omissions(copied: Copied) -> int:
     if copied.left_out:
         echo(f"left out: {copied.left_out:,} header and identity records of face data")
     if copied.unreadable:
-        records = counted(copied.unreadable, "record")
-        echo(f"left out: {records} that cannot be read; see gpuio verify")
+        echo(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
     return 1 if copied.unreadable else 0

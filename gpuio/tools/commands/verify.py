@@ -7,18 +7,12 @@ import os
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gpuio.decoding.header import import_pillow, read_header
-from gpuio.decoding.limits import check_image, resolve_max_pixels
-from gpuio.errors import ArgumentError, DecodeError, RecordError, RecordFileNotFoundError
+from gpuio.decoding.limits import resolve_max_pixels
+from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
@@ -26,32 +20,27 @@ from gpuio.recordio.diagnosis import check_record_file
 from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.quarantine import Entry, file_name, write_quarantine
-from gpuio.recordio.recovery import Span, scan
-from gpuio.storage.local import ByteSequence, LocalFile, Path
-from gpuio.storage.remote.file import RemoteFile
-from gpuio.storage.remote.opening import exists, in_sequence, location, open_file
+from gpuio.storage.local import ByteSequence, Path
+from gpuio.storage.remote.opening import exists, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
 from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
+    add_on,
     add_parser,
     add_record_file,
+    cluster_option,
     print_json,
     remote_options,
 )
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
+from gpuio.tools.commands.record_checks import Checks, check_in_threads, check_on_ray
 from gpuio.tools.files import check_outputs, find_index
-from gpuio.tools.parallel import map_ordered
-
-# Options for reading a file forwards without reading ahead.
-NOTHING_AHEAD = RemoteOptions(readahead=0)
+from gpuio.tools.ray_cluster import RayCluster, running
 
 LEVELS = ("framing", "headers", "deep")
-
-# Records per task, and tasks that may be queued or finished before their turn.
-CHUNK, AHEAD = 256, 64
 
 
 class Verification(NamedTuple):
@@ -79,6 +68,7 @@ def verify(
     threads: int | None = None,
     max_pixels: int | None = None,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Verification:
     """Check a record file, its index, its headers and its images for damage.
 
@@ -88,10 +78,11 @@ def verify(
     idx : its index; None: FILE.idx if it exists
     level : "framing": only the framing of records, and the index; "headers": also each record's
         header and its image's header; "deep": also decode each image
-    threads : number of threads; None: one per CPU
+    threads : number of threads of this process; None: one per CPU
     max_pixels : the most pixels of an image; None: what the environment variable GPUIO_MAX_PIXELS
         says, else 2**28
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -114,31 +105,30 @@ def verify(
         raise RecordFileNotFoundError(f"the index {shown(given)} does not exist")
     findings: list[Finding] = []
     keys = _index_keys(index_path, findings, remote)
-    spans = scan(in_sequence(data, remote), path)
-    begins = array("q")  # of intact records
-    import_pillow()
-    if level == "deep":
-        import gpuio.decoding.host  # noqa: F401  # not first in a thread, see `import_pillow`
-    check = partial(_check_chunk, data, path, keys, level, _is_face_file(data, path), limit)
-    chunks: Iterator[list[Span]] = iter(lambda: list(islice(spans, CHUNK)), [])
-    results = map_ordered(
-        threads or cpu_count(), check, chunks, AHEAD, waits=data.descriptor is None
-    )
-    with (
-        closing(data),
-        closing(results),
-        progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,
-    ):
-        for checked in results:
-            begins.extend(checked.begins)
-            findings += checked.findings
-            bar.update(checked.bytes)
+    begins, found = array("q"), []  # of intact records; problems of the others
+    checks = Checks(path, level, _is_face_file(data, path), limit)
+    with closing(data), running(on) as tasks:
+        if tasks is None:
+            results = check_in_threads(data, remote, checks, threads or cpu_count())
+        else:
+            results = check_on_ray(location(rec), len(data), remote, checks, tasks)
+        with (
+            closing(results),
+            progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,
+        ):
+            for checked in results:
+                begins.extend(checked.begins)
+                found += checked.findings
+                bar.update(checked.bytes)
     if keys is not None:
-        damage = [finding for finding in findings if finding.kind == "framing"]
-        others = [finding for finding in findings if finding.kind != "framing"]
-        findings = others + merge_mismatches(damage, keys, begins)
+        found = [finding._replace(key=keys.get(finding.offset)) for finding in found]
+        damage = [finding for finding in found if finding.kind == "framing"]
+        findings += [finding for finding in found if finding.kind != "framing"]
+        findings += merge_mismatches(damage, keys, begins)
     elif index_path is None:
-        findings = [_with_number(finding, begins) for finding in findings]
+        findings = [_with_number(finding, begins) for finding in found]
+    else:
+        findings += found
     findings.sort(key=lambda finding: finding.offset)
     return Verification(path, index_path and shown(index_path), len(data), len(begins), findings)
 
@@ -206,72 +196,6 @@ def _is_face_file(data: ByteSequence, path: str) -> bool:
         return False
 
 
-class _Checked(NamedTuple):
-    """Result for a chunk: where intact records begin, its size in bytes, and its problems."""
-
-    begins: list[int]
-    bytes: int
-    findings: list[Finding]
-
-
-def _check_chunk(
-    file: LocalFile | RemoteFile,
-    path: str,
-    keys: dict[int, int] | None,
-    level: str,
-    face: bool,
-    limit: int,
-    chunk: list[Span],
-) -> _Checked:
-    """Check consecutive spans."""
-    found = []
-    data = in_sequence(file, NOTHING_AHEAD)  # what was just scanned is cached
-    for span in chunk:
-        key = None if keys is None else keys.get(span.begin)
-        if span.reason is not None:
-            found.append(Finding("framing", span.begin, key, span.reason))
-        elif level != "framing":
-            payload = parse(data, span.begin, path)[0]
-            found += [
-                Finding(kind, span.begin, key, reason)
-                for kind, reason in _check_payload(payload, level, face, limit)
-            ]
-    begins = [span.begin for span in chunk if span.reason is None]
-    return _Checked(begins, chunk[-1].end - chunk[0].begin, found)
-
-
-def _check_payload(
-    payload: NDArray[np.uint8], level: str, face: bool, limit: int
-) -> Iterator[tuple[str, str]]:
-    """Find the problems of one record, as (kind, reason)."""
-    try:
-        header, image = unpack(payload)
-    except RecordError as error:
-        yield "header", str(error)
-        return
-    if face and header.flag and not len(image):
-        return  # a header or identity record of a face dataset
-    try:
-        info = read_header(image)
-    except DecodeError as error:
-        yield "image", str(error)
-        return
-    try:
-        check_image(info, image, limit)
-    except DecodeError as error:
-        yield "limit", str(error)
-        return
-    try:
-        if level == "deep":
-            from gpuio.decoding.host import decode, jpeg_warning
-
-            decode(image, info, 4 if info.channels == 4 and info.format == "png" else 3)
-            if info.format == "jpeg" and info.channels != 4 and (warning := jpeg_warning(image)):
-                yield "partial", warning
-    except DecodeError as error:
-        yield "image", str(error)
-
-
 def add_command(commands: Any) -> None:
     """Add ``verify`` to the command line."""
     parser = add_parser(
@@ -302,12 +226,14 @@ def add_command(commands: Any) -> None:
     )
     add_max_pixels(parser)
     add_json(parser)
+    add_on(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     level = "framing" if args.framing else "deep" if args.deep else "headers"
     remote = remote_options(args)
-    found = verify(args.rec, args.idx, level, args.threads, args.max_pixels, remote)
+    on = cluster_option(args)
+    found = verify(args.rec, args.idx, level, args.threads, args.max_pixels, remote, on)
     listed = quarantine(found, args.quarantine, remote) if args.quarantine else 0
     if args.json:
         print_json(found)

@@ -1,0 +1,140 @@
+"""Copying records into a new record file, in tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuio.errors import RecordError
+from gpuio.progress import Bar
+from gpuio.recordio import Index, RecordSet
+from gpuio.recordio.framing import frame
+from gpuio.storage.remote.options import RemoteOptions
+from gpuio.storage.writing import followed, open_temporary, remove_abandoned, writing_at
+from gpuio.tools.on_ray import check_shared, map_on_ray
+from gpuio.tools.payloads import read_payloads
+from gpuio.tools.pieces import cut_by_weight
+from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.record_output import RecordOutput
+
+# Bytes that a task copies, if there are not fewer.
+LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 28
+
+
+@dataclass(frozen=True)
+class SharedRecords:
+    """Record files that tasks open as the driver has.
+
+    Attributes
+    ----------
+    locations : the files
+    indexes : their indexes' content
+    sizes : int64 (n,), the bytes of each record, if the indexes list all records
+    nbytes : the files' total size
+    remote : how remote files are reached and cached
+    """
+
+    locations: list[str]
+    indexes: list[Index]
+    sizes: NDArray[np.int64]
+    nbytes: int
+    remote: RemoteOptions | None
+
+    def open(self) -> RecordSet:
+        """Open them, on a worker.
+
+        Raises
+        ------
+        RecordFileNotFoundError : a file does not exist there.
+        Error : it is another file there.
+        """
+        records = RecordSet(self.locations, self.indexes, self.remote)
+        check_shared(", ".join(records.paths), records.nbytes, self.nbytes)
+        return records
+
+
+class _Piece(NamedTuple):
+    """Records that a task copies.
+
+    Attributes
+    ----------
+    path : the file that it writes to
+    offset : where, in bytes
+    ordinals : int64 (n,)
+    sizes : int64 (n,), of the records, framed, as the index lets expect
+    """
+
+    path: str
+    offset: int
+    ordinals: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+
+def copy_on_ray(
+    output: RecordOutput,
+    records: SharedRecords,
+    chosen: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    tasks: RayTasks,
+    bar: Bar,
+) -> None:
+    """Copy records in tasks, each of which writes a range of one file.
+
+    The index tells where each range begins, if it lists all records and these are framed as gpuio
+    does. Otherwise the tasks find out, and a second run of them writes.
+    """
+    sizes = records.sizes[chosen]
+    copy = partial(_copy_piece, records, output.rec)
+    target = followed(output.rec)
+    remove_abandoned(os.path.dirname(target) or ".", os.path.basename(target))  # of a killed run
+    file = open_temporary(output.rec)
+    try:
+        while True:
+            begins = np.cumsum(sizes) - sizes
+            pieces = [
+                _Piece(os.fspath(file.name), int(begins[part.start]), chosen[part], sizes[part])
+                for part in cut_by_weight(sizes, tasks.cpus, LEAST_BYTES, MOST_BYTES)
+            ]
+            file.truncate(int(sizes.sum()))
+            found = [np.empty(0, np.int64)]
+            with closing(map_on_ray(tasks, copy, pieces, "copy")) as results:
+                for copied in results:
+                    found.append(copied)
+                    bar.update(len(copied))
+            expected, sizes = sizes, np.concatenate(found)
+            if np.array_equal(expected, sizes):
+                break
+            bar.update(-len(chosen))
+        output.take_over(file, keys, sizes)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(file.name)
+        file.close()
+        raise
+
+
+def _copy_piece(records: SharedRecords, out: str, piece: _Piece) -> NDArray[np.int64]:
+    """Copy records in a task, up to the first that has another size than expected.
+
+    Returns
+    -------
+    int64 (n,), the size of each record, framed
+    """
+    found = np.empty(len(piece.ordinals), np.int64)
+    expected = True
+    with records.open() as opened, writing_at(piece.path, piece.offset, out) as file:
+        for number, payload in enumerate(read_payloads(opened, piece.ordinals)):
+            if isinstance(payload, RecordError):
+                raise payload
+            framed = frame(payload)
+            found[number] = sum(map(len, framed))
+            expected &= bool(found[number] == piece.sizes[number])
+            if expected:
+                file.writelines(framed)
+    return found

@@ -1,0 +1,214 @@
+"""Pieces of work as tasks of a Ray cluster.
+
+A piece is cut by index or by bytes, so that a task needs only its numbers: it reads and writes
+files, and returns what is small. Nothing of the data passes through Ray's object store.
+
+A task whose worker process or machine dies is run again, perhaps while the first attempt is still
+running on a machine that only cannot be reached. So the attempts of a task never disturb each
+other: they write the same bytes to the same place, or files with names of their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+from gpuio.errors import (
+    Error,
+    MissingPackageError,
+    RecordFileNotFoundError,
+)
+from gpuio.storage.local import LocalFile
+from gpuio.storage.remote.file import RemoteFile
+from gpuio.storage.remote.opening import open_file
+from gpuio.storage.remote.options import RemoteOptions, cache_folder
+from gpuio.tools.ray_cluster import RayTasks, first_line, import_ray
+from gpuio.version import VERSION
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+# How often a task is run again after its worker or machine has died.
+RETRIES = 3
+
+# Tasks that are submitted ahead of the one whose result is awaited, as a multiple of the CPUs.
+AHEAD = 4
+
+# Seconds that cancelled tasks have to end before their workers are ended.
+GRACE = 10.0
+
+
+def map_on_ray(
+    tasks: RayTasks, function: Callable[[In], Out], pieces: Iterable[In], name: str
+) -> Generator[Out, None, None]:
+    """Call a function with each piece, in tasks, and yield the results in the order of the pieces.
+
+    When the generator is closed, or something is raised, tasks that have not ended are cancelled,
+    and waited for.
+
+    Parameters
+    ----------
+    function : a function of a module, or a partial of one; may be run several times with a piece
+    pieces : small ones; only some of them are taken before their results are consumed
+    name : of the tasks, as Ray shows them
+
+    Raises
+    ------
+    Error : a task cannot be run. Exceptions of the function come at the place of its result.
+    """
+    ray = import_ray()
+    run = ray.remote(num_cpus=1, max_retries=RETRIES)(_call).options(name=f"gpuio {name}")
+    shared = ray.put(function)
+    folder = os.getcwd()
+    left = iter(pieces)
+    pending: deque[Any] = deque()
+    unfinished: set[Any] = set()
+    exhausted = False
+    try:
+        while pending or not exhausted:
+            while (
+                not exhausted
+                and len(pending) < AHEAD * tasks.cpus
+                and len(unfinished) < 2 * tasks.cpus
+            ):
+                try:
+                    task = run.remote(VERSION, folder, shared, next(left))
+                except StopIteration:
+                    exhausted = True
+                else:
+                    pending.append(task)
+                    unfinished.add(task)
+            if pending and pending[0] not in unfinished:
+                yield _result(ray, pending.popleft(), name)
+            elif unfinished:
+                done, _ = ray.wait(list(unfinished), num_returns=1, fetch_local=False)
+                unfinished.difference_update(done)
+    finally:
+        _cancel(ray, list(unfinished))
+
+
+class _Failed(NamedTuple):
+    """What a task returns where its function raises."""
+
+    error: Exception
+
+
+def _call(version: str, folder: str, function: Callable[[In], Out], piece: In) -> Out | _Failed:
+    """Run a piece, on a worker."""
+    try:
+        if version != VERSION:
+            raise MissingPackageError(
+                f"{_machine()} of the Ray cluster has gpuio {VERSION}, this one has {version}; "
+                "install the same version on all"
+            )
+        with _working_folder(folder):
+            return function(piece)
+    except FileNotFoundError as error:
+        return _Failed(
+            RecordFileNotFoundError(
+                f"{error}. This was on {_machine()} of the Ray cluster: all of them must see the "
+                "files by the same paths, in a shared file system, or as URLs"
+            )
+        )
+    except Exception as error:
+        return _Failed(error)
+
+
+def _result(ray: Any, task: Any, name: str) -> Any:
+    try:
+        found = ray.get(task)
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, ImportError) or "ModuleNotFoundError" in str(error):
+            raise MissingPackageError(
+                f"a machine of the Ray cluster cannot import what the task {name} needs: "
+                f"{_last_line(cause or error)}; install gpuio and its packages on all machines"
+            ) from error
+        raise Error(
+            f"Ray could not finish a task of gpuio {name}, which it runs again {RETRIES} times "
+            f"where a worker dies: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    if isinstance(found, _Failed):
+        raise found.error
+    return found
+
+
+def _cancel(ray: Any, tasks: list[Any]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    if not tasks or not ray.is_initialized():
+        return
+    for task in tasks:
+        ray.cancel(task)
+    _, left = ray.wait(tasks, num_returns=len(tasks), timeout=GRACE, fetch_local=False)
+    for task in left:
+        ray.cancel(task, force=True)
+    if left:
+        ray.wait(left, num_returns=len(left), timeout=GRACE, fetch_local=False)
+
+
+def open_shared(path: str, size: int, remote: RemoteOptions | None) -> LocalFile | RemoteFile:
+    """Open a file that the driver has opened, on a worker.
+
+    Parameters
+    ----------
+    path : a path, or a URL
+    size : the file's bytes, as the driver has found them
+    remote : as `for_workers` gives them
+
+    Raises
+    ------
+    Error : the file has another size.
+    """
+    file = open_file(path, remote)
+    check_shared(file.path, len(file), size)
+    return file
+
+
+def check_shared(path: str, size: int, expected: int) -> None:
+    """Check that a worker sees the file that the driver has opened, by its size.
+
+    Raises
+    ------
+    Error : it is another one.
+    """
+    if size != expected:
+        raise Error(
+            f"{path} has {size:,} bytes on {_machine()} of the Ray cluster, expected {expected:,}: "
+            "it is another file, or it has changed; all machines must see the same files, in a "
+            "shared file system, or as URLs"
+        )
+
+
+def for_workers(remote: RemoteOptions | None) -> RemoteOptions | None:
+    """Options of remote files for tasks: each machine has its own default folder for the cache.
+    Secrets do not travel; workers take them from their environment.
+    """
+    if remote is None or remote.cache_dir != cache_folder(None):
+        return remote
+    return replace(remote, cache_dir=None)
+
+
+def _machine() -> str:
+    ray = importlib.import_module("ray")
+    return f"the machine {ray.util.get_node_ip_address()}"
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+@contextmanager
+def _working_folder(folder: str) -> Iterator[None]:
+    """Work in the driver's folder, if this machine has it, so that relative paths are the same."""
+    before = os.getcwd()
+    with suppress(OSError):
+        os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,55 @@
+"""Cutting work into pieces that do not depend on each other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pieces for each CPU: several, so that the CPUs end at about the same time.
+PER_CPU = 4
+
+
+def cut(size: int, cpus: int, least: int, most: int | None = None) -> list[tuple[int, int]]:
+    """Cut a range into nearly equal ones.
+
+    Parameters
+    ----------
+    size : of the range, which begins at 0
+    cpus : how many work on them
+    least, most : sizes of a piece, if the range is not shorter; None: any
+
+    Returns
+    -------
+    begin and end of each piece, in order; none is empty
+    """
+    pieces = max(1, min(PER_CPU * cpus, size // least))
+    if most is not None:
+        pieces = max(pieces, -(-size // most))
+    ends = [size * number // pieces for number in range(pieces + 1)]
+    return [(begin, end) for begin, end in pairwise(ends) if begin < end]
+
+
+def cut_by_weight(weights: NDArray[np.int64], cpus: int, least: int, most: int) -> list[slice]:
+    """Cut a sequence into pieces of nearly equal weight.
+
+    Parameters
+    ----------
+    weights : int64 (n,), of each item, such as its bytes; 0 or more
+    cpus, least, most : see `cut`; an item is not cut, though
+
+    Returns
+    -------
+    one slice for each piece, in order; none is empty
+    """
+    if not len(weights):
+        return []
+    ends = np.cumsum(np.maximum(weights, 1))
+    limits = np.array([end for _, end in cut(int(ends[-1]), cpus, least, most)])
+    # A limit within an item counts as one behind it.
+    bounds = np.unique(np.searchsorted(ends, limits) + 1)
+    return [
+        slice(first, end)
+        for first, end in zip([0, *bounds[:-1].tolist()], bounds.tolist(), strict=True)
+    ]
