@@ -210,12 +210,13 @@ def _part(data: ByteSequence, offset: int, path: str) -> tuple[int, int, int]:
     return word >> LENGTH_BITS, begin, end
 
 
-def walk(data: ByteSequence, path: str) -> Iterator[int]:
+def walk(data: ByteSequence, path: str, begin: int = 0) -> Iterator[int]:
     """Offset of each record of a file, in order.
 
     Parameters
     ----------
     data, path : see `parse`
+    begin : where the first record begins
 
     Raises
     ------
@@ -223,7 +224,7 @@ def walk(data: ByteSequence, path: str) -> Iterator[int]:
     FileChangedError : it has become shorter.
     """
     unpack, size = HEADER.unpack_from, len(data)
-    offset, length = 0, MAX_WALKED
+    offset, length = begin, MAX_WALKED
     while offset < size:
         piece, first, count = data[offset : offset + length], offset, 0
         last = first + len(piece) - HEADER.size

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
-from typing import Any
+from array import array
+from contextlib import closing
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +17,38 @@ from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
-from gpuio.recordio.framing import parse
+from gpuio.recordio.framing import FramingError, parse, walk
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
-from gpuio.storage.local import Path
+from gpuio.recordio.recovery import next_record
+from gpuio.storage.local import ByteSequence, Path
 from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import replacing
 from gpuio.storage.remote.url import shown
 from gpuio.terminal import counted, echo
-from gpuio.tools.commands.common import add_parser, add_remote, remote_options
+from gpuio.tools.commands.common import (
+    add_on,
+    add_parser,
+    add_remote,
+    cluster_option,
+    remote_options,
+)
 from gpuio.tools.commands.im2rec.lists import count_items
 from gpuio.tools.files import check_outputs, index_of
+from gpuio.tools.on_ray import for_workers, map_on_ray, open_shared
+from gpuio.tools.pieces import cut
+from gpuio.tools.ray_cluster import RayCluster, RayTasks, running
 
 # Keys are int64, ids in headers uint64: they are compared modulo this.
 MODULUS = 1 << 64
 
 # Bytes of two indexes that are compared at a time.
 PIECE = 1 << 22
+
+# Bytes of a range that a task walks through, if the file is not smaller; records whose headers are
+# read at a time.
+LEAST_RANGE, MOST_RANGE, RECORDS = 1 << 22, 1 << 30, 1 << 12
 
 
 def index(
@@ -41,6 +58,7 @@ def index(
     lst: Path | None = None,
     force: bool = False,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> tuple[str, int]:
     """Write the index of a record file by walking through its records.
 
@@ -54,6 +72,7 @@ def index(
     force : replace an existing index that has other keys or offsets. A new index appears under its
         name only when it is complete
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: the file is read in tasks of a Ray cluster. The result is the same
 
     Returns
     -------
@@ -68,12 +87,19 @@ def index(
         file or cannot be read.
     """
     where = location(rec)
-    check_record_file(open_file(where, remote), shown(where))
+    data = open_file(where, remote)
+    check_record_file(data, shown(where))
     path = index_of(rec) if idx is None else location(idx)
     check_outputs([path], [rec], indexes=False)
-    built = Index.build(where, remote)
-    if lst is not None:
-        built = Index(_keys_of_list(where, built.offsets, lst, remote), built.offsets)
+    with running(on) as tasks:
+        found = None if tasks is None else _offsets_on_ray(where, len(data), remote, tasks)
+        if found is None:
+            built = Index.build(where, remote)
+        else:
+            built = Index(np.arange(len(found), dtype=np.int64), found)
+        if lst is not None:
+            keys = _keys_of_list(where, built.offsets, lst, remote, tasks)
+            built = Index(keys, built.offsets)
     with replacing(path, "wb", remote) as file:
         built.write(file)
         if not force and not _replaces_nothing(path, built, remote):
@@ -83,6 +109,61 @@ def index(
                 + ", --idx FILE writes another file"
             )
     return shown(path), len(built)
+
+
+class _Walked(NamedTuple):
+    """The records that begin in a range of a file.
+
+    Attributes
+    ----------
+    offsets : int64 (n,), where they begin
+    end : where the one after them begins
+    """
+
+    offsets: NDArray[np.int64]
+    end: int
+
+
+def _offsets_on_ray(
+    rec: str, size: int, remote: RemoteOptions | None, tasks: RayTasks
+) -> NDArray[np.int64] | None:
+    """The offset of each record, int64 (n,), found in tasks; None: the file is damaged."""
+    walk_range = partial(_walk_range, rec, size, for_workers(remote))
+    ranges = cut(size, tasks.cpus, LEAST_RANGE, MOST_RANGE)
+    found, end = [np.empty(0, np.int64)], 0
+    with (
+        closing(map_on_ray(tasks, walk_range, ranges, "index")) as results,
+        progress(f"indexing {os.path.basename(shown(rec))}", "B", size) as bar,
+    ):
+        for (first, last), walked in zip(ranges, results, strict=True):
+            if walked is None or (len(walked.offsets) and walked.offsets[0] != end):
+                return None
+            if len(walked.offsets):
+                end = walked.end
+            elif end < last:
+                return None
+            found.append(walked.offsets)
+            bar.update(last - first)
+    return np.concatenate(found)
+
+
+def _walk_range(
+    rec: str, size: int, remote: RemoteOptions | None, piece: tuple[int, int]
+) -> _Walked | None:
+    """Find the records of a range, in a task; None: there is damage."""
+    path = shown(rec)
+    with closing(open_shared(rec, size, remote)) as file:
+        data = in_sequence(file, remote)
+        begin = next_record(data, piece[0], path)
+        offsets = array("q")
+        try:
+            for offset in walk(data, path, begin):
+                if offset >= piece[1]:
+                    return _Walked(np.array(offsets, np.int64), offset)
+                offsets.append(offset)
+        except FramingError:
+            return None
+    return _Walked(np.array(offsets, np.int64), size)
 
 
 def _replaces_nothing(path: str, built: Index, remote: RemoteOptions | None) -> bool:
@@ -119,11 +200,15 @@ def _difference(path: str, built: Index, remote: RemoteOptions | None) -> str:
 
 
 def _keys_of_list(
-    rec: str, offsets: NDArray[np.int64], path: Path, remote: RemoteOptions | None
+    rec: str,
+    offsets: NDArray[np.int64],
+    path: Path,
+    remote: RemoteOptions | None,
+    tasks: RayTasks | None,
 ) -> NDArray[np.int64]:
     """The key of each record, int64 (n,), from the list from which they were packed."""
     lines = np.array([item.key % MODULUS for item in read_list(path, remote=remote)], np.uint64)
-    ids, images = _ids(rec, offsets, remote)
+    ids, images = _ids(rec, offsets, remote, tasks)
     rec, lst = shown(rec), shown(location(path))
     counts = f"{lst} has {len(lines):,} lines, {rec} has {len(ids):,} records"
     same = len(ids) > 1 and len(np.unique(ids)) == 1
@@ -152,31 +237,84 @@ def _keys_of_list(
     return ids.view(np.int64)
 
 
+class _Ids(NamedTuple):
+    """Of some records: uint64 (n,), the ids in their headers; and bool (n,), whether a list should
+    have them: not the header and identity records of a face dataset.
+    """
+
+    ids: NDArray[np.uint64]
+    listed: NDArray[np.bool_]
+
+
 def _ids(
-    path: str, offsets: NDArray[np.int64], remote: RemoteOptions | None
-) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """The id in each record's header, and whether a list should have it: not the header and
-    identity records of a face dataset.
+    path: str, offsets: NDArray[np.int64], remote: RemoteOptions | None, tasks: RayTasks | None
+) -> _Ids:
+    """The ids of all records.
 
     Raises
     ------
     RecordError : a record has no header.
     """
-    data, rec = in_sequence(open_file(path, remote), remote), shown(path)
-    ids = np.empty(len(offsets), np.uint64)
-    listed = np.ones(len(offsets), bool)
-    face = False
-    with progress(f"reading the headers of {os.path.basename(rec)}", "records", len(ids)) as bar:
-        for number, offset in enumerate(offsets.tolist()):
-            try:
-                header, image = unpack(parse(data, offset, rec)[0])
-            except RecordError as error:
-                raise RecordError(f"{rec}, record {number} at byte {offset}: {error}") from error
-            face |= number == 0 and is_face_header(header, image)
-            ids[number] = header.id
-            listed[number] = not (face and header.flag and not len(image))
-            bar.update()
-    return ids, listed
+    found = [_Ids(np.empty(0, np.uint64), np.empty(0, bool))]
+    rec = shown(path)
+    with (
+        closing(open_file(path, remote)) as file,
+        progress(f"reading the headers of {os.path.basename(rec)}", "records", len(offsets)) as bar,
+    ):
+        face = len(offsets) > 0 and _is_face_header(file, int(offsets[0]), rec)
+        if tasks is None:
+            pieces = cut(len(offsets), 1, 1, RECORDS)
+            read = partial(_read_ids, in_sequence(file, remote), rec, offsets, face)
+            results = (read(piece) for piece in pieces)
+        else:
+            pieces = cut(len(offsets), tasks.cpus, RECORDS)
+            there = for_workers(remote)
+            read = partial(_read_ids_in_task, path, len(file), there, offsets, face)
+            results = map_on_ray(tasks, read, pieces, "index")
+        with closing(results):
+            for some in results:
+                found.append(some)
+                bar.update(len(some.ids))
+    return _Ids(
+        np.concatenate([some.ids for some in found]),
+        np.concatenate([some.listed for some in found]),
+    )
+
+
+def _is_face_header(data: ByteSequence, offset: int, rec: str) -> bool:
+    try:
+        return is_face_header(*unpack(parse(data, offset, rec)[0]))
+    except RecordError:
+        return False
+
+
+def _read_ids_in_task(
+    path: str,
+    size: int,
+    remote: RemoteOptions | None,
+    offsets: NDArray[np.int64],
+    face: bool,
+    piece: tuple[int, int],
+) -> _Ids:
+    with closing(open_shared(path, size, remote)) as file:
+        return _read_ids(in_sequence(file, remote), shown(path), offsets, face, piece)
+
+
+def _read_ids(
+    data: ByteSequence, rec: str, offsets: NDArray[np.int64], face: bool, piece: tuple[int, int]
+) -> _Ids:
+    """The ids of the records whose numbers are in a range."""
+    first, end = piece
+    ids, listed = np.empty(end - first, np.uint64), np.ones(end - first, bool)
+    for number in range(first, end):
+        offset = int(offsets[number])
+        try:
+            header, image = unpack(parse(data, offset, rec)[0])
+        except RecordError as error:
+            raise RecordError(f"{rec}, record {number} at byte {offset}: {error}") from error
+        ids[number - first] = header.id
+        listed[number - first] = not (face and header.flag and not len(image))
+    return _Ids(ids, listed)
 
 
 def add_command(commands: Any) -> None:
@@ -197,11 +335,12 @@ def add_command(commands: Any) -> None:
     add("--list", dest="lst", metavar="FILE.lst", help="the list whose keys the records get")
     add("--force", action="store_true", help="replace an existing index that is different")
     add_remote(parser)
+    add_on(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    remote = remote_options(args)
-    path, records = index(args.rec, args.idx, lst=args.lst, force=args.force, remote=remote)
+    remote, on = remote_options(args), cluster_option(args)
+    path, records = index(args.rec, args.idx, lst=args.lst, force=args.force, remote=remote, on=on)
     echo(f"{path}: {counted(records, 'record')}")
     if args.lst and (more := count_items(args.lst, remote) - records) > 0:
         echo(f"{more:,} lines of {args.lst} have no record, as images that im2rec left out")
