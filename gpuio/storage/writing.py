@@ -39,6 +39,9 @@ RANDOM = 8
 # Names of open files, which are written through the descriptor.
 _DESCRIPTORS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
+# Why a system does not copy between two files itself.
+_NOT_WITHIN = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM)
+
 # Bytes that are collected before they are written to a range of a file.
 RANGE_BUFFER = 1 << 20
 
@@ -265,6 +268,33 @@ def open_temporary(path: Path) -> OutputFile:
                 return raw
     except OSError as error:
         raise write_error(shown, error) from error
+
+
+def copy_range(source: int, target: int, size: int, offset: int) -> None:
+    """Copy the beginning of a file into another one: within the file system, if it can do that.
+
+    Parameters
+    ----------
+    source, target : descriptors; the target's is not for appending
+    size : bytes to copy
+    offset : where to in the target, in bytes
+
+    Raises
+    ------
+    OSError : the files cannot be read or written, or the source is shorter.
+    """
+    done = 0
+    while done < size:
+        try:
+            count = os.copy_file_range(source, target, size - done, done, offset + done)
+        except OSError as error:
+            if error.errno not in _NOT_WITHIN:
+                raise
+            piece = os.pread(source, min(RANGE_BUFFER, size - done), done)
+            count = os.pwrite(target, piece, offset + done) if piece else 0
+        if not count:
+            raise OSError(errno.EIO, "the file to copy from has become shorter")
+        done += count
 
 
 @contextmanager

@@ -19,11 +19,13 @@ from gpuio.storage.local import Path, local_path
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import RemoteOutput, uploading
+from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.replacing import remove_object
 from gpuio.storage.remote.url import is_remote, shown
 from gpuio.storage.writing import (
     OutputFile,
     adopt,
+    copy_range,
     followed,
     open_exclusive,
     replaced_status,
@@ -35,6 +37,10 @@ from gpuio.tools.files import check_outputs, index_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+# Bytes of an object that are copied at a time.
+COPIED = 1 << 23
 
 
 class ExistingRecords(NamedTuple):
@@ -152,6 +158,35 @@ class RecordOutput:
         self.offsets.append(self._position)
         self._position += sum(map(len, pieces))
 
+    def append_file(self, path: str, keys: array[int], sizes: array[int]) -> None:
+        """Append all records of another file.
+
+        Parameters
+        ----------
+        path : the file
+        keys, sizes : of its records, in order; sizes in bytes
+
+        Raises
+        ------
+        RecordError : they cannot be written, or the file has another size.
+        """
+        self._file.flush()
+        with open(path, "rb") as source, open(self._part, "r+b", buffering=0) as part:
+            size = os.fstat(source.fileno()).st_size
+            if size != sum(sizes):
+                raise RecordError(f"{path} has {size} bytes, expected {sum(sizes)}")
+            try:
+                copy_range(source.fileno(), part.fileno(), size, self._position)
+            except OSError as error:
+                raise write_error(self.rec, error) from error
+        self._note(keys, sizes)
+
+    def _note(self, keys: array[int], sizes: array[int]) -> None:
+        self.keys.extend(keys)
+        for size in sizes:
+            self.offsets.append(self._position)
+            self._position += size
+
     def take_over(
         self, file: OutputFile, keys: NDArray[np.int64], sizes: NDArray[np.int64]
     ) -> None:
@@ -254,6 +289,32 @@ class RemoteRecordOutput:
         self.keys.append(key)
         self.offsets.append(self._file.position)
         self._file.write(pieces, sum(map(len, pieces)))
+
+    def append_file(self, url: str, keys: array[int], sizes: array[int]) -> None:
+        """Append all records of another object.
+
+        Parameters
+        ----------
+        url : the object
+        keys, sizes : of its records, in order; sizes in bytes
+
+        Raises
+        ------
+        RecordError : the object has another size.
+        RemoteError : it cannot be read, or they cannot be written.
+        """
+        store, name = open_store(url, self._remote)
+        info = store.info(name)
+        if info.size != sum(sizes):
+            raise RecordError(f"{shown(url)} has {info.size} bytes, expected {sum(sizes)}")
+        position = self._file.position
+        for begin in range(0, info.size, COPIED):
+            piece = bytes(store.read(name, begin, min(COPIED, info.size - begin), info)[:])
+            self._file.write([piece], len(piece))
+        for key, size in zip(keys, sizes, strict=True):
+            self.keys.append(key)
+            self.offsets.append(position)
+            position += size
 
     def _finish(self) -> None:
         with uploading(self._idx, "wb", self._remote) as file:

@@ -16,7 +16,14 @@ from gpuio.storage.remote.opening import exists, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
 from gpuio.terminal import counted, echo
-from gpuio.tools.commands.common import add_max_pixels, add_parser, add_remote, remote_options
+from gpuio.tools.commands.common import (
+    add_max_pixels,
+    add_on,
+    add_parser,
+    add_remote,
+    cluster_option,
+    remote_options,
+)
 from gpuio.tools.commands.im2rec.lists import (
     EXTENSIONS,
     SUFFIXES,
@@ -28,9 +35,10 @@ from gpuio.tools.commands.im2rec.lists import (
     unfinished_lists,
     write_lists,
 )
-from gpuio.tools.commands.im2rec.packer import ImagePacker
-from gpuio.tools.commands.im2rec.packing import READERS, Packed
+from gpuio.tools.commands.im2rec.packer import READERS, ImagePacker
+from gpuio.tools.commands.im2rec.packing import Packed
 from gpuio.tools.commands.im2rec.runs import pack_lists
+from gpuio.tools.ray_cluster import RayCluster
 
 
 def im2rec(
@@ -54,6 +62,7 @@ def im2rec(
     num_thread: int | None = None,
     resume: bool = True,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> list[Packed]:
     """Pack the images of a folder: list them, and write the records of each list.
 
@@ -99,6 +108,7 @@ def im2rec(
             resume=resume,
             allow_outside=True,  # the lists have just been made from the root
             remote=remote,
+            on=on,
         )
     )
 
@@ -113,10 +123,10 @@ def add_command(commands: Any) -> None:
         description="Pack the images of ROOT into PREFIX.rec and PREFIX.idx, in the order of "
         "PREFIX.lst; if there are several lists PREFIX*.lst, such as PREFIX_train.lst and "
         "PREFIX_test.lst, each into a record file of its name. If there is no such list, it is "
-        "made first. An interrupted run resumes where it stopped, unless ROOT or PREFIX is a URL: "
-        "then each run starts anew, and an interrupted one leaves nothing. The exit status is 1 if "
-        "images had to be left out. Options without a value may have one, as in MXNet: 1, 0, true, "
-        "false, yes or no.",
+        "made first. An interrupted run resumes where it stopped, unless ROOT or PREFIX is a URL, "
+        "or on Ray: then each run starts anew, and an interrupted one leaves nothing. The exit "
+        "status is 1 if images had to be left out. Options without a value may have one, as in "
+        "MXNet: 1, 0, true, false, yes or no.",
         example="photos ~/photos --recursive --pass-through",
     )
     add = parser.add_argument
@@ -204,12 +214,13 @@ def add_command(commands: Any) -> None:
         help="pack files outside ROOT, too, where a list has absolute paths or ..",
     )
     add_remote(parser)
+    add_on(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     # As in MXNet, where "photos/" is the same as "photos".
     args.prefix = args.prefix.rstrip(os.sep) or os.sep
-    remote = remote_options(args)
+    remote, on = remote_options(args), cluster_option(args)
     lists, others = _find_lists(args.prefix, remote)
     if (args.list or not lists) and os.path.basename(args.prefix) in ("", ".", ".."):
         raise ArgumentError(
@@ -258,6 +269,7 @@ def _run(args: argparse.Namespace) -> int:
         resume=args.resume is not False,
         allow_outside=bool(args.allow_outside),
         remote=remote,
+        on=on,
     ):
         for place, reason in packed.bad:
             echo(f"left out: {place}: {reason}", file=sys.stderr)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +22,14 @@ from gpuio.recordio.framing import Payload, frame
 from gpuio.recordio.lists import ListItem
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage
+from gpuio.tools.parallel import map_ordered
+
+# Images that a thread makes records of at a time, and how many such groups per thread may be queued
+# or finished before their turn.
+CHUNK, AHEAD = 4, 3
+
+# Threads besides those of the CPUs, where most of the time they wait for a remote store.
+READERS = 16
 
 # Valid keys of an index, and the largest label of a header.
 KEYS, MAX_LABEL = range(1 << 63), float(np.finfo(np.float32).max)
@@ -162,3 +174,38 @@ def _scale(image: NDArray[Any], shorter: int, max_pixels: int) -> NDArray[Any]:
         raise ArgumentError(
             f"it cannot be scaled to {size[0]} x {size[1]} pixels: {' '.join(str(error).split())}"
         ) from error
+
+
+def make_records(
+    packer: ImagePacker, items: Iterable[ListItem | BadImage], images: ImageFolder, threads: int
+) -> Generator[Record | BadImage, None, None]:
+    """The records of a list's images, made in threads, in the order of the list.
+
+    Parameters
+    ----------
+    items : of `read_list`
+    threads : their number; 1: the caller's
+
+    Raises
+    ------
+    RemoteError, FileChangedError : a remote store fails.
+    """
+    packer.import_packages()
+    make = partial(packer.make_record, images=images)
+    if threads == 1:
+        yield from map(make, items)
+        return
+    items = iter(items)
+    chunks: Iterator[list[ListItem | BadImage]] = iter(lambda: list(islice(items, CHUNK)), [])
+    with closing(
+        map_ordered(
+            threads,
+            lambda chunk: list(map(make, chunk)),
+            chunks,
+            AHEAD * threads,
+            name="gpuio-im2rec",
+            waits=images.is_remote,
+        )
+    ) as several:
+        for results in several:
+            yield from results

@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -29,16 +28,11 @@ from gpuio.storage.remote.url import is_remote, shown
 from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
-from gpuio.tools.commands.im2rec.packer import ImagePacker, Record
+from gpuio.tools.commands.im2rec.packer import READERS, ImagePacker, Record, make_records
+from gpuio.tools.commands.im2rec.shards import pack_on_ray
 from gpuio.tools.files import renamed
-from gpuio.tools.parallel import map_ordered
+from gpuio.tools.ray_cluster import RayCluster, RayTasks, running
 from gpuio.tools.record_output import ExistingRecords, RecordOutput, RemoteRecordOutput
-
-# Images per task, and tasks per thread that may be queued or finished before their turn.
-CHUNK, AHEAD = 4, 3
-
-# Threads besides those of the CPUs, where most of the time they wait for a remote store.
-READERS = 16
 
 
 class Packed(NamedTuple):
@@ -77,14 +71,15 @@ def write_records(
     resume: bool = True,
     allow_outside: bool = False,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Packed:
     """Pack the images of a list, in its order, into a .rec and an .idx file next to it.
 
     Files get their names, and replace existing ones, only when they are complete; until then they
     carry the suffix ``.part``. An interrupted run, even a killed one, leaves the unfinished file,
     and the next run with the same list and options resumes it. The result is the same as that of an
-    uninterrupted run. Where the images or the outputs are remote, each run starts anew, and one
-    that fails leaves nothing.
+    uninterrupted run. On Ray, or where the images or the outputs are remote, each run starts anew,
+    and one that fails leaves nothing.
 
     Parameters
     ----------
@@ -106,6 +101,7 @@ def write_records(
     allow_outside : pack files outside `root`, too, where the list has absolute paths or "..";
         False: refuse the list. Links below `root` are followed in any case
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -125,7 +121,38 @@ def write_records(
         pack_label,
         resolve_max_pixels(max_pixels),
     )
-    images, lst = ImageFolder.at(root, remote), location(lst)
+    with running(on) as tasks:
+        return pack_list(
+            location(lst),
+            ImageFolder.at(root, remote),
+            packer,
+            num_thread=num_thread,
+            resume=resume,
+            allow_outside=allow_outside,
+            tasks=tasks,
+        )
+
+
+def pack_list(
+    lst: str,
+    images: ImageFolder,
+    packer: ImagePacker,
+    *,
+    num_thread: int | None,
+    resume: bool,
+    allow_outside: bool,
+    tasks: RayTasks | None,
+) -> Packed:
+    """Write the record file and index of a list.
+
+    Parameters
+    ----------
+    lst, num_thread, resume, allow_outside : see `write_records`
+    images : the folder
+    packer : the other options
+    tasks : the Ray cluster that makes the records; None: threads of this process do
+    """
+    remote = images.remote
     readers = READERS if images.is_remote else 0
     threads = cpu_count() + readers if num_thread is None else num_thread
     if threads < 1:
@@ -135,25 +162,32 @@ def write_records(
         check_inside(lst, images)
     total = count_items(lst, remote)
     rec = renamed(lst, ".rec")
+    resumable = tasks is None and not images.is_remote
     with _locked_job(rec, lst, images, packer) as begun:
         state = _RunState()
-        if begun is not None and resume and not images.is_remote:
+        if begun is not None and resume and resumable:
             state.take_over(rec, lst, images, packer, begun)
         with (
             progress(
                 f"packing {os.path.basename(shown(rec))}", "images", total, initial=state.items
             ) as bar,
-            _open_output(rec, state.existing, not images.is_remote, remote) as output,
+            _open_output(rec, state.existing, resumable, remote) as output,
         ):
             remaining = islice(read_list(lst, remote), state.items, None)
-            packer.import_packages()
-            make = partial(packer.make_record, images=images)
-            with closing(_map(make, remaining, threads, images.is_remote)) as records:
-                for made in records:
-                    state.report(made)
-                    if isinstance(made, Record):
-                        output.append(made.key, made.framed)
-                    bar.update()
+            if tasks is None:
+                with closing(make_records(packer, remaining, images, threads)) as records:
+                    for made in records:
+                        state.report(made)
+                        if isinstance(made, Record):
+                            output.append(made.key, made.framed)
+                        bar.update()
+            else:
+                with closing(pack_on_ray(rec, remaining, total, images, packer, tasks)) as shards:
+                    for shard in shards:
+                        state.bad += shard.bad
+                        state.doubtful += shard.doubtful
+                        output.append_file(shard.path, shard.keys, shard.sizes)
+                        bar.update(len(shard.keys) + len(shard.bad))
             if state.bad and not output.keys and exists(rec, remote):
                 if isinstance(output, RecordOutput):
                     output.keep_part = False
@@ -295,29 +329,3 @@ def is_older(path: str, time: float) -> bool:
     except OSError:
         return False
     return max(status.st_mtime, status.st_ctime) < time
-
-
-def _map(
-    function: Callable[[ListItem | BadImage], Record | BadImage],
-    items: Iterable[ListItem | BadImage],
-    threads: int,
-    waits: bool,
-) -> Generator[Record | BadImage, None, None]:
-    """Map items in threads; results come in the order of the items; see `map_ordered`."""
-    if threads == 1:
-        yield from map(function, items)
-        return
-    items = iter(items)
-    chunks: Iterator[list[ListItem | BadImage]] = iter(lambda: list(islice(items, CHUNK)), [])
-    with closing(
-        map_ordered(
-            threads,
-            lambda chunk: list(map(function, chunk)),
-            chunks,
-            AHEAD * threads,
-            name="gpuio-im2rec",
-            waits=waits,
-        )
-    ) as several:
-        for results in several:
-            yield from results

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from gpuio.recordio.lists import ListItem
@@ -16,7 +15,8 @@ from gpuio.storage.writing import PART, open_exclusive, unfinished, write_file
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
 from gpuio.tools.commands.im2rec.packer import ImagePacker
-from gpuio.tools.commands.im2rec.packing import Packed, is_older, job_identity, write_records
+from gpuio.tools.commands.im2rec.packing import Packed, is_older, job_identity, pack_list
+from gpuio.tools.ray_cluster import RayCluster, running
 
 
 def pack_lists(
@@ -28,6 +28,7 @@ def pack_lists(
     resume: bool = True,
     allow_outside: bool = False,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Iterator[Packed]:
     """Write the record file and index of each list.
 
@@ -37,7 +38,7 @@ def pack_lists(
 
     Parameters
     ----------
-    lists, root, num_thread, resume, allow_outside, remote : see `write_records`; all lists are
+    lists, root, num_thread, resume, allow_outside, remote, on : see `write_records`; all lists are
         checked before the first is packed
     packer : its other options
     """
@@ -47,24 +48,25 @@ def pack_lists(
             check_inside(path, images)
     several = len(lists) > 1 and not any_remote([root, *lists])
     notes = [_Note(path, images, packer) for path in lists] if several else []
-    for number, path in enumerate(lists):
-        note = notes[number] if notes else None
-        packed = note.finished() if note is not None and resume else None
-        if packed is None:
-            if note is not None:
-                note.begin()
-            packed = write_records(
-                path,
-                root,
-                num_thread=num_thread,
-                resume=resume,
-                allow_outside=True,
-                remote=remote,
-                **asdict(packer),
-            )
-            if note is not None:
-                note.finish(packed)
-        yield packed
+    with running(on) as tasks:
+        for number, path in enumerate(lists):
+            note = notes[number] if notes else None
+            packed = note.finished() if note is not None and resume else None
+            if packed is None:
+                if note is not None:
+                    note.begin()
+                packed = pack_list(
+                    path,
+                    images,
+                    packer,
+                    num_thread=num_thread,
+                    resume=resume,
+                    allow_outside=True,
+                    tasks=tasks,
+                )
+                if note is not None:
+                    note.finish(packed)
+            yield packed
     for note in notes:
         note.remove()
 
