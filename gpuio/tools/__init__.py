@@ -23,6 +23,7 @@ from gpuio.tools.commands.repair import repair
 from gpuio.tools.commands.show import Shown, show
 from gpuio.tools.commands.stats import stats
 from gpuio.tools.commands.verify import quarantine, verify
+from gpuio.tools.ray_cluster import RayCluster
 from gpuio.tools.samples import make_samples
 from gpuio.tools.sheet import contact_sheet, denormalise
 
@@ -31,6 +32,7 @@ __all__ = [
     "Bench",
     "ListItem",
     "Packed",
+    "RayCluster",
     "RemoteOptions",
     "Shown",
     "Stage",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
+from gpuio.decoding.limits import resolve_max_pixels
 from gpuio.errors import ArgumentError
 from gpuio.loading.cpus import cpu_count
 from gpuio.progress import progress
@@ -21,18 +23,20 @@ from gpuio.terminal import echo
 from gpuio.tools.commands.common import (
     add_json,
     add_max_pixels,
+    add_on,
     add_parser,
     add_record_file,
+    cluster_option,
     print_json,
     remote_options,
 )
-from gpuio.tools.files import iterator_files
+from gpuio.tools.commands.moments import BATCH_SIZE, Reading, measured, measured_on_ray
+from gpuio.tools.files import find_index
+from gpuio.tools.ray_cluster import RayCluster, as_cluster, running
 from gpuio.tools.tasks import SHAPE
 
 # Default number of images: enough to know the means of photographs to within one pixel value.
 SAMPLE = 10_000
-
-BATCH_SIZE = 64
 
 CHANNELS = {1: "r", 3: "rgb", 4: "rgba"}
 
@@ -91,6 +95,7 @@ def stats(
     ctx: Context | str | None = None,
     max_pixels: int | None = None,
     remote: RemoteOptions | None = None,
+    on: RayCluster | str | None = None,
 ) -> Stats:
     """Compute each channel's mean and standard deviation, over the pixels that evaluation sees.
 
@@ -106,10 +111,11 @@ def stats(
     resize : length of the shorter side in pixels; -1: do not resize
     sample : number of images, drawn at random; 0: all
     seed : of the random sample
-    threads : decoding threads; None: one per CPU
+    threads : decoding threads of this process; None: one per CPU
     ctx : the device that decodes
     max_pixels : the most pixels of an image, as ImageRecordIter takes it; more is unreadable
     remote : how remote files are reached and cached; None: by the default options
+    on : "ray" or a RayCluster: in tasks of a Ray cluster. The result is the same
 
     Raises
     ------
@@ -118,42 +124,44 @@ def stats(
     ArgumentError : sample is negative, there are no images, or data_shape or resize is invalid.
     DecodeError : no image can be read.
     """
-    from gpuio.tools.unlabelled import UnlabelledImageIter
-
     if sample < 0:
         raise ArgumentError(f"sample must be at least 0, not {sample}")
+    if as_cluster(on) is not None and str(ctx or "cpu").startswith("gpu"):
+        raise ArgumentError(f"tasks of a Ray cluster decode on CPUs, not on {ctx}; leave out ctx")
+    reading = Reading(
+        location(rec),
+        find_index(rec, idx, remote),
+        tuple(data_shape),
+        resize,
+        sample > 0,
+        seed,
+        resolve_max_pixels(max_pixels),
+    )
     path = shown(location(rec))
-    means: list[NDArray[np.float64]] = []
-    squares: list[NDArray[np.float64]] = []
-    with UnlabelledImageIter(
-        **iterator_files(rec, idx, remote),
-        data_shape=data_shape,
-        batch_size=BATCH_SIZE,
-        resize=resize,
-        shuffle=sample > 0,
-        seed=seed,
-        dtype="uint8",
-        layout="NHWC",
-        on_error="skip",
-        last_batch_handle="pad",
-        preprocess_threads=threads or cpu_count(),
-        ctx=ctx,
-        max_pixels=max_pixels,
-        verbose=False,
-    ) as iterator:
+    with reading.iterator(remote, threads or cpu_count(), ctx) as iterator, running(on) as tasks:
         images = iterator.num_data
         wanted = min(sample or images, images)
-        with progress(f"reading {path}", "images", wanted) as bar:
-            for batch in iterator:
-                rows = BATCH_SIZE - batch.padding
-                for image in batch.data[0].asnumpy()[: min(rows, wanted - len(means))]:
-                    mean, std = _moments(image)
-                    means.append(mean)
-                    squares.append(std**2 + mean**2)
-                bar.update(rows)
+        if tasks is None:
+            results = measured(iterator)
+        else:
+            results = measured_on_ray(reading, remote, iterator, wanted, tasks)
+        means: list[NDArray[np.float64]] = []
+        squares: list[NDArray[np.float64]] = []
+        unreadable, batches = 0, 0
+        with closing(results), progress(f"reading {path}", "images", wanted) as bar:
+            for batch in results:
+                used = wanted - len(means)
+                means += list(batch.means[:used])
+                squares += list(batch.squares[:used])
+                # Batches without any image that can be read are left out.
+                unreadable -= len(batch.means)
+                batches = batch.number + 1
+                bar.update(len(batch.means))
                 if len(means) == wanted:
                     break
-        unreadable = len(iterator.bad_records)
+            else:
+                batches = -(-images // BATCH_SIZE)
+        unreadable += min(batches * BATCH_SIZE, images)
     return _combine(path, images, unreadable, data_shape, resize, np.array(means), squares)
 
 
@@ -184,14 +192,6 @@ def _combine(
         tuple(std.tolist()),
         tuple(error.tolist()),
     )
-
-
-def _moments(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each channel of one image."""
-    import cv2
-
-    mean, std = cv2.meanStdDev(image)
-    return np.ravel(mean), np.ravel(std)
 
 
 def add_command(commands: Any) -> None:
@@ -233,6 +233,7 @@ def add_command(commands: Any) -> None:
     add("--ctx", metavar="DEVICE", help="cpu or gpu:0; default: cpu")
     add_max_pixels(parser)
     add_json(parser)
+    add_on(parser)
 
 
 def _shape(argument: str) -> tuple[int, ...]:
@@ -251,6 +252,7 @@ def _run(args: argparse.Namespace) -> int:
         ctx=args.ctx,
         max_pixels=args.max_pixels,
         remote=remote_options(args),
+        on=cluster_option(args),
     )
     if args.json:
         print_json(found)
