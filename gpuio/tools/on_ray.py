@@ -10,12 +10,11 @@ other: they write the same bytes to the same place, or files with names of their
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from gpuio.errors import (
@@ -23,11 +22,8 @@ from gpuio.errors import (
     MissingPackageError,
     RecordFileNotFoundError,
 )
-from gpuio.storage.local import LocalFile
-from gpuio.storage.remote.file import RemoteFile
-from gpuio.storage.remote.opening import open_file
-from gpuio.storage.remote.options import RemoteOptions, cache_folder
-from gpuio.tools.ray_cluster import RayTasks, first_line, import_ray
+from gpuio.tools.ray_cluster import RayCluster, as_cluster, connected, first_line, import_ray
+from gpuio.tools.shared_files import machine
 from gpuio.version import VERSION
 
 In = TypeVar("In")
@@ -43,24 +39,64 @@ AHEAD = 4
 GRACE = 10.0
 
 
-def map_on_ray(
-    tasks: RayTasks, function: Callable[[In], Out], pieces: Iterable[In], name: str
-) -> Generator[Out, None, None]:
-    """Call a function with each piece, in tasks, and yield the results in the order of the pieces.
+@dataclass(frozen=True)
+class RayTasks:
+    """Tasks of a cluster to which this process is connected; see `Tasks`.
 
-    When the generator is closed, or something is raised, tasks that have not ended are cancelled,
-    and waited for.
-
-    Parameters
+    Attributes
     ----------
-    function : a function of a module, or a partial of one; may be run several times with a piece
-    pieces : small ones; only some of them are taken before their results are consumed
-    name : of the tasks, as Ray shows them
+    cpus : how many tasks can run at once
+    submitted : how many are handed to Ray at once
+    """
+
+    cpus: int
+    submitted: int
+
+    def map(
+        self, function: Callable[[In], Out], pieces: Iterable[In], name: str
+    ) -> Generator[Out, None, None]:
+        """Call a function with each piece, in tasks, and yield the results in the order of the
+        pieces.
+
+        When the generator is closed, or something is raised, tasks that have not ended are
+        cancelled, and waited for.
+
+        Parameters
+        ----------
+        function : a function of a module, or a partial of one; may be run several times with a
+            piece
+        pieces : small ones; only some of them are taken before their results are consumed
+        name : of the tasks, as Ray shows them
+
+        Raises
+        ------
+        Error : a task cannot be run. Exceptions of the function come at the place of its result.
+        """
+        return _map(self, function, pieces, name)
+
+
+@contextmanager
+def running(on: RayCluster | str | None) -> Iterator[RayTasks | None]:
+    """Connect to the cluster that an argument `on` names, within a ``with`` statement; None: to
+    none.
 
     Raises
     ------
-    Error : a task cannot be run. Exceptions of the function come at the place of its result.
+    ArgumentError, MissingPackageError, Error : see `as_cluster` and `connected`.
     """
+    cluster = as_cluster(on)
+    if cluster is None:
+        yield None
+    else:
+        with connected(cluster) as cpus:
+            used = min(cpus, cluster.num_cpus or cpus)
+            # Ray starts the next task at once if it has one, but would start too many of them here.
+            yield RayTasks(used, used if used < cpus else 2 * used)
+
+
+def _map(
+    tasks: RayTasks, function: Callable[[In], Out], pieces: Iterable[In], name: str
+) -> Generator[Out, None, None]:
     ray = import_ray()
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(_call).options(name=f"gpuio {name}")
     shared = ray.put(function)
@@ -74,7 +110,7 @@ def map_on_ray(
             while (
                 not exhausted
                 and len(pending) < AHEAD * tasks.cpus
-                and len(unfinished) < 2 * tasks.cpus
+                and len(unfinished) < tasks.submitted
             ):
                 try:
                     task = run.remote(VERSION, folder, shared, next(left))
@@ -103,7 +139,7 @@ def _call(version: str, folder: str, function: Callable[[In], Out], piece: In) -
     try:
         if version != VERSION:
             raise MissingPackageError(
-                f"{_machine()} of the Ray cluster has gpuio {VERSION}, this one has {version}; "
+                f"{machine()} of the Ray cluster has gpuio {VERSION}, this one has {version}; "
                 "install the same version on all"
             )
         with _working_folder(folder):
@@ -111,7 +147,7 @@ def _call(version: str, folder: str, function: Callable[[In], Out], piece: In) -
     except FileNotFoundError as error:
         return _Failed(
             RecordFileNotFoundError(
-                f"{error}. This was on {_machine()} of the Ray cluster: all of them must see the "
+                f"{error}. This was on {machine()} of the Ray cluster: all of them must see the "
                 "files by the same paths, in a shared file system, or as URLs"
             )
         )
@@ -149,53 +185,6 @@ def _cancel(ray: Any, tasks: list[Any]) -> None:
         ray.cancel(task, force=True)
     if left:
         ray.wait(left, num_returns=len(left), timeout=GRACE, fetch_local=False)
-
-
-def open_shared(path: str, size: int, remote: RemoteOptions | None) -> LocalFile | RemoteFile:
-    """Open a file that the driver has opened, on a worker.
-
-    Parameters
-    ----------
-    path : a path, or a URL
-    size : the file's bytes, as the driver has found them
-    remote : as `for_workers` gives them
-
-    Raises
-    ------
-    Error : the file has another size.
-    """
-    file = open_file(path, remote)
-    check_shared(file.path, len(file), size)
-    return file
-
-
-def check_shared(path: str, size: int, expected: int) -> None:
-    """Check that a worker sees the file that the driver has opened, by its size.
-
-    Raises
-    ------
-    Error : it is another one.
-    """
-    if size != expected:
-        raise Error(
-            f"{path} has {size:,} bytes on {_machine()} of the Ray cluster, expected {expected:,}: "
-            "it is another file, or it has changed; all machines must see the same files, in a "
-            "shared file system, or as URLs"
-        )
-
-
-def for_workers(remote: RemoteOptions | None) -> RemoteOptions | None:
-    """Options of remote files for tasks: each machine has its own default folder for the cache.
-    Secrets do not travel; workers take them from their environment.
-    """
-    if remote is None or remote.cache_dir != cache_folder(None):
-        return remote
-    return replace(remote, cache_dir=None)
-
-
-def _machine() -> str:
-    ray = importlib.import_module("ray")
-    return f"the machine {ray.util.get_node_ip_address()}"
 
 
 def _last_line(error: BaseException) -> str:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+In = TypeVar("In")
+Out = TypeVar("Out")
+
 # Pieces for each CPU: several, so that the CPUs end at about the same time.
 PER_CPU = 4
+
+
+class Tasks(Protocol):
+    """What runs pieces, perhaps on other machines.
+
+    Attributes
+    ----------
+    cpus : how many pieces can run at once
+    """
+
+    @property
+    def cpus(self) -> int:
+        """See the class."""
+
+    def map(
+        self, function: Callable[[In], Out], pieces: Iterable[In], name: str
+    ) -> Generator[Out, None, None]:
+        """Call a function with each piece, and yield the results in the order of the pieces."""
 
 
 def cut(size: int, cpus: int, least: int, most: int | None = None) -> list[tuple[int, int]]:

@@ -46,18 +46,6 @@ class RayCluster:
             )
 
 
-@dataclass(frozen=True)
-class RayTasks:
-    """A connected cluster.
-
-    Attributes
-    ----------
-    cpus : how many tasks can run at once
-    """
-
-    cpus: int
-
-
 def as_cluster(on: RayCluster | str | None) -> RayCluster | None:
     """The cluster that an argument `on` names: "ray" for one with the default options; None: this
     process does the work.
@@ -74,31 +62,26 @@ def as_cluster(on: RayCluster | str | None) -> RayCluster | None:
 
 
 @contextmanager
-def running(on: RayCluster | str | None) -> Iterator[RayTasks | None]:
-    """Connect to the cluster that an argument `on` names, within a ``with`` statement; None: to
-    none.
+def connected(cluster: RayCluster) -> Iterator[int]:
+    """Connect to a cluster, within a ``with`` statement; yields the number of its CPUs.
 
     Raises
     ------
-    ArgumentError : `on` is invalid, or the cluster has no CPUs.
+    ArgumentError : the cluster has no CPUs, or the process is connected to another one.
     MissingPackageError : Ray is not installed, or too old.
     Error : the cluster cannot be reached.
     """
-    cluster = as_cluster(on)
-    if cluster is None:
-        yield None
-        return
     ray = import_ray()
     if ray.is_initialized():
         if cluster.address is not None:
             raise ArgumentError(
                 "this process is connected to a Ray cluster already; leave out the address"
             )
-        yield _tasks(ray, cluster)
+        yield _cpus(ray)
         return
     try:
         _connect(ray, cluster)
-        yield _tasks(ray, cluster)
+        yield _cpus(ray)
     finally:
         ray.shutdown()
 
@@ -122,11 +105,11 @@ def _connect(ray: Any, cluster: RayCluster) -> None:
         ) from error
 
 
-def _tasks(ray: Any, cluster: RayCluster) -> RayTasks:
+def _cpus(ray: Any) -> int:
     cpus = int(ray.cluster_resources().get("CPU", 0))
     if cpus < 1:
         raise ArgumentError("the Ray cluster has no CPUs; add a machine with CPUs to it")
-    return RayTasks(min(cpus, cluster.num_cpus or cpus))
+    return cpus
 
 
 def import_ray() -> Any:

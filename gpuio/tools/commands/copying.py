@@ -16,12 +16,12 @@ from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import any_remote, location, open_each
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import shown
-from gpuio.tools.commands.copying_on_ray import SharedRecords, copy_on_ray
+from gpuio.tools.commands.copying_in_tasks import copy_in_tasks
 from gpuio.tools.files import find_index
-from gpuio.tools.on_ray import for_workers
 from gpuio.tools.payloads import read_payloads
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import Tasks
 from gpuio.tools.record_output import RecordOutput, open_output
+from gpuio.tools.shared_files import SharedRecords, for_workers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,7 +86,7 @@ class Inputs:
         out: Path,
         keys: NDArray[np.int64] | None = None,
         *,
-        tasks: RayTasks | None = None,
+        tasks: Tasks | None = None,
     ) -> Copied:
         """Write records.
 
@@ -95,8 +95,8 @@ class Inputs:
         chosen : their ordinals: int64 (n,)
         out : the new record file
         keys : int64 (n,); None: their own
-        tasks : the Ray cluster that writes a local file. One in a store is written by this process,
-            through which all its bytes would have to pass anyway. None: this process writes
+        tasks : write it, if it is local. One in a store is written by this process, through which
+            all its bytes would have to pass anyway. None: this process writes
         """
         keys_out = self.records.keys[chosen] if keys is None else keys
         with (
@@ -104,7 +104,7 @@ class Inputs:
             progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
         ):
             if tasks is not None and isinstance(output, RecordOutput):
-                copy_on_ray(output, self.shared(), chosen, keys_out, tasks, bar)
+                copy_in_tasks(output, self.shared(), chosen, keys_out, tasks, bar)
             else:
                 payloads = read_payloads(self.records, chosen)
                 for payload, key in zip(payloads, keys_out.tolist(), strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-from array import array
 from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,10 +16,9 @@ from gpuio.errors import ArgumentError, RecordError, RecordFileNotFoundError
 from gpuio.progress import progress
 from gpuio.recordio import Index, unpack
 from gpuio.recordio.diagnosis import check_record_file
-from gpuio.recordio.framing import FramingError, parse, walk
+from gpuio.recordio.framing import parse
 from gpuio.recordio.header import is_face_header
 from gpuio.recordio.lists import read_list
-from gpuio.recordio.recovery import next_record
 from gpuio.storage.local import ByteSequence, Path
 from gpuio.storage.remote.opening import in_sequence, location, open_file
 from gpuio.storage.remote.options import RemoteOptions
@@ -35,10 +33,12 @@ from gpuio.tools.commands.common import (
     remote_options,
 )
 from gpuio.tools.commands.im2rec.lists import count_items
+from gpuio.tools.commands.walking import offsets_in_tasks
 from gpuio.tools.files import check_outputs, index_of
-from gpuio.tools.on_ray import for_workers, map_on_ray, open_shared
-from gpuio.tools.pieces import cut
-from gpuio.tools.ray_cluster import RayCluster, RayTasks, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.pieces import Tasks, cut
+from gpuio.tools.ray_cluster import RayCluster
+from gpuio.tools.shared_files import for_workers, open_shared
 
 # Keys are int64, ids in headers uint64: they are compared modulo this.
 MODULUS = 1 << 64
@@ -46,9 +46,8 @@ MODULUS = 1 << 64
 # Bytes of two indexes that are compared at a time.
 PIECE = 1 << 22
 
-# Bytes of a range that a task walks through, if the file is not smaller; records whose headers are
-# read at a time.
-LEAST_RANGE, MOST_RANGE, RECORDS = 1 << 22, 1 << 30, 1 << 12
+# Records whose headers are read at a time.
+RECORDS = 1 << 12
 
 
 def index(
@@ -92,7 +91,7 @@ def index(
     path = index_of(rec) if idx is None else location(idx)
     check_outputs([path], [rec], indexes=False)
     with running(on) as tasks:
-        found = None if tasks is None else _offsets_on_ray(where, len(data), remote, tasks)
+        found = None if tasks is None else offsets_in_tasks(where, len(data), remote, tasks)
         if found is None:
             built = Index.build(where, remote)
         else:
@@ -109,61 +108,6 @@ def index(
                 + ", --idx FILE writes another file"
             )
     return shown(path), len(built)
-
-
-class _Walked(NamedTuple):
-    """The records that begin in a range of a file.
-
-    Attributes
-    ----------
-    offsets : int64 (n,), where they begin
-    end : where the one after them begins
-    """
-
-    offsets: NDArray[np.int64]
-    end: int
-
-
-def _offsets_on_ray(
-    rec: str, size: int, remote: RemoteOptions | None, tasks: RayTasks
-) -> NDArray[np.int64] | None:
-    """The offset of each record, int64 (n,), found in tasks; None: the file is damaged."""
-    walk_range = partial(_walk_range, rec, size, for_workers(remote))
-    ranges = cut(size, tasks.cpus, LEAST_RANGE, MOST_RANGE)
-    found, end = [np.empty(0, np.int64)], 0
-    with (
-        closing(map_on_ray(tasks, walk_range, ranges, "index")) as results,
-        progress(f"indexing {os.path.basename(shown(rec))}", "B", size) as bar,
-    ):
-        for (first, last), walked in zip(ranges, results, strict=True):
-            if walked is None or (len(walked.offsets) and walked.offsets[0] != end):
-                return None
-            if len(walked.offsets):
-                end = walked.end
-            elif end < last:
-                return None
-            found.append(walked.offsets)
-            bar.update(last - first)
-    return np.concatenate(found)
-
-
-def _walk_range(
-    rec: str, size: int, remote: RemoteOptions | None, piece: tuple[int, int]
-) -> _Walked | None:
-    """Find the records of a range, in a task; None: there is damage."""
-    path = shown(rec)
-    with closing(open_shared(rec, size, remote)) as file:
-        data = in_sequence(file, remote)
-        begin = next_record(data, piece[0], path)
-        offsets = array("q")
-        try:
-            for offset in walk(data, path, begin):
-                if offset >= piece[1]:
-                    return _Walked(np.array(offsets, np.int64), offset)
-                offsets.append(offset)
-        except FramingError:
-            return None
-    return _Walked(np.array(offsets, np.int64), size)
 
 
 def _replaces_nothing(path: str, built: Index, remote: RemoteOptions | None) -> bool:
@@ -204,7 +148,7 @@ def _keys_of_list(
     offsets: NDArray[np.int64],
     path: Path,
     remote: RemoteOptions | None,
-    tasks: RayTasks | None,
+    tasks: Tasks | None,
 ) -> NDArray[np.int64]:
     """The key of each record, int64 (n,), from the list from which they were packed."""
     lines = np.array([item.key % MODULUS for item in read_list(path, remote=remote)], np.uint64)
@@ -247,7 +191,7 @@ class _Ids(NamedTuple):
 
 
 def _ids(
-    path: str, offsets: NDArray[np.int64], remote: RemoteOptions | None, tasks: RayTasks | None
+    path: str, offsets: NDArray[np.int64], remote: RemoteOptions | None, tasks: Tasks | None
 ) -> _Ids:
     """The ids of all records.
 
@@ -270,7 +214,7 @@ def _ids(
             pieces = cut(len(offsets), tasks.cpus, RECORDS)
             there = for_workers(remote)
             read = partial(_read_ids_in_task, path, len(file), there, offsets, face)
-            results = map_on_ray(tasks, read, pieces, "index")
+            results = tasks.map(read, pieces, "index")
         with closing(results):
             for some in results:
                 found.append(some)

@@ -1,6 +1,4 @@
-"""Mean and mean square of each image's channels, for ``gpuio stats``: here, or in tasks of a Ray
-cluster.
-"""
+"""Mean and mean square of each image's channels, for ``gpuio stats``: here, or in tasks."""
 
 from __future__ import annotations
 
@@ -17,9 +15,8 @@ from gpuio.context import Context
 from gpuio.io import ImageRecordIter
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.files import iterator_files
-from gpuio.tools.on_ray import for_workers, map_on_ray
-from gpuio.tools.pieces import cut
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import Tasks, cut
+from gpuio.tools.shared_files import for_workers
 
 BATCH_SIZE = 64
 
@@ -113,12 +110,12 @@ def _moments(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
     return np.ravel(mean), np.ravel(std)
 
 
-def measured_on_ray(
+def measured_in_tasks(
     reading: Reading,
     remote: RemoteOptions | None,
     iterator: ImageRecordIter,
     wanted: int,
-    tasks: RayTasks,
+    tasks: Tasks,
 ) -> Generator[Moments, None, None]:
     """As `measured`, in tasks, each for some batches.
 
@@ -138,7 +135,7 @@ def measured_on_ray(
             (first + begin, first + end)
             for begin, end in cut(last - first, tasks.cpus, LEAST_BATCHES, MOST_BATCHES)
         ]
-        with closing(map_on_ray(tasks, measure, pieces, "stats")) as results:
+        with closing(tasks.map(measure, pieces, "stats")) as results:
             for found in results:
                 nothing &= not found
                 yield from found

@@ -35,10 +35,11 @@ from gpuio.tools.commands.common import (
     remote_options,
 )
 from gpuio.tools.commands.copying import Copied, Inputs
-from gpuio.tools.commands.selection import Conditions, select, select_on_ray
+from gpuio.tools.commands.selection import Conditions, select, select_in_tasks
 from gpuio.tools.files import check_outputs, index_of
 from gpuio.tools.labels import label_strings
-from gpuio.tools.ray_cluster import RayCluster, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.ray_cluster import RayCluster
 
 # Positions of a permutation that are computed at once.
 BLOCK = 1 << 15
@@ -216,7 +217,7 @@ def filter_records(
         if tasks is None:
             selected = select(inputs.records, chosen, conditions)
         else:
-            selected = select_on_ray(inputs.shared(), chosen, conditions, tasks)
+            selected = select_in_tasks(inputs.shared(), chosen, conditions, tasks)
         if not len(selected.ordinals):
             raise ArgumentError(f"no record of {inputs.paths[0]} meets the conditions")
         copied = inputs.copy(selected.ordinals, out, tasks=tasks)

@@ -1,4 +1,4 @@
-"""What `gpuio verify` checks of records: in threads, or in tasks of a Ray cluster."""
+"""What `gpuio verify` checks of records: in threads, or in tasks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import in_sequence
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.commands.mismatches import Finding
-from gpuio.tools.on_ray import for_workers, map_on_ray, open_shared
 from gpuio.tools.parallel import map_ordered
-from gpuio.tools.pieces import cut
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import Tasks, cut
+from gpuio.tools.shared_files import for_workers, open_shared
 
 # Options for reading a file forwards without reading ahead.
 NOTHING_AHEAD = RemoteOptions(readahead=0)
@@ -103,8 +102,8 @@ class _CheckedRange(NamedTuple):
     checked: Checked
 
 
-def check_on_ray(
-    rec: str, size: int, remote: RemoteOptions | None, checks: Checks, tasks: RayTasks
+def check_in_tasks(
+    rec: str, size: int, remote: RemoteOptions | None, checks: Checks, tasks: Tasks
 ) -> Generator[Checked, None, None]:
     """Check a file in tasks, each a range of it. The results are those of a scan from the file's
     beginning: where damage has misled a task about where a record begins, its range is checked
@@ -113,14 +112,14 @@ def check_on_ray(
     function = partial(_check_range, rec, size, for_workers(remote), checks)
     ranges = [_Range(*piece) for piece in cut(size, tasks.cpus, LEAST_RANGE, MOST_RANGE)]
     position = 0
-    with closing(map_on_ray(tasks, function, ranges, "verify")) as results:
+    with closing(tasks.map(function, ranges, "verify")) as results:
         for each, found in zip(ranges, results, strict=True):
             if position >= each.end:
                 continue  # the record before it covers it
             usable = found
             if found.begin != position:
                 again = [each._replace(begin=position)]
-                (usable,) = map_on_ray(tasks, function, again, "verify")
+                (usable,) = tasks.map(function, again, "verify")
             yield usable.checked
             position = usable.end
 

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from gpuio.decoding.header import read_header
 from gpuio.errors import DecodeError, RecordError
 from gpuio.recordio import RecordSet, unpack
-from gpuio.tools.commands.copying_on_ray import SharedRecords
 from gpuio.tools.labels import starts_with_label
-from gpuio.tools.on_ray import map_on_ray
 from gpuio.tools.payloads import read_payloads
-from gpuio.tools.pieces import cut
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import Tasks, cut
+from gpuio.tools.shared_files import SharedRecords
 
 # Records that a task looks at, if there are not fewer.
 LEAST_RECORDS, MOST_RECORDS = 256, 1 << 16
@@ -71,20 +69,18 @@ def select(records: RecordSet, ordinals: NDArray[np.int64], conditions: Conditio
     return Selected(chosen, unreadable)
 
 
-def select_on_ray(
+def select_in_tasks(
     records: SharedRecords,
     ordinals: NDArray[np.int64],
     conditions: Conditions,
-    tasks: RayTasks,
+    tasks: Tasks,
 ) -> Selected:
     """As `select`, in tasks."""
     pieces = [
         ordinals[begin:end]
         for begin, end in cut(len(ordinals), tasks.cpus, LEAST_RECORDS, MOST_RECORDS)
     ]
-    with closing(
-        map_on_ray(tasks, partial(_select, records, conditions), pieces, "filter")
-    ) as results:
+    with closing(tasks.map(partial(_select, records, conditions), pieces, "filter")) as results:
         found = list(results)
     return Selected(
         np.concatenate([ordinals[:0], *(each.ordinals for each in found)]),

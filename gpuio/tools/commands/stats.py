@@ -30,9 +30,10 @@ from gpuio.tools.commands.common import (
     print_json,
     remote_options,
 )
-from gpuio.tools.commands.moments import BATCH_SIZE, Reading, measured, measured_on_ray
+from gpuio.tools.commands.moments import BATCH_SIZE, Reading, measured, measured_in_tasks
 from gpuio.tools.files import find_index
-from gpuio.tools.ray_cluster import RayCluster, as_cluster, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.ray_cluster import RayCluster, as_cluster
 from gpuio.tools.tasks import SHAPE
 
 # Default number of images: enough to know the means of photographs to within one pixel value.
@@ -144,7 +145,7 @@ def stats(
         if tasks is None:
             results = measured(iterator)
         else:
-            results = measured_on_ray(reading, remote, iterator, wanted, tasks)
+            results = measured_in_tasks(reading, remote, iterator, wanted, tasks)
         means: list[NDArray[np.float64]] = []
         squares: list[NDArray[np.float64]] = []
         unreadable, batches = 0, 0

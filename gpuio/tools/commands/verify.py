@@ -36,9 +36,10 @@ from gpuio.tools.commands.common import (
     remote_options,
 )
 from gpuio.tools.commands.mismatches import Finding, merge_mismatches
-from gpuio.tools.commands.record_checks import Checks, check_in_threads, check_on_ray
+from gpuio.tools.commands.record_checks import Checks, check_in_tasks, check_in_threads
 from gpuio.tools.files import check_outputs, find_index
-from gpuio.tools.ray_cluster import RayCluster, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.ray_cluster import RayCluster
 
 LEVELS = ("framing", "headers", "deep")
 
@@ -111,7 +112,7 @@ def verify(
         if tasks is None:
             results = check_in_threads(data, remote, checks, threads or cpu_count())
         else:
-            results = check_on_ray(location(rec), len(data), remote, checks, tasks)
+            results = check_in_tasks(location(rec), len(data), remote, checks, tasks)
         with (
             closing(results),
             progress(f"verifying {os.path.basename(path)}", "B", len(data)) as bar,

@@ -29,9 +29,11 @@ from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
 from gpuio.tools.commands.im2rec.packer import READERS, ImagePacker, Record, make_records
-from gpuio.tools.commands.im2rec.shards import pack_on_ray
+from gpuio.tools.commands.im2rec.shards import pack_in_tasks
 from gpuio.tools.files import renamed
-from gpuio.tools.ray_cluster import RayCluster, RayTasks, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.pieces import Tasks
+from gpuio.tools.ray_cluster import RayCluster
 from gpuio.tools.record_output import ExistingRecords, RecordOutput, RemoteRecordOutput
 
 
@@ -141,7 +143,7 @@ def pack_list(
     num_thread: int | None,
     resume: bool,
     allow_outside: bool,
-    tasks: RayTasks | None,
+    tasks: Tasks | None,
 ) -> Packed:
     """Write the record file and index of a list.
 
@@ -150,7 +152,7 @@ def pack_list(
     lst, num_thread, resume, allow_outside : see `write_records`
     images : the folder
     packer : the other options
-    tasks : the Ray cluster that makes the records; None: threads of this process do
+    tasks : make the records; None: threads of this process do
     """
     remote = images.remote
     readers = READERS if images.is_remote else 0
@@ -182,7 +184,7 @@ def pack_list(
                             output.append(made.key, made.framed)
                         bar.update()
             else:
-                with closing(pack_on_ray(rec, remaining, total, images, packer, tasks)) as shards:
+                with closing(pack_in_tasks(rec, remaining, total, images, packer, tasks)) as shards:
                     for shard in shards:
                         state.bad += shard.bad
                         state.doubtful += shard.doubtful

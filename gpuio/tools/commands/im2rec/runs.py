@@ -16,7 +16,8 @@ from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
 from gpuio.tools.commands.im2rec.packer import ImagePacker
 from gpuio.tools.commands.im2rec.packing import Packed, is_older, job_identity, pack_list
-from gpuio.tools.ray_cluster import RayCluster, running
+from gpuio.tools.on_ray import running
+from gpuio.tools.ray_cluster import RayCluster
 
 
 def pack_lists(

@@ -1,4 +1,4 @@
-"""Records of a list that tasks of a Ray cluster make: each task writes a file of its own, a shard,
+"""Records of a list that are made in tasks: each task writes a file of its own, a shard,
 which this process appends to the record file and removes.
 
 Shards of a local record file are next to it, with temporary names that differ for each attempt of a
@@ -31,9 +31,8 @@ from gpuio.storage.writing import PART, followed, open_temporary, remove_abandon
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage
 from gpuio.tools.commands.im2rec.packer import READERS, ImagePacker, Record, make_records
-from gpuio.tools.on_ray import for_workers, map_on_ray
-from gpuio.tools.pieces import PER_CPU
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import PER_CPU, Tasks
+from gpuio.tools.shared_files import for_workers
 
 # Images of a shard, if there are not fewer.
 LEAST, MOST = 16, 256
@@ -83,13 +82,13 @@ class _Piece(NamedTuple):
     items: list[ListItem | BadImage]
 
 
-def pack_on_ray(
+def pack_in_tasks(
     rec: str,
     items: Iterable[ListItem | BadImage],
     total: int,
     images: ImageFolder,
     packer: ImagePacker,
-    tasks: RayTasks,
+    tasks: Tasks,
 ) -> Generator[Shard, None, None]:
     """Make the records of a list in tasks; yields the shards in the list's order. Each is removed
     when the next one is asked for.
@@ -123,7 +122,7 @@ def pack_on_ray(
     received = 0
     _remove_left(rec)
     try:
-        with closing(map_on_ray(tasks, partial(_pack, job), pieces(), "im2rec")) as shards:
+        with closing(tasks.map(partial(_pack, job), pieces(), "im2rec")) as shards:
             for shard in shards:
                 _check_seen(shard, images)
                 yield shard
@@ -143,7 +142,7 @@ def _check_seen(shard: Shard, images: ImageFolder) -> None:
     for path, reason in shard.bad:
         if reason == missing and os.path.exists(path):
             raise RecordFileNotFoundError(
-                f"{path} is here, but not on another machine of the Ray cluster: all of them must "
+                f"{path} is here, but not on another machine of the cluster: all of them must "
                 "see the images by the same paths, in a shared file system, or as URLs"
             )
 
@@ -183,7 +182,7 @@ def _pack(job: _Job, piece: _Piece) -> Shard:
     job.images.check()
     if (version := _opencv(job.packer)) != job.cv2:
         raise Error(
-            f"the machines of the Ray cluster have OpenCV {version} and {job.cv2}, whose JPEGs may "
+            f"the machines of the cluster have OpenCV {version} and {job.cv2}, whose JPEGs may "
             "differ; install the same version on all, or store the files with pass_through"
         )
     if is_remote(job.rec):

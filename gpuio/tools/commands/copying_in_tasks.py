@@ -1,10 +1,9 @@
-"""Copying records into a new record file, in tasks of a Ray cluster."""
+"""Copying records into a new record file, in tasks."""
 
 from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -13,50 +12,15 @@ from numpy.typing import NDArray
 
 from gpuio.errors import RecordError
 from gpuio.progress import Bar
-from gpuio.recordio import Index, RecordSet
 from gpuio.recordio.framing import frame
-from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.writing import followed, open_temporary, remove_abandoned, writing_at
-from gpuio.tools.on_ray import check_shared, map_on_ray
 from gpuio.tools.payloads import read_payloads
-from gpuio.tools.pieces import cut_by_weight
-from gpuio.tools.ray_cluster import RayTasks
+from gpuio.tools.pieces import Tasks, cut_by_weight
 from gpuio.tools.record_output import RecordOutput
+from gpuio.tools.shared_files import SharedRecords
 
 # Bytes that a task copies, if there are not fewer.
 LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 28
-
-
-@dataclass(frozen=True)
-class SharedRecords:
-    """Record files that tasks open as the driver has.
-
-    Attributes
-    ----------
-    locations : the files
-    indexes : their indexes' content
-    sizes : int64 (n,), the bytes of each record, if the indexes list all records
-    nbytes : the files' total size
-    remote : how remote files are reached and cached
-    """
-
-    locations: list[str]
-    indexes: list[Index]
-    sizes: NDArray[np.int64]
-    nbytes: int
-    remote: RemoteOptions | None
-
-    def open(self) -> RecordSet:
-        """Open them, on a worker.
-
-        Raises
-        ------
-        RecordFileNotFoundError : a file does not exist there.
-        Error : it is another file there.
-        """
-        records = RecordSet(self.locations, self.indexes, self.remote)
-        check_shared(", ".join(records.paths), records.nbytes, self.nbytes)
-        return records
 
 
 class _Piece(NamedTuple):
@@ -76,12 +40,12 @@ class _Piece(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def copy_on_ray(
+def copy_in_tasks(
     output: RecordOutput,
     records: SharedRecords,
     chosen: NDArray[np.int64],
     keys: NDArray[np.int64],
-    tasks: RayTasks,
+    tasks: Tasks,
     bar: Bar,
 ) -> None:
     """Copy records in tasks, each of which writes a range of one file.
@@ -103,7 +67,7 @@ def copy_on_ray(
             ]
             file.truncate(int(sizes.sum()))
             found = [np.empty(0, np.int64)]
-            with closing(map_on_ray(tasks, copy, pieces, "copy")) as results:
+            with closing(tasks.map(copy, pieces, "copy")) as results:
                 for copied in results:
                     found.append(copied)
                     bar.update(len(copied))
