@@ -122,7 +122,8 @@ def _map(
             if pending and pending[0] not in unfinished:
                 yield _result(ray, pending.popleft(), name)
             elif unfinished:
-                done, _ = ray.wait(list(unfinished), num_returns=1, fetch_local=False)
+                with _signals_pass():
+                    done, _ = ray.wait(list(unfinished), num_returns=1, fetch_local=False)
                 unfinished.difference_update(done)
     finally:
         _cancel(ray, list(unfinished))
@@ -157,7 +158,8 @@ def _call(version: str, folder: str, function: Callable[[In], Out], piece: In) -
 
 def _result(ray: Any, task: Any, name: str) -> Any:
     try:
-        found = ray.get(task)
+        with _signals_pass():
+            found = ray.get(task)
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, ImportError) or "ModuleNotFoundError" in str(error):
@@ -172,6 +174,17 @@ def _result(ray: Any, task: Any, name: str) -> Any:
     if isinstance(found, _Failed):
         raise found.error
     return found
+
+
+@contextmanager
+def _signals_pass() -> Iterator[None]:
+    """Raise what a signal handler has raised within a function of Ray's. Ray does so with
+    KeyboardInterrupt only; of others it makes a SystemError.
+    """
+    try:
+        yield
+    except SystemError as error:
+        raise error.__cause__ or error from None
 
 
 def _cancel(ray: Any, tasks: list[Any]) -> None:

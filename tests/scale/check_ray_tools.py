@@ -188,6 +188,33 @@ def test_more_pieces_than_are_consumed() -> None:
     assert len(taken) < 20
 
 
+class HandlerError(BaseException):
+    """Raised by a signal handler."""
+
+
+def waits_long(piece: int) -> None:
+    threading.Event().wait(60)
+
+
+def test_what_a_signal_handler_raises() -> None:
+    """It ends the wait for a task, which is cancelled, and not waited for to its end."""
+
+    def handler(number: int, frame: object) -> None:
+        raise HandlerError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with running("ray") as tasks, pytest.raises(HandlerError):
+            assert tasks is not None
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            list(tasks.map(waits_long, range(3), "test"))
+        with running("ray") as tasks:
+            assert tasks is not None
+            assert list(tasks.map(abs, [-3], "test")) == [3]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def shard_writers(folder: Path) -> list[int]:
     """The other processes that have a shard of b.rec open."""
     found = []
