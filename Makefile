@@ -33,7 +33,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
-.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale hadoop test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report clean
+.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale hadoop test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report docs clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -50,6 +50,7 @@ help:
 	@echo "make fuzz      do so with ever new ones; SECONDS=… ends it, what is found is in fuzz-findings"
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
+	@echo "make docs      build the documentation, with the notebooks' results: docs/_build/html/index.html"
 	@echo "make bench     compare the speed of loading images with that of other libraries: bench-results"
 	@echo "make bench-peers  install these libraries"
 	@echo "make bench-parts  compare the speed of other parts: augmenters, record files, rows, tools, remote files"
@@ -150,6 +151,16 @@ format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(C_SOURCES)
 
+$(VENV)/docs.done: $(BIN)/python pyproject.toml $(NATIVE)
+	@echo "installing gpuio and what its documentation is built with"
+	@$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@touch $@
+
+# A warning is an error. Pages of names that are gone are removed first.
+docs: $(VENV)/docs.done
+	@rm -rf docs/reference/generated
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
 # Options in BENCH, such as BENCH='--mxnet PYTHON'; BENCH=--help lists them.
 bench: $(VENV)/test.done
 	$(BIN)/python -m tests.benchmarks.images $(BENCH)
@@ -180,6 +191,6 @@ gpu-report:
 	   echo '## make bench-gpu'; $(MAKE) --no-print-directory bench-gpu; } 2>&1 | tee gpu-report.md
 
 clean:
-	rm -rf $(VENV) build dist gpuio-demo bench-results *.egg-info
+	rm -rf $(VENV) build dist gpuio-demo bench-results *.egg-info docs/_build docs/reference/generated docs/notebooks/*.ipynb
 	rm -f gpuio/libgpuio_native.so gpuio/native_missing.txt
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

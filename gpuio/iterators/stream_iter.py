@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -78,11 +79,16 @@ class StreamIter(DataIter, Generic[T]):
     # Whether a subclass replaces a method that gives a part of the batch; `next` then calls them.
     _in_pieces: ClassVar[bool] = False
 
+    __signature__: ClassVar[inspect.Signature]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._in_pieces = any(
             getattr(cls, name) is not getattr(StreamIter, name) for name in GETTERS
         )
+        # That of __new__, which comes first for `help` and the like, says nothing.
+        whole = inspect.signature(cls.__init__)
+        cls.__signature__ = whole.replace(parameters=list(whole.parameters.values())[1:])
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Record the arguments, for copies."""

@@ -1,5 +1,6 @@
 """What gpuio's own iterators share: epochs, the current batch, saved states, pickling."""
 
+import inspect
 import pickle
 from typing import Any
 
@@ -186,3 +187,10 @@ def test_it_is_closed() -> None:
 def test_descriptions() -> None:
     iterator = Places(10)
     assert iterator.provide_data == [("data", (4,))] and iterator.provide_label == []
+
+
+def test_the_signature_of_an_iterator_is_that_of_its_constructor() -> None:
+    parameters = inspect.signature(Places).parameters
+    assert list(parameters) == ["size", "batch_size", "leave_out"]
+    assert parameters["batch_size"].default == 4
+    assert "path_imgrec" in inspect.signature(mx.io.ImageRecordIter).parameters
