@@ -69,7 +69,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_nav_level": 1,
     "navigation_depth": 3,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],

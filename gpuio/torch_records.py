@@ -70,7 +70,7 @@ class RecordDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     Examples
     --------
     >>> dataset = gpuio.torch.RecordDataset("train.rec", "train.idx", transform=augment)
-    >>> loader = torch.utils.data.DataLoader(dataset, 64, shuffle=True, num_workers=8)
+    >>> loader = torch.utils.data.DataLoader(dataset, 64, shuffle=True, num_workers=2)
     """
 
     def __init__(

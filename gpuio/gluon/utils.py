@@ -91,8 +91,9 @@ def split_and_load(
 
     Examples
     --------
+    >>> devices = [mx.cpu()]  # or [mx.gpu(0), mx.gpu(1)]
     >>> for data, label in loader:
-    ...     parts = gluon.utils.split_and_load(data, [mx.gpu(0), mx.gpu(1)])
+    ...     parts = gluon.utils.split_and_load(data, devices, even_split=False)
     """
     devices = [as_context(ctx) for ctx in ctx_list]
     if not devices:

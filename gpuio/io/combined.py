@@ -69,7 +69,7 @@ class PrefetchingIter(StreamIter[DataBatch]):
     Examples
     --------
     >>> pairs = PrefetchingIter(
-    ...     [images, captions], rename_data=[{"data": "image"}, {"data": "caption"}]
+    ...     [pixels, captions], rename_data=[{"data": "image"}, {"data": "caption"}]
     ... )
     """
 

@@ -130,10 +130,10 @@ class ImageDetRecordIter(RecordFilesIter):
     Examples
     --------
     >>> train = ImageDetRecordIter(
-    ...     path_imgrec="train.rec", path_imgidx="train.idx", data_shape=(3, 300, 300),
+    ...     path_imgrec="objects.rec", path_imgidx="objects.idx", data_shape=(3, 300, 300),
     ...     batch_size=32, shuffle=True, rand_mirror_prob=0.5, rand_pad_prob=0.5, max_pad_scale=4,
     ...     rand_crop_prob=0.8, num_crop_sampler=2, min_crop_scales=0.3,
-    ...     min_crop_overlaps=(0.1, 0.5), ctx="gpu:0",
+    ...     min_crop_overlaps=(0.1, 0.5), ctx="cpu",  # or "gpu:0"
     ... )
     """
 

@@ -110,8 +110,8 @@ class ImageRecordIter(RecordFilesIter):
         bilinear, and with DALI so is all but nearest
     shuffle : a new order each epoch. True: a permutation of all records. "blocks": blocks of
         consecutive records in random order, their records shuffled within pools of blocks: about
-        as good a mixture, see the README, and far fewer requests to a remote store or seeks of a
-        disk
+        as good a mixture (the documentation has figures), and far fewer requests to a remote store
+        or seeks of a disk
     block_size : bytes in a block, as a number or with a unit, such as "8MB" or "8MiB". A block is
         of one file
     pool_blocks : blocks whose records are shuffled together
@@ -195,7 +195,7 @@ class ImageRecordIter(RecordFilesIter):
     ...     path_imgrec="train.rec", path_imgidx="train.idx",
     ...     data_shape=(3, 224, 224), batch_size=256, shuffle=True, rand_mirror=True,
     ...     random_resized_crop=True, min_random_area=0.08,
-    ...     min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="gpu:0",
+    ...     min_aspect_ratio=3 / 4, max_aspect_ratio=4 / 3, ctx="cpu",  # or "gpu:0"
     ... )
     >>> for batch in train:
     ...     images, labels = batch.data[0], batch.label[0]

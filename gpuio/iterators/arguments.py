@@ -201,8 +201,8 @@ def log_without_effect(kind: str, reasons: Mapping[str, str]) -> None:
 
     Examples
     --------
-    >>> log_without_effect("ImageRecordIter", {"fill_value": "without padding"})
-    INFO:gpuio:ImageRecordIter: fill_value has no effect without padding
+    ``log_without_effect("ImageRecordIter", {"fill_value": "without padding"})`` logs
+    "ImageRecordIter: fill_value has no effect without padding".
     """
     if reasons:
         log.info(

@@ -4,7 +4,7 @@
 >>> augment = transforms.Compose([transforms.RandomResizedCrop(224), transforms.ToTensor()])
 >>> train = dataset.transform_first(augment)
 >>> for data, label in gluon.data.DataLoader(train, 64, shuffle=True, num_workers=8):
-...     ...
+...     data, label = data.as_in_context(mx.cpu()), label.as_in_context(mx.cpu())  # or mx.gpu(0)
 
 `IntervalSampler` and `batchify` are MXNet 2.0's. For the same images at the speed of whole batches,
 and on a GPU, use `gpuio.io.ImageRecordIter`.

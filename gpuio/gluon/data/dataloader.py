@@ -75,8 +75,9 @@ class DataLoader:
 
     Examples
     --------
+    >>> ctx = mx.cpu()  # or mx.gpu(0)
     >>> for data, label in DataLoader(dataset, 64, shuffle=True, num_workers=8):
-    ...     data, label = data.as_in_context(mx.gpu()), label.as_in_context(mx.gpu())
+    ...     data, label = data.as_in_context(ctx), label.as_in_context(ctx)
     """
 
     @check_call

@@ -153,7 +153,7 @@ class ArrayDataset(Dataset):
 
     Examples
     --------
-    >>> ArrayDataset(images, labels)[0]  # images[0], labels[0]
+    >>> image, label = ArrayDataset(images, labels)[0]  # images[0], labels[0]
     """
 
     def __init__(self, *args: Any) -> None:

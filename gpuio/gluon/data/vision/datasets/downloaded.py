@@ -93,7 +93,7 @@ class MNIST(_FilesDataset):
 
     Examples
     --------
-    >>> train = MNIST(train=True).transform_first(transforms.ToTensor())
+    >>> train = MNIST("mnist", train=True).transform_first(transforms.ToTensor())
     """
 
     _folder = "mnist"

@@ -118,7 +118,7 @@ class RandomColorJitter(HybridBlock):
 
     Examples
     --------
-    >>> transforms.RandomColorJitter(brightness=0.4, contrast=0.4, saturation=0.4)
+    >>> jitter = transforms.RandomColorJitter(brightness=0.4, contrast=0.4, saturation=0.4)
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class Compose(Block):
 
     Examples
     --------
-    >>> transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
+    >>> augment = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
     """
 
     def __init__(self, transforms: Iterable[Function]) -> None:
@@ -78,7 +78,7 @@ class RandomApply(Block):
 
     Examples
     --------
-    >>> transforms.RandomApply(transforms.RandomHue(0.1), p=0.3)
+    >>> sometimes = transforms.RandomApply(transforms.RandomHue(0.1), p=0.3)
     """
 
     def __init__(self, transforms: Function | Iterable[Function], p: float = 0.5) -> None:

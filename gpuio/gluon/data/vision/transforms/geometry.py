@@ -47,6 +47,7 @@ class Resize(HybridBlock):
     Examples
     --------
     >>> transforms.Resize(256, keep_ratio=True)
+    Resize(size=256, keep_ratio=True, interpolation=1)
     """
 
     def __init__(self, size: SizeOption, keep_ratio: bool = False, interpolation: int = 1) -> None:
@@ -137,7 +138,7 @@ class RandomCrop(HybridBlock):
 
     Examples
     --------
-    >>> transforms.RandomCrop(32, pad=4)  # the usual augmentation of CIFAR
+    >>> crop = transforms.RandomCrop(32, pad=4)  # the usual augmentation of CIFAR
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class Normalize(HybridBlock):
     Examples
     --------
     >>> normalize = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    >>> transforms.Compose([transforms.ToTensor(), normalize])
+    >>> augment = transforms.Compose([transforms.ToTensor(), normalize])
     """
 
     def __init__(self, mean: ArrayLike = 0.0, std: ArrayLike = 1.0) -> None:
