@@ -78,6 +78,8 @@ SAMPLE = np.dtype(
         ("light", np.float32, 2),
         ("fill", np.uint8, 4),
         ("status", np.int32),
+        ("operation_count", np.int32),
+        ("operations", np.uintp),
     ],
     align=True,
 )
@@ -86,7 +88,7 @@ SAMPLE = np.dtype(
 PLAN = np.dtype(
     [
         *((name, np.uintp) for name in ("window", "bounds", "method", "flip", "light")),
-        *((name, np.uintp) for name in ("inside", "fill", "codes", "places")),
+        *((name, np.uintp) for name in ("inside", "fill", "codes", "places", "operations")),
         ("count", np.int64),
         ("fill_width", np.int32),
         ("width", np.int32),
@@ -94,6 +96,7 @@ PLAN = np.dtype(
         ("channels", np.int32),
         ("antialias", np.int32),
         ("dct_scaling", np.int32),
+        ("operation_count", np.int32),
     ],
     align=True,
 )
@@ -158,6 +161,10 @@ class Native:
         self._philox.argtypes = [ctypes.c_uint64, *[pointer] * 2, integer, word, word, pointer]
         self._select = library.gpuio_native_select
         self._select.restype, self._select.argtypes = integer, [pointer] * 3
+        self._operate = library.gpuio_native_operate
+        self._operate.restype = ctypes.c_int32
+        number = ctypes.c_int32
+        self._operate.argtypes = [pointer, number, pointer, pointer, *[number] * 4]
         self._render = library.gpuio_native_render
         self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
         self._claim = ctypes.PyDLL(str(path)).gpuio_native_claim  # keeps the interpreter's lock
@@ -210,6 +217,26 @@ class Native:
         """
         made: int = self._render(workspace.address, output, samples, count, batch)
         return made
+
+    def operate(self, operations: NDArray[np.void], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Apply operations to an image; see `execution.operations.operate`.
+
+        Parameters
+        ----------
+        operations : OPERATION (K,) of gpuio.planning.operations
+        pixels : uint8 (height, width, channels), 1, 3 or 4 channels
+
+        Returns
+        -------
+        A new array
+        """
+        operations = np.ascontiguousarray(operations)
+        height, width, channels = pixels.shape
+        buffers = np.array(pixels, order="C"), np.empty(pixels.shape, np.uint8)
+        addresses = [each.ctypes.data for each in buffers]
+        size = width, height, channels, channels
+        moved = self._operate(operations.ctypes.data, len(operations), *addresses, *size)
+        return buffers[moved]
 
     def read(
         self,

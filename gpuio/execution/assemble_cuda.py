@@ -1,7 +1,8 @@
 """Assembly on a GPU: a batch of uint8 samples becomes the batch that the caller receives.
 
-That takes one kernel, with jitter or borders two, and perhaps another for colors that depend on
-their sample's mean. What a plan says about the samples is copied to the GPU in one transfer.
+That takes one kernel, with jitter or borders two, with operations another, and perhaps another for
+colors that depend on their sample's mean. What a plan says about the samples is copied to the GPU
+in one transfer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from gpuio.context import Context, require_cupy
 from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
+from gpuio.execution.augment_cuda import CudaAugmenter, operation_parameters
 from gpuio.execution.finish_cuda import CudaFinisher, finish_parameters
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.packing import check_array, send_packed
@@ -27,8 +29,8 @@ SCALING = np.dtype([("offset", np.float32, 4), ("factor", np.float32, 4)])
 
 
 class CudaAssembler:
-    """Makes batches on a GPU with ``kernels/finish.cu`` and ``kernels/assemble.cu``, which are
-    compiled for it when first used.
+    """Makes batches on a GPU with ``kernels/finish.cu``, ``kernels/augment.cu`` and
+    ``kernels/assemble.cu``, which are compiled for it when first used.
 
     Parameters
     ----------
@@ -44,6 +46,7 @@ class CudaAssembler:
         self._scaling["factor"][: output.channels] = output.factor
         self._name = f"assemble_{output.dtype.name}_{output.layout.lower()}"
         self._finish = CudaFinisher(output, self._device_id)
+        self._augment = CudaAugmenter(output, self._device_id)
         self._mean_image: Array | None = None
 
     def __call__(
@@ -57,7 +60,7 @@ class CudaAssembler:
         pixels : cupy uint8 (M, height, width, channels), contiguous, on this GPU, ready in the
             order of `stream`. The caller keeps it, unchanged, until an event recorded on `stream`
             after this call is done.
-        plan : of the M samples: its jitter, borders, flips, color and light
+        plan : of the M samples: its jitter, borders, operations, flips, color and light
         rows : int32 (N,) on the host: output sample n shows sample ``rows[n]``; None: all M
             in order
         stream : the cupy stream to work on, the same in each call
@@ -91,7 +94,7 @@ class CudaAssembler:
             if output.offset_image is not None and self._mean_image is None:
                 self._mean_image = cupy.asarray(output.offset_image)
             on_device = send_packed(parameters)
-            finished = self._finish(pixels, on_device)
+            finished = self._finished(pixels, on_device)
             kernel = kernels.load("assemble", self._name, self._device_id)
             blocks = -(-output.height * output.width // THREADS)
             kernel(
@@ -116,6 +119,18 @@ class CudaAssembler:
             )
         return batch
 
+    def _finished(self, pixels: Array, on_device: dict[str, Array]) -> Array:
+        """The samples after their jitters, borders and operations; a matrix that depends on means
+        is written where the parameters have it.
+        """
+        operations = on_device.get("operations")
+        if operations is None:
+            return self._finish(pixels, on_device)
+        before = {name: each for name, each in on_device.items() if not name.startswith("plan.")}
+        augmented = self._augment(self._finish(pixels, before), operations)
+        after = {name: each for name, each in on_device.items() if name.startswith("plan.")}
+        return self._finish(augmented, after)
+
     def _check_pixels(self, pixels: Array) -> None:
         shape = (self.output.height, self.output.width, self.output.channels)
         if pixels.ndim != 4 or pixels.shape[1:] != shape or pixels.dtype != np.uint8:
@@ -131,6 +146,7 @@ class CudaAssembler:
     ) -> tuple[int, dict[str, HostArray]]:
         """N, and what the kernels need to know of the plan and the rows, in their types."""
         parameters = finish_parameters(plan, self.output, samples)
+        parameters.update(operation_parameters(plan, self.output, samples))
         flip = check_array(plan.flip, np.bool_, (samples,), "flip")
         if flip.any():
             parameters["flip"] = flip

@@ -20,6 +20,7 @@ from gpuio.errors import FILE_ERRORS, Error
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
 from gpuio.execution.native_samples import NativeRenderer
+from gpuio.execution.operations import operate
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
@@ -41,8 +42,11 @@ Run: TypeAlias = "slice | list[int]"
 LEAST_RUN, MOST_RUN = 1000.0, 10000.0
 
 # Microseconds that a sample takes: by the native module and without it, for each pixel of the image
-# and of the output, and for each encoded byte. Roughly: only runs depend on it.
-NATIVE_COST, PYTHON_COST, PIXEL_COST, OUTPUT_COST, BYTE_COST = 15.0, 60.0, 3e-3, 1e-3, 5e-3
+# and of the output, for each of these and operation, and for each encoded byte. Roughly: only runs
+# depend on it.
+NATIVE_COST, PYTHON_COST, PIXEL_COST, OUTPUT_COST, OPERATION_COST, BYTE_COST = (
+    15.0, 60.0, 3e-3, 1e-3, 3e-3, 5e-3
+)  # fmt: skip
 
 
 class SampleRenderer(Protocol):
@@ -90,6 +94,8 @@ class PlanRenderer:
         assert plan is not None, "the batch has been planned"
         size = (output.width, output.height)
         pixels = render_sample(batch, row, size, output.channels, self._antialias)
+        if plan.operations is not None:
+            pixels = operate(pixels, plan.operations[row])
         matrix = color_matrix(plan.color, row, pixels)
         light = None if plan.light is None else plan.light[row]
         self.assembler.write(data, row, pixels, bool(plan.flip[row]), matrix, plan.rounding, light)
@@ -251,7 +257,9 @@ class _Job:
         taken = list(batch.errors)
         if native is not None and self._samples is not None and len(self._samples.array):
             array = self._samples.array
-            same = NATIVE_COST + native.pixels * OUTPUT_COST
+            drawn = self._samples.operations
+            steps = 0 if drawn is None else drawn.shape[1]
+            same = NATIVE_COST + native.pixels * (OUTPUT_COST + steps * OPERATION_COST)
             runs += _cut(self._samples.pixels, array["place"], same, threads)
             if len(array) + len(taken) == len(batch):
                 return runs

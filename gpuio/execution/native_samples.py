@@ -12,6 +12,7 @@ from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.output import DTYPES
 from gpuio.loading.batch import ImageBatch
 from gpuio.native import MADE, OUTPUT, PLAN, SAMPLE, UNDECODED, Native, Selected, Workspace
+from gpuio.planning.operations import Operations
 from gpuio.planning.plan import Plan
 
 # Channels of images, and of outputs.
@@ -30,6 +31,7 @@ class NativeSamples(NamedTuple):
     array : SAMPLE (n,), in the order of their rows. They refer to memory and files of the batch
     pixels : float64 (n,), pixels of their images
     address, output, batch : addresses of these, of the OUTPUT, and of the batch's array
+    operations : OPERATION (N, K), to which they refer, too; None: there are none
     """
 
     array: NDArray[np.void]
@@ -37,13 +39,15 @@ class NativeSamples(NamedTuple):
     address: int
     output: int
     batch: int
+    operations: Operations | None = None
 
 
 class NativeRenderer:
     """Makes the samples of batches that the native module can make: JPEGs in gray or color, and
     PNGs of up to 8 bits that are not interlaced, whose window is on the pixel grid of the whole
     image scaled bilinearly, to the nearest pixel or not at all, perhaps with a border of one color,
-    without changes of color other than the light of float32. Safe to use from several threads.
+    and with operations, without changes of color other than the light of float32. Safe to use from
+    several threads.
 
     Parameters
     ----------
@@ -106,6 +110,9 @@ class NativeRenderer:
         assert plan is not None, "the batch has been planned"
         lit = plan.light is not None and output.takes_light
         array, pixels = np.empty(0, SAMPLE), np.empty(0)
+        operations = None
+        if plan.operations is not None and plan.operations["code"].any():
+            operations = np.ascontiguousarray(plan.operations)
         if not (
             self._never
             or plan.affine is not None
@@ -114,11 +121,11 @@ class NativeRenderer:
             or any(each is not None for each in (plan.image_jitter, plan.jitter, plan.color))
             or (lit and output.dtype != np.float32)
         ):
-            array, pixels = self._select(plan, batch)
+            array, pixels = self._select(plan, batch, operations)
         spec = self._specs[lit].ctypes.data
-        return NativeSamples(array, pixels, array.ctypes.data, spec, data.ctypes.data)
+        return NativeSamples(array, pixels, array.ctypes.data, spec, data.ctypes.data, operations)
 
-    def _select(self, plan: Plan, batch: ImageBatch) -> Selected:
+    def _select(self, plan: Plan, batch: ImageBatch, operations: Operations | None) -> Selected:
         spec, output = self._plan.copy(), self._output
         arrays: dict[str, NDArray[Any] | None] = {
             "window": np.ascontiguousarray(plan.window, np.float64),
@@ -134,6 +141,9 @@ class NativeRenderer:
             arrays["inside"] = plan.visible((output.width, output.height))
             arrays["fill"] = fill = np.ascontiguousarray(plan.borders[0].fill, np.uint8)
             spec["fill_width"] = fill.shape[1]
+        if operations is not None:
+            arrays["operations"] = operations
+            spec["operation_count"] = operations.shape[1]
         spec["count"] = len(batch)
         others = list(batch.errors)
         if known := self._undecoded:

@@ -11,6 +11,7 @@ from gpuio.context import Context, on_device
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, finish_pixels
+from gpuio.execution.operations import operate_batch
 from gpuio.execution.output import OutputSpec
 from gpuio.in_flight import keep_until, release_done, retire_stream
 from gpuio.nd.device_memory import share
@@ -62,7 +63,7 @@ class HostPostprocess:
         """
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
-        pixels = finish_pixels(pixels, plan)
+        pixels = operate_batch(finish_pixels(pixels, plan), plan.operations)
         matrices = batch_color_matrices(plan.color, pixels)
         for row, sample in enumerate(rows.tolist()):
             matrix = None if matrices is None else matrices[sample]

@@ -1,4 +1,6 @@
-"""MXNet's ``mx.image``: images as arrays, (height, width, channels), RGB, on either device."""
+"""MXNet's ``mx.image``: images as arrays, (height, width, channels), RGB, on either device; and
+augmentations that came after it.
+"""
 
 import sys
 
@@ -20,6 +22,12 @@ from gpuio.image.augment_geometry import (
     RandomCropAug,
     RandomSizedCropAug,
     ResizeAug,
+)
+from gpuio.image.augment_operations import (
+    ColorJitter,
+    RandAugment,
+    RandomErasing,
+    TrivialAugmentWide,
 )
 from gpuio.image.augmenter import Augmenter, RandomOrderAug, SequentialAug
 from gpuio.image.codec import imdecode, imencode, imread
@@ -57,6 +65,7 @@ __all__ = [
     "BrightnessJitterAug",
     "CastAug",
     "CenterCropAug",
+    "ColorJitter",
     "ColorJitterAug",
     "ColorNormalizeAug",
     "ContrastJitterAug",
@@ -75,13 +84,16 @@ __all__ = [
     "ImageDetIter",
     "ImageIter",
     "LightingAug",
+    "RandAugment",
     "RandomCropAug",
+    "RandomErasing",
     "RandomGrayAug",
     "RandomOrderAug",
     "RandomSizedCropAug",
     "ResizeAug",
     "SaturationJitterAug",
     "SequentialAug",
+    "TrivialAugmentWide",
     "center_crop",
     "color_normalize",
     "copyMakeBorder",

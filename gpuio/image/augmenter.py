@@ -31,7 +31,7 @@ class AugmenterBase:
     Attributes
     ----------
     takes_boxes : whether it takes boxes, and has `move_boxes`
-    stage : what it changes, GEOMETRY or COLOR; None: it may come before and after either
+    stage : what it changes, GEOMETRY, OPERATIONS or COLOR; None: it may come before and after any
     any_order : of a container: whether its parts come in any order, or only some of them
     adds_border : whether it adds a border
     """

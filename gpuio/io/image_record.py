@@ -31,6 +31,7 @@ from gpuio.iterators.arguments import (
     crop_ranges,
     last_batch_mode,
 )
+from gpuio.iterators.augmentation import as_policies
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
 from gpuio.planning.affine import NO_LIMIT, AffineOptions
@@ -105,6 +106,10 @@ class ImageRecordIter(RecordFilesIter):
         not flipped, and written
     max_random_contrast : largest change of the factor of ``pixel - mean`` from 1
     max_random_illumination : largest value added to that
+    augmenters : what images go through after the crop, `random_h` and its like, and before they are
+        mirrored, changed by `brightness` and its like, and normalized: some of
+        `gpuio.image.RandAugment`, `TrivialAugmentWide`, `ColorJitter` and `RandomErasing`, in their
+        order. (MXNet does not have them)
     inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
         enlarge and area to shrink, 10 one of 0 to 4 at random. With rotation or shear, area is
         bilinear, and with DALI so is all but nearest
@@ -254,6 +259,7 @@ class ImageRecordIter(RecordFilesIter):
         mean_img: Path | None = None,
         max_random_contrast: float = 0.0,
         max_random_illumination: float = 0.0,
+        augmenters: Sequence[Any] = (),
         inter_method: int = 1,
         shuffle: bool | str = False,
         shuffle_chunk_size: int = 0,
@@ -352,6 +358,7 @@ class ImageRecordIter(RecordFilesIter):
             shift=as_amount("max_random_illumination", max_random_illumination),
         )
         jitter.check_channels(channels)
+        policies = as_policies("augmenters", augmenters, channels)
         output = OutputSpec(
             channels=channels,
             height=height,
@@ -422,10 +429,13 @@ class ImageRecordIter(RecordFilesIter):
         if mean_img and output.normalizes:
             unflipped = replace(crop, mirror=False, rand_mirror=False)
             planner = CropPlanner(
-                unflipped, seed_aug, label_width, source.records.has_faces, jitter
-            )
+                unflipped, seed_aug, label_width, source.records.has_faces, jitter,
+                policies, channels,
+            )  # fmt: skip
             output = self._with_mean_image(output, mean_img, planner, label_shape, True)
-        planner = CropPlanner(crop, seed_aug, label_width, source.records.has_faces, jitter)
+        planner = CropPlanner(
+            crop, seed_aug, label_width, source.records.has_faces, jitter, policies, channels
+        )
         self._load(planner, output, label_shape)
         if verbose:
             log_opened(source, self.num_data, self._ctx)

@@ -1,9 +1,9 @@
 """Planning of lists of augmenters.
 
 Augmenters that describe themselves (`gpuio.image.augmenter.AugmenterBase` says how) can be traced,
-so that a list of them becomes a plan. A plan resamples each image once and evaluates all changes of
-color as one matrix; so whatever moves pixels must come before whatever changes colors, in one
-interpolation.
+so that a list of them becomes a plan. A plan resamples each image once, applies operations to the
+output, and evaluates all changes of color as one matrix; so whatever moves pixels must come first,
+in one interpolation, then operations, and then whatever changes colors.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Size: TypeAlias = Sequence[int]  # (width, height) in pixels
 # What an augmenter drew: each knows its own.
 Params: TypeAlias = Any
 
-# What an augmenter changes: where pixels lie, or their values.
-GEOMETRY, COLOR = "geometry", "color"
+# What an augmenter changes: where pixels lie; anything, by operations of a plan; or their values.
+GEOMETRY, OPERATIONS, COLOR = "geometry", "operations", "color"
+STAGES = (GEOMETRY, OPERATIONS, COLOR)
 
 
 def is_described(augmenter: object) -> bool:
@@ -46,9 +47,11 @@ def unplannable_reason(augmenters: Sequence[Any]) -> str | None:
 
     Raises
     ------
-    ArgumentError : an augmenter's interpolation does not exist.
+    ArgumentError : an augmenter's interpolation does not exist, or operations come after a
+        normalization.
     """
     found = list(_leaves(augmenters))
+    _check_normalization(found)
     for each in found:
         if not hasattr(each, "unplannable_reason"):
             return f"{type(each).__name__} is not an Augmenter"
@@ -59,7 +62,10 @@ def unplannable_reason(augmenters: Sequence[Any]) -> str | None:
         return f"there are several interpolations, {sorted(methods)}"
     for method in methods - set(METHODS):
         raise ArgumentError(f"Unknown interp method {method}: 0 to 4, 9 or 10")
-    if not _geometry_comes_first(augmenters, set()):
+    before: set[str] = set()
+    if not _stages_in_order(augmenters, before):
+        if OPERATIONS in before:
+            return "operations do not come after what moves pixels and before what changes colors"
         return "what moves pixels does not come before what changes colors"
     least: float = math.inf
     for each in found:
@@ -68,6 +74,20 @@ def unplannable_reason(augmenters: Sequence[Any]) -> str | None:
             return "images are made small, and then large again"
         least = min(least, side)
     return None
+
+
+def _check_normalization(augmenters: Sequence[Any]) -> None:
+    """Raise ArgumentError if one takes pixel values of 0 to 255 where there are others."""
+    normalizer = None
+    for each in augmenters:
+        if normalizer is not None and getattr(each, "stage", None) == OPERATIONS:
+            raise ArgumentError(
+                f"{type(each).__name__} works on pixel values of 0 to 255; put it before "
+                f"{normalizer} in the list of augmenters"
+            )
+        plannable = is_described(each) and each.unplannable_reason() is None
+        if plannable and each.normalization() is not None:
+            normalizer = type(each).__name__
 
 
 def _leaves(augmenters: Iterable[Any]) -> Iterator[Any]:
@@ -79,17 +99,19 @@ def _leaves(augmenters: Iterable[Any]) -> Iterator[Any]:
             yield each
 
 
-def _geometry_comes_first(augmenters: Iterable[Any], before: set[str]) -> bool:
-    """Whether no geometry can come after color; adds the stages to those that came `before`."""
+def _stages_in_order(augmenters: Iterable[Any], before: set[str]) -> bool:
+    """Whether no stage can come after a later one; adds the stages to those that came `before`."""
     for each in augmenters:
         if each.parts is None:
-            if each.stage == GEOMETRY and COLOR in before:
-                return False
+            later = STAGES[STAGES.index(each.stage) + 1 :] if each.stage else ()
+            in_order = before.isdisjoint(later)
             before |= {each.stage} - {None}
+            if not in_order:
+                return False
         else:
             # In any order: after one another's stages, too.
             for _ in range(2 if each.any_order else 1):
-                if not _geometry_comes_first(each.parts, before):
+                if not _stages_in_order(each.parts, before):
                     return False
     return True
 

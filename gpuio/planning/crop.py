@@ -54,6 +54,7 @@ from gpuio.planning.planner import (
     Samples,
     convert_labels,
 )
+from gpuio.planning.policies import Policy, plan_operations
 from gpuio.sampling import philox
 
 # The largest length in pixels that an argument may ask for: MXNet's int. The largest aspect ratio
@@ -177,6 +178,7 @@ class CropPlanner(Planner):
     faces : the records are those of a face dataset: with a label_width of 1, a longer label gives
         its first number, the identity
     jitter : the changes of color
+    policies : draw the operations, in their order, of outputs with so many `channels`
     """
 
     def __init__(
@@ -186,12 +188,15 @@ class CropPlanner(Planner):
         label_width: int,
         faces: bool = False,
         jitter: JitterOptions = NO_JITTER,
+        policies: Sequence[Policy] = (),
+        channels: int = 3,
     ) -> None:
         self._options = options
         self._seed = seed
         self._label_width = label_width
         self._identity_only = faces and label_width == 1
         self._jitter = jitter
+        self._policies, self._channels = policies, channels
         self.borders = options.bordered
         if options.affine.turns:
             self.affine = AffineFill(options.fill, options.method == NEAREST)
@@ -219,7 +224,10 @@ class CropPlanner(Planner):
                         f"than max_crop_size, {least}"
                     ),
                 )
-        return PlannedBatch(plan_colors(self._jitter, plan, *draws), labels, errors)
+        size = self._options.width, self._options.height
+        operations = plan_operations(self._policies, size, self._channels, *draws)
+        plan = replace(plan_colors(self._jitter, plan, *draws), operations=operations)
+        return PlannedBatch(plan, labels, errors)
 
     def _labels(
         self, labels: Sequence[Label | None]

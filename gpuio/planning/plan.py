@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError
+from gpuio.planning.operations import Operations
 from gpuio.sampling.sample_rng import Rng
 
 # MXNet's numbers of the interpolation methods, which are OpenCV's.
@@ -144,6 +145,8 @@ class Plan:
     image_jitter : of the image, before its borders are painted; None: no change
     borders : around the image within the output, the innermost first
     jitter : of the output, borders included; None: no change
+    operations : OPERATION (N, K), see `operations`: what the output, before it is flipped, goes
+        through then; None: nothing
     color : float64 (N, 3, 7), or None: no change. Then RGB becomes ``color @ (r, g, b, mean r,
         mean g, mean b, 1)``, with the means of the sample's output pixels
     rounding : what becomes of that: UNROUNDED, NEAREST_INTEGER or TOWARD_ZERO
@@ -161,6 +164,7 @@ class Plan:
     image_jitter: Jitter | None = None
     borders: tuple[Border, ...] = ()
     jitter: Jitter | None = None
+    operations: Operations | None = None
     color: NDArray[np.float64] | None = None
     rounding: int = UNROUNDED
     light: NDArray[np.float64] | None = None

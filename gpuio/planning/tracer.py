@@ -1,8 +1,8 @@
 """Tracing: following an image through operations without its pixels.
 
 Any sequence of resizes, crops, flips and borders is one window of the source; changes of color are
-one matrix. An `ImageTracer` follows both for one image, and `plan_from_traces` combines the tracers
-of a batch into a `Plan`: each image is resampled once, whatever the number of operations.
+one matrix. An `ImageTracer` follows both for one image, and what operations come between them, and
+`plan_from_traces` combines the tracers of a batch into a `Plan`: each image is resampled once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from gpuio.decoding.limits import MAX_PIXELS, over_limit
 from gpuio.errors import ArgumentError, DecodeError, Error
 from gpuio.planning.colors import LUMA
+from gpuio.planning.operations import Operations, mirrored, no_operations
 from gpuio.planning.plan import (
     AREA,
     AUTOMATIC,
@@ -84,6 +85,7 @@ class ImageTracer:
         self._method = LINEAR
         self._resized = self._flipped = self._resample_flipped = False
         self._borders: list[tuple[Rectangle, Sequence[float]]] = []
+        self._operations: list[Operations] = []
         self._color: NDArray[np.float64] | None = None
 
     def resize(self, width: int, height: int, method: int) -> None:
@@ -171,6 +173,12 @@ class ImageTracer:
         self._window = left + x * across, top + y * down, width * across, height * down
         self.width, self.height = width, height
 
+    def operate(self, operations: Operations) -> None:
+        """Apply operations, OPERATION (K,), to the image, which is the output."""
+        if self._flipped:
+            operations = mirrored(operations, self.width)
+        self._operations.append(operations)
+
     def mix_channels(self, matrix: ArrayLike) -> None:
         """Multiply each pixel by a matrix (3, 3)."""
         self._color = np.asarray(matrix, np.float64) @ self._color_matrix()
@@ -256,6 +264,8 @@ def plan_from_traces(tracers: Sequence[ImageTracer], width: int, height: int) ->
     flipped &= np.isin(plan.method, ASYMMETRIC)
     if flipped.any():
         plan = replace(plan, resample_flipped=flipped)
+    if any(each._operations for each in tracers):
+        plan = replace(plan, operations=_operations(tracers))
     if any(each._color is not None for each in tracers):
         identity = np.eye(3, 7)
         color = [identity if each._color is None else each._color for each in tracers]
@@ -263,6 +273,17 @@ def plan_from_traces(tracers: Sequence[ImageTracer], width: int, height: int) ->
     depth = max(len(each._borders) for each in tracers)
     borders = (_border(tracers, number, window, (width, height)) for number in range(depth))
     return replace(plan, borders=tuple(borders))
+
+
+def _operations(tracers: Sequence[ImageTracer]) -> Operations:
+    """The operations of all, OPERATION (N, K); those who have fewer end in some without effect."""
+    steps = [sum(map(len, each._operations)) for each in tracers]
+    result = no_operations(len(tracers), max(steps))
+    for row, each in zip(result, tracers, strict=True):
+        if each._operations:
+            found = np.concatenate(each._operations)
+            row[: len(found)] = found
+    return result
 
 
 def _border(

@@ -22,7 +22,7 @@ WORD = 0xFFFFFFFF
 # What the draws are for. A number is never given a new meaning: saved states and seeds rely on it.
 # A sample may draw any number of words for AUGMENT, and nothing that follows it beside them.
 SHUFFLE, MIRROR, CROP, RESIZED_CROP, INTERPOLATION, AUGMENT = range(6)
-AFFINE, CROP_SIZE, COLOR, HLS, PCA, LIGHT, CHUNKS, BLOCKS = range(6, 14)
+AFFINE, CROP_SIZE, COLOR, HLS, PCA, LIGHT, CHUNKS, BLOCKS, OPERATIONS, MIX = range(6, 16)
 MIXTURE = 64
 
 

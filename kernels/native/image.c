@@ -34,9 +34,10 @@ struct gpuio_workspace* gpuio_native_new(void) {
 
 void let_go(struct gpuio_workspace* workspace, size_t most) {
     struct buffer* const buffers[] = {
-        &workspace->encoded, &workspace->joined,     &workspace->rows,
-        &workspace->line,    &workspace->upright,    &workspace->tables,
-        &workspace->pixels,  &workspace->blended[0], &workspace->blended[1],
+        &workspace->encoded,     &workspace->joined,      &workspace->rows,
+        &workspace->line,        &workspace->upright,     &workspace->tables,
+        &workspace->pixels,      &workspace->blended[0],  &workspace->blended[1],
+        &workspace->operated[0], &workspace->operated[1],
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i)
         if (buffers[i]->size > most) {

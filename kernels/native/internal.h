@@ -71,6 +71,7 @@ struct gpuio_workspace {
     struct buffer tables;      // both axes
     struct buffer blended[2];  // source rows, resampled across, int16
     struct buffer pixels;      // an output row, uint8
+    struct buffer operated[2]; // an output that operations are applied to, and room for them
     int32_t width, height;     // of what is decoded, as stored
     int32_t depth;             // bytes of a pixel: 1, or 4 (RGB and an undefined one)
     int32_t is_png;            // not a JPEG

@@ -58,7 +58,9 @@ static int is_sound(const struct gpuio_output* output, const struct gpuio_sample
             sample->shrink == 8) &&
            place->begin >= 0 && place->begin < place->end && place->known_size >= 0 &&
            place->start >= 0 && place->end <= INT64_MAX - place->start &&
-           (place->file >= 0 || place->end <= place->known_size);
+           (place->file >= 0 || place->end <= place->known_size) &&
+           sample->operation_count >= 0 &&
+           (sample->operation_count == 0 || sample->operations != NULL);
 }
 
 // The encoded image: in memory, or what its file has.
@@ -71,6 +73,11 @@ static const uint8_t* encoded_image(struct gpuio_workspace* workspace,
         memcmp(record, place->known, known < size ? known : size) != 0)
         fail(workspace, GPUIO_UNREAD);
     return record + place->begin;
+}
+
+// Whether an output is made in reverse: one that operations follow is flipped after them.
+static int is_flipped(const struct gpuio_sample* sample) {
+    return sample->flip && sample->operation_count == 0;
 }
 
 static void plan_axes(struct gpuio_workspace* workspace, const struct gpuio_sample* sample,
@@ -111,7 +118,36 @@ static void plan_axes(struct gpuio_workspace* workspace, const struct gpuio_samp
         plan_axis(axis, sample->method, i == 0, counts[i], sample->corner[i], scale, from - first,
                   last - first);
     }
-    if (sample->flip) reverse_axis(&axes[0], counts[0]);
+    if (is_flipped(sample)) reverse_axis(&axes[0], counts[0]);
+}
+
+// Store one row of an output; if operations follow, in memory of the workspace.
+static void put_row(struct gpuio_workspace* workspace, const struct gpuio_output* output,
+                    const struct gpuio_sample* sample, int32_t y, const uint8_t* pixels,
+                    void* batch) {
+    if (sample->operation_count == 0) {
+        store_row(output, sample, y, pixels, batch);
+        return;
+    }
+    const size_t size = (size_t)output->width * (output->channels == 1 ? 1 : 4);
+    memcpy(workspace->operated[0].memory + (size_t)y * size, pixels, size);
+}
+
+// Apply a sample's operations to its output, and store that.
+static void operate(struct gpuio_workspace* workspace, const struct gpuio_output* output,
+                    const struct gpuio_sample* sample, uint8_t* pixels, void* batch) {
+    const int depth = output->channels == 1 ? 1 : 4;
+    const int32_t width = output->width, height = output->height;
+    const int32_t moved = gpuio_native_operate(
+        sample->operations, sample->operation_count, workspace->operated[0].memory,
+        workspace->operated[1].memory, width, height, depth, output->channels);
+    const uint8_t* row = workspace->operated[moved].memory;
+    for (int32_t y = 0; y < height; ++y, row += (ptrdiff_t)width * depth) {
+        if (sample->flip)
+            for (int32_t x = 0; x < width; ++x)
+                memcpy(pixels + x * depth, row + (width - 1 - x) * depth, (size_t)depth);
+        store_row(output, sample, y, sample->flip ? pixels : row, batch);
+    }
 }
 
 static void render(struct gpuio_workspace* workspace, const struct gpuio_output* output,
@@ -119,7 +155,7 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
     const int depth = output->channels == 1 ? 1 : 4;
     const int32_t width = output->width;
     const int32_t count = sample->inside[2] - sample->inside[0];
-    const int32_t begin = sample->flip ? width - sample->inside[2] : sample->inside[0];
+    const int32_t begin = is_flipped(sample) ? width - sample->inside[2] : sample->inside[0];
     struct axis axes[2], *across = &axes[0], *down = &axes[1];
     struct rectangle region;
     plan_axes(workspace, sample, axes, &region);
@@ -142,9 +178,12 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
     for (int i = 0; i < 2; ++i)
         blended[i] =
             (int16_t*)(void*)need(workspace, &workspace->blended[i], (size_t)count * 8 + 64);
+    const size_t size = (size_t)width * (size_t)output->height * (size_t)depth;
+    for (int i = 0; i < 2 && sample->operation_count; ++i)
+        need(workspace, &workspace->operated[i], size);
     const int nearest = sample->method == GPUIO_NEAREST;
     for (int32_t x = 0; x < width; ++x) memcpy(pixels + x * depth, sample->fill, (size_t)depth);
-    for (int32_t y = 0; y < sample->inside[1]; ++y) store_row(output, sample, y, pixels, batch);
+    for (int32_t y = 0; y < sample->inside[1]; ++y) put_row(workspace, output, sample, y, pixels, batch);
     for (int32_t i = 0; i < sample->inside[3] - sample->inside[1]; ++i) {
         const int32_t rows[2] = {down->first[i], down->second[i]};
         if (held[0] != rows[0] && held[1] == rows[0]) {
@@ -166,12 +205,13 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
             blend_down(pixels + begin * depth, blended[0],
                        rows[1] == rows[0] ? blended[0] : blended[1], down->weight + 2 * i,
                        count * depth);
-        store_row(output, sample, sample->inside[1] + i, pixels, batch);
+        put_row(workspace, output, sample, sample->inside[1] + i, pixels, batch);
     }
     for (int32_t x = 0; x < width; ++x) memcpy(pixels + x * depth, sample->fill, (size_t)depth);
     for (int32_t y = sample->inside[3]; y < output->height; ++y)
-        store_row(output, sample, y, pixels, batch);
+        put_row(workspace, output, sample, y, pixels, batch);
     end_image(workspace);
+    if (sample->operation_count) operate(workspace, output, sample, pixels, batch);
 }
 
 // The status of a sample that was attempted. No local variable changes after setjmp.

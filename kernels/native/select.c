@@ -95,6 +95,14 @@ static int select_sample(const struct gpuio_plan* plan, int64_t row, struct gpui
     for (int32_t i = 0; plan->inside && i < 4; ++i)
         sample->fill[i] = plan->fill[row * plan->fill_width + (i < plan->fill_width ? i : 0)];
     sample->status = GPUIO_UNUSUAL;
+    sample->operations = NULL;
+    sample->operation_count = 0;
+    for (int32_t k = 0; k < plan->operation_count; ++k) {
+        const struct gpuio_operation* all = plan->operations + row * plan->operation_count;
+        if (all[k].code == 0) continue;  // changes nothing
+        sample->operations = all;
+        sample->operation_count = plan->operation_count;
+    }
     return 1;
 }
 

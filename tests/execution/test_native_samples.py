@@ -21,6 +21,12 @@ from gpuio.loading.source import Encoded
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
+from gpuio.planning.policies import (
+    Policy,
+    RandAugmentPolicy,
+    RandomErasingPolicy,
+    TrivialAugmentPolicy,
+)
 from tests.decoding.pngs import png
 from tests.decoding.samples import adobe, named, oriented, segment
 from tests.execution.native import Given, check, make
@@ -39,6 +45,7 @@ SAMPLINGS = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 ]
 SIDES = st.sampled_from([1, 2, 3, 8, 15, 16, 17, 31, 33, 64, 130])
+POLICIES = (RandAugmentPolicy(3, 25), TrivialAugmentPolicy(), RandomErasingPolicy())
 MEAN, STD = (123.68, 116.78, 103.94, 0.0), (58.4, -57.1, 57.4, 1.0)
 
 
@@ -104,6 +111,7 @@ GEOMETRY: list[dict[str, Any]] = [
     st.sampled_from(GEOMETRY),
     st.sampled_from([NEAREST, LINEAR, LINEAR, LINEAR]),
     st.sampled_from([(0.0, 0.0), (0.5, 20.0)]),
+    st.lists(st.sampled_from(POLICIES), max_size=2),
 )
 def test_batches_are_the_same(
     payloads: list[bytes],
@@ -111,13 +119,15 @@ def test_batches_are_the_same(
     geometry: dict[str, Any],
     method: int,
     light: tuple[float, float],
+    policies: list[Policy],
 ) -> None:
     options = CropOptions(
         output.height, output.width, method=method, rand_mirror=True,
         fill=(7, 100, 200)[: output.channels], **geometry,
     )  # fmt: skip
     jitter = JitterOptions(gain=light[0], shift=light[1])
-    check(payloads, CropPlanner(options, 3, 1, jitter=jitter), output)
+    planner = CropPlanner(options, 3, 1, jitter=jitter, policies=policies, channels=output.channels)
+    check(payloads, planner, output)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

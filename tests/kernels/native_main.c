@@ -2,9 +2,10 @@
 // exactly the size that it has.
 //
 // A case is struct gpuio_output, struct gpuio_sample, struct row, the size of the image (int64), and
-// the image. With a file in the place of -1, the image is the record of that file that begins there.
-// The sample is made, its header is read, and what is selected of the row of a plan is made, too.
-// Prints the number of samples that were made, of those that were selected, and of all.
+// the image. With `operations` set, so many of them follow. With a file in the place of -1, the image
+// is the record of that file that begins there. The sample is made, its header is read, and what is
+// selected of the row of a plan is made, too. Prints the number of samples that were made, of those
+// that were selected, and of all.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,14 @@ static int run(struct gpuio_workspace* workspace, FILE* cases, long* selected) {
     uint8_t* batch =
         malloc((size_t)output.width * (size_t)output.height * (size_t)output.channels * bytes);
     output.table = table;
+    struct gpuio_operation* operations = NULL;
+    if (sample.operations != NULL) {
+        const size_t number = (size_t)sample.operation_count;
+        operations = malloc(number * sizeof *operations);
+        if (operations == NULL || fread(operations, sizeof *operations, number, cases) != number)
+            abort();
+        sample.operations = operations;
+    }
     sample.place.known = image;
     if (sample.place.known_size < 0 || sample.place.known_size > size)
         sample.place.known_size = size;
@@ -105,6 +114,7 @@ static int run(struct gpuio_workspace* workspace, FILE* cases, long* selected) {
     *selected += select_row(workspace, &output, &row, sample.place, batch);
     free(image);
     free(table);
+    free(operations);
     free(batch);
     return made;
 }

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from gpuio.decoding.structure import Structure
 from gpuio.errors import Error
 from gpuio.execution.output import DTYPES
 from gpuio.native import OUTPUT, SAMPLE, SOURCES
+from gpuio.planning.plan import LINEAR
+from gpuio.planning.policies import (
+    ColorJitterPolicy,
+    Policy,
+    RandAugmentPolicy,
+    RandomErasingPolicy,
+    TrivialAugmentPolicy,
+    plan_operations,
+)
 from tests.decoding.pngs import DEPTHS, joined, png, split
 from tests.decoding.samples import image, oriented, sampled, saved
 from tests.io.records import jpeg
@@ -79,10 +89,13 @@ def case(
     rng: random.Random,
     content: bytes,
     size: tuple[int, int],
+    policies: Sequence[Policy] = (),
     row: np.ndarray | None = None,
     **changes: Any,
 ) -> bytes:
-    """A window of an image of a size, in pixels, for native_main.c, and the row of a plan."""
+    """A window of an image of a size, in pixels, for native_main.c, the operations of some
+    policies, and the row of a plan.
+    """
     output, sample = np.zeros(1, OUTPUT), np.zeros(1, SAMPLE)
     output["width"], output["height"] = wide, high = rng.randint(1, 40), rng.randint(1, 40)
     output["channels"], output["type"] = rng.choice([1, 3]), rng.randrange(len(DTYPES))
@@ -100,9 +113,17 @@ def case(
     place["end"], place["known_size"], place["file"] = len(content), len(content), -1
     for name, value in changes.items():
         (place if name in place.dtype.names else sample)[name] = value
+    operations = b""
+    if policies:
+        seed = np.array([rng.getrandbits(32)])
+        channels = int(output["channels"][0])
+        drawn = plan_operations(policies, (wide, high), channels, 0, seed, seed)
+        assert drawn is not None
+        sample["operations"], sample["operation_count"] = 1, drawn.size
+        operations = drawn.tobytes()
     row = row_of(rng, content, (wide, high)) if row is None else row
-    size_of_content = struct.pack("<q", len(content))
-    return b"".join([each.tobytes() for each in (output, sample, row)] + [size_of_content, content])
+    parts = [each.tobytes() for each in (output, sample, row)]
+    return b"".join([*parts, struct.pack("<q", len(content)), content, operations])
 
 
 def row_of(rng: random.Random, content: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -144,6 +165,24 @@ def native_code(content: bytes) -> int:
         return encode_header(read_header(np.frombuffer(content, np.uint8)), Structure.UNKNOWN)
     except Error:
         return 0
+
+
+def test_operations(program: Path, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    content, size = IMAGES[0], (61, 53)
+    policies = (
+        RandAugmentPolicy(3, 30),
+        RandAugmentPolicy(2, 30, interpolation=LINEAR, fill=(7,)),
+        TrivialAugmentPolicy(),
+        ColorJitterPolicy((0, 2), (0, 2), (0, 2), (-0.5, 0.5)),
+        RandomErasingPolicy(0.9),
+    )
+    cases = [
+        case(rng, content, size, rng.sample(policies, rng.randint(1, 5)), shrink=1, orientation=1)
+        for _ in range(500)
+    ]
+    made, _, count = run(program, cases, tmp_path)
+    assert made == count
 
 
 def damaged(rng: random.Random, content: bytes) -> bytes:
@@ -249,7 +288,8 @@ def test_samples_that_no_caller_makes(program: Path, tmp_path: Path) -> None:
     rng = random.Random(0)
     content, size = IMAGES[0], (61, 53)
     numbers = [-(2**31), -1, 0, 1, 60, 61, 62, 2**26, 2**31 - 1]
-    fields = [name for name in SAMPLE.names or () if name not in ("place", "row", "light", "fill")]
+    given = ("place", "row", "light", "fill", "operations")
+    fields = [name for name in SAMPLE.names or () if name not in given]
     cases = []
     for _ in range(2000):
         changes = {}

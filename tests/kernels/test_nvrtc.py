@@ -16,7 +16,7 @@ from cuda.bindings import nvrtc
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
 
 # Of each family, the kernels, and the most registers of a thread: with 64, 1,024 threads are
-# resident on a multiprocessor of any of these GPUs.
+# resident on a multiprocessor of any of these GPUs; with 128, 512 are.
 FAMILIES = {
     "assemble": (
         {
@@ -26,6 +26,7 @@ FAMILIES = {
         },
         64,
     ),
+    "augment": ({"augment"}, 128),
     "finish": ({"finish"}, 64),
 }
 
@@ -80,6 +81,10 @@ def test_every_family_is_compiled():
 # Instructions that round, without .ftz and none fused.
 ROUNDED = {
     "assemble": {"add.rn.f32", "sub.rn.f32", "mul.rn.f32"},
+    "augment": {
+        *("add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"),
+        *("div.rn.f64", "cvt.rn.f32.f64"),
+    },
     "finish": {
         *("add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"),
         *("add.rn.f64", "mul.rn.f64", "div.rn.f64", "cvt.rn.f32.f64"),
