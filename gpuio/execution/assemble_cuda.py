@@ -1,7 +1,7 @@
 """Assembly on a GPU: a batch of uint8 samples becomes the batch that the caller receives.
 
-That takes one kernel, with jitter or borders two, with operations another, and perhaps another for
-colors that depend on their sample's mean. What a plan says about the samples is copied to the GPU
+That takes one kernel, with jitter or borders two, and others for operations, for colors that depend
+on their sample's mean, and for mixing. What a plan says about the samples is copied to the GPU
 in one transfer.
 """
 
@@ -15,9 +15,11 @@ from gpuio.errors import ArgumentError
 from gpuio.execution import kernels
 from gpuio.execution.augment_cuda import CudaAugmenter, operation_parameters
 from gpuio.execution.finish_cuda import CudaFinisher, finish_parameters
+from gpuio.execution.mix_cuda import mix_on_gpu, mix_parameters
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.packing import check_array, send_packed
 from gpuio.nd.types import Array, HostArray, Untyped
+from gpuio.planning.mixing import BatchMix
 from gpuio.planning.plan import Plan
 
 # Pixels written by one block of threads, and the most blocks that CUDA launches along y.
@@ -29,8 +31,8 @@ SCALING = np.dtype([("offset", np.float32, 4), ("factor", np.float32, 4)])
 
 
 class CudaAssembler:
-    """Makes batches on a GPU with ``kernels/finish.cu``, ``kernels/augment.cu`` and
-    ``kernels/assemble.cu``, which are compiled for it when first used.
+    """Makes batches on a GPU with ``kernels/finish.cu``, ``kernels/augment.cu``,
+    ``kernels/assemble.cu`` and ``kernels/mix.cu``, which are compiled for it when first used.
 
     Parameters
     ----------
@@ -50,7 +52,12 @@ class CudaAssembler:
         self._mean_image: Array | None = None
 
     def __call__(
-        self, pixels: Array, plan: Plan, rows: NDArray[np.int32] | None, stream: Untyped
+        self,
+        pixels: Array,
+        plan: Plan,
+        rows: NDArray[np.int32] | None,
+        stream: Untyped,
+        mix: BatchMix | None = None,
     ) -> Array:
         """Finish and assemble one batch. Returns once the work is queued on `stream`, not when it
         is done.
@@ -64,6 +71,7 @@ class CudaAssembler:
         rows : int32 (N,) on the host: output sample n shows sample ``rows[n]``; None: all M
             in order
         stream : the cupy stream to work on, the same in each call
+        mix : how the N output samples are mixed; None: not at all
 
         Returns
         -------
@@ -86,6 +94,7 @@ class CudaAssembler:
         output = self.output
         self._check_pixels(pixels)
         count, parameters = self._parameters(len(pixels), plan, rows)
+        parameters.update(mix_parameters(mix, count))
         cupy = require_cupy()
         with cupy.cuda.Device(self._device_id), stream:
             batch: Array = cupy.empty(output.shape(count), output.dtype)
@@ -117,6 +126,8 @@ class CudaAssembler:
                     self._scaling,
                 ),
             )
+            if mix is not None:
+                mix_on_gpu(batch, on_device, output, self._device_id)
         return batch
 
     def _finished(self, pixels: Array, on_device: dict[str, Array]) -> Array:

@@ -56,6 +56,7 @@ from gpuio.execution.dali_graph import (
 from gpuio.execution.dali_pipeline import DaliPipeline, MisplacedBatchError
 from gpuio.execution.dali_refused import Canceled, RefusedSamples, Rerun
 from gpuio.execution.host_samples import HostSamples, PendingSamples
+from gpuio.execution.mixing import BatchMixer
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
 from gpuio.loading.bad_records import finish_batch, resolve_bad_records
@@ -122,6 +123,7 @@ class DaliExecutor:
     threads : DALI's CPU threads, and as many that decode what DALI refuses
     depth : batches in the graph
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
+    mixer : mixes the batches; None: nothing does
     """
 
     def __init__(
@@ -136,12 +138,14 @@ class DaliExecutor:
         threads: int,
         depth: int,
         hw_decoder_load: float,
+        mixer: BatchMixer | None = None,
     ) -> None:
         planner = reader.planner
         assert planner is not None, "the graph runs plans"
         self._reader = reader
         self._output = output
         self._on_error = on_error
+        self._mixer = mixer
         self.depth = depth
         self._borders = planner.borders
         on_gpu = ctx.device_type == "gpu"
@@ -380,12 +384,16 @@ class DaliExecutor:
                 self._remember(batch, run, failure)
             self._note_left_out(batch, scheduled.on_host.rows)
             resolution = resolve_bad_records(batch, source, self._on_error)
-            data = None
+            data = mix = None
             if not resolution.all_bad:
-                data = self._postprocess.assemble(pixels, batch.plan, resolution.rows)
+                mix = None if self._mixer is None else self._mixer.draw(batch, resolution)
+                data = self._postprocess.assemble(pixels, batch.plan, resolution.rows, mix)
         finally:
             self._postprocess.keep(tensors)
-        return finish_batch(batch, data, resolution, source)
+        loaded = finish_batch(batch, data, resolution, source)
+        if self._mixer is None or mix is None:
+            return loaded
+        return self._mixer.mix_labels(loaded, mix)
 
     def _samples(self, scheduled: _Scheduled) -> tuple[Rerun, GraphError | None]:
         """The graph's samples of a batch, and how it failed before; None: it did not.

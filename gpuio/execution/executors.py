@@ -5,11 +5,13 @@ from __future__ import annotations
 from gpuio import native
 from gpuio.context import Context
 from gpuio.errors import ArgumentError
+from gpuio.execution.mixing import BatchMixer
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.cpus import cpu_count
 from gpuio.loading.loader import Executor
 from gpuio.loading.reader import BatchReader
+from gpuio.planning.mixing import Mixer
 
 # Batches in the DALI graph at the same time: one on the GPU, one before it on the CPU, one between.
 GRAPH_DEPTH = 3
@@ -90,6 +92,7 @@ def create_executor(
     threads: int,
     hw_decoder_load: float,
     dct_scaling: bool = False,
+    mixer: Mixer | None = None,
 ) -> Executor[LoadedBatch]:
     """Create the executor that runs plans.
 
@@ -105,6 +108,7 @@ def create_executor(
     threads : CPU threads
     hw_decoder_load : fraction of the images offered to the GPU's JPEG engines, 0 to 1
     dct_scaling : see `NativeRenderer`
+    mixer : draws how batches are mixed; None: they are not
 
     Raises
     ------
@@ -112,6 +116,7 @@ def create_executor(
     """
     if dct_scaling:
         check_dct_scaling(name)
+    mixing = None if mixer is None else BatchMixer(mixer, output)
     if name == "dali":
         from gpuio.execution.dali import DaliExecutor
 
@@ -125,6 +130,7 @@ def create_executor(
             threads=threads,
             depth=GRAPH_DEPTH,
             hw_decoder_load=hw_decoder_load,
+            mixer=mixing,
         )
     from gpuio.execution.host import HostExecutor, PlanRenderer
     from gpuio.execution.native_samples import NativeRenderer
@@ -132,4 +138,6 @@ def create_executor(
     renderer, kernel = PlanRenderer(output, antialias), None
     if (module := native.library()) is not None:
         kernel = NativeRenderer(module, renderer.assembler, antialias, dct_scaling)
-    return HostExecutor(reader, renderer, on_error=on_error, threads=threads, native=kernel)
+    return HostExecutor(
+        reader, renderer, on_error=on_error, threads=threads, native=kernel, mixer=mixing
+    )

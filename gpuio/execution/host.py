@@ -19,6 +19,7 @@ from gpuio.decoding.header_codes import pixels_of
 from gpuio.errors import FILE_ERRORS, Error
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import color_matrix
+from gpuio.execution.mixing import BatchMixer, mix_batch
 from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.operations import operate
 from gpuio.execution.output import OutputSpec
@@ -115,6 +116,7 @@ class HostExecutor:
     on_error : what to do about bad records, see `resolve_bad_records`
     threads : number of threads
     native : makes the samples that it can, if they have a plan, instead of `renderer`; None: none
+    mixer : mixes the batches; None: nothing does
     """
 
     depth = 1
@@ -127,12 +129,14 @@ class HostExecutor:
         on_error: str,
         threads: int,
         native: NativeRenderer | None = None,
+        mixer: BatchMixer | None = None,
     ) -> None:
         self._reader = reader
         self.stages = reader.stages
         self.renderer = renderer
         self.native = native
         self._on_error = on_error
+        self._mixer = mixer
         self.threads = threads
         self._generation = 0
         self._workers = Workers(threads, "gpuio-host")
@@ -183,7 +187,12 @@ class HostExecutor:
             finished = None
         elif resolution.rows is not None:
             finished = data[resolution.rows]
-        return finish_batch(batch, finished, resolution, source)
+        loaded = finish_batch(batch, finished, resolution, source)
+        if finished is None or self._mixer is None:
+            return loaded
+        mix = self._mixer.draw(batch, resolution)
+        mix_batch(finished, mix, self._mixer.output)
+        return self._mixer.mix_labels(loaded, mix)
 
 
 class _Job:

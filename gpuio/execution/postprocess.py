@@ -11,11 +11,13 @@ from gpuio.context import Context, on_device
 from gpuio.execution.assemble_cuda import CudaAssembler
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.color import batch_color_matrices, finish_pixels
+from gpuio.execution.mixing import mix_batch
 from gpuio.execution.operations import operate_batch
 from gpuio.execution.output import OutputSpec
 from gpuio.in_flight import keep_until, release_done, retire_stream
 from gpuio.nd.device_memory import share
 from gpuio.nd.types import Array, Untyped
+from gpuio.planning.mixing import BatchMix
 from gpuio.planning.plan import Plan
 
 
@@ -51,7 +53,11 @@ class HostPostprocess:
         pixels[rows] = samples
 
     def assemble(
-        self, pixels: Untyped, plan: Plan, rows: NDArray[np.intp] | None
+        self,
+        pixels: Untyped,
+        plan: Plan,
+        rows: NDArray[np.intp] | None,
+        mix: BatchMix | None = None,
     ) -> NDArray[np.generic]:
         """Assemble the batch, on the host.
 
@@ -60,6 +66,7 @@ class HostPostprocess:
         pixels : uint8 (M, height, width, channels)
         plan : of the M samples
         rows : the sample that each row of the batch shows; None: each its own
+        mix : how the rows are mixed; None: not at all
         """
         rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._assembler.empty(len(rows))
@@ -70,6 +77,8 @@ class HostPostprocess:
             light = None if plan.light is None else plan.light[sample]
             flip = bool(plan.flip[sample])
             self._assembler.write(batch, row, pixels[sample], flip, matrix, plan.rounding, light)
+        if mix is not None:
+            mix_batch(batch, mix, self._assembler.output)
         return batch
 
     def keep(self, tensors: Untyped) -> None:
@@ -117,7 +126,13 @@ class CudaPostprocess:
         with on_device(self._ctx), self.stream:
             pixels[rows] = uploaded
 
-    def assemble(self, pixels: Array, plan: Plan, rows: NDArray[np.intp] | None) -> Array:
+    def assemble(
+        self,
+        pixels: Array,
+        plan: Plan,
+        rows: NDArray[np.intp] | None,
+        mix: BatchMix | None = None,
+    ) -> Array:
         """Assemble the batch on the GPU; see `HostPostprocess`. Returns once the work is queued.
 
         Returns
@@ -126,7 +141,7 @@ class CudaPostprocess:
         """
         selected = None if rows is None else rows.astype(np.int32)
         with on_device(self._ctx):
-            batch = self._assembler(pixels, plan, selected, self.stream)
+            batch = self._assembler(pixels, plan, selected, self.stream, mix)
             ready = self.stream.record(self._cupy.cuda.Event(disable_timing=True))
         return share(batch, ready)
 

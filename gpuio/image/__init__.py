@@ -56,6 +56,7 @@ from gpuio.image.geometry import (
 from gpuio.image.image_det_iter import ImageDetIter
 from gpuio.image.image_iter import ImageIter
 from gpuio.image.rotate import imrotate, random_rotate
+from gpuio.planning.mixing import CutMix, MixUp
 
 # MXNet's name of it, which gluon-cv imports.
 _get_interp_method = get_interp_method
@@ -72,6 +73,7 @@ __all__ = [
     "CreateAugmenter",
     "CreateDetAugmenter",
     "CreateMultiRandCropAugmenter",
+    "CutMix",
     "DetAugmenter",
     "DetBorrowAug",
     "DetHorizontalFlipAug",
@@ -84,6 +86,7 @@ __all__ = [
     "ImageDetIter",
     "ImageIter",
     "LightingAug",
+    "MixUp",
     "RandAugment",
     "RandomCropAug",
     "RandomErasing",

@@ -31,12 +31,13 @@ from gpuio.iterators.arguments import (
     crop_ranges,
     last_batch_mode,
 )
-from gpuio.iterators.augmentation import as_policies
+from gpuio.iterators.augmentation import as_mixer, as_policies
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
 from gpuio.planning.affine import NO_LIMIT, AffineOptions
 from gpuio.planning.crop import CropOptions, CropPlanner
 from gpuio.planning.jitter import JitterOptions
+from gpuio.planning.mixing import CutMix, MixUp
 from gpuio.planning.plan import AREA, LINEAR, NEAREST
 from gpuio.recordio.quarantine import read_quarantine
 from gpuio.storage.local import Path
@@ -54,6 +55,7 @@ class ImageRecordIter(RecordFilesIter):
 
     The random choices for a sample depend on the seed, the epoch and the record alone: they are the
     same on any device, with any number of threads or parts, any batch size, and after a resume.
+    Only with which other image `batch_augment` mixes it depends on the batch.
 
     Parameters
     ----------
@@ -110,6 +112,9 @@ class ImageRecordIter(RecordFilesIter):
         mirrored, changed by `brightness` and its like, and normalized: some of
         `gpuio.image.RandAugment`, `TrivialAugmentWide`, `ColorJitter` and `RandomErasing`, in their
         order. (MXNet does not have them)
+    batch_augment : mix the images of each batch, and their labels: `gpuio.image.MixUp` or
+        `CutMix`, or a list of both, of which each image gets one at random. Labels then have the
+        shape that these say. (MXNet does not have them)
     inter_method : interpolation: 0 nearest, 1 bilinear, 2 bicubic, 3 area, 4 Lanczos, 9 bicubic to
         enlarge and area to shrink, 10 one of 0 to 4 at random. With rotation or shear, area is
         bilinear, and with DALI so is all but nearest
@@ -181,7 +186,8 @@ class ImageRecordIter(RecordFilesIter):
     Attributes
     ----------
     provide_data : one DataDesc: (batch_size, channels, height, width) or as `layout` has it
-    provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
+    provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width), or as
+        `batch_augment` has it
     bad_records : the records that `on_error` has left out or replaced so far, as
         BadRecord(key, place, reason, file, offset)
 
@@ -260,6 +266,7 @@ class ImageRecordIter(RecordFilesIter):
         max_random_contrast: float = 0.0,
         max_random_illumination: float = 0.0,
         augmenters: Sequence[Any] = (),
+        batch_augment: MixUp | CutMix | Sequence[MixUp | CutMix] | None = None,
         inter_method: int = 1,
         shuffle: bool | str = False,
         shuffle_chunk_size: int = 0,
@@ -397,6 +404,7 @@ class ImageRecordIter(RecordFilesIter):
         options.check_size("resize: an image", crop.resize or 1, crop.resize or 1)
         options.check_size("pad: an image", 1 + 2 * crop.pad, 1 + 2 * crop.pad)
         seed_aug = options.seed if seed_aug is None else as_int("seed_aug", seed_aug)
+        mixer = as_mixer("batch_augment", batch_augment, seed_aug, label_width)
         self._log_without_effect(
             max_random_area=(area != NONE and not resized_crop, "without random_resized_crop"),
             fill_value=(
@@ -434,9 +442,10 @@ class ImageRecordIter(RecordFilesIter):
             )  # fmt: skip
             output = self._with_mean_image(output, mean_img, planner, label_shape, True)
         planner = CropPlanner(
-            crop, seed_aug, label_width, source.records.has_faces, jitter, policies, channels
-        )
-        self._load(planner, output, label_shape)
+            crop, seed_aug, label_width, source.records.has_faces, jitter, policies, channels,
+            None if mixer is None else mixer.classes,
+        )  # fmt: skip
+        self._load(planner, output, label_shape, mixer=mixer)
         if verbose:
             log_opened(source, self.num_data, self._ctx)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuio.errors import ArgumentError
+from gpuio.planning.mixing import CutMix, Mixer, MixUp
 from gpuio.planning.policies import Policy
 
 
@@ -39,3 +40,27 @@ def as_policies(name: str, augmenters: Any, channels: int) -> tuple[Policy, ...]
         policy.check_channels(channels)
         policies.append(policy)
     return tuple(policies)
+
+
+def as_mixer(name: str, augmentation: Any, seed: int, label_width: int) -> Mixer | None:
+    """What mixes batches: a MixUp or CutMix, or several of them; None: nothing does.
+
+    Parameters
+    ----------
+    seed : the augmentation's seed
+    label_width : numbers in a record's label
+
+    Raises
+    ------
+    ArgumentError : it is something else, or they do not go together.
+    """
+    if augmentation is None:
+        return None
+    several = isinstance(augmentation, (list, tuple))
+    kinds = tuple(augmentation) if several else (augmentation,)
+    if not kinds or not all(isinstance(each, (MixUp, CutMix)) for each in kinds):
+        raise ArgumentError(
+            f"{name} must be gpuio.image.MixUp(...) or CutMix(...), or a list of both, not "
+            f"{augmentation!r}"
+        )
+    return Mixer(kinds, seed, label_width)

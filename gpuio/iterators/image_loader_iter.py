@@ -21,6 +21,7 @@ from gpuio.execution.executors import (
     resolve_threads,
 )
 from gpuio.execution.host import HostExecutor
+from gpuio.execution.mixing import BatchMixer
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.per_sample import PerSampleRenderer
 from gpuio.iterators.arguments import as_choice, as_float, as_int
@@ -37,6 +38,7 @@ from gpuio.loading.stages import StageTimes, nvtx_for
 from gpuio.loading.stream import State, Stream, progress
 from gpuio.loading.workers import MOST_THREADS
 from gpuio.memory import check_fits
+from gpuio.planning.mixing import Mixer
 from gpuio.planning.planner import Planner
 from gpuio.recordio.quarantine import Entry, quarantine_fingerprint
 from gpuio.sampling.blocks import BlockOptions, Blocks, cut_blocks
@@ -242,6 +244,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         label_shape: tuple[int, ...],
         label_fill: float = 0.0,
         apply_orientation: bool = True,
+        mixer: Mixer | None = None,
     ) -> None:
         """Start loading, at the position of a loader that was running before.
 
@@ -252,14 +255,16 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         label_shape : of one sample's label
         label_fill : value of labels that are not set
         apply_orientation : rotate images as their EXIF orientation says
+        mixer : draws how batches are mixed; None: they are not
         """
+        mixed_shape = label_shape if mixer is None else mixer.label_shape
         try:
             self._options.check_size("data_shape: an image", output.width, output.height)
             if self._loader is None:  # not what computing a mean image took
                 self._stages = StageTimes(nvtx_for(self._ctx))
-            self._options.check_memory(output, label_shape)
+            self._options.check_memory(output, mixed_shape)
             executor = self._executor(
-                planner_or_renderer, output, label_shape, label_fill, apply_orientation
+                planner_or_renderer, output, label_shape, label_fill, apply_orientation, mixer
             )
         except BaseException:
             if self._loader is None:
@@ -271,7 +276,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         if before is not None:
             loader.restore(before.state())
         self._loader = loader
-        self._use_stream(loader, output, label_shape)
+        self._use_stream(loader, output, mixed_shape)
         if before is not None:
             before.close()
 
@@ -282,6 +287,7 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
         label_shape: tuple[int, ...],
         label_fill: float,
         apply_orientation: bool,
+        mixer: Mixer | None = None,
     ) -> Executor[LoadedBatch]:
         options = self._options
         planner = planner_or_renderer if isinstance(planner_or_renderer, Planner) else None
@@ -310,12 +316,14 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
                 threads=options.threads(planned=True),
                 hw_decoder_load=options.hw_decoder_load,
                 dct_scaling=options.dct_scaling,
+                mixer=mixer,
             )
         return HostExecutor(
             reader,
             planner_or_renderer,
             on_error=options.on_error,
             threads=options.threads(planned=False),
+            mixer=None if mixer is None else BatchMixer(mixer, output),
         )
 
     def _use_stream(

@@ -179,6 +179,7 @@ class CropPlanner(Planner):
         its first number, the identity
     jitter : the changes of color
     policies : draw the operations, in their order, of outputs with so many `channels`
+    classes : a record whose label is no integer from 0 to before this is bad; None: none is
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class CropPlanner(Planner):
         jitter: JitterOptions = NO_JITTER,
         policies: Sequence[Policy] = (),
         channels: int = 3,
+        classes: int | None = None,
     ) -> None:
         self._options = options
         self._seed = seed
@@ -197,6 +199,7 @@ class CropPlanner(Planner):
         self._identity_only = faces and label_width == 1
         self._jitter = jitter
         self._policies, self._channels = policies, channels
+        self._classes = classes
         self.borders = options.bordered
         if options.affine.turns:
             self.affine = AffineFill(options.fill, options.method == NEAREST)
@@ -233,9 +236,20 @@ class CropPlanner(Planner):
         self, labels: Sequence[Label | None]
     ) -> tuple[list[Label | None], dict[int, Error]]:
         """The labels of a batch, and errors by row."""
-        if self._label_width == 1 and set(map(type, labels)) <= {float, type(None)}:
+        plain = self._label_width == 1 and self._classes is None
+        if plain and set(map(type, labels)) <= {float, type(None)}:
             return list(labels), {}
-        return convert_labels(labels, self._check_width)
+        return convert_labels(labels, self._check_label)
+
+    def _check_label(self, label: Label) -> Label:
+        label = self._check_width(label)
+        number = float(np.ravel(label)[0])
+        if self._classes is not None and not (number.is_integer() and 0 <= number < self._classes):
+            raise RecordError(
+                f"the record's label is {number:g}; with num_classes={self._classes} labels are "
+                f"integers from 0 to {self._classes - 1}"
+            )
+        return label
 
     def _check_width(self, label: Label) -> Label:
         width = 1 if isinstance(label, float) else len(label)

@@ -55,7 +55,7 @@ def test_headers_take_the_place_of_their_includes(tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("family", ["assemble", "augment", "finish"])
+@pytest.mark.parametrize("family", ["assemble", "augment", "finish", "mix"])
 def test_a_compile_error_shows_log_and_source(
     compiler: Callable[[Exception], None], family: str
 ) -> None:

@@ -28,6 +28,7 @@ FAMILIES = {
     ),
     "augment": ({"augment"}, 128),
     "finish": ({"finish"}, 64),
+    "mix": ({f"mix_{dtype}" for dtype in ("float32", "float16", "uint8", "int8")}, 64),
 }
 
 
@@ -85,6 +86,7 @@ ROUNDED = {
         *("add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"),
         *("div.rn.f64", "cvt.rn.f32.f64"),
     },
+    "mix": {"add.rn.f32", "sub.rn.f32", "mul.rn.f32"},
     "finish": {
         *("add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"),
         *("add.rn.f64", "mul.rn.f64", "div.rn.f64", "cvt.rn.f32.f64"),
