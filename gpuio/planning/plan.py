@@ -205,12 +205,12 @@ def covered_pixels(
     -------
     int64 (N, 4), x0, y0, x1, y1, within the output
     """
-    corner, scale, most = window[:, :2], np.array(size) / window[:, 2:], np.array(size, np.float64)
-    ends = [
-        np.minimum(np.maximum(np.ceil((end - corner) * scale - 0.5 - EPSILON), 0), most)
-        for end in (rectangle[:, :2], rectangle[:, 2:])
-    ]
-    return np.concatenate(ends, axis=1).astype(np.int64)
+    # By end and axis, (2, 2, N), which NumPy is faster with.
+    corner, extent = window.T.reshape(2, 2, -1)
+    most = np.array(size, np.float64)[:, None]
+    edges = (rectangle.T.reshape(2, 2, -1) - corner) * (most / extent) - 0.5 - EPSILON
+    inside = np.minimum(np.maximum(np.ceil(edges), 0), most)
+    return inside.reshape(4, -1).T.astype(np.int64)
 
 
 def shorter_side(width: IntOrInts, height: IntOrInts, size: int) -> tuple[IntOrInts, IntOrInts]:
