@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, RecordError
+from gpuio.storage.local import SHARE
 from gpuio.storage.parts import Bulk, Offsets, Ranges, join
 from gpuio.storage.remote.cached_object import NONE
 from gpuio.storage.remote.fetch import Request, fetcher
@@ -127,18 +128,17 @@ class RemoteFile:
         cached = self.remote.cached
         if not self.remote.cache.is_readable:
             return ranges
-        parts = _by_segment(ranges, cached.segment)
-        found: list[Ranges] = [NONE] * len(parts)
-
-        def read(row: int, number: int, part: slice) -> None:
-            found[row] = cached.read(number, ranges.select(part), data)
-
-        jobs = [partial(read, row, *each) for row, each in enumerate(parts)]
         if bulk is None:
-            for job in jobs:
-                job()
-        else:
-            bulk.run(jobs)
+            return cached.find(ranges, data)
+        sizes = ranges.ends - ranges.begins
+        heads = np.flatnonzero(np.diff(sizes.cumsum() // SHARE, prepend=-1)).tolist()
+        found: list[Ranges] = [NONE] * len(heads)
+
+        def read(row: int, part: slice) -> None:
+            found[row] = cached.find(ranges.select(part), data)
+
+        parts = map(slice, heads, [*heads[1:], None])
+        bulk.run([partial(read, row, part) for row, part in enumerate(parts)])
         return Ranges.concatenate(found)
 
     def _fetch(self, missing: Ranges, data: NDArray[np.uint8]) -> None:
@@ -169,9 +169,7 @@ class RemoteFile:
         ranges = join(begins, ends)[0].cut(cached.segment)
         if not self.remote.cache.is_readable:
             return ranges
-        parts = _by_segment(ranges, cached.segment)
-        found = [cached.missing(number, ranges.select(part)) for number, part in parts]
-        return Ranges.concatenate(found)
+        return cached.find(ranges)
 
     def has_changed(self) -> bool:
         """False: other versions are never read."""
@@ -190,14 +188,6 @@ class RemoteFile:
     def _check_open(self) -> None:
         if self._closed:
             raise RecordError(f"{self.path} is closed")
-
-
-def _by_segment(ranges: Ranges, segment: int) -> list[tuple[int, slice]]:
-    """The segments that ranges, ascending and cut at segments, are in, and which are in each."""
-    numbers = ranges.begins // segment
-    heads = np.flatnonzero(np.diff(numbers, prepend=-1))
-    tails = [*heads[1:].tolist(), len(numbers)]
-    return list(zip(numbers[heads].tolist(), map(slice, heads.tolist(), tails), strict=True))
 
 
 def _copy(requests: list[Request], ranges: Ranges, data: NDArray[np.uint8]) -> int | None:
