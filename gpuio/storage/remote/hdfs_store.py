@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 import weakref
 from collections import OrderedDict
@@ -37,6 +38,11 @@ MOST_READERS = 64
 _ARGUMENTS = ("config_dir", "kerberos_principal", "kerberos_keytab", "kerberos_cache")
 
 _REFUSALS = ("AccessControlException", "SaslException", "GSS", "Kerberos", "authenticat")
+# Exceptions of the NameNode that it would raise again.
+_FINAL = re.compile(
+    r'RPCError\("[\w.$]*(InvalidPath|IllegalState|IllegalArgument|NotDirectory|NotEmptyDirectory|'
+    r'QuotaExceeded|TooLong|ItemsExceeded)Exception"'
+)
 _CREDENTIALS = (
     "set HADOOP_USER_NAME, or for Kerberos call kinit, or set kerberos_principal and "
     "kerberos_keytab in storage_options"
@@ -214,7 +220,7 @@ class HdfsStore:
             return RecordFileNotFoundError(f"{name} does not exist; check the URL")
         if isinstance(error, PermissionError) or any(word in str(error) for word in _REFUSALS):
             return RemoteError(f"{name}: access is refused: {reason}; {_CREDENTIALS}")
-        if isinstance(error, (ValueError, TypeError, FileExistsError)):
+        if isinstance(error, (ValueError, TypeError, FileExistsError)) or _FINAL.match(reason):
             return RemoteError(f"{name}: {reason}")
         return TransientError(reason, None, "check the NameNode and the DataNodes")
 

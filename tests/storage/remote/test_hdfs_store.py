@@ -9,6 +9,7 @@ pytest.importorskip("hdfs_native")
 from gpuio.errors import RemoteError
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.registry import open_store
+from gpuio.storage.remote.store import Store
 from tests.servers.hdfs import Hdfs
 from tests.storage.remote.conformance import StoreConformance, sizes_after_fork, write
 
@@ -23,6 +24,14 @@ class TestHdfs(StoreConformance):
         store, prefix = open_store(url)
         write(store, f"{prefix}a", b"12345")
         assert sizes_after_fork(f"{url}a", {}, used) == ["5", "5", "5"]
+
+    def test_what_the_name_node_would_refuse_again(self, opened: tuple[Store, str]) -> None:
+        store, prefix = opened
+        write(store, f"{prefix}a", b"12345")
+        for key in ("a/b", "a:b", "n" * 300):
+            with pytest.raises(RemoteError, match="Exception") as raised:
+                store.upload(prefix + key)
+            assert "tried" not in str(raised.value)
 
 
 def test_a_name_node_that_does_not_answer(no_delays: None) -> None:
