@@ -191,9 +191,10 @@ class HdfsStore:
         """See `Store`."""
         target = self._path(key)
         temporary = f"/{temporary_name(key)}"
-        client = self._client
+        file = self._call(key, lambda: self._client.create(temporary))
+        client = self._client  # of this process, now
         return TemporaryUpload(
-            self._call(key, lambda: client.create(temporary)),
+            file,
             lambda function: self._call(key, function, 0),
             lambda: client.rename(temporary, target, True),
             lambda: client.delete(temporary),
