@@ -539,9 +539,10 @@ class RecordSet:
         return digest.hexdigest()[:16]
 
     def _file(self, number: int) -> DataFile:
-        if not self._files:
+        files = self._files  # which another thread may be closing
+        if not files:
             raise RecordError(f"{self.paths[number]} is closed")
-        return self._files[number]
+        return files[number]
 
     def interrupt(self) -> None:
         """Have threads that wait for data of remote files raise."""
