@@ -103,11 +103,12 @@ class RemoteFolder:
 
     def _open(self, name: str) -> RemoteFile:
         url, version = self.url(name), self._versions.get(name)
-        if version is not None:
-            return open_remote(url, self._options, version)
-        file = _watched(partial(open_remote, url, self._options), self._check_open)
-        self._versions.setdefault(name, file.info)
-        return file
+        if version is None:
+            file = _watched(partial(open_remote, url, self._options), self._check_open)
+            version = self._versions.setdefault(name, file.info)
+            if version == file.info:  # else another thread was faster, and has found another one
+                return file
+        return open_remote(url, self._options, version)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,23 @@ def test_a_file_stays_the_version_that_it_was(
     del faulty.objects["bucket/in/a.jpg"]
     with pytest.raises(FileChangedError, match=r"s3://bucket/in/a\.jpg was removed"):
         folder.read("a.jpg")
+
+
+def test_threads_that_open_a_file_at_once_read_the_same_version(
+    faulty: FaultyServer, tmp_path: Path, no_delays: None
+) -> None:
+    faulty.put("bucket/in/a.jpg", b"old")
+    folder = RemoteFolder("s3://bucket/in", replace(options_of(faulty, tmp_path), retries=1))
+    faulty.faults.append("hang")
+    found: list[bytes] = []
+    slow = threading.Thread(target=lambda: found.append(folder.read("a.jpg").tobytes()))
+    slow.start()
+    assert faulty.waiting.wait(20)
+    assert folder.read("a.jpg").tobytes() == b"old"
+    faulty.put("bucket/in/a.jpg", b"new")
+    faulty.released.set()
+    slow.join()
+    assert found == [b"old"]
 
 
 @pytest.mark.parametrize("name", ["../x", "more/../../x", "a\0b", ".", "/a.jpg", ""])
