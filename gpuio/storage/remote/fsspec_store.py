@@ -62,6 +62,9 @@ class FsspecStore:
     def __init__(self, url: RemoteURL, options: RemoteOptions) -> None:
         self._url = url
         self._options = options
+        # A client may show those of the URL, too, and not as a part of it.
+        name, _, password = url.user.partition(":")
+        self._secrets = {"username": name, "password": password, **options.storage_options}
         self._connect()
 
     def _connect(self) -> None:
@@ -90,7 +93,7 @@ class FsspecStore:
         """The exception to raise where a file system cannot be created."""
         if isinstance(error, ImportError):
             return MissingPackageError(f"{self._url.store}: {error}")
-        reason = scrub(str(error), self._options.storage_options)
+        reason = scrub(str(error), self._secrets)
         if isinstance(error, (OSError, EOFError)):
             return TransientError(reason, FEW, "check the host and the network")
         return ArgumentError(f"{self._url.store} cannot be opened: {reason}")
@@ -206,7 +209,7 @@ class FsspecStore:
     def _explained(self, key: str, error: Exception) -> Error | TransientError:
         """The exception to raise in place of a file system's."""
         name = self._name(key)
-        reason = scrub(f"{type(error).__name__}: {error}", self._options.storage_options)
+        reason = scrub(f"{type(error).__name__}: {error}", self._secrets)
         if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
             return RecordFileNotFoundError(f"{name} does not exist; check the URL")
         if isinstance(error, PermissionError):

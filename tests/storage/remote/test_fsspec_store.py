@@ -75,6 +75,13 @@ def test_what_does_not_pass(failing: FsspecStore, error: Exception, kind: type, 
     assert "SECRET" not in str(raised.value) and raised.value.__context__ is None
 
 
+def test_the_user_of_a_url_is_not_shown(failing: FsspecStore) -> None:
+    store, key = open_store("failing://name:SECRET@host/a", RemoteOptions(retries=0))
+    Failing.errors.append(OSError("login of name with SECRET"))
+    with pytest.raises(RemoteError, match=r"//host/a: OSError: login of … with …;"):
+        store.read(key, 0, 1, failing.info("a"))
+
+
 class NeverReplacing(MemoryFileSystem):
     """Ignores it if a file should be renamed to the name of another one, as fsspec's WebHDFS."""
 
