@@ -206,6 +206,10 @@ def _metrics(stats: Stats) -> Iterator[_Metric]:
         yield one("queue_ready_total", "counter", "Batches that were finished then.", queue.ready)
     if (remote := stats.remote) is not None:
         yield one("remote_requests_total", "counter", "Requests for data.", remote.requests)
+        yield one(
+            "remote_failed_requests_total", "counter", "Requests that failed and were repeated.",
+            remote.failed,
+        )  # fmt: skip
         yield one("remote_fetched_bytes_total", "counter", "Bytes fetched.", remote.fetched)
         yield one("remote_cached_bytes_total", "counter", "Bytes from the cache.", remote.cached)
         yield one(
@@ -254,9 +258,10 @@ def _table(stats: Stats) -> list[str]:
 def describe_remote(cost: Statistics) -> str:
     """What reading remote files has cost, in words."""
     rate = cost.cached / max(cost.cached + cost.fetched, 1)
+    failed = f"; {cost.failed:,} requests failed and were repeated" if cost.failed else ""
     return (
         f"remote: {cost.requests:,} requests for {cost.fetched / 1e6:,.1f} MB, {rate:.0%} of what "
-        f"was read came from the cache, threads waited {cost.waited:.1f} s"
+        f"was read came from the cache, threads waited {cost.waited:.1f} s{failed}"
     )
 
 

@@ -149,6 +149,7 @@ def test_the_text_for_prometheus() -> None:
     assert found["gpuio_wait_seconds_total"] == [1e-7, 5.0, 5.0]
     assert found["gpuio_stage_seconds_total"] == [1.0, 1.0, 17.0, 0.5] * 2
     assert found["gpuio_remote_fetched_bytes_total"] == [2.0]
+    assert found["gpuio_remote_failed_requests_total"] == [0.0]
     assert 'iterator="ImageRecordIter/1/ImageRecordIter"' in text
     assert r'"ImageRecordIter/0/Odd\"\\\nName"' in text
 
@@ -158,6 +159,7 @@ def test_remote_files_in_words() -> None:
         "remote: 0 requests for 0.0 MB, 0% of what was read came from the cache, threads waited "
         "0.0 s"
     )
+    assert describe_remote(Statistics(failed=2)).endswith("; 2 requests failed and were repeated")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 """How long the stages of making batches take."""
 
+import subprocess
+import sys
 import threading
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +47,21 @@ def test_stages_are_ranges_of_a_profile() -> None:
     assert calls == ["gpuio read", "gpuio decode", None, None]
 
 
+def test_cupys_ranges_are_taken() -> None:
+    """They need no GPU; in a process of its own, as others do without CuPy."""
+    if find_spec("cupy") is None:
+        pytest.skip("CuPy is not installed")
+    code = (
+        "from cupy.cuda import nvtx\n"
+        "from gpuio.loading.stages import READ, StageTimes\n"
+        "times = StageTimes(nvtx)\n"
+        "with times.measure(READ): pass\n"
+        "print(times.totals()['read'] > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_ranges_are_made_on_a_gpu_if_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUIO_NVTX", "1")
     assert nvtx_for(mx.cpu()) is None
@@ -52,6 +70,7 @@ def test_ranges_are_made_on_a_gpu_if_they_are_asked_for(monkeypatch: pytest.Monk
 
 
 @pytest.mark.gpu
+@pytest.mark.real_gpu("the substitute for CuPy has no NVTX")
 def test_ranges_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUIO_NVTX", "1")
     times = StageTimes(nvtx_for(mx.gpu(0)))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from gpuio.errors import Error, RemoteError
+from gpuio.storage.remote.statistics import count
 
 T = TypeVar("T")
 
@@ -137,6 +138,7 @@ def repeated(attempt: Callable[[], T], retries: int, name: str, timeout: float |
             failed = error
         if number >= min(retries, retries if failed.most is None else failed.most):
             break
+        count(failed=1)
         pause(RANDOM.uniform(0, min(LONGEST_DELAY, FIRST_DELAY * 2**number)))
     times = "once" if number == 0 else f"{number + 1} times"
     advice = f"; {failed.advice}" if failed.advice else ""

@@ -16,12 +16,14 @@ class Statistics(NamedTuple):
     fetched : bytes that came
     cached : bytes that were read from the cache
     waited : seconds that threads have waited for data, all together
+    failed : requests that failed and were repeated
     """
 
     requests: int = 0
     fetched: int = 0
     cached: int = 0
     waited: float = 0.0
+    failed: int = 0
 
     def since(self, before: Statistics) -> Statistics:
         """What has been added to earlier statistics."""
@@ -30,6 +32,7 @@ class Statistics(NamedTuple):
             self.fetched - before.fetched,
             self.cached - before.cached,
             self.waited - before.waited,
+            self.failed - before.failed,
         )
 
 
@@ -45,7 +48,9 @@ class _Counters:
 _counters = _Counters()
 
 
-def count(requests: int = 0, fetched: int = 0, cached: int = 0, waited: float = 0.0) -> None:
+def count(
+    requests: int = 0, fetched: int = 0, cached: int = 0, waited: float = 0.0, failed: int = 0
+) -> None:
     """Add to the statistics of this process."""
     with _counters.lock:
         old = _counters.value
@@ -54,6 +59,7 @@ def count(requests: int = 0, fetched: int = 0, cached: int = 0, waited: float = 
             old.fetched + fetched,
             old.cached + cached,
             old.waited + waited,
+            old.failed + failed,
         )
 
 

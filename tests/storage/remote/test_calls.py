@@ -11,6 +11,7 @@ import pytest
 from gpuio.errors import RemoteError
 from gpuio.storage.remote import calls
 from gpuio.storage.remote.calls import TransientError, interruptible, repeated
+from gpuio.storage.remote.statistics import statistics
 
 
 class Attempts:
@@ -28,8 +29,9 @@ class Attempts:
 
 @pytest.mark.usefixtures("no_delays")
 def test_what_passes_is_repeated() -> None:
-    attempts = Attempts(3)
+    attempts, before = Attempts(3), statistics()
     assert repeated(attempts, 3, "s3://b/a") == "done" and attempts.made == 4
+    assert statistics().since(before).failed == 3
 
 
 @pytest.mark.usefixtures("no_delays")

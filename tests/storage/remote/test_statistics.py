@@ -16,7 +16,7 @@ def test_counts_of_several_threads_add_up() -> None:
 
     def add() -> None:
         for _ in range(1000):
-            count(requests=1, fetched=10, cached=2, waited=0.5)
+            count(requests=1, fetched=10, cached=2, waited=0.5, failed=3)
 
     threads = [threading.Thread(target=add) for _ in range(4)]
     for each in threads:
@@ -25,7 +25,11 @@ def test_counts_of_several_threads_add_up() -> None:
         each.join()
     after = statistics()
     difference = [new - old for new, old in zip(after, before, strict=True)]
-    assert difference == [4000, 40_000, 8000, 2000]
+    assert difference == [4000, 40_000, 8000, 2000, 12_000]
+
+
+def test_what_was_added_since() -> None:
+    assert Statistics(5, 6, 7, 8.0, 9).since(Statistics(1, 1, 1, 1.0, 1)) == (4, 5, 6, 7.0, 8)
 
 
 def test_a_forked_process_begins_anew() -> None:
