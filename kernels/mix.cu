@@ -77,11 +77,11 @@ __device__ __forceinline__ void mix_rows(Element* batch, const int* cycle, const
     }
 }
 
-#define KERNEL(name, Element)                                                                   \
-    extern "C" __global__ void name(Element* batch, const int* cycle, const int* box,           \
+#define KERNEL(name, Element)                                                                    \
+    extern "C" __global__ void name(Element* batch, const int* cycle, const int* box,            \
                                     const float* weight, long long count, int height, int width, \
-                                    int channels, int planar) {                                 \
-        mix_rows(batch, cycle, box, weight, count, height, width, channels, planar);            \
+                                    int channels, int planar) {                                  \
+        mix_rows(batch, cycle, box, weight, count, height, width, channels, planar);             \
     }
 
 KERNEL(mix_float32, float)

@@ -145,8 +145,7 @@ static void warp(uint8_t* to, const struct image* image, const struct gpuio_oper
 
 static VECTORIZED void scale_and_shift(uint8_t* restrict values, size_t count, float factor,
                                        float shift) {
-    for (size_t k = 0; k < count; ++k)
-        values[k] = truncated((float)values[k] * factor + shift);
+    for (size_t k = 0; k < count; ++k) values[k] = truncated((float)values[k] * factor + shift);
 }
 
 static VECTORIZED void mask(uint8_t* restrict values, size_t count, uint8_t kept) {
@@ -227,30 +226,43 @@ INLINE uint32_t word_of(const uint8_t* pixel) {
     return word;
 }
 
-static VECTORIZED int64_t sum_of_row(const uint8_t* pixels, int32_t width) {
-    int64_t sum = 0;
-    for (int32_t x = 0; x < width; ++x) {
-        const uint32_t word = word_of(pixels + 4 * (ptrdiff_t)x);
+// Pixels of 3 bytes, some at a time, as words.
+#define CHUNK 256
+
+static void to_words(uint8_t* words, const uint8_t* pixels, int32_t count) {
+    for (int32_t x = 0; x < count; ++x) {
+        memcpy(words + 4 * x, pixels + 3 * x, 3);
+        words[4 * x + 3] = 0;
+    }
+}
+
+// The sum of the grays of at most CHUNK words.
+static VECTORIZED int32_t sum_of_words(const uint8_t* words, int32_t count) {
+    int32_t sum = 0;
+    for (int32_t x = 0; x < count; ++x) {
+        const uint32_t word = word_of(words + 4 * (ptrdiff_t)x);
         sum += gray_of(word & 255, word >> 8 & 255, word >> 16 & 255);
     }
     return sum;
 }
 
 static float mean_gray(const struct image* image) {
-    const int32_t depth = image->depth, width = image->width;
     const uint8_t* pixels = image->pixels;
+    const int64_t size = (int64_t)image->width * image->height;
     int64_t sum = 0;
-    for (int32_t y = 0; y < image->height; ++y, pixels += (ptrdiff_t)width * depth) {
-        if (depth == 4) {
-            sum += sum_of_row(pixels, width);
-            continue;
-        }
-        for (int32_t x = 0; x < width; ++x) {
-            const uint8_t* pixel = pixels + (ptrdiff_t)x * depth;
-            sum += depth == 1 ? pixel[0] : gray_of(pixel[0], pixel[1], pixel[2]);
+    uint8_t words[4 * CHUNK];
+    for (int64_t left = size; left > 0; left -= CHUNK, pixels += (ptrdiff_t)CHUNK * image->depth) {
+        const int32_t count = left < CHUNK ? (int32_t)left : CHUNK;
+        if (image->depth == 1) {
+            for (int32_t x = 0; x < count; ++x) sum += pixels[x];
+        } else if (image->depth == 4) {
+            sum += sum_of_words(pixels, count);
+        } else {
+            to_words(words, pixels, count);
+            sum += sum_of_words(words, count);
         }
     }
-    return (float)((double)sum / ((double)width * image->height));
+    return (float)((double)sum / (double)size);
 }
 
 INLINE uint32_t saturated(uint32_t word, float factor, float rest) {
@@ -269,6 +281,8 @@ INLINE float choose(int32_t sector, float first, float second, float third, floa
     return sector < 3 ? low : high;
 }
 
+// All sides of each choice are computed before it: compilers do not vectorize choices between
+// computations, which might trap.
 INLINE uint32_t turned(uint32_t word, float turn) {
     const float unit = 1.0f / 255.0f;
     const float red = (float)(int32_t)(word & 255) * unit;
@@ -281,24 +295,21 @@ INLINE uint32_t turned(uint32_t word, float turn) {
     const float divisor = chroma > 0.0f ? chroma : 1.0f;
     const float rc = (high - red) / divisor, gc = (high - green) / divisor;
     const float bc = (high - blue) / divisor;
-    const float of_green = rc + 2.0f - bc, of_blue = gc + 4.0f - rc;
-    float hue = high == red ? bc - gc : high == green ? of_green : of_blue;
-    hue = hue * (1.0f / 6.0f) + 1.0f;
-    hue = (hue >= 1.0f ? hue - 1.0f : hue) + turn;
-    const float up = hue + 1.0f, back = hue - 1.0f;
-    hue = hue < 0.0f ? up : hue >= 1.0f ? back : hue;
-    const float sixths = hue * 6.0f;
+    const float of_red = bc - gc, of_green = rc + 2.0f - bc, of_blue = gc + 4.0f - rc;
+    const float not_red = high == green ? of_green : of_blue;
+    const float around = (high == red ? of_red : not_red) * (1.0f / 6.0f) + 1.0f;
+    const float less_one = around - 1.0f;
+    const float hue = (around >= 1.0f ? less_one : around) + turn;
+    const float up = hue + 1.0f, down = hue - 1.0f, not_low = hue >= 1.0f ? down : hue;
+    const float sixths = (hue < 0.0f ? up : not_low) * 6.0f;
     const int32_t whole = (int32_t)sixths, sector = whole >= 6 ? whole - 6 : whole;
     const float part = saturation * (sixths - (float)whole), gray = 1.0f - saturation;
     const float p = clip(gray * high, 1.0f), q = clip((1.0f - part) * high, 1.0f);
     const float t = clip((part + gray) * high, 1.0f);
     const float scale = 255.999f;
-    const uint32_t r =
-        (uint32_t)(int32_t)(choose(sector, high, q, p, p, t, high) * scale);
-    const uint32_t g =
-        (uint32_t)(int32_t)(choose(sector, t, high, high, q, p, p) * scale);
-    const uint32_t b =
-        (uint32_t)(int32_t)(choose(sector, p, p, t, high, high, q) * scale);
+    const uint32_t r = (uint32_t)(int32_t)(choose(sector, high, q, p, p, t, high) * scale);
+    const uint32_t g = (uint32_t)(int32_t)(choose(sector, t, high, high, q, p, p) * scale);
+    const uint32_t b = (uint32_t)(int32_t)(choose(sector, p, p, t, high, high, q) * scale);
     return r | g << 8 | b << 16;
 }
 
@@ -316,22 +327,27 @@ static VECTORIZED void turn_words(uint8_t* pixels, int32_t width, float turn) {
     }
 }
 
+static void change_words(uint8_t* words, int32_t count, const struct gpuio_operation* operation) {
+    const float factor = (float)operation->values[0], rest = (float)operation->values[1];
+    if (operation->code == SATURATION)
+        saturate_words(words, count, factor, rest);
+    else
+        turn_words(words, count, factor);
+}
+
 static void change_colors(uint8_t* pixels, const struct image* image,
                           const struct gpuio_operation* operation) {
-    const float factor = (float)operation->values[0], rest = (float)operation->values[1];
-    const int saturate = operation->code == SATURATION;
-    for (int32_t y = 0; y < image->height; ++y) {
+    int64_t left = (int64_t)image->width * image->height;
+    uint8_t words[4 * CHUNK];
+    for (; left > 0; left -= CHUNK, pixels += (ptrdiff_t)CHUNK * image->depth) {
+        const int32_t count = left < CHUNK ? (int32_t)left : CHUNK;
         if (image->depth == 4) {
-            saturate ? saturate_words(pixels, image->width, factor, rest)
-                     : turn_words(pixels, image->width, factor);
-            pixels += 4 * (ptrdiff_t)image->width;
+            change_words(pixels, count, operation);
             continue;
         }
-        for (int32_t x = 0; x < image->width; ++x, pixels += 3) {
-            uint32_t word = pixels[0] | (uint32_t)pixels[1] << 8 | (uint32_t)pixels[2] << 16;
-            word = saturate ? saturated(word, factor, rest) : turned(word, factor);
-            for (int c = 0; c < 3; ++c) pixels[c] = (uint8_t)(word >> 8 * c);
-        }
+        to_words(words, pixels, count);
+        change_words(words, count, operation);
+        for (int32_t x = 0; x < count; ++x) memcpy(pixels + 3 * x, words + 4 * x, 3);
     }
 }
 
@@ -372,8 +388,8 @@ static void erase(uint8_t* pixels, const struct image* image,
     const size_t depth = (size_t)image->depth;
     for (int32_t y = box[1]; y < box[3]; ++y)
         for (int32_t x = box[0]; x < box[2]; ++x)
-            memcpy(pixels + ((size_t)y * (size_t)image->width + (size_t)x) * depth,
-                   operation->fill, depth);
+            memcpy(pixels + ((size_t)y * (size_t)image->width + (size_t)x) * depth, operation->fill,
+                   depth);
 }
 
 int32_t gpuio_native_operate(const struct gpuio_operation* operations, int32_t count,

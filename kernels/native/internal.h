@@ -61,22 +61,22 @@ struct gpuio_workspace {
 #ifdef GPUIO_PNG
     struct png png;
 #endif
-    jmp_buf failed;            // where `fail` goes
-    int32_t status;            // of the sample
-    struct buffer encoded;     // an image from a file
-    struct buffer joined;      // its compressed pixels, from several chunks
-    struct buffer rows;        // all rows of a PNG, with their filters
-    struct buffer line;        // a decoded row
-    struct buffer upright;     // a decoded window, upright, where it is not stored like this
-    struct buffer tables;      // both axes
-    struct buffer blended[2];  // source rows, resampled across, int16
-    struct buffer pixels;      // an output row, uint8
-    struct buffer operated[2]; // an output that operations are applied to, and room for them
-    int32_t width, height;     // of what is decoded, as stored
-    int32_t depth;             // bytes of a pixel: 1, or 4 (RGB and an undefined one)
-    int32_t is_png;            // not a JPEG
-    int32_t next_line;         // row of the image that is decoded next
-    int32_t first_column;      // of the image, at the beginning of `line`
+    jmp_buf failed;             // where `fail` goes
+    int32_t status;             // of the sample
+    struct buffer encoded;      // an image from a file
+    struct buffer joined;       // its compressed pixels, from several chunks
+    struct buffer rows;         // all rows of a PNG, with their filters
+    struct buffer line;         // a decoded row
+    struct buffer upright;      // a decoded window, upright, where it is not stored like this
+    struct buffer tables;       // both axes
+    struct buffer blended[2];   // source rows, resampled across, int16
+    struct buffer pixels;       // an output row, uint8
+    struct buffer operated[2];  // an output that operations are applied to, and room for them
+    int32_t width, height;      // of what is decoded, as stored
+    int32_t depth;              // bytes of a pixel: 1, or 4 (RGB and an undefined one)
+    int32_t is_png;             // not a JPEG
+    int32_t next_line;          // row of the image that is decoded next
+    int32_t first_column;       // of the image, at the beginning of `line`
 };
 
 // Give a sample up, with a status; does not return.

@@ -58,8 +58,7 @@ static int is_sound(const struct gpuio_output* output, const struct gpuio_sample
             sample->shrink == 8) &&
            place->begin >= 0 && place->begin < place->end && place->known_size >= 0 &&
            place->start >= 0 && place->end <= INT64_MAX - place->start &&
-           (place->file >= 0 || place->end <= place->known_size) &&
-           sample->operation_count >= 0 &&
+           (place->file >= 0 || place->end <= place->known_size) && sample->operation_count >= 0 &&
            (sample->operation_count == 0 || sample->operations != NULL);
 }
 
@@ -183,7 +182,8 @@ static void render(struct gpuio_workspace* workspace, const struct gpuio_output*
         need(workspace, &workspace->operated[i], size);
     const int nearest = sample->method == GPUIO_NEAREST;
     for (int32_t x = 0; x < width; ++x) memcpy(pixels + x * depth, sample->fill, (size_t)depth);
-    for (int32_t y = 0; y < sample->inside[1]; ++y) put_row(workspace, output, sample, y, pixels, batch);
+    for (int32_t y = 0; y < sample->inside[1]; ++y)
+        put_row(workspace, output, sample, y, pixels, batch);
     for (int32_t i = 0; i < sample->inside[3] - sample->inside[1]; ++i) {
         const int32_t rows[2] = {down->first[i], down->second[i]};
         if (held[0] != rows[0] && held[1] == rows[0]) {
