@@ -23,7 +23,7 @@ def as_policies(name: str, augmenters: Any, channels: int) -> tuple[Policy, ...]
     """
     if augmenters is None:
         return ()
-    if isinstance(augmenters, str) or not hasattr(augmenters, "__iter__"):
+    if not isinstance(augmenters, (list, tuple)):  # a pickle of the iterator has them, too
         raise ArgumentError(
             f"{name} must be a list of augmenters, such as [RandAugment()], not {augmenters!r}"
         )

@@ -19,6 +19,7 @@ def test_augmenters_become_their_policies() -> None:
     ("augmenters", "said"),
     [
         (RandAugment(), r"must be a list of augmenters, such as \[RandAugment\(\)\], not"),
+        (iter([RandAugment()]), "must be a list of augmenters"),
         ("randaugment", "must be a list of augmenters.*not 'randaugment'"),
         (["randaugment"], "such as RandAugment.., not 'randaugment'"),
         ([RandAugment], "not <class.*RandAugment"),
