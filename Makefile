@@ -28,7 +28,8 @@ STREAMS := tests/simulated tests/loading tests/execution tests/io
 # Tests of what the native module does in place of Python.
 IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py tests/io/test_record*.py \
 	tests/io/test_bad_records.py tests/io/test_executors_agree.py tests/io/test_invariance.py \
-	tests/image/test_image*.py
+	tests/io/test_augmenters.py tests/io/test_batch_augment.py tests/image/test_image*.py \
+	tests/image/test_augment_operations.py
 
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c

@@ -70,6 +70,26 @@ def test_operations_are_torchvisions(space: str) -> None:
     assert found > 80
 
 
+@pytest.mark.parametrize("space", SPACES)
+def test_large_images_are_those_of_the_installed_torchvision(space: str) -> None:
+    torch = pytest.importorskip("torch")
+    v2 = pytest.importorskip("torchvision.transforms.v2")
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 200, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    augment = getattr(v2, space)()
+    for name, (magnitudes, _) in augment._AUGMENTATION_SPACE.items():
+        table = magnitudes(31, 224, 200)
+        for number in (3, 14, 27):
+            size = 0.0 if table is None else float(table[number])
+            theirs = augment._apply_image_or_video_transform(
+                tensor, name, size, augment.interpolation, augment._fill
+            )
+            operation = named(space, "nearest", name, number, 1, pixels.shape)
+            ours = operate(pixels, operation)
+            most = int(name in (*WITHIN_ONE, "Contrast"))
+            assert_agrees(ours, theirs.permute(1, 2, 0).numpy(), operation[0], most)
+
+
 @pytest.mark.usefixtures("way")
 def test_hues_are_torchvisions() -> None:
     keys = [key for key in GOLDEN.files if key.startswith("color/hue/")]

@@ -50,6 +50,12 @@ def test_seeds_repeat_the_draws() -> None:
     assert draw() == draw()
 
 
+def test_gluon_composes_them() -> None:
+    transforms = mx.gluon.data.vision.transforms
+    composed = transforms.Compose([transforms.CenterCrop(16), RandAugment(), transforms.ToTensor()])
+    assert composed(image()).shape == (3, 16, 16)
+
+
 def test_floats_are_rounded_and_clipped() -> None:
     given = mx.nd.array([[[-3.0, 100.4, 300.0]]])
     made = RandomErasing(p=0)(given)

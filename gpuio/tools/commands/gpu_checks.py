@@ -73,31 +73,44 @@ def _device(ctx: Context) -> str:
 
 
 def _kernels(ctx: Context) -> str:
-    """Finish and assemble the same samples on the GPU and on the host, and compare bit for bit."""
+    """Finish, augment, assemble and mix samples on the GPU and on the host, and compare them bit
+    for bit.
+    """
     from gpuio.execution.output import DTYPES, LAYOUTS, OutputSpec
     from gpuio.execution.postprocess import CudaPostprocess, HostPostprocess
     from gpuio.nd import wrap
+    from gpuio.planning.mixing import CutMix, Mixer, MixUp
 
     rng = np.random.default_rng(0)
     height, width = 37, 53
     pixels = rng.integers(0, 256, (BATCH, height, width, 3), np.uint8)
     plans = {"plain": _plan(rng, height, width, plain=True), "full": _plan(rng, height, width)}
+    samples = np.arange(BATCH)
+    mix = Mixer((MixUp(), CutMix()), 0).draw(samples, samples, (width, height))
     for name, plan in plans.items():
         for dtype in DTYPES:
             for layout in LAYOUTS:
                 scaling = (123.0,) * 3, (58.0,) * 3
                 output = OutputSpec(3, height, width, np.dtype(dtype), layout, *scaling)
-                expected = HostPostprocess(output).assemble(pixels, plan, None)
+                mixed = mix if name == "full" else None
+                expected = HostPostprocess(output).assemble(pixels, plan, None, mixed)
                 on_gpu = CudaPostprocess(output, ctx)
-                made = wrap(on_gpu.assemble(on_gpu.upload(pixels), plan, None)).asnumpy()
+                made = wrap(on_gpu.assemble(on_gpu.upload(pixels), plan, None, mixed)).asnumpy()
                 if made.tobytes() != expected.tobytes():
                     raise RuntimeError(f"{dtype} {layout}, {name} plan: differs from the host's")
     return f"bit for bit, with {len(plans)} plans in {len(DTYPES) * len(LAYOUTS)} kinds of batches"
 
 
 def _plan(rng: np.random.Generator, height: int, width: int, *, plain: bool = False) -> Plan:
-    """A plan with flips, and unless it is plain with everything that changes colors."""
-    from gpuio.planning.plan import Border, Jitter, Plan
+    """A plan with flips, and unless it is plain with everything that changes pixels."""
+    from gpuio.planning.plan import LINEAR, Border, Jitter, Plan
+    from gpuio.planning.policies import (
+        ColorJitterPolicy,
+        RandAugmentPolicy,
+        RandomErasingPolicy,
+        TrivialAugmentPolicy,
+        plan_operations,
+    )
 
     nothing = np.zeros((BATCH, 4))
     flip = rng.integers(0, 2, BATCH).astype(bool)
@@ -110,8 +123,16 @@ def _plan(rng: np.random.Generator, height: int, width: int, *, plain: bool = Fa
 
     inside = np.array([[2, 3, width - 5, height - 4]] * BATCH)
     jitter = Jitter(color(), rng.integers(-90, 90, (BATCH, 3)), True, rng.uniform(0.5, 2, BATCH))
+    policies = (
+        RandAugmentPolicy(3),
+        TrivialAugmentPolicy(interpolation=LINEAR),
+        ColorJitterPolicy((0.5, 1.5), (0.5, 1.5), (0.5, 1.5), (-0.5, 0.5)),
+        RandomErasingPolicy(),
+    )
+    samples = np.arange(BATCH)
     return replace(
         plan,
+        operations=plan_operations(policies, (width, height), 3, 0, samples, samples),
         borders=(Border(inside, rng.integers(0, 256, (BATCH, 3), np.uint8)),),
         jitter=jitter,
         color=color(),
