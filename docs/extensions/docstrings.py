@@ -12,7 +12,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from gpuio import errors
 
@@ -137,10 +137,10 @@ def _on_bases(app: Sphinx, name: str, item: object, options: Any, bases: list[An
     """Show public bases in the place of private ones."""
     shown: list[Any] = []
     for each in bases:
-        kind = getattr(each, "__origin__", each)  # of StreamIter[T], StreamIter
-        # NamedTuple is a function.
-        mro = getattr(kind, "__mro__", (kind,))
-        shown.append(next(base for base in mro if _is_public(base)))
+        kind = get_origin(each) or each  # of StreamIter[T], StreamIter
+        # NamedTuple is a function, and a package that is not installed has no classes.
+        mro = kind.__mro__ if isinstance(kind, type) else ()
+        shown.append(next(filter(_is_public, mro), kind))
     bases[:] = list(dict.fromkeys(shown))
 
 
