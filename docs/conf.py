@@ -50,6 +50,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build" / "notebooks")
 nb_execution_in_temp = True
+nb_execution_excludepatterns = []  # notebooks.py adds to it
 nb_execution_raise_on_error = True
 nb_execution_timeout = 100
 nb_merge_streams = True
@@ -85,6 +86,7 @@ html_sidebars = {
         "concepts",
         "install",
         "gpu",
+        "remote",
         "formats",
         "differences",
         "limits",

@@ -59,7 +59,10 @@ def loader(iterator: DataIter, *, drop_pad: bool = False, sharding: Untyped = No
     Examples
     --------
     >>> mesh = jax.make_mesh((jax.device_count(),), ("data",))
-    >>> train = mx.io.ImageRecordIter(..., batch_size=256 // jax.process_count(), num_parts="auto")
+    >>> train = mx.io.ImageRecordIter(
+    ...     path_imgrec="train.rec", path_imgidx="train.idx", data_shape=(3, 224, 224),
+    ...     batch_size=256 // jax.process_count(), num_parts="auto",
+    ... )
     >>> by_rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     >>> for images, labels in gpuio.jax.loader(train, sharding=by_rows):
     ...     state = step(state, images, labels)

@@ -84,6 +84,8 @@ def names(folder: Path) -> dict[str, object]:
         "labels": labels,
         "dataset": dataset,
         "pixels": mx.io.NDArrayIter(images, None, 8),
+        "photographs": mx.io.NDArrayIter(images, labels, 8),
+        "drawings": mx.io.NDArrayIter(images, labels, 8),
         "captions": mx.io.NDArrayIter(labels, None, 8),
         "lengths": labels,
         "augment": None,
@@ -106,6 +108,9 @@ def test_example(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
+    needed = NEEDS.get(example.globs["__name__"])
+    if needed:
+        names[needed] = importlib.import_module(needed)
     example.globs = {**names, **example.globs}
     output = io.StringIO()
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)

@@ -1,11 +1,18 @@
-"""Brings the notebooks into the documentation, which has to be in one folder."""
+"""Brings the notebooks into the documentation, which has to be in one folder.
+
+A notebook whose metadata names packages that it ``needs`` is not executed where one of them is
+missing: it is shown without results.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 
 def copy_notebooks(source: Path, target: Path) -> None:
@@ -21,12 +28,23 @@ def copy_notebooks(source: Path, target: Path) -> None:
             shutil.copy2(path, copy)
 
 
-def _on_start(app: Sphinx) -> None:
-    copy_notebooks(app.srcdir.parent / "notebooks", app.srcdir / "notebooks")
+def missing_packages(notebook: Path) -> list[str]:
+    """The packages that a notebook needs and that are not installed."""
+    needs = json.loads(notebook.read_text("utf-8"))["metadata"].get("needs", [])
+    return [name for name in needs if find_spec(name) is None]
+
+
+def _on_start(app: Sphinx, config: Config) -> None:
+    folder = app.srcdir / "notebooks"
+    copy_notebooks(app.srcdir.parent / "notebooks", folder)
+    for notebook in folder.glob("*.ipynb"):
+        if missing := missing_packages(notebook):
+            print(f"{notebook.name} is shown without results: {', '.join(missing)} is missing")
+            config.nb_execution_excludepatterns.append(f"notebooks/{notebook.name}")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    # Before Sphinx looks for pages.
-    app.connect("config-inited", lambda app, config: _on_start(app))
+    # Before Sphinx looks for pages, and myst-nb at its options.
+    app.connect("config-inited", _on_start)
     return {"parallel_read_safe": True}

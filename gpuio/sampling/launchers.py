@@ -54,7 +54,10 @@ def rank_and_size(environment: Mapping[str, str] | None = None) -> RankAndSize:
     Examples
     --------
     >>> rank, size = mx.io.rank_and_size()
-    >>> train = mx.io.ImageRecordIter(..., batch_size=256 // size, num_parts="auto")
+    >>> train = mx.io.ImageRecordIter(
+    ...     path_imgrec="train.rec", path_imgidx="train.idx", data_shape=(3, 224, 224),
+    ...     batch_size=256 // size, num_parts="auto",
+    ... )
     """
     for found in (_of_ray_train(), _of_torch(), _of_jax()):
         if found is not None:
