@@ -46,15 +46,6 @@ struct gpuio_output {
     int32_t light;        // apply the samples' light; float32 only
 };
 
-// The footer of a segment file of the cache, as gpuio/storage/remote/segment.py has it.
-struct gpuio_footer {
-    uint8_t magic[8], boot[16], identity[32];
-    int64_t number, nbytes, page;  // of the segment; bytes of its data, and of a page
-};
-
-// What is cached of a range; see gpuio_native_cached.
-enum { GPUIO_ABSENT, GPUIO_PRESENT, GPUIO_UNCLEAR };
-
 // Where an encoded image is.
 struct gpuio_place {
     const uint8_t* known;  // the beginning of the record, or all of an image in memory
@@ -63,13 +54,6 @@ struct gpuio_place {
     int64_t begin, end;    // of the image, in bytes from the record's beginning
     int32_t file;          // descriptor; -1: the image is in memory. A record in the file that
                            // does not begin with what is known is not read
-};
-
-// What a sample's pixels go through, see gpuio/planning/operations.py.
-struct gpuio_operation {
-    int32_t code;
-    uint8_t fill[4];
-    double values[6];
 };
 
 // A sample.
@@ -88,8 +72,6 @@ struct gpuio_sample {
     float light[2];         // gain and shift
     uint8_t fill[4];        // pixel value of what surrounds `inside`
     int32_t status;         // set by `gpuio_native_render`
-    int32_t operation_count;
-    const struct gpuio_operation* operations;  // of the output, before it is flipped
 };
 
 // What is to become of the images of a batch: arrays with a row for each, see
@@ -104,14 +86,12 @@ struct gpuio_plan {
     const uint8_t* fill;               // (count, fill_width), with `inside`
     const uint64_t* codes;             // (count), headers, see gpuio/decoding/header_codes.py
     const struct gpuio_place* places;  // (count)
-    const struct gpuio_operation* operations;  // (count, operation_count), or null
     int64_t count;
     int32_t fill_width;     // 1, or the channels of the output
     int32_t width, height;  // of the output
     int32_t channels;       // of the output
     int32_t antialias;      // leave out what is shrunk
     int32_t dct_scaling;    // decode at 1/2, 1/4 or 1/8 if as much is left out
-    int32_t operation_count;
 };
 
 struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
@@ -131,8 +111,7 @@ GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace* workspace);
 // PNGs, of which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
 // all, becomes the output. A code of 0 leaves an image out.
 //
-// Out  samples  (count), of which the first are set, in the order of their rows; they refer to the
-//               plan's operations
+// Out  samples  (count), of which the first are set, in the order of their rows
 //      pixels   (count), pixels of their images
 // Returns their number.
 GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan* plan,
@@ -164,49 +143,25 @@ GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, cons
                                        const int64_t* places, int64_t count, uint8_t* to);
 
 // Open a segment file for writing and lock the pages from `first` to before `last` of it, bytes of
-// these numbers, if all of them are missing, nobody else has locked any of them, and the file ends with
-// this footer. For calls with the interpreter's lock: each call into the system takes a microsecond or
-// two.
+// these numbers, if all of them are missing and nobody else has locked any of them. For calls with
+// the interpreter's lock: each call into the system takes a microsecond or two.
 //
+// In   footer     (footer_size), which ends the file at `footer_at`
+//      states_at  where the pages' states begin in the file
 // Returns the descriptor; -1: not so, or it cannot be found out, and the caller takes the oracle's way.
-GPUIO_EXPORT int32_t gpuio_native_claim(const char* path, const struct gpuio_footer* footer,
+GPUIO_EXPORT int32_t gpuio_native_claim(const char* path, const uint8_t* footer,
+                                        int64_t footer_size, int64_t footer_at, int64_t states_at,
                                         int64_t first, int64_t last);
 
-// Write claimed pages, `size` bytes, mark them as written after that, unlock them and close the file,
-// also after an error. Returns the error's number, else 0.
-GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, const struct gpuio_footer* footer,
-                                       int64_t first, int64_t last, const uint8_t* data,
-                                       int64_t size);
-
-// Find ranges of an object in its segment files, and read those that are there to to + places[i].
-//
-// In   folder    of the segment files
-//      footer    of any of them
-//      segment   bytes of a segment of the object, which has `size` bytes
-//      begins, ends  (count), none empty, ascending, and each within a segment
-//      to        null: nothing is read
-// Out  found     (count), GPUIO_ABSENT: no page of the range is there; GPUIO_PRESENT: all are, and have
-//                been read; GPUIO_UNCLEAR: some are, or something is wrong: the oracle finds out
-GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer,
-                                      int64_t segment, int64_t size, const int64_t* begins,
-                                      const int64_t* ends, const int64_t* places, int64_t count,
-                                      uint8_t* to, uint8_t* found);
+// Write claimed pages to `at` in the file, mark them as written after that, unlock them and close the
+// file, also after an error. Returns the error's number, else 0.
+GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, int64_t first, int64_t last, int64_t states_at,
+                                       const uint8_t* data, int64_t size, int64_t at);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.
 GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record,
                                       int64_t count, uint32_t first, uint32_t blocks,
                                       uint64_t* words);
-
-// Apply operations to the pixels of a sample, one after another.
-//
-// Oracle  `operate` in gpuio/execution/operations.py.
-// In      pixels    (height, width, depth), dense; depth 1, 3 or 4. Of 4 bytes `channels` may be 3
-//         channels  1, 3 or 4; with 4 there are warps and erasing alone
-// Out     pixels or other, of the same size, hold the result; what the other one holds is undefined
-// Returns 1 if it is in `other`, else 0.
-GPUIO_EXPORT int32_t gpuio_native_operate(const struct gpuio_operation* operations, int32_t count,
-                                          uint8_t* pixels, uint8_t* other, int32_t width,
-                                          int32_t height, int32_t depth, int32_t channels);
 
 #endif
