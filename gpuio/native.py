@@ -169,12 +169,6 @@ class Native:
         self._operate.argtypes = [pointer, number, pointer, pointer, *[number] * 4]
         self._render = library.gpuio_native_render
         self._render.restype, self._render.argtypes = integer, [pointer] * 3 + [integer, pointer]
-        self._claim = ctypes.PyDLL(str(path)).gpuio_native_claim  # keeps the interpreter's lock
-        text = ctypes.c_char_p
-        self._claim.restype, self._claim.argtypes = ctypes.c_int32, [text, text, *[integer] * 5]
-        self._fill = library.gpuio_native_fill
-        self._fill.restype = ctypes.c_int32
-        self._fill.argtypes = [ctypes.c_int32, *[integer] * 3, pointer, *[integer] * 2]
 
     def workspace(self) -> Workspace:
         """New memory for `render`.
@@ -306,33 +300,6 @@ class Native:
         size = len(record), first, blocks
         self._philox(seed % 2**64, *addresses, *size, drawn.ctypes.data)
         return drawn
-
-    def claim(
-        self, path: str, footer: bytes, footer_at: int, states_at: int, first: int, last: int
-    ) -> int | None:
-        """Open a segment file, and lock pages that are missing; see native.h.
-
-        Returns
-        -------
-        The descriptor; None: some pages are not missing, locked by others, or that is not known
-        """
-        where = footer_at, states_at, first, last
-        found = self._claim(os.fsencode(path), footer, len(footer), *where)
-        return None if found < 0 else found
-
-    def fill(
-        self, descriptor: int, first: int, last: int, states_at: int,
-        data: NDArray[np.uint8], at: int,
-    ) -> int:  # fmt: skip
-        """Write contiguous `data` of claimed pages, mark and unlock these, and close the file.
-
-        Returns
-        -------
-        0, or the number of the error
-        """
-        place = data.ctypes.data, len(data), at
-        error: int = self._fill(descriptor, first, last, states_at, *place)
-        return error
 
 
 class Workspace:

@@ -46,6 +46,15 @@ struct gpuio_output {
     int32_t light;        // apply the samples' light; float32 only
 };
 
+// The footer of a segment file of the cache, as gpuio/storage/remote/segment.py has it.
+struct gpuio_footer {
+    uint8_t magic[8], boot[16], identity[32];
+    int64_t number, nbytes, page;  // of the segment; bytes of its data, and of a page
+};
+
+// What is cached of a range; see gpuio_native_cached.
+enum { GPUIO_ABSENT, GPUIO_PRESENT, GPUIO_UNCLEAR };
+
 // Where an encoded image is.
 struct gpuio_place {
     const uint8_t* known;  // the beginning of the record, or all of an image in memory
@@ -143,20 +152,33 @@ GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, cons
                                        const int64_t* places, int64_t count, uint8_t* to);
 
 // Open a segment file for writing and lock the pages from `first` to before `last` of it, bytes of
-// these numbers, if all of them are missing and nobody else has locked any of them. For calls with
-// the interpreter's lock: each call into the system takes a microsecond or two.
+// these numbers, if all of them are missing, nobody else has locked any of them, and the file ends with
+// this footer. For calls with the interpreter's lock: each call into the system takes a microsecond or
+// two.
 //
-// In   footer     (footer_size), which ends the file at `footer_at`
-//      states_at  where the pages' states begin in the file
 // Returns the descriptor; -1: not so, or it cannot be found out, and the caller takes the oracle's way.
-GPUIO_EXPORT int32_t gpuio_native_claim(const char* path, const uint8_t* footer,
-                                        int64_t footer_size, int64_t footer_at, int64_t states_at,
+GPUIO_EXPORT int32_t gpuio_native_claim(const char* path, const struct gpuio_footer* footer,
                                         int64_t first, int64_t last);
 
-// Write claimed pages to `at` in the file, mark them as written after that, unlock them and close the
-// file, also after an error. Returns the error's number, else 0.
-GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, int64_t first, int64_t last, int64_t states_at,
-                                       const uint8_t* data, int64_t size, int64_t at);
+// Write claimed pages, `size` bytes, mark them as written after that, unlock them and close the file,
+// also after an error. Returns the error's number, else 0.
+GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, const struct gpuio_footer* footer,
+                                       int64_t first, int64_t last, const uint8_t* data,
+                                       int64_t size);
+
+// Find ranges of an object in its segment files, and read those that are there to to + places[i].
+//
+// In   folder    of the segment files
+//      footer    of any of them
+//      segment   bytes of a segment of the object, which has `size` bytes
+//      begins, ends  (count), none empty, ascending, and each within a segment
+//      to        null: nothing is read
+// Out  found     (count), GPUIO_ABSENT: no page of the range is there; GPUIO_PRESENT: all are, and have
+//                been read; GPUIO_UNCLEAR: some are, or something is wrong: the oracle finds out
+GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer,
+                                      int64_t segment, int64_t size, const int64_t* begins,
+                                      const int64_t* ends, const int64_t* places, int64_t count,
+                                      uint8_t* to, uint8_t* found);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.

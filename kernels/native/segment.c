@@ -1,23 +1,40 @@
 // Segment files of the cache of remote files: pages that are about to be fetched, and have been.
 //
-// Oracle  `_Filling` in gpuio/storage/remote/filling.py, with `Segment` and the locks beside it.
+// Oracle  `_Filling` in gpuio/storage/remote/filling.py, `CachedObject.read` in cached_object.py, with
+//         `Segment` and the locks beside them.
 
 #define _GNU_SOURCE  // locks of open file descriptions
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
-// Bytes of a footer that are compared, at most, and states that are read or written at a time.
-#define LONGEST_FOOTER 256
+// States that are read or written at a time.
 #define STATES 4096
 
+// Seconds after which reading a segment updates the time of its last use.
+#define TOUCH_AFTER 60
+
 // A page's state; see segment.py.
-enum { MISSING, WRITTEN };
+enum { MISSING, WRITTEN, DURABLE };
+
+#define FOOTER_BYTES ((int64_t)sizeof(struct gpuio_footer))
+_Static_assert(sizeof(struct gpuio_footer) == 80, "it is in files");
+
+// Where the states of a segment begin in its file, and the footer.
+static int64_t states_at(const struct gpuio_footer* footer) {
+    return (footer->nbytes + footer->page - 1) / footer->page * footer->page;
+}
+
+static int64_t footer_at(const struct gpuio_footer* footer) {
+    return states_at(footer) + (footer->nbytes + footer->page - 1) / footer->page;
+}
 
 #ifdef F_OFD_SETLK
 static int lock(int file, short type, int64_t begin, int64_t end) {
@@ -37,26 +54,34 @@ static int lock(int file, short type, int64_t begin, int64_t end) {
 }
 #endif
 
-// Whether a file is a segment of this user, with this footer at its end.
-static int is_segment(int file, const uint8_t* footer, int64_t size, int64_t at) {
-    struct stat status;
-    uint8_t found[LONGEST_FOOTER];
-    if (size > LONGEST_FOOTER || fstat(file, &status) != 0) return 0;
-    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid()) return 0;
-    if ((int64_t)status.st_size != at + size) return 0;
-    return read_fully(file, found, at, at + size) && memcmp(found, footer, (size_t)size) == 0;
+// Whether a file is a segment of this user, with this footer at its end; which boot it names is told
+// apart, unless `same_boot` is null: then it must be this one.
+static int is_segment(int file, const struct gpuio_footer* footer, int* same_boot,
+                      struct stat* status) {
+    struct gpuio_footer found;
+    const int64_t at = footer_at(footer);
+    if (fstat(file, status) != 0 || !S_ISREG(status->st_mode)) return 0;
+    if (status->st_uid != geteuid() || (int64_t)status->st_size != at + FOOTER_BYTES) return 0;
+    if (!read_fully(file, (uint8_t*)&found, at, at + FOOTER_BYTES)) return 0;
+    if (same_boot != NULL) {
+        *same_boot = memcmp(found.boot, footer->boot, sizeof found.boot) == 0;
+        memcpy(found.boot, footer->boot, sizeof found.boot);
+    }
+    return memcmp(&found, footer, sizeof found) == 0;
 }
 
-// Whether no page is there whose state is from `begin` to before `end` in the file.
-static int is_missing(int file, int64_t begin, int64_t end) {
+// Read states, from `begin` to before `end` in the file: how many of them say that a page is there;
+// -1: they cannot be read. Without `same_boot`, pages must be durable.
+static int64_t count_present(int file, int64_t begin, int64_t end, int same_boot) {
     uint8_t states[STATES];
+    int64_t count = 0;
     for (; begin < end; begin += STATES) {
         const int64_t some = end - begin < STATES ? end - begin : STATES;
-        if (!read_fully(file, states, begin, begin + some)) return 0;
+        if (!read_fully(file, states, begin, begin + some)) return -1;
         for (int64_t i = 0; i < some; ++i)
-            if (states[i] != MISSING) return 0;
+            count += states[i] != MISSING && (same_boot || states[i] != WRITTEN);
     }
-    return 1;
+    return count;
 }
 
 // Write bytes; the error's number, 0 if all are written.
@@ -72,29 +97,78 @@ static int write_fully(int file, const uint8_t* from, int64_t size, int64_t at) 
     return 0;
 }
 
-int32_t gpuio_native_claim(const char* path, const uint8_t* footer, int64_t footer_size,
-                           int64_t footer_at, int64_t states_at, int64_t first, int64_t last) {
+int32_t gpuio_native_claim(const char* path, const struct gpuio_footer* footer, int64_t first,
+                           int64_t last) {
     // O_NONBLOCK: a named pipe in its place is not waited for.
     const int file = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
     if (file < 0) return -1;
-    if (is_segment(file, footer, footer_size, footer_at) && lock(file, F_WRLCK, first, last)) {
-        if (is_missing(file, states_at + first, states_at + last)) return file;
+    if (is_segment(file, footer, NULL, &status) && lock(file, F_WRLCK, first, last)) {
+        const int64_t at = states_at(footer);
+        if (count_present(file, at + first, at + last, 1) == 0) return file;
         lock(file, F_UNLCK, first, last);  // a forked process may have the file by now
     }
     close(file);
     return -1;
 }
 
-int32_t gpuio_native_fill(int32_t file, int64_t first, int64_t last, int64_t states_at,
-                          const uint8_t* data, int64_t size, int64_t at) {
+int32_t gpuio_native_fill(int32_t file, const struct gpuio_footer* footer, int64_t first,
+                          int64_t last, const uint8_t* data, int64_t size) {
     uint8_t states[STATES];
     memset(states, WRITTEN, sizeof states);
-    int error = write_fully(file, data, size, at);
+    int error = write_fully(file, data, size, first * footer->page);
     for (int64_t page = first; page < last && !error; page += STATES) {
         const int64_t some = last - page < STATES ? last - page : STATES;
-        error = write_fully(file, states, some, states_at + page);
+        error = write_fully(file, states, some, states_at(footer) + page);
     }
     lock(file, F_UNLCK, first, last);  // as above
     close(file);
     return error;
+}
+
+// Open a segment for reading: the descriptor; -1: there is none; -2: it is something else.
+static int open_segment(const char* folder, const struct gpuio_footer* footer, int* same_boot) {
+    char path[4096];
+    struct stat status;
+    const int length =
+        snprintf(path, sizeof path, "%s/%lld.segment", folder, (long long)footer->number);
+    if (length < 0 || (size_t)length >= sizeof path) return -2;
+    const int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return errno == ENOENT ? -1 : -2;
+    if (!is_segment(file, footer, same_boot, &status)) {
+        close(file);
+        return -2;
+    }
+    if (time(NULL) - status.st_mtime > TOUCH_AFTER) futimens(file, NULL);
+    return file;
+}
+
+static uint8_t find(int file, const struct gpuio_footer* footer, int same_boot, int64_t begin,
+                    int64_t end, uint8_t* to) {
+    if (file < 0) return file == -1 ? GPUIO_ABSENT : GPUIO_UNCLEAR;
+    const int64_t first = begin / footer->page, last = (end + footer->page - 1) / footer->page;
+    const int64_t at = states_at(footer);
+    const int64_t count = count_present(file, at + first, at + last, same_boot);
+    if (count == 0) return GPUIO_ABSENT;
+    if (count < last - first) return GPUIO_UNCLEAR;
+    return to == NULL || read_fully(file, to, begin, end) ? GPUIO_PRESENT : GPUIO_UNCLEAR;
+}
+
+void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer, int64_t segment,
+                         int64_t size, const int64_t* begins, const int64_t* ends,
+                         const int64_t* places, int64_t count, uint8_t* to, uint8_t* found) {
+    struct gpuio_footer expected = *footer;
+    int file = -1, same_boot = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t number = begins[i] / segment, base = number * segment;
+        if (i == 0 || number != expected.number) {
+            if (file >= 0) close(file);
+            expected.number = number;
+            expected.nbytes = size - base < segment ? size - base : segment;
+            file = open_segment(folder, &expected, &same_boot);
+        }
+        found[i] = find(file, &expected, same_boot, begins[i] - base, ends[i] - base,
+                        to == NULL ? NULL : to + places[i]);
+    }
+    if (file >= 0) close(file);
 }

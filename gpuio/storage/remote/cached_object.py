@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gpuio import native
 from gpuio.storage.parts import Ranges, read_each
-from gpuio.storage.remote.segment import MISSING, ForeignSegmentError, Segment, Shape
+from gpuio.storage.remote.native_segments import ABSENT, UNCLEAR, native_segments
+from gpuio.storage.remote.segment import MISSING, ForeignSegmentError, Segment, Shape, boot_id
 from gpuio.storage.remote.store import ObjectInfo
 
 NONE = Ranges(*(np.empty(0, np.int64) for _ in range(3)))
@@ -71,6 +72,33 @@ class CachedObject:
             elif writable:
                 raise
             return None
+
+    def find(self, wanted: Ranges, data: NDArray[np.uint8] | None = None) -> Ranges:
+        """Find ranges that are cut at segments, and read what is cached of them.
+
+        Parameters
+        ----------
+        wanted : the ranges, in bytes of the object, ascending
+        data : uint8 (bytes,), where they are put; None: they are not read
+
+        Returns
+        -------
+        The ranges, or parts of them, that are missing, ascending
+        """
+        module = native_segments()
+        missing: list[Ranges] = []
+        if module is not None:
+            footer = self.shape(0).footer(boot_id())
+            where = self.folder, footer, self.segment, self.info.size
+            found = module.cached(*where, wanted, data)
+            missing = [wanted.select(found == ABSENT)]
+            wanted = wanted.select(found == UNCLEAR)
+        for number, part in _by_segment(wanted, self.segment):
+            some = wanted.select(part)
+            missing.append(
+                self.missing(number, some) if data is None else self.read(number, some, data)
+            )
+        return _ascending(missing)
 
     def missing(self, number: int, wanted: Ranges) -> Ranges:
         """What is missing of some ranges that are in one segment."""
@@ -148,9 +176,19 @@ def _split(ranges: Ranges, states: bytes, page: int) -> tuple[Ranges, Ranges]:
 
 
 def _ascending(parts: list[Ranges]) -> Ranges:
-    """Join ranges, the first of which hold most, in the order of the file."""
+    """Join ranges in the order of the file."""
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
     joined = Ranges.concatenate(parts)
-    return joined if len(parts) == 1 else joined.select(np.argsort(joined.begins))
+    return joined.select(np.argsort(joined.begins))
+
+
+def _by_segment(ranges: Ranges, segment: int) -> list[tuple[int, slice]]:
+    """The segments that ranges, ascending and cut at segments, are in, and which are in each."""
+    numbers = ranges.begins // segment
+    heads = np.flatnonzero(np.diff(numbers, prepend=-1))
+    tails = [*heads[1:].tolist(), len(numbers)]
+    return list(zip(numbers[heads].tolist(), map(slice, heads.tolist(), tails), strict=True))
 
 
 def _runs(one: Ranges, states: bytes, page: int) -> list[tuple[bool, Ranges]]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio import native
 from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.locks import unlock
-from gpuio.storage.remote.segment import NO_BOOT, Shape, boot_id, writing
+from gpuio.storage.remote.native_segments import NativeSegments, native_segments
+from gpuio.storage.remote.segment import NO_BOOT, boot_id, writing
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,14 @@ class Claim:
 
     Attributes
     ----------
-    module : the native module
-    descriptor : of the segment's file
-    shape : the segment's
+    module : the native module's functions
+    descriptor, footer : of the segment's file
     first, last : the pages, from `first` to before `last`
     """
 
-    module: native.Native
+    module: NativeSegments
     descriptor: int
-    shape: Shape
+    footer: bytes
     first: int
     last: int
 
@@ -43,11 +42,9 @@ class Claim:
         ------
         OSError : the disk is full, for example.
         """
-        shape, data = self.shape, np.ascontiguousarray(data)
+        data = np.ascontiguousarray(data)
         writing.discard(self.descriptor)  # before others may get the same number
-        begin = self.first * shape.page
-        pages = self.first, self.last, shape.states_at
-        error = self.module.fill(self.descriptor, *pages, data, begin)
+        error = self.module.fill(self.descriptor, self.footer, self.first, self.last, data)
         if error:
             raise OSError(error, os.strerror(error))
 
@@ -66,14 +63,13 @@ def claim_pages(cached: CachedObject, number: int, first: int, last: int) -> Cla
     None: there is no native module or no such segment, or not all of the pages are missing and
     free; `filling` finds out
     """
-    module = native.library()
+    module = native_segments()
     boot = boot_id()
     if module is None or boot == NO_BOOT:
         return None
-    shape = cached.shape(number)
-    where = shape.footer_at, shape.states_at
-    descriptor = module.claim(cached.path(number), shape.footer(boot), *where, first, last)
+    footer = cached.shape(number).footer(boot)
+    descriptor = module.claim(cached.path(number), footer, first, last)
     if descriptor is None:
         return None
     writing.add(descriptor)
-    return Claim(module, descriptor, shape, first, last)
+    return Claim(module, descriptor, footer, first, last)
