@@ -252,6 +252,7 @@ class _JoinedStream:
         self._prefetchers: list[Prefetcher[_Prefetched]] = []
         self._lock = threading.RLock()  # other threads and signal handlers may call `close`
         self._failure: BaseException | None = None
+        self._interruptions: Mapping[int, str] = {}
         self._closed = False
 
     @property
@@ -355,7 +356,8 @@ class _JoinedStream:
         self._begin(epoch, count, ended)
 
     def wake(self, interruptions: Mapping[int, str]) -> None:
-        """Wake the thread that waits for a batch; see `Stream.wake`."""
+        """Wake the thread that waits for a batch, or is about to; see `Stream.wake`."""
+        self._interruptions = interruptions  # before: prefetchers may be created meanwhile
         for prefetcher in self._prefetchers:
             prefetcher.wake(interruptions)
 
@@ -412,6 +414,7 @@ class _JoinedStream:
                     for iterator in self._iterators
                 ]
                 for prefetcher in self._prefetchers:
+                    prefetcher.wake(self._interruptions)
                     prefetcher.request(self._place.number)
             if self._closed:  # by a signal handler, meanwhile
                 self._stop_prefetching()

@@ -195,6 +195,7 @@ class PrefetchedStream(Generic[S, T]):
         self._place = _Place(inner.epoch, inner.ended, inner.state(), 0)
         # While there is one, the inner stream's position is that of its thread.
         self._prefetcher: Prefetcher[_Ahead[T]] | None = None
+        self._interruptions: Mapping[int, str] = {}
         self._closed = False
         # Starting the thread, and closing, which other threads and signal handlers may do.
         self._lock = threading.RLock()
@@ -256,7 +257,8 @@ class PrefetchedStream(Generic[S, T]):
         self._copy_position()
 
     def wake(self, interruptions: Mapping[int, str]) -> None:
-        """Wake the thread that waits for a batch; see `Stream.wake`."""
+        """Wake the thread that waits for a batch, or is about to; see `Stream.wake`."""
+        self._interruptions = interruptions  # before: a prefetcher may be created meanwhile
         if (prefetcher := self._prefetcher) is not None:
             prefetcher.wake(interruptions)
 
@@ -281,6 +283,7 @@ class PrefetchedStream(Generic[S, T]):
                 self._prefetcher = Prefetcher(
                     produce, self._depth, self._name, first=self._place.number
                 )
+                self._prefetcher.wake(self._interruptions)
             if self._closed:  # by a signal handler, meanwhile
                 self._prefetcher.stop()
                 raise Error(CLOSED_MEANWHILE)

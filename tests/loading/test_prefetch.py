@@ -186,6 +186,19 @@ def test_nothing_runs_before_the_first_batch_is_asked_for() -> None:
     stream.close()
 
 
+def test_an_interruption_before_the_thread_is_started_counts() -> None:
+    stream = PrefetchedStream(
+        DirectStream(Order(6, 2), Recorder()), lambda rows: rows, 2, "gpuio-test"
+    )
+    interruptions = {0: "reset by another thread"}
+    stream.wake(interruptions)
+    with pytest.raises(Error, match="reset by another thread"):
+        stream.next()
+    interruptions.clear()
+    assert stream.next() == [0, 1]
+    stream.close()
+
+
 def test_batches_are_begun_in_the_thread() -> None:
     threads: set[str] = set()
 
