@@ -17,6 +17,7 @@ from gpuio.errors import ArgumentError, Error, StateError, UnsupportedError
 from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from tests.interruptions import Interruption
 from tests.io.conformance import trace
+from tests.io.records import jpeg, write_records
 from tests.io.threads import gpuio_threads, run_in_thread
 from tests.io.wrong_states import wrong_states
 from tests.test_hostile_arguments import HOSTILE
@@ -162,8 +163,6 @@ def test_the_length_may_be_unknown() -> None:
 def test_ranks_take_batches_of_the_same_iterator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.io.records import jpeg, write_records
-
     images = [jpeg(number, 20, 16) for number in range(13)]
     files = [write_records(tmp_path / "a", images), write_records(tmp_path / "b", images[:7])]
 
@@ -347,29 +346,48 @@ def test_an_interruption_of_own_iterators_is_survived() -> None:
         place, at = interruption.place, at + 7
 
 
-@pytest.mark.parametrize("what", ["reset", "close"])
-def test_another_thread_interrupts_one_that_waits(what: str) -> None:
-    class Slow(mx.io.IndexedIter):
-        waiting, go_on = threading.Event(), threading.Event()
+class Slow(mx.io.IndexedIter):
+    """Its batches wait, once it is told so."""
 
-        def load(self, rows: np.ndarray) -> Any:
+    fingerprint = "slow"
+    slow = False
+
+    def __init__(self) -> None:
+        self.waiting, self.go_on, self.restored = (threading.Event() for _ in range(3))
+        super().__init__(8, 2, prefetch_buffer=1)
+
+    def load(self, rows: np.ndarray) -> Any:
+        if self.slow:
             self.waiting.set()
             self.go_on.wait(20)
-            return rows, rows
+        return rows, rows
 
-    slow = Slow(8, 2, prefetch_buffer=1)
+    def load_state_dict(self, state: Any) -> None:
+        self.restored.set()
+        super().load_state_dict(state)
+
+
+@pytest.mark.parametrize("what", ["reset", "close"])
+def test_another_thread_interrupts_one_that_waits(what: str) -> None:
+    slow = Slow()
     iterator = mx.io.MixIter([slow])
-    thread, raised = run_in_thread(lambda: next(iterator))
+    slow.slow = True
+    thread, raised = run_in_thread(iterator.next)
     assert slow.waiting.wait(20)
     other, failed = run_in_thread(getattr(iterator, what))
-    thread.join(20)
+    if what == "reset":  # what was asked of the iterator is put back
+        assert slow.restored.wait(20)
+    else:
+        thread.join(20)
+        assert not thread.is_alive()
     slow.go_on.set()
-    other.join(20)
-    assert not thread.is_alive() and not other.is_alive() and not failed
+    for each in (thread, other):
+        each.join(20)
+        assert not each.is_alive()
     words = RESET_MEANWHILE if what == "reset" else "closed while a batch was awaited"
-    assert len(raised) == 1 and words in str(raised[0])
+    assert len(raised) == 1 and words in str(raised[0]) and not failed
     if what == "reset":
-        assert next(iterator).data
+        assert iterator.next().data[0].tolist() == [0, 1]
     iterator.close()
     with pytest.raises(Error, match="closed"):
         next(iterator)
