@@ -68,13 +68,16 @@ def rank_and_size(environment: Mapping[str, str] | None = None) -> RankAndSize:
 def _of_ray_train() -> RankAndSize | None:
     # Workers are actors, without variables of their own unless PyTorch is used; those that they
     # inherit, such as Slurm's, are of the process that started Ray.
-    train = sys.modules.get("ray.train")
-    if train is None or not hasattr(train, "get_context"):
+    ray, train = sys.modules.get("ray"), sys.modules.get("ray.train")
+    if not getattr(ray, "is_initialized", bool)() or not hasattr(train, "get_context"):
         return None
+    assert ray is not None and train is not None
+    if ray.get_runtime_context().get_actor_id() is None:
+        return None  # Ray Train's first version would warn, and say that it is the only worker
     try:
         context = train.get_context()
         return RankAndSize(context.get_world_rank(), context.get_world_size())
-    except RuntimeError:  # not in a worker
+    except RuntimeError:  # an actor of another kind
         return None
 
 

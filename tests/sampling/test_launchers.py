@@ -43,6 +43,6 @@ def test_variables_that_are_not_integers(rank: str, size: str) -> None:
 
 def test_libraries_that_know_of_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """As they are while another thread imports them: without names."""
-    for name in ("ray.train", "torch.distributed", "jax"):
+    for name in ("ray", "ray.train", "torch.distributed", "jax"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     assert rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}) == (1, 2)

@@ -1,5 +1,6 @@
 """Ray Train: each worker finds its rank."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 import gpuio as mx
-from tests.scale.processes import environment, found_by, images
+from tests.scale.processes import environment, found_by, images, run
 from tests.scale.programs.labels import BATCH_SIZE, EPOCHS, write
 
 IMAGES = 13
@@ -21,7 +22,7 @@ def cluster() -> Iterator[None]:
     variables = {"PYTHONPATH": environment()["PYTHONPATH"]}
     # As on a machine that Slurm has given: they are not of the workers.
     variables |= {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4"}
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
+    ray.init("local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
     yield
     ray.shutdown()
 
@@ -55,3 +56,21 @@ def test_workers_and_their_batches(tmp_path: Path) -> None:
 
 def test_the_driver_is_no_worker() -> None:
     assert mx.io.rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}) == (1, 2)
+
+
+def test_an_actor_of_another_kind_is_no_worker() -> None:
+    @ray.remote
+    class Other:
+        def find(self) -> tuple[int, int]:
+            import ray.train  # noqa: F401
+
+            return tuple(mx.io.rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}))
+
+    assert ray.get(Other.remote().find.remote()) == (1, 2)
+
+
+@pytest.mark.parametrize("version", ["0", "1"])
+def test_importing_ray_train_changes_nothing(version: str) -> None:
+    program = "import ray.train, gpuio as mx; assert mx.io.rank_and_size() == (1, 2)"
+    variables = {"RAY_TRAIN_V2_ENABLED": version, "RANK": "1", "WORLD_SIZE": "2"}
+    run([sys.executable, "-W", "error::UserWarning", "-c", program], **variables)
