@@ -12,6 +12,12 @@ from tests.scale.programs.lit import EPOCHS, GLOBAL_BATCH, fit
 
 IMAGES = 20
 
+# Lightning's own, which have nothing to do with the loader.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated"),
+]
+
 
 def expected_labels(files: list[str]) -> list[list[int]]:
     """The labels of all epochs, batch by batch, without Lightning."""
@@ -26,9 +32,6 @@ def expected_labels(files: list[str]) -> list[list[int]]:
     return found
 
 
-# Lightning's advice on what has nothing to do with the loader.
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated")
 def test_a_checkpoint_anywhere_continues_exactly(tmp_path: Path) -> None:
     files = images(tmp_path, IMAGES)
     expected = expected_labels(files)
@@ -47,15 +50,12 @@ def test_a_checkpoint_anywhere_continues_exactly(tmp_path: Path) -> None:
 
 def test_two_processes(tmp_path: Path) -> None:
     files = images(tmp_path, IMAGES)
-    program = [sys.executable, "-m", "tests.scale.programs.lit", tmp_path, *files, "2"]
-    run(program)
+    run([sys.executable, "-m", "tests.scale.programs.lit", tmp_path, *files, "2"])
     found = found_by(tmp_path, 2)
     expected = expected_labels(files)
     assert [each["size"] for each in found] == [2, 2]
     both = zip(*(each["labels"] for each in found), strict=True)
     assert [first + second for first, second in both] == expected
-    # Resumed by one process, which takes the batches of both.
-    run([*program[:-1], "1", tmp_path / "step2.ckpt"])
-    (tmp_path / "1.json").unlink()
-    (alone,) = found_by(tmp_path, 1)
-    assert alone["labels"] == expected[2:]
+    # One process takes the batches of both.
+    resumed = fit(tmp_path, files, 1, str(tmp_path / "step2.ckpt"))
+    assert resumed.labels == expected[2:]

@@ -8,6 +8,7 @@ processes, of which one kills itself and its agent; then one; then three.
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -48,7 +49,8 @@ def change(folder: Path, sizes: list[int], size: int) -> None:
 
 def main() -> None:
     folder, path_imgrec, path_imgidx = Path(sys.argv[1]), *sys.argv[2:]
-    distributed.init_process_group("gloo")
+    # An agent that is late, on a busy machine, is taken for lost: then all begin once more.
+    distributed.init_process_group("gloo", timeout=timedelta(seconds=30))
     rank, size = mx.io.rank_and_size()
     train = mx.io.ImageRecordIter(
         path_imgrec=path_imgrec,

@@ -1,4 +1,4 @@
-"""Trains with Lightning: FOLDER RECORDS INDEX DEVICES [CHECKPOINT].
+"""Trains with Lightning: FOLDER RECORDS INDEX DEVICES.
 
 Lightning starts the other processes itself. Each process writes the labels that it got.
 """
@@ -105,10 +105,10 @@ def fit(
 
 
 def main() -> None:
-    folder, path_imgrec, path_imgidx, devices, *checkpoint = sys.argv[1:]
+    folder, path_imgrec, path_imgidx, devices = sys.argv[1:]
     # What is said about the loader is to be seen.
     warnings.filterwarnings("error", message="(?i).*(loader|sampler|batch|rank)")
-    model = fit(Path(folder), [path_imgrec, path_imgidx], int(devices), *checkpoint)
+    model = fit(Path(folder), [path_imgrec, path_imgidx], int(devices))
     rank, size = mx.io.rank_and_size()
     found = {"size": size, "labels": model.labels, "validated": model.validated}
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
