@@ -121,7 +121,7 @@ $(VENV)/scale.done: $(VENV)/test.done
 	@touch $@
 
 test-scale: $(VENV)/scale.done
-	$(PYTEST) tests/scale/check_*.py
+	$(PYTEST) tests/scale/check_*.py tests/test_ray_records.py
 
 # Against a real NameNode and DataNode of Hadoop, of which HDFS is the folder.
 HDFS ?= $(VENV)/hdfs

@@ -14,7 +14,7 @@ MAP = PACKAGE / "README.md"
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
     ["errors", "version", "terminal", "in_flight", "context_variables"],
-    ["progress", "memory", "native", "sizes"],
+    ["progress", "memory", "native", "sizes", "ray_package"],
     ["context"],
     ["storage"],
     ["generators"],
@@ -28,8 +28,8 @@ LAYERS = [
     ["iterators"],
     ["io", "image"],
     ["ndarray", "random", "base", "util", "test_utils"],
-    ["contrib", "rnn", "gluon", "tensor_loader", "torch_records", "jax_work"],
-    ["torch", "jax"],
+    ["contrib", "rnn", "gluon", "tensor_loader", "torch_records", "jax_work", "ray_records"],
+    ["torch", "jax", "ray"],
     ["tools"],
     ["__main__"],
 ]

@@ -22,7 +22,8 @@ from gpuio.errors import (
     MissingPackageError,
     RecordFileNotFoundError,
 )
-from gpuio.tools.ray_cluster import RayCluster, as_cluster, connected, first_line, import_ray
+from gpuio.ray_package import import_ray
+from gpuio.tools.ray_cluster import RayCluster, as_cluster, connected, first_line
 from gpuio.tools.shared_files import machine
 from gpuio.version import VERSION
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import threading
@@ -11,10 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gpuio.errors import ArgumentError, Error, MissingPackageError
-
-# The oldest version of Ray, and the one that the tests run with.
-OLDEST, TESTED = (2, 50), "2.60"
+from gpuio.errors import ArgumentError, Error
+from gpuio.ray_package import import_ray
 
 # Bytes of the object store of a local cluster: results are small.
 OBJECT_STORE = 100 * 10**6
@@ -71,7 +68,8 @@ def connected(cluster: RayCluster) -> Iterator[int]:
     MissingPackageError : Ray is not installed, or too old.
     Error : the cluster cannot be reached.
     """
-    ray = import_ray()
+    with _own_sigterm():
+        ray = import_ray()
     if ray.is_initialized():
         if cluster.address is not None:
             raise ArgumentError(
@@ -110,30 +108,6 @@ def _cpus(ray: Any) -> int:
     if cpus < 1:
         raise ArgumentError("the Ray cluster has no CPUs; add a machine with CPUs to it")
     return cpus
-
-
-def import_ray() -> Any:
-    """The package ray.
-
-    Raises
-    ------
-    MissingPackageError : it is not installed, or too old.
-    """
-    try:
-        with _own_sigterm():
-            ray: Any = importlib.import_module("ray")
-    except ImportError as error:
-        raise MissingPackageError(
-            "Ray is not installed; install it with: pip install 'gpuio[ray]'"
-        ) from error
-    version = tuple(int(number) for number in ray.__version__.split(".")[:2])
-    if version < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise MissingPackageError(
-            f"Ray {ray.__version__} is too old; gpuio needs {oldest} or later, and is tested with "
-            f"{TESTED}: pip install --upgrade 'gpuio[ray]'"
-        )
-    return ray
 
 
 def first_line(error: BaseException) -> str:

@@ -1,14 +1,12 @@
 """Which Ray cluster is used."""
 
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gpuio.errors import ArgumentError, MissingPackageError
+from gpuio.errors import ArgumentError
 from gpuio.tools import RayCluster
-from gpuio.tools.ray_cluster import OLDEST, as_cluster, import_ray
+from gpuio.tools.ray_cluster import as_cluster
 
 
 def test_the_argument_on() -> None:
@@ -29,16 +27,3 @@ def test_options_are_checked() -> None:
         RayCluster(num_cpus=0)
     with pytest.raises(ArgumentError, match="ray job submit"):
         RayCluster("ray://head:10001")
-
-
-def test_ray_may_be_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'gpuio\[ray\]'"):
-        import_ray()
-    oldest = ".".join(map(str, OLDEST))
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.9.3"))
-    with pytest.raises(MissingPackageError, match=f"2.9.3 is too old; gpuio needs {oldest}"):
-        import_ray()
-    new = SimpleNamespace(__version__=f"{oldest}.0rc1")
-    monkeypatch.setitem(sys.modules, "ray", new)
-    assert import_ray() is new
