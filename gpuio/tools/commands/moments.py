@@ -6,17 +6,19 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.context import Context
-from gpuio.io import ImageRecordIter
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools.files import iterator_files
 from gpuio.tools.pieces import Tasks, cut
 from gpuio.tools.shared_files import for_workers
+
+if TYPE_CHECKING:
+    from gpuio.io import ImageRecordIter
 
 BATCH_SIZE = 64
 

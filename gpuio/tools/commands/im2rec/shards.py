@@ -15,7 +15,7 @@ import os
 import secrets
 from array import array
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -202,10 +202,29 @@ def _pack(job: _Job, piece: _Piece) -> Shard:
             raise
 
 
+@contextmanager
+def _one_thread(packer: ImagePacker) -> Iterator[None]:
+    """Have OpenCV use the one CPU that a task has, not all of the machine."""
+    if packer.pass_through:
+        yield
+        return
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _write(job: _Job, piece: _Piece, file: IO[bytes], path: str) -> Shard:
     shard = Shard(path, array("q"), array("q"), [], [])
     threads = 1 + (READERS if job.images.is_remote else 0)
-    with closing(make_records(job.packer, piece.items, job.images, threads)) as records:
+    with (
+        _one_thread(job.packer),
+        closing(make_records(job.packer, piece.items, job.images, threads)) as records,
+    ):
         for made in records:
             if not isinstance(made, Record):
                 shard.bad.append(made)
