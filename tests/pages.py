@@ -76,16 +76,20 @@ def pages() -> list[Page]:
     return found
 
 
-def _run(command: list[str], folder: Path) -> str:
+def environment() -> dict[str, str]:
+    """The variables of a process that runs such code, with gpuio and its commands."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     programs = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    environment = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "PATH": os.pathsep.join(programs),
     }
+
+
+def _run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
     return done.stdout

@@ -293,8 +293,9 @@ class Fetcher:
         """Take a request out of those in flight."""
         key = _place(request.remote, request.number)
         place = self._in_flight.get(key, [])
-        if request in place:
-            place.remove(request)
+        if request not in place:  # it was dropped before
+            return
+        place.remove(request)
         if not place:
             self._in_flight.pop(key, None)
         if request.ahead:
@@ -307,8 +308,8 @@ class Fetcher:
         if len(self._running) >= self._concurrency.limit:
             return
         token = object()
-        self._running.add(token)
         try:
+            self._running.add(token)
             _thread.start_new_thread(self._work, (token,))
         except BaseException as error:
             self._running.discard(token)

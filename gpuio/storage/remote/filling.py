@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import Error
+from gpuio.errors import RemoteError
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.claims import Claim, claim_pages
@@ -58,7 +58,7 @@ class RemoteObject:
         """
         data = np.asarray(self.store.read(self.key, begin, end, self.cached.info)[:])
         if len(data) != end - begin:
-            raise Error(
+            raise RemoteError(
                 f"{self.cached.shown}: the store gave {len(data)} bytes for those from {begin} to "
                 f"{end}"
             )
