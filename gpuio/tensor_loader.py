@@ -195,8 +195,10 @@ class TensorLoader:
         """
         epoch = as_int("epoch", epoch, 0)
         with self._lock:
-            if not isinstance(self.iterator, StreamIter):
-                getattr(self.iterator, "set_epoch", _ignore)(epoch)
+            own = getattr(self.iterator, "set_epoch", None)
+            if own is not None:
+                own(epoch)
+            if own is not None or not isinstance(self.iterator, StreamIter):
                 return
             current = self.iterator.epoch
             if epoch == current and not self._begun:
@@ -294,10 +296,6 @@ class _Epoch:
 
 def _gpu_of(ctx: Context | None) -> int | None:
     return None if ctx is None or ctx.device_type != "gpu" else ctx.device_id
-
-
-def _ignore(epoch: int) -> None:
-    """What an iterator without `set_epoch` does about it."""
 
 
 def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor] | None:

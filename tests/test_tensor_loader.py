@@ -318,6 +318,18 @@ def test_an_iterator_of_ones_own_chooses_its_epochs(get_array_module: Any) -> No
         def set_epoch(self, epoch: int) -> None:
             self.epochs.append(epoch)
 
+    class ChoosesRows(mx.io.IndexedIter):
+        epochs: list[int] = []
+
+        def load(self, rows: np.ndarray) -> Any:
+            return rows
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epochs.append(epoch)
+
+    rows = get_array_module.loader(ChoosesRows(5, 4))
+    rows.set_epoch(2)
+    assert ChoosesRows.epochs == [2] and len(list(rows)) == 2
     for own in (Own(), Chooses()):
         loader = get_array_module.loader(own)
         loader.set_epoch(3)
