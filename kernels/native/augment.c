@@ -274,15 +274,15 @@ INLINE uint32_t saturated(uint32_t word, float factor, float rest) {
     return r | g << 8 | b << 16;
 }
 
-INLINE float choose(int32_t sector, float first, float second, float third, float fourth,
-                    float fifth, float sixth) {
-    const float low = sector == 0 ? first : sector == 1 ? second : third;
-    const float high = sector == 3 ? fourth : sector == 4 ? fifth : sixth;
-    return sector < 3 ? low : high;
+// For each sixth of a turn, two bits: which of high, p, q and t a channel is.
+enum { RED_OF = 0x358, GREEN_OF = 0x583, BLUE_OF = 0x835 };
+
+INLINE uint32_t channel(int32_t kinds, int32_t sector, float high, float p, float q, float t) {
+    const int32_t kind = kinds >> 2 * sector & 3;
+    const float first = kind == 0 ? high : p, last = kind == 2 ? q : t;
+    return (uint32_t)(int32_t)((kind < 2 ? first : last) * 255.999f);
 }
 
-// All sides of each choice are computed before it: compilers do not vectorize choices between
-// computations, which might trap.
 INLINE uint32_t turned(uint32_t word, float turn) {
     const float unit = 1.0f / 255.0f;
     const float red = (float)(int32_t)(word & 255) * unit;
@@ -295,21 +295,20 @@ INLINE uint32_t turned(uint32_t word, float turn) {
     const float divisor = chroma > 0.0f ? chroma : 1.0f;
     const float rc = (high - red) / divisor, gc = (high - green) / divisor;
     const float bc = (high - blue) / divisor;
-    const float of_red = bc - gc, of_green = rc + 2.0f - bc, of_blue = gc + 4.0f - rc;
-    const float not_red = high == green ? of_green : of_blue;
-    const float around = (high == red ? of_red : not_red) * (1.0f / 6.0f) + 1.0f;
-    const float less_one = around - 1.0f;
-    const float hue = (around >= 1.0f ? less_one : around) + turn;
-    const float up = hue + 1.0f, down = hue - 1.0f, not_low = hue >= 1.0f ? down : hue;
-    const float sixths = (hue < 0.0f ? up : not_low) * 6.0f;
+    const float of_green = high == green ? 2.0f : 4.0f, offset = high == red ? 0.0f : of_green;
+    const float more_green = high == green ? rc : gc, plus = high == red ? bc : more_green;
+    const float less_green = high == green ? bc : rc, minus = high == red ? gc : less_green;
+    const float around = (plus + offset - minus) * (1.0f / 6.0f) + 1.0f;
+    const float hue = around - (around >= 1.0f ? 1.0f : 0.0f) + turn;
+    const float down = hue >= 1.0f ? -1.0f : 0.0f;
+    const float sixths = (hue + (hue < 0.0f ? 1.0f : down)) * 6.0f;
     const int32_t whole = (int32_t)sixths, sector = whole >= 6 ? whole - 6 : whole;
     const float part = saturation * (sixths - (float)whole), gray = 1.0f - saturation;
     const float p = clip(gray * high, 1.0f), q = clip((1.0f - part) * high, 1.0f);
     const float t = clip((part + gray) * high, 1.0f);
-    const float scale = 255.999f;
-    const uint32_t r = (uint32_t)(int32_t)(choose(sector, high, q, p, p, t, high) * scale);
-    const uint32_t g = (uint32_t)(int32_t)(choose(sector, t, high, high, q, p, p) * scale);
-    const uint32_t b = (uint32_t)(int32_t)(choose(sector, p, p, t, high, high, q) * scale);
+    const uint32_t r = channel(RED_OF, sector, high, p, q, t);
+    const uint32_t g = channel(GREEN_OF, sector, high, p, q, t);
+    const uint32_t b = channel(BLUE_OF, sector, high, p, q, t);
     return r | g << 8 | b << 16;
 }
 
