@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gpuio.planning.operations import WARP_NEAREST
-from gpuio.planning.policies import (
-    INTERPOLATIONS,
+from gpuio.planning.augmentation_spaces import (
     NAMES,
     RANDAUGMENT,
     TRIVIAL_WIDE,
     named_operations,
 )
+from gpuio.planning.operations import WARP_NEAREST
+from gpuio.planning.policies import INTERPOLATIONS
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "data" / "torchvision.npz")
 SPACES = {"RandAugment": RANDAUGMENT, "TrivialAugmentWide": TRIVIAL_WIDE}

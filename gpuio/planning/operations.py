@@ -60,6 +60,14 @@ def blend_values(factor: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
+def number_values(numbers: ArrayLike) -> NDArray[np.float64]:
+    """The `values` of operations with one number, (…,): float64 (…, 6)."""
+    numbers = np.asarray(numbers, np.float64)
+    values = np.zeros((*numbers.shape, 6))
+    values[..., 0] = numbers
+    return values
+
+
 def shear_x_values(shear: ArrayLike) -> NDArray[np.float64]:
     """The `values` of warps: the row whose center is at y shows what lies shear * y to the right.
     The upper edge stays where it is. float64 (…, 6), of shears (…,).

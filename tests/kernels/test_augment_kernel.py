@@ -14,17 +14,19 @@ from gpuio.execution.operations import operate_batch
 from gpuio.execution.output import OutputSpec
 from gpuio.execution.packing import send_packed
 from gpuio.execution.postprocess import HostPostprocess
-from gpuio.planning.operations import ERASE, OPERATION, no_operations
-from gpuio.planning.plan import LINEAR, Border, Jitter, Plan
-from gpuio.planning.policies import (
+from gpuio.planning.augmentation_spaces import (
     NAMES,
     RANDAUGMENT,
     TRIVIAL_WIDE,
+    named_operations,
+)
+from gpuio.planning.operations import ERASE, OPERATION, no_operations
+from gpuio.planning.plan import LINEAR, Border, Jitter, Plan
+from gpuio.planning.policies import (
     ColorJitterPolicy,
     RandAugmentPolicy,
     RandomErasingPolicy,
     TrivialAugmentPolicy,
-    named_operations,
     plan_operations,
 )
 from tests.kernels.gpu import to_gpu
