@@ -193,7 +193,7 @@ class HandlerError(BaseException):
 
 
 def waits_long(piece: int) -> None:
-    threading.Event().wait(60)
+    threading.Event().wait(20)
 
 
 def test_what_a_signal_handler_raises() -> None:

@@ -189,17 +189,24 @@ def _pack(job: _Job, piece: _Piece) -> Shard:
         path = _object(job, piece.number)
         with uploading(path, "wb", job.remote) as file:
             return _write(job, piece, file, path)
-    if not os.path.exists(unfinished(job.rec)):
-        raise FileNotFoundError(f"{job.rec} is not in the folder where it was begun")
+    _check_begun(job)
     with open_temporary(job.rec) as raw:
         path = os.fspath(raw.name)
         try:
             with io.BufferedWriter(raw) as file:
-                return _write(job, piece, file, path)
+                shard = _write(job, piece, file, path)
+            _check_begun(job)  # Ray may not have cancelled a task that had just been started
+            return shard
         except BaseException:
             with suppress(OSError):
                 os.remove(path)
             raise
+
+
+def _check_begun(job: _Job) -> None:
+    """Check that the driver's unfinished record file is there."""
+    if not os.path.exists(unfinished(job.rec)):
+        raise FileNotFoundError(f"{job.rec} is not in the folder where it was begun")
 
 
 @contextmanager

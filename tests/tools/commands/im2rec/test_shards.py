@@ -135,6 +135,23 @@ def test_an_output_folder_that_another_machine_does_not_see(images: Path, tmp_pa
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.lst"]
 
 
+def test_a_task_that_outlives_the_run_leaves_nothing(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray may have failed to cancel it."""
+    (lst,), _ = make_list(tmp_path / "a", images)
+    made = shards.make_records
+
+    def last(*arguments: Any) -> Any:
+        yield from made(*arguments)
+        (tmp_path / "a.rec.part").unlink()
+
+    monkeypatch.setattr(shards, "make_records", last)
+    with pytest.raises(FileNotFoundError, match="not in the folder where it was begun"):
+        packed(lst, images, InProcess())
+    assert [path.name for path in tmp_path.glob("a*")] == ["a.lst"]
+
+
 def test_another_opencv_is_refused(images: Path, tmp_path: Path) -> None:
     class Other(InProcess):
         def map(self, function, pieces, name):  # type: ignore[no-untyped-def]
