@@ -25,7 +25,7 @@ from gpuio.tools.commands.stats import stats
 from gpuio.tools.commands.verify import quarantine, verify
 from gpuio.tools.ray_cluster import RayCluster
 from gpuio.tools.samples import make_samples
-from gpuio.tools.sheet import contact_sheet, denormalise
+from gpuio.tools.sheet import contact_sheet, denormalize
 
 __all__ = [
     "BadImage",
@@ -39,7 +39,7 @@ __all__ = [
     "bench",
     "contact_sheet",
     "demo",
-    "denormalise",
+    "denormalize",
     "doctor",
     "extract",
     "filter_records",

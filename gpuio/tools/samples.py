@@ -1,6 +1,6 @@
 """Sample data: a small labeled set of real photographs.
 
-scikit-image and scikit-learn ship a few images under free licences. Each becomes a class: a folder
+scikit-image and scikit-learn ship a few images under free licenses. Each becomes a class: a folder
 of JPEG files, cropped from it at different positions, sizes and aspect ratios. The files are the
 same on every run.
 """
@@ -47,7 +47,7 @@ class SourceImage:
     ----------
     name : name of its class
     package, file : the package, and the file's path in it
-    author, licence : who made it, and its terms
+    author, license : who made it, and its terms
     origin : where it was published
     gray : whether it is grayscale
     """
@@ -56,7 +56,7 @@ class SourceImage:
     package: str
     file: str
     author: str
-    licence: str
+    license: str
     origin: str
     gray: bool = False
 
@@ -157,7 +157,7 @@ def make_samples(root: Path, per_class: int = PER_CLASS) -> list[str]:
     """Write the sample photographs as ``<root>/<class>/<class>-<number>.jpg``.
 
     Their shorter sides have 150 to 640 pixels. SOURCES.txt in the same folder names the authors and
-    licences of the originals. Takes about a second.
+    licenses of the originals. Takes about a second.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _sources() -> str:
             f"{source.name}/\n"
             f"  original  {source.package}/{source.file}\n"
             f"  author    {source.author}\n"
-            f"  licence   {source.licence}\n"
+            f"  license   {source.license}\n"
             f"  origin    {source.origin}\n"
         )
     return "\n".join(parts)

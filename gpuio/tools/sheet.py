@@ -62,7 +62,7 @@ def contact_sheet(
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ArgumentError(
             "images must be uint8 (N, H, W, 3) or (N, H, W, 1), not "
-            f"{images.dtype} {images.shape}; denormalise() makes them from a batch"
+            f"{images.dtype} {images.shape}; denormalize() makes them from a batch"
         )
     count, height, width = images.shape[:3]
     if not count or len(labels) != count:
@@ -135,7 +135,7 @@ def save_image(image: Image, path: str, remote: RemoteOptions | None = None) -> 
     write_file(path, encoded.getvalue(), remote)
 
 
-def denormalise(
+def denormalize(
     batch: Any,
     mean: Sequence[float] = (0.0, 0.0, 0.0),
     std: Sequence[float] = (1.0, 1.0, 1.0),

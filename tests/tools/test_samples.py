@@ -44,7 +44,7 @@ def test_they_are_the_same_on_every_run(samples: Path, tmp_path: Path) -> None:
 def test_the_sources_are_listed(samples: Path) -> None:
     sources = (samples / "SOURCES.txt").read_text(encoding="utf-8")
     for source in SOURCE_IMAGES:
-        for part in (source.name, source.author, source.licence, source.origin):
+        for part in (source.name, source.author, source.license, source.origin):
             assert part in sources
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import gpuio as mx
 from gpuio.errors import ArgumentError
-from gpuio.tools import contact_sheet, denormalise
+from gpuio.tools import contact_sheet, denormalize
 from gpuio.tools.sheet import BACKGROUND
 
 MEAN, STD = (123.68, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -69,7 +69,7 @@ def test_columns_make_a_sheet_wider_than_high(count: int) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "options", "message"),
     [
-        (np.zeros((1, 9, 9, 3), np.float32), ["x"], {}, "uint8 .*not float32 .*denormalise"),
+        (np.zeros((1, 9, 9, 3), np.float32), ["x"], {}, "uint8 .*not float32 .*denormalize"),
         (np.zeros((1, 3, 9, 9), np.uint8), ["x"], {}, r"not uint8 \(1, 3, 9, 9\)"),
         (np.zeros((9, 9, 3), np.uint8), ["x"], {}, "uint8"),
         (solid(2), ["x"], {}, "2 images and 1 labels"),
@@ -86,29 +86,29 @@ def test_wrong_arguments_are_refused(
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_denormalise_gives_the_pixels_back(ctx: mx.Context, layout: str, dtype: Any) -> None:
+def test_denormalize_gives_the_pixels_back(ctx: mx.Context, layout: str, dtype: Any) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
     batch = ((pixels - np.float32(MEAN)) * (0.5 / np.float32(STD))).astype(dtype)
     if layout == "NCHW":
         batch = batch.transpose(0, 3, 1, 2)
-    back = denormalise(mx.nd.array(batch, ctx=ctx, dtype=dtype), MEAN, STD, 0.5, layout)
+    back = denormalize(mx.nd.array(batch, ctx=ctx, dtype=dtype), MEAN, STD, 0.5, layout)
     assert back.dtype == np.uint8 and back.shape == pixels.shape
     # float16 has 11 bits: 2.3 / 2**11 is a 16th of the step between pixel values, 0.5 / 58.
     np.testing.assert_array_equal(back, pixels)
 
 
-def test_denormalise_without_arguments_keeps_pixels() -> None:
+def test_denormalize_without_arguments_keeps_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 6), np.uint8)
-    np.testing.assert_array_equal(denormalise(pixels), pixels.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(denormalize(pixels), pixels.transpose(0, 2, 3, 1))
     np.testing.assert_array_equal(
-        denormalise(np.float32([[[[-9.0, 300.0, 1.6]]]])), [[[[0], [255], [2]]]]
+        denormalize(np.float32([[[[-9.0, 300.0, 1.6]]]])), [[[[0], [255], [2]]]]
     )
 
 
 def test_wrong_batches_are_refused() -> None:
     with pytest.raises(ArgumentError, match="four axes"):
-        denormalise(np.zeros((3, 4, 5)))
+        denormalize(np.zeros((3, 4, 5)))
     with pytest.raises(ArgumentError, match="layout must be"):
-        denormalise(np.zeros((1, 3, 4, 5)), layout="CHW")
+        denormalize(np.zeros((1, 3, 4, 5)), layout="CHW")
     with pytest.raises(ArgumentError, match="each of 4 channels"):
-        denormalise(np.zeros((1, 4, 4, 5)))
+        denormalize(np.zeros((1, 4, 4, 5)))

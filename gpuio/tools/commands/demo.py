@@ -23,7 +23,7 @@ from gpuio.tools.commands.im2rec.lists import EXTENSIONS, BadImage, list_image, 
 from gpuio.tools.commands.im2rec.packing import write_records
 from gpuio.tools.files import find_index
 from gpuio.tools.samples import SOURCES, make_samples
-from gpuio.tools.sheet import contact_sheet, denormalise
+from gpuio.tools.sheet import contact_sheet, denormalize
 from gpuio.tools.tasks import MEAN, SHAPE, STD, TASKS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _pack(images: Path | None, output: pathlib.Path) -> Data:
         root = output / "samples"
         classes = make_samples(root)
         _print("photographs", f"{root}: {len(classes)} classes, {classes[0]} to {classes[-1]}")
-        _print("", f"authors and licences: {root / SOURCES}")
+        _print("", f"authors and licenses: {root / SOURCES}")
     else:
         root = pathlib.Path(images)
     prefix = output / (root.resolve().name or "images")
@@ -265,7 +265,7 @@ def _stream(iterator: ImageRecordIter) -> Iterator[DataBatch]:
 def _draw(batch: DataBatch, names: dict[int, str], path: str) -> None:
     rows = len(batch.data[0]) - batch.padding
     rows = min(rows or len(batch.data[0]), MAX_ON_SHEET)
-    pixels = denormalise(batch.data[0][:rows], MEAN, STD)
+    pixels = denormalize(batch.data[0][:rows], MEAN, STD)
     labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
     captions = [
         names.get(int(label[0]), f"{label[0]:g}") if len(label) == 1 else f"{label.tolist()}"

@@ -20,7 +20,7 @@ from gpuio.tools.commands.verify import Verification
 from gpuio.tools.labels import is_detection, label_string, label_strings, starts_with_label
 from gpuio.tools.layouts import DETECTION, Layout, layout_of_file
 from gpuio.tools.payloads import read_payloads
-from gpuio.tools.sheet import denormalise
+from gpuio.tools.sheet import denormalize
 from gpuio.tools.tasks import SHAPE, open_iterator
 
 # Rows of an image that are blended at once.
@@ -169,7 +169,7 @@ def of_batches(
         left = count
         for batch in iterator:
             rows = min(len(batch.data[0]) - batch.padding, left)
-            pixels = denormalise(batch.data[0][:rows], mean, std, scale, str(description.layout))
+            pixels = denormalize(batch.data[0][:rows], mean, std, scale, str(description.layout))
             labels = batch.label[0].asnumpy()[:rows].reshape(rows, -1)
             for image, label, key in zip(pixels, labels, batch.index[:rows], strict=True):
                 fitted = _fit(_to_rgb(image), size)

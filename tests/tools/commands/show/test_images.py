@@ -74,7 +74,7 @@ def test_boxes_are_drawn(tmp_path: Path) -> None:
         {"mean_img": "nowhere/mean.nd", "std_r": 3, "rand_mirror": False},
     ],
 )
-def test_batches_are_denormalised(options: dict[str, Any], rec: str) -> None:
+def test_batches_are_denormalized(options: dict[str, Any], rec: str) -> None:
     """What is shown of a batch are the pixels that a uint8 iterator gives."""
     index = rec.replace(".rec", ".idx")
     options = {"data_shape": (3, 40, 48), **options}
