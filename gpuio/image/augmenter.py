@@ -44,6 +44,12 @@ class AugmenterBase:
     def __init__(self, **kwargs: Any) -> None:
         self._kwargs = {name: _jsonable(value) for name, value in kwargs.items()}
 
+    def __repr__(self) -> str:
+        if self.parts is not None:
+            return f"{type(self).__name__}({list(self.parts)!r})"
+        named = getattr(self, "_kwargs", {}).items()  # a subclass may not call __init__
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in named)})"
+
     @property
     def described(self) -> bool:
         """Whether calling the augmenter does what its other methods describe: False if a subclass

@@ -27,6 +27,16 @@ def test_containers_dump_what_is_in_them() -> None:
     ]
 
 
+def test_repr_is_the_call_that_makes_it() -> None:
+    class Bare(I.Augmenter):
+        def __init__(self) -> None:  # as some do
+            pass
+
+    assert repr(I.RandomCropAug((10, 20))) == "RandomCropAug(size=[10, 20], interp=2)"
+    made = I.SequentialAug([I.HorizontalFlipAug(0.5), Bare()])
+    assert repr(made) == "SequentialAug([HorizontalFlipAug(p=0.5), Bare()])"
+
+
 def test_one_of_your_own() -> None:
     class Negative(I.Augmenter):
         def __init__(self, level: int) -> None:
