@@ -15,13 +15,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from gpuio.errors import (
-    Error,
-    MissingPackageError,
-    RecordFileNotFoundError,
-)
+from gpuio.errors import Error, MissingPackageError, RecordFileNotFoundError
 from gpuio.ray_package import import_ray
 from gpuio.tools.ray_cluster import RayCluster, as_cluster, connected, first_line
 from gpuio.tools.shared_files import machine
@@ -99,7 +96,7 @@ def _map(
     tasks: RayTasks, function: Callable[[In], Out], pieces: Iterable[In], name: str
 ) -> Generator[Out, None, None]:
     ray = import_ray()
-    run = ray.remote(num_cpus=1, max_retries=RETRIES)(_call).options(name=f"gpuio {name}")
+    run = _remote_call(ray).options(name=f"gpuio {name}")
     shared = ray.put(function)
     folder = os.getcwd()
     left = iter(pieces)
@@ -155,6 +152,12 @@ def _call(version: str, folder: str, function: Callable[[In], Out], piece: In) -
         )
     except Exception as error:
         return _Failed(error)
+
+
+@cache
+def _remote_call(ray: Any) -> Any:
+    """`_call` as a function of Ray's, which sends each to the cluster once."""
+    return ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
 
 
 def _result(ray: Any, task: Any, name: str) -> Any:
