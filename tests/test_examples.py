@@ -18,7 +18,13 @@ from gpuio.gluon.data import batchify
 from gpuio.gluon.data.vision import transforms
 
 # Modules whose examples need a package.
-NEEDS = {"gpuio.torch": "torch", "gpuio.torch_records": "torch", "gpuio.jax": "jax"}
+NEEDS = {
+    "gpuio.torch": "torch",
+    "gpuio.torch_records": "torch",
+    "gpuio.jax": "jax",
+    "gpuio.ray": "ray",
+    "gpuio.ray_records": "ray",
+}
 
 # A shared library, and programs.
 NO_MODULES = {"gpuio.libgpuio_native", "gpuio.__main__", "gpuio.tools.im2rec"}

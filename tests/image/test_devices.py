@@ -45,6 +45,7 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "CastAug": lambda u, f: I.CastAug("float64")(u),
     "CenterCropAug": lambda u, f: I.CenterCropAug((8, 6))(u),
     "ColorJitterAug": lambda u, f: I.ColorJitterAug(0.5, 0.5, 0.5)(u),
+    "ColorJitter": lambda u, f: I.ColorJitter(0.5, 0.5, 0.5, 0.2)(u),
     "ColorNormalizeAug": lambda u, f: [
         I.ColorNormalizeAug(mean, std)(each)
         for mean, std in (([1, 2, 3], [4, 5, 6]), (None, 5), (5, None), (None, None))
@@ -69,16 +70,19 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "HorizontalFlipAug": lambda u, f: I.HorizontalFlipAug(1)(u),
     "HueJitterAug": lambda u, f: I.HueJitterAug(0.5)(u),
     "LightingAug": lambda u, f: I.LightingAug(50, [1, 2, 3], np.eye(3))(u),
+    "RandAugment": lambda u, f: I.RandAugment(3)(u),
     "RandomCropAug": lambda u, f: I.RandomCropAug((8, 6))(u),
+    "RandomErasing": lambda u, f: I.RandomErasing(1)(u),
     "RandomGrayAug": lambda u, f: I.RandomGrayAug(1)(u),
     "RandomOrderAug": lambda u, f: I.RandomOrderAug([I.CastAug(), I.HorizontalFlipAug(1)])(u),
     "RandomSizedCropAug": lambda u, f: I.RandomSizedCropAug((8, 6), 0.1, (0.5, 2))(f),
     "ResizeAug": lambda u, f: I.ResizeAug(5)(f),
     "SaturationJitterAug": lambda u, f: I.SaturationJitterAug(0.5)(u),
     "SequentialAug": lambda u, f: I.SequentialAug([I.CastAug(), I.BrightnessJitterAug(0.5)])(u),
+    "TrivialAugmentWide": lambda u, f: I.TrivialAugmentWide()(u),
 }  # fmt: skip
-# Of encoded images (test_codec), of numbers, and iterators.
-OTHERS = {"ImageDetIter", "ImageIter", "imdecode", "imread", "scale_down"}
+# Of encoded images (test_codec), of numbers, of batches, and iterators.
+OTHERS = {"CutMix", "ImageDetIter", "ImageIter", "MixUp", "imdecode", "imread", "scale_down"}
 
 # The operators of mx.nd.image: what they take besides the image.
 OPERATORS: dict[str, tuple[Any, ...]] = {

@@ -251,7 +251,7 @@ def test_names_that_are_not_utf_8_are_printed(tmp_path: Path) -> None:
     (folder / "y.jpg").write_bytes(jpeg(0))
     run = start("im2rec", tmp_path / "x", tmp_path / "images", "--recursive")
     out, err = run.communicate(timeout=60)
-    assert run.returncode == 1 and "1 records" in out
+    assert run.returncode == 1 and "1 record," in out
     assert "na\\udcefve 0" in out and "na\\udcefve/x.jpg: not an image" in err
 
 
