@@ -23,7 +23,8 @@ Task = Callable[[], None]
 
 _Queue = queue.SimpleQueue[tuple[Task, Outcome[Any] | None] | None]
 
-REFUSED = "can't start new thread"  # what Python says
+# What Python says, the latter for lack of memory.
+REFUSED = ("can't start new thread", "can't allocate lock")
 
 # More threads cost memory and help nobody, whatever the machine.
 MOST_THREADS = 1 << 12
@@ -64,7 +65,7 @@ class Workers:
             outcome.result()
         except BaseException as error:
             self.stop()
-            if not isinstance(error, MemoryError) and str(error) != REFUSED:
+            if not isinstance(error, MemoryError) and str(error) not in REFUSED:
                 raise
             started = sum(thread.ident is not None for thread in self._threads)
             raise ArgumentError(

@@ -20,7 +20,7 @@ ROOMS = [0, *(round(million * 2**20) for million in (0.5, 2, 5, 9, 14, 19, 27, 4
 
 # With less Python itself fails in tools: it waits forever for a thread that ends while it starts,
 # prints more than the error, or raises SystemError.
-LEAST_FOR_TOOLS = 2**21
+LEAST_FOR_TOOLS = 2**22
 
 NAMES = list(WRITERS)
 
@@ -56,7 +56,7 @@ KINDS = list({training.kind: training for training in trainings()}.values())
 
 # Polars, which parses these iterators' files, ends the process when it cannot allocate memory, and
 # never works if its threads could not be started.
-POLARS = ("TestCSVIter", "TestLibSVMIter", "TestPrefetchingIter")
+POLARS = ("TestCSVIter", "TestLibSVMIter", "TestPrefetchingIter", "TestMixIterOfTwo")
 
 
 WITHOUT_POLARS = [training for training in KINDS if training.kind not in POLARS]
