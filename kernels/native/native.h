@@ -65,6 +65,13 @@ struct gpuio_place {
                            // does not begin with what is known is not read
 };
 
+// What a sample's pixels go through, see gpuio/planning/operations.py.
+struct gpuio_operation {
+    int32_t code;
+    uint8_t fill[4];
+    double values[6];
+};
+
 // A sample.
 struct gpuio_sample {
     struct gpuio_place place;
@@ -81,6 +88,8 @@ struct gpuio_sample {
     float light[2];         // gain and shift
     uint8_t fill[4];        // pixel value of what surrounds `inside`
     int32_t status;         // set by `gpuio_native_render`
+    int32_t operation_count;
+    const struct gpuio_operation* operations;  // of the output, before it is flipped
 };
 
 // What is to become of the images of a batch: arrays with a row for each, see
@@ -95,12 +104,14 @@ struct gpuio_plan {
     const uint8_t* fill;               // (count, fill_width), with `inside`
     const uint64_t* codes;             // (count), headers, see gpuio/decoding/header_codes.py
     const struct gpuio_place* places;  // (count)
+    const struct gpuio_operation* operations;  // (count, operation_count), or null
     int64_t count;
     int32_t fill_width;     // 1, or the channels of the output
     int32_t width, height;  // of the output
     int32_t channels;       // of the output
     int32_t antialias;      // leave out what is shrunk
     int32_t dct_scaling;    // decode at 1/2, 1/4 or 1/8 if as much is left out
+    int32_t operation_count;
 };
 
 struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
@@ -120,7 +131,8 @@ GPUIO_EXPORT void gpuio_native_free(struct gpuio_workspace* workspace);
 // PNGs, of which a part of the whole image, scaled by bilinear interpolation, to the nearest pixel or not at
 // all, becomes the output. A code of 0 leaves an image out.
 //
-// Out  samples  (count), of which the first are set, in the order of their rows
+// Out  samples  (count), of which the first are set, in the order of their rows; they refer to the
+//               plan's operations
 //      pixels   (count), pixels of their images
 // Returns their number.
 GPUIO_EXPORT int64_t gpuio_native_select(const struct gpuio_plan* plan,
@@ -185,5 +197,16 @@ GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_foo
 GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record,
                                       int64_t count, uint32_t first, uint32_t blocks,
                                       uint64_t* words);
+
+// Apply operations to the pixels of a sample, one after another.
+//
+// Oracle  `operate` in gpuio/execution/operations.py.
+// In      pixels    (height, width, depth), dense; depth 1, 3 or 4. Of 4 bytes `channels` may be 3
+//         channels  1, 3 or 4; with 4 there are warps and erasing alone
+// Out     pixels or other, of the same size, hold the result; what the other one holds is undefined
+// Returns 1 if it is in `other`, else 0.
+GPUIO_EXPORT int32_t gpuio_native_operate(const struct gpuio_operation* operations, int32_t count,
+                                          uint8_t* pixels, uint8_t* other, int32_t width,
+                                          int32_t height, int32_t depth, int32_t channels);
 
 #endif

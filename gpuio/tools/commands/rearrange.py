@@ -25,7 +25,7 @@ from gpuio.sampling.permutation import permute
 from gpuio.storage.local import Path
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.terminal import echo
+from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_on,
     add_parser,
@@ -301,7 +301,7 @@ def _split(args: argparse.Namespace) -> int:
         on=cluster_option(args),
     )
     for copied in outputs:
-        echo(f"{copied.rec}: {copied.records:,} records")
+        echo(f"{copied.rec}: {counted(copied.records, 'record')}")
     return _report_omissions(outputs[0])
 
 
@@ -322,7 +322,7 @@ def _filter(args: argparse.Namespace) -> int:
 
 
 def _report(copied: Copied) -> int:
-    echo(f"{copied.rec}: {copied.records:,} records")
+    echo(f"{copied.rec}: {counted(copied.records, 'record')}")
     return _report_omissions(copied)
 
 
@@ -330,5 +330,6 @@ def _report_omissions(copied: Copied) -> int:
     if copied.left_out:
         echo(f"left out: {copied.left_out:,} header and identity records of face data")
     if copied.unreadable:
-        echo(f"left out: {copied.unreadable:,} records that cannot be read; see gpuio verify")
+        records = counted(copied.unreadable, "record")
+        echo(f"left out: {records} that cannot be read; see gpuio verify")
     return 1 if copied.unreadable else 0
