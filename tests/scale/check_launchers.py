@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import gpuio as mx
 from tests.scale.processes import TORCHRUN, finish, found_by, free_port, images, run, start
-from tests.scale.programs.labels import BATCH_SIZE, EPOCHS
+from tests.scale.two_ranks import check_two_ranks
 
 LABELS = "tests.scale.programs.labels"
 PROGRAM = [sys.executable, "-m", LABELS]
@@ -52,18 +51,7 @@ def in_a_group(framework: str) -> Callable[[list[str]], None]:
 def test_ranks_and_their_batches(launch: Callable[[list[str]], None], tmp_path: Path) -> None:
     files = images(tmp_path, IMAGES)
     launch([str(tmp_path), *files])
-    found = found_by(tmp_path, 2)
-    assert [each["size"] for each in found] == [2, 2]
-    # One process with batches of both has the same rows in the same order.
-    with mx.io.ImageRecordIter(
-        path_imgrec=files[0], path_imgidx=files[1], data_shape=(3, 8, 8), batch_size=2 * BATCH_SIZE,
-        shuffle=True, seed=3, verbose=False,
-    ) as alone:  # fmt: skip
-        for epoch in range(EPOCHS):
-            expected = [batch.label[0].astype(int).tolist() for batch in alone]
-            ranks = [each["epochs"][epoch] for each in found]
-            assert [first + second for first, second in zip(*ranks, strict=True)] == expected
-            alone.reset()
+    check_two_ranks(tmp_path, files)
 
 
 def test_without_a_launcher(tmp_path: Path) -> None:

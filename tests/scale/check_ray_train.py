@@ -11,8 +11,9 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 import gpuio as mx
-from tests.scale.processes import environment, found_by, images, run
-from tests.scale.programs.labels import BATCH_SIZE, EPOCHS, write
+from tests.scale.processes import environment, images, run
+from tests.scale.programs.labels import write
+from tests.scale.two_ranks import check_two_ranks
 
 IMAGES = 13
 
@@ -41,17 +42,7 @@ def test_workers_and_their_batches(tmp_path: Path) -> None:
         scaling_config=ScalingConfig(num_workers=2),
         run_config=RunConfig(storage_path=str(tmp_path / "ray")),
     ).fit()
-    found = found_by(tmp_path, 2)
-    assert [each["size"] for each in found] == [2, 2]
-    with mx.io.ImageRecordIter(
-        path_imgrec=files[0], path_imgidx=files[1], data_shape=(3, 8, 8), batch_size=2 * BATCH_SIZE,
-        shuffle=True, seed=3, verbose=False,
-    ) as alone:  # fmt: skip
-        for epoch in range(EPOCHS):
-            expected = [batch.label[0].astype(int).tolist() for batch in alone]
-            ranks = [each["epochs"][epoch] for each in found]
-            assert [first + second for first, second in zip(*ranks, strict=True)] == expected
-            alone.reset()
+    check_two_ranks(tmp_path, files)
 
 
 def test_the_driver_is_no_worker() -> None:
