@@ -1,4 +1,4 @@
-"""Wheels: their contents, with the native module and without; the README names the extras."""
+"""Wheels: their contents, with and without the native module; extras on the installation page."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""What the README says of shuffle="blocks", for a file of a tenth of the size."""
+"""What the page on shuffling says of shuffle="blocks", for a file of a tenth of the size."""
 
 import numpy as np
 import pytest
