@@ -13,7 +13,7 @@ MAP = PACKAGE / "README.md"
 
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
-    ["errors", "version", "terminal", "in_flight", "context_variables"],
+    ["errors", "version", "terminal", "in_flight", "context_variables", "threads"],
     ["progress", "memory", "native", "sizes", "ray_package"],
     ["context"],
     ["storage"],

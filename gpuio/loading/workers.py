@@ -6,7 +6,6 @@ several batches ahead must not.
 
 from __future__ import annotations
 
-import _thread
 import collections
 import queue
 import threading
@@ -18,13 +17,15 @@ from typing import Any
 from gpuio.errors import ArgumentError
 from gpuio.loading.outcome import Flag, Outcome
 from gpuio.memory import explain_memory_error
+from gpuio.threads import REFUSED, Call
 
 Task = Callable[[], None]
 
 _Queue = queue.SimpleQueue[tuple[Task, Outcome[Any] | None] | None]
 
-# What Python says, the latter for lack of memory.
-REFUSED = ("can't start new thread", "can't allocate lock")
+# Seconds in which at least one more thread starts: where memory is short, Python waits for ever for
+# one that has ended while it started.
+PATIENCE = 10.0
 
 # More threads cost memory and help nobody, whatever the machine.
 MOST_THREADS = 1 << 12
@@ -59,19 +60,32 @@ class Workers:
         # Also where a signal handler raises before anybody else can stop them.
         self._end = weakref.finalize(self, _end, self._tasks, self.stopped, count)
         self._end.atexit = False
-        outcome: Outcome[None] = Outcome()
         try:
-            _thread.start_new_thread(_start, (self._threads, outcome))
-            outcome.result()
+            self._start()
         except BaseException as error:
             self.stop()
             if not isinstance(error, MemoryError) and str(error) not in REFUSED:
                 raise
-            started = sum(thread.ident is not None for thread in self._threads)
             raise ArgumentError(
-                f"the system refused thread {started + 1} of {count}; ask for fewer, about one "
-                "for each CPU"
+                f"the system refused thread {self._started + 1} of {count}; ask for fewer, about "
+                "one for each CPU"
             ) from error
+
+    def _start(self) -> None:
+        """Start the threads, on a thread of its own: ``Thread.start`` is not made for exceptions of
+        signal handlers, which the main thread runs.
+        """
+        call = Call(partial(_start_each, self._threads))
+        before = -1
+        while not call.wait(PATIENCE):
+            if before == (before := self._started):
+                raise RuntimeError(REFUSED[0])
+        call.result()
+
+    @property
+    def _started(self) -> int:
+        """How many threads have started."""
+        return sum(thread.ident is not None for thread in self._threads)
 
     @property
     def runs_current_thread(self) -> bool:
@@ -125,17 +139,9 @@ class Workers:
         self._end.detach()
 
 
-def _start(threads: Sequence[threading.Thread], outcome: Outcome[None]) -> None:
-    """Start threads. Called on a thread of its own: ``Thread.start`` is not made for exceptions of
-    signal handlers, which the main thread runs.
-    """
-    try:
-        for thread in threads:
-            thread.start()
-    except BaseException as error:
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(None)
+def _start_each(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
 
 
 def _run_each(left: collections.deque[tuple[Task, Outcome[None]]]) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from gpuio.errors import ArgumentError, DeviceError
+from gpuio.loading import workers as workers_module
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.workers import Workers
 from tests.io.threads import eventually
@@ -148,6 +149,25 @@ def test_threads_that_the_system_refuses_leave_none_behind(monkeypatch: pytest.M
     with pytest.raises(ArgumentError, match="refused thread 4 of 100; ask for fewer"):
         Workers(100, "gpuio-test")
     assert len(started) == 3 and not any(thread.is_alive() for thread in started)
+
+
+def test_a_thread_that_never_starts_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python does, where memory is short, for one that has ended while it started."""
+    start, started, may_end = threading.Thread.start, [], threading.Event()
+
+    def stuck(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            may_end.wait(60)
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stuck)
+    monkeypatch.setattr(workers_module, "PATIENCE", 0.05)
+    with pytest.raises(ArgumentError, match="refused thread 3 of 4; ask for fewer"):
+        Workers(4, "gpuio-test")
+    assert not any(thread.is_alive() for thread in started)
+    may_end.set()
 
 
 @pytest.mark.parametrize("helpers", [0, 2, 9])

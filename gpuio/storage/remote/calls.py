@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
 import itertools
 import math
-import queue
 import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from gpuio.errors import Error, RemoteError
 from gpuio.storage.remote.statistics import count
+from gpuio.threads import Call
 
 T = TypeVar("T")
 
@@ -69,28 +67,14 @@ def interruptible(function: Callable[[], T], timeout: float | None = None) -> T:
     if timeout is None and threading.current_thread() is not threading.main_thread():
         return function()
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put((function(), None))
-        except BaseException as error:
-            outcomes.put((None, error))
-
     try:
-        _thread.start_new_thread(run, ())
+        call = Call(function)
     except RuntimeError:  # refused, or the interpreter ends
         return function()
-    while True:
-        left = max(deadline - time.monotonic(), 0)
-        with suppress(queue.Empty):
-            result, error = outcomes.get(timeout=min(left, SLICE))
-            break
-        if left == 0:
+    while not call.wait(min(max(deadline - time.monotonic(), 0), SLICE)):
+        if time.monotonic() > deadline:
             raise TransientError(NO_ANSWER, FEW, "or timeout is too short")
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+    return call.result()
 
 
 def pause(seconds: float) -> None:

@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 import time
+import weakref
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,6 +29,7 @@ from gpuio.storage.remote.concurrency import Concurrency
 from gpuio.storage.remote.filling import GAP, RemoteObject, fetch_pages
 from gpuio.storage.remote.statistics import count
 from gpuio.storage.remote.store import Store
+from gpuio.threads import Life
 
 log = logging.getLogger("gpuio")
 
@@ -122,7 +124,8 @@ class Fetcher:
         # Those that are not finished; see `_place`.
         self._in_flight: dict[tuple[Store, str, int], list[Request]] = {}
         self._ahead = 0  # bytes that are read ahead
-        self._running: set[object] = set()  # a token of each thread
+        # Of each thread; without one that memory was too short for.
+        self._running: weakref.WeakSet[Life] = weakref.WeakSet()
         self._concurrency = Concurrency()
         self._stopped = False
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -307,16 +310,16 @@ class Fetcher:
             return
         if len(self._running) >= self._concurrency.limit:
             return
-        token = object()
+        life = Life()
         try:
-            self._running.add(token)
-            _thread.start_new_thread(self._work, (token,))
+            self._running.add(life)
+            _thread.start_new_thread(self._work, (life,))
         except BaseException as error:
-            self._running.discard(token)
+            self._running.discard(life)
             if not isinstance(error, RuntimeError):  # refused: whoever waits does the work
                 raise
 
-    def _work(self, token: object) -> None:
+    def _work(self, life: Life) -> None:
         """Run requests until there are none, or too many threads."""
         try:
             while True:
@@ -325,13 +328,13 @@ class Fetcher:
                     if not self._stopped and len(self._running) <= self._concurrency.limit:
                         task = self._next()
                     if task is None:
-                        self._running.discard(token)
+                        self._running.discard(life)
                         break
                     self._start_thread()
                 self._run(task)
                 del task  # keeps no data alive
         finally:
-            self._running.discard(token)
+            self._running.discard(life)
             if self._stopped:
                 self._ended.put(None)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
-import queue
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +17,7 @@ from gpuio.storage.remote.pickling import check_picklable
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.url import is_remote, join, shown
+from gpuio.threads import Call
 
 T = TypeVar("T")
 
@@ -128,23 +126,11 @@ def _watched(function: Callable[[], T], check: Callable[[], None]) -> T:
     ----------
     check : called now and then; what it raises ends the wait, and nobody learns of the call's end
     """
-    outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put((function(), None))
-        except BaseException as error:
-            outcomes.put((None, error))
-
     try:
-        _thread.start_new_thread(run, ())
+        call = Call(function)
     except RuntimeError:  # refused
-        run()
+        return function()
     while True:
         check()
-        with suppress(queue.Empty):
-            result, error = outcomes.get(timeout=LOOK)
-            break
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+        if call.wait(LOOK):
+            return call.result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import collections
 import io
 import os
@@ -24,12 +23,16 @@ from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import ObjectInfo
 from gpuio.storage.remote.stream import AHEAD, BLOCK, ForwardReader, RemoteStream
 from gpuio.storage.remote.url import is_remote, join, parse_url, shown
+from gpuio.threads import DetachedThread
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 # Files that are opened at a time.
 OPENERS = 16
+
+# Seconds between two looks at whether their threads still run.
+LOOK = 1.0
 
 # The part of the cache that a block of a stream, or what is read ahead of it, may take: one of so
 # many. But fewer bytes than these are never read at a time.
@@ -197,16 +200,21 @@ def open_each(function: Callable[[T], R], items: Sequence[T], several: bool) -> 
             except BaseException as error:
                 done.put((number, None, error))
 
-    # Threads that nobody waits for, so that Ctrl-C need not either.
+    threads: list[DetachedThread] = []
     try:
-        for _ in range(min(OPENERS, len(items))):
-            _thread.start_new_thread(work, ())
+        threads.extend(DetachedThread(work) for _ in range(min(OPENERS, len(items))))
     except RuntimeError:  # refused
         work()
     results: dict[int, R | None] = {}
     try:
         while len(results) < len(items):
-            number, result, error = done.get()
+            ended = all(thread.ended for thread in threads)  # before the last look
+            try:
+                number, result, error = done.get(timeout=0 if ended else LOOK)
+            except queue.Empty:
+                if ended:
+                    raise MemoryError("threads that open files ended before they began") from None
+                continue
             if error is not None:
                 raise error
             results[number] = result

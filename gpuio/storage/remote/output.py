@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import io
 import logging
 import os
-import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.store import Upload
 from gpuio.storage.remote.url import parse_url, shown
+from gpuio.threads import Call
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -129,21 +128,19 @@ def _drop(upload: Upload, path: str, pid: int) -> None:
     """Drop an upload of this process; it is not waited for long."""
     if pid != os.getpid():
         return
-    done = threading.Event()
 
     def drop() -> None:
         try:
             upload.abort()
         except Exception as error:
             log.warning("%s: parts of it may be left in the store: %s", path, error)
-        finally:
-            done.set()
 
     try:
-        _thread.start_new_thread(drop, ())
+        call = Call(drop)
     except RuntimeError:  # refused, or the interpreter ends
         drop()
-    if not done.wait(PATIENCE):
+        return
+    if not call.wait(PATIENCE):
         log.warning("%s: the store does not answer; parts of it may be left there", path)
 
 

@@ -218,6 +218,18 @@ def test_without_threads_the_caller_does_the_work(
     assert fetcher().threads == 0
 
 
+def test_a_thread_that_cannot_begin_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For lack of memory: the caller does the work."""
+    monkeypatch.setattr(_thread, "start_new_thread", lambda function, arguments: 1)
+    store = BytesStore({"x.rec": CONTENT})
+    requests = Fetcher()
+    remote = remote_object(store, small_cache(tmp_path))
+    assert requests.fetch(remote, *at(1, 40), nothing)
+    assert requests.threads == 0
+
+
 def test_threads_end_without_work(tmp_path: Path) -> None:
     file = open_file(BytesStore({"x.rec": CONTENT}), small_cache(tmp_path))
     file[:]

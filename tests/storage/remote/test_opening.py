@@ -1,7 +1,10 @@
 """Opening files by paths and URLs, against a server."""
 
+import _thread
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +148,22 @@ def test_several_files_are_opened_in_order(several: bool) -> None:
     assert open_each(str, range(40), several) == [str(number) for number in range(40)]
     with pytest.raises(ZeroDivisionError):
         open_each(lambda number: 1 // number, [1, 0, 2], several)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_threads_that_cannot_begin_are_not_waited_for(
+    left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For lack of memory: the others do their work, if there is one."""
+    start, started = _thread.start_new_thread, []
+
+    def limited(function: Callable[..., object], arguments: tuple[Any, ...]) -> int:
+        started.append(1)
+        return start(function, arguments) if len(started) <= left else 0
+
+    monkeypatch.setattr(_thread, "start_new_thread", limited)
+    if left:
+        assert open_each(str, range(9), several=True) == [*"012345678"]
+    else:
+        with pytest.raises(MemoryError, match="before they began"):
+            open_each(str, range(9), several=True)
