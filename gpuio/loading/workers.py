@@ -25,7 +25,7 @@ _Queue = queue.SimpleQueue[tuple[Task, Outcome[Any] | None] | None]
 
 # Seconds in which at least one more thread starts: where memory is short, Python waits for ever for
 # one that has ended while it started.
-PATIENCE = 10.0
+PATIENCE = 5.0
 
 # More threads cost memory and help nobody, whatever the machine.
 MOST_THREADS = 1 << 12
