@@ -18,9 +18,9 @@ LEAST = 1000
 # Bytes that a process may occupy further: from nothing, over a thread or a few, to enough.
 ROOMS = [0, *(round(million * 2**20) for million in (0.5, 2, 5, 9, 14, 19, 27, 45, 90, 300))]
 
-# With less Python itself fails in tools: it waits forever for a thread that ends while it starts,
-# prints more than the error, or raises SystemError.
-LEAST_FOR_TOOLS = 2**22
+# With less Python itself fails in tools, once in some hundred runs: its reports of errors in
+# threads are mixed with the tool's message.
+LEAST_FOR_TOOLS = 2**23
 
 NAMES = list(WRITERS)
 
@@ -78,11 +78,11 @@ def test_memory_of_tools(interrupter: Interrupter, name: str) -> None:
             trial = interrupter.place(name, replaces=True)
             ended = interrupter.run(trial, "writers:run", name, limits={"RLIMIT_AS": room})
             what = f"{name} in {room} bytes"
-            if ended.status == WRITERS[name].status:
-                interrupter.check_result(what, trial, ended)
-                continue
             if ended.aborted:
                 interrupter.check(what, trial)
+            elif ended.status == WRITERS[name].status:
+                interrupter.check_result(what, trial, ended)
+                continue
             else:
                 interrupter.check_refused(what, trial, ended, short=True)
             interrupter.check_again(trial)

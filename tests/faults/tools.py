@@ -228,12 +228,13 @@ class Interrupter(Tallied):
         ----------
         folder : that of the trial's folders that has its files
         names_file : whether the message has to name one of its files
-        short : memory was: the message need not, and comes after what Python could not handle
+        short : memory was: the message need not, and comes among what Python could not handle
         """
         found = read_files(trial.folder / folder)
         lines = [line for line in ended.err.splitlines() if not line.startswith(LIBJPEG)]
         if short:
-            lines, names_file = lines[-1:], False
+            lines = [line for line in lines if line.startswith("gpuio: ")]
+            names_file = False
         if (
             ended.status not in (2, 130, 143)
             or len(lines) != 1
