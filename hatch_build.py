@@ -45,7 +45,7 @@ EXACT = ("-fno-fast-math", "-ffp-contract=off", "-fno-trapping-math")
 # Other copies of libjpeg in the process neither use this one's symbols nor replace them.
 LINK = ("-shared", "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", "-Wl,-z,defs")
 STATIC = ("-Wl,-Bstatic", "-Wl,-Bdynamic")  # around the libraries
-LIBRARIES, PNG_LIBRARIES = ("-ljpeg",), ("-ldeflate",)
+LIBRARIES, PNG_LIBRARIES, MATH_LIBRARY = ("-ljpeg",), ("-ldeflate",), ("-lm",)
 
 PNG_MACRO = ("-DGPUIO_PNG",)
 # Of pkg-config; one of them is enough.
@@ -140,7 +140,7 @@ def build_library(sources: Path, library: Path) -> bool:
         for static in (True, False):
             around = STATIC if static else ()
             try:
-                _run([*link, *around[:1], *libraries, *around[1:]], library.parent)
+                _run([*link, *around[:1], *libraries, *around[1:], *MATH_LIBRARY], library.parent)
                 _run([sys.executable, "-c", LOAD, str(library)], library.parent)
                 return static
             except MissingError as error:

@@ -32,7 +32,7 @@ SOURCES = Path(__file__).parents[1] / "kernels" / "native"
 # Bytes of the longer header of ELF files; the class of those with this header.
 ELF_HEADER, ELF_64_BITS = 64, 2
 
-ABI = 3  # of native.h
+ABI = 4  # of native.h
 MADE, UNREAD, UNDECODED, UNUSUAL, NO_MEMORY = range(5)  # a sample's status
 
 # struct gpuio_place, gpuio_output and gpuio_sample.

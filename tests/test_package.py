@@ -16,7 +16,8 @@ import pytest
 
 from gpuio import native
 from gpuio.execution.output import OutputSpec
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from tests.decoding.pngs import png
 from tests.execution.native import check
 from tests.io.records import jpeg, write_records

@@ -19,7 +19,7 @@ from gpuio.nd import NDArray
 from gpuio.nd.placement import plain
 from gpuio.nd.types import Values
 from gpuio.planning.augmenters import Size
-from gpuio.planning.crop import CROP_TRIES
+from gpuio.planning.crop_geometry import CROP_TRIES
 from gpuio.planning.plan import (
     AUTOMATIC,
     CUBIC,

@@ -35,7 +35,8 @@ from gpuio.iterators.augmentation import as_mixer, as_policies
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
 from gpuio.planning.affine import NO_LIMIT, AffineOptions
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.mixing import CutMix, MixUp
 from gpuio.planning.plan import AREA, LINEAR, NEAREST

@@ -26,26 +26,28 @@ int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* en
     return 1;
 }
 
+void philox(uint64_t seed, int64_t epoch, int64_t record, uint32_t block, uint64_t words[4]) {
+    uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
+    uint32_t c0 = (uint32_t)record, c1 = (uint32_t)((uint64_t)record >> 32);
+    uint32_t c2 = (uint32_t)epoch, c3 = block;
+    for (int round = 0; round < 10; ++round) {
+        const uint64_t p0 = (uint64_t)c0 * 0xD2511F53, p1 = (uint64_t)c2 * 0xCD9E8D57;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ key0;
+        c1 = (uint32_t)p1;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ key1;
+        c3 = (uint32_t)p0;
+        key0 += 0x9E3779B9;
+        key1 += 0xBB67AE85;
+    }
+    words[0] = c0;
+    words[1] = c1;
+    words[2] = c2;
+    words[3] = c3;
+}
+
 void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record, int64_t count,
                          uint32_t first, uint32_t blocks, uint64_t* words) {
-    for (int64_t i = 0; i < count; ++i) {
-        for (uint32_t block = 0; block < blocks; ++block, words += 4) {
-            uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
-            uint32_t c0 = (uint32_t)record[i], c1 = (uint32_t)((uint64_t)record[i] >> 32);
-            uint32_t c2 = (uint32_t)epoch[i], c3 = first + block;
-            for (int round = 0; round < 10; ++round) {
-                const uint64_t p0 = (uint64_t)c0 * 0xD2511F53, p1 = (uint64_t)c2 * 0xCD9E8D57;
-                c0 = (uint32_t)(p1 >> 32) ^ c1 ^ key0;
-                c1 = (uint32_t)p1;
-                c2 = (uint32_t)(p0 >> 32) ^ c3 ^ key1;
-                c3 = (uint32_t)p0;
-                key0 += 0x9E3779B9;
-                key1 += 0xBB67AE85;
-            }
-            words[0] = c0;
-            words[1] = c1;
-            words[2] = c2;
-            words[3] = c3;
-        }
-    }
+    for (int64_t i = 0; i < count; ++i)
+        for (uint32_t block = 0; block < blocks; ++block, words += 4)
+            philox(seed, epoch[i], record[i], first + block, words);
 }

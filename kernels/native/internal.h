@@ -91,6 +91,9 @@ uint8_t* need(struct gpuio_workspace* workspace, struct buffer* buffer, size_t s
 // Read a file from `begin` to before `end`; whether that is possible.
 int read_fully(int file, uint8_t* to, int64_t begin, int64_t end);
 
+// Four random words of 32 bits; see `gpuio_native_philox`.
+void philox(uint64_t seed, int64_t epoch, int64_t record, uint32_t block, uint64_t words[4]);
+
 // A rectangle of pixels: x0 <= x < x1, y0 <= y < y1.
 struct rectangle {
     int32_t x0, y0, x1, y1;

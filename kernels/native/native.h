@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 // Changes with this interface.
-#define GPUIO_NATIVE_ABI 3
+#define GPUIO_NATIVE_ABI 4
 
 #define GPUIO_EXPORT __attribute__((visibility("default")))
 
@@ -114,6 +114,31 @@ struct gpuio_plan {
     int32_t operation_count;
 };
 
+// What is cropped of images: `CropOptions` in gpuio/planning/crop_options.py, without affine maps, and
+// with lengths of at most 2^20 pixels.
+struct gpuio_crop {
+    double area[2], ratio[2];         // of a resized crop
+    int32_t width, height;            // of the output
+    int32_t resize;                   // 0: not at all
+    int32_t pad;                      // pixels
+    int32_t least_size, most_size;    // range of the side of a square; 0: none
+    int32_t anywhere;                 // the crop lies anywhere, not in the center
+    int32_t resized;                  // a random area of a random aspect ratio
+    int32_t mirror, rand_mirror;      // all outputs are flipped, or half of them
+    int32_t method;                   // interpolation
+};
+
+// The crops of some images, a row for each, see `plan_crops` in gpuio/planning/crop_geometry.py.
+struct gpuio_crops {
+    double* window;   // (count, 4)
+    int64_t* bounds;  // (count, 4)
+    int64_t* method;  // (count)
+    uint8_t* flip;    // (count)
+    int64_t* inside;  // (count, 4), the output pixels that a border surrounds; null: not wanted
+    int64_t* padded;  // (count, 2), width and height of what is cropped
+    double* largest;  // (count, 2), of the image when it is largest
+};
+
 struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
 
 GPUIO_EXPORT int32_t gpuio_native_abi(void);
@@ -197,6 +222,16 @@ GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_foo
 GPUIO_EXPORT void gpuio_native_philox(uint64_t seed, const int64_t* epoch, const int64_t* record,
                                       int64_t count, uint32_t first, uint32_t blocks,
                                       uint64_t* words);
+
+// Plan crops of images of some sizes, (count, 2) widths and heights.
+//
+// Oracle   `plan_crops` in gpuio/planning/crop_geometry.py, bit for bit.
+// Out      crops
+// Returns  whether all sides are within 1 to 2^20 pixels; if not, rows may be left as they are
+GPUIO_EXPORT int32_t gpuio_native_crops(const struct gpuio_crop* crop, uint64_t seed,
+                                        const int64_t* sizes, const int64_t* epoch,
+                                        const int64_t* record, int64_t count,
+                                        const struct gpuio_crops* crops);
 
 // Apply operations to the pixels of a sample, one after another.
 //

@@ -19,7 +19,8 @@ from gpuio.execution.host import HostExecutor, PlanRenderer
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from tests.close import LEVELS, assert_images_close
 from tests.execution.test_dali_pipeline import DAMAGED, RASTER, failing_feeds
 from tests.io.records import jpeg

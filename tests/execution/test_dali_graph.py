@@ -24,7 +24,8 @@ from gpuio.execution.resample import render_sample
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.affine import AffineOptions
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Border
 from gpuio.planning.planner import AffineFill
 from tests.close import LEVELS, WARPED, assert_images_close

@@ -15,7 +15,8 @@ from gpuio.execution.dali_graph import Feed, blank_feed, build_graph, interpolat
 from gpuio.execution.dali_pipeline import DaliPipeline, MisplacedBatchError
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.reader import BatchReader
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.planner import AffineFill
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices

@@ -15,7 +15,8 @@ from gpuio.execution.executors import (
 from gpuio.execution.output import OutputSpec
 from gpuio.loading.cpus import cpu_count
 from gpuio.loading.reader import BatchReader
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from tests.io.records import jpeg
 from tests.loading.fakes import MemorySource, indices
 

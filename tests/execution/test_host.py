@@ -17,7 +17,8 @@ from gpuio.loading.batch import ImageBatch
 from gpuio.loading.outcome import Outcome
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import RecordSource
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.recordio.record_set import RecordSet
 from tests.io.records import jpeg, write_records
 from tests.io.threads import gpuio_threads

@@ -13,7 +13,8 @@ from gpuio.execution.output import OutputSpec
 from gpuio.execution.resample import render_sample
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.reader import BatchReader
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from tests.io.records import jpeg
 from tests.io.threads import gpuio_threads
 from tests.loading.fakes import MemorySource, indices

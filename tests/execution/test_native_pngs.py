@@ -14,7 +14,8 @@ from PIL import Image
 
 from gpuio import native
 from gpuio.execution.output import OutputSpec
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from tests.decoding.pngs import DEPTHS, Chunk, header, joined, png, split
 from tests.execution.native import check
 from tests.io.records import jpeg

@@ -18,7 +18,8 @@ from gpuio.execution.native_samples import NativeRenderer
 from gpuio.execution.output import DTYPES, LAYOUTS, OutputSpec
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import Encoded
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.jitter import JitterOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Plan
 from gpuio.planning.policies import (

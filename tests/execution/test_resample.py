@@ -13,7 +13,8 @@ from PIL import Image
 from gpuio.errors import DecodeError
 from gpuio.execution.resample import OPENCV_METHODS, render_sample, resample, warp
 from gpuio.loading.reader import BatchReader
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.plan import AREA, CUBIC, LANCZOS, LINEAR, NEAREST, Border, Jitter, Plan
 from tests.close import Tolerance, assert_images_close
 from tests.io.records import jpeg

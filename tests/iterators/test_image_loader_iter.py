@@ -10,7 +10,8 @@ import gpuio as mx
 from gpuio.errors import ArgumentError, Error
 from gpuio.execution.output import OutputSpec
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.sampling.sharding import Shard
 from tests.io.image_iterators import KINDS, open_kind, write_images
 from tests.io.records import jpeg

@@ -77,7 +77,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no C compiler")
     made = tmp_path_factory.mktemp("native") / "native_main"
     sources = [MAIN, *sorted(SOURCES.glob("*.c"))]
-    command = [compiler, *CHECKS, "-DGPUIO_PNG", "-o", made, *sources, "-ljpeg", "-ldeflate"]
+    command = [compiler, *CHECKS, "-DGPUIO_PNG", "-o", made, *sources, "-ljpeg", "-ldeflate", "-lm"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if re.search(r"(jpeglib|libdeflate)\.h|-l(jpeg|deflate)", result.stderr):
         pytest.skip("there is no libjpeg-turbo or no libdeflate to compile with")

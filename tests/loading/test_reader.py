@@ -11,7 +11,8 @@ from gpuio.decoding.structure import Structure
 from gpuio.errors import DecodeError, RecordError
 from gpuio.loading.reader import BatchReader
 from gpuio.loading.source import FileSource
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.plan import Plan
 from gpuio.planning.planner import PlannedBatch, Planner, Samples
 from gpuio.recordio.lists import ListItem

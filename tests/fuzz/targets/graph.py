@@ -26,7 +26,8 @@ from gpuio.execution.resample import render_sample
 from gpuio.loading.batch import ImageBatch
 from gpuio.loading.reader import BatchReader
 from gpuio.planning.affine import AffineOptions
-from gpuio.planning.crop import CropOptions, CropPlanner
+from gpuio.planning.crop import CropPlanner
+from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.plan import LINEAR, Affine, Border, Plan
 from gpuio.planning.planner import AffineFill, PlannedBatch, Planner, Samples
 from tests.fuzz.images import mutated
