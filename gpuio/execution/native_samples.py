@@ -126,7 +126,7 @@ class NativeRenderer:
         return NativeSamples(array, pixels, array.ctypes.data, spec, data.ctypes.data, operations)
 
     def _select(self, plan: Plan, batch: ImageBatch, operations: Operations | None) -> Selected:
-        spec, output = self._plan.copy(), self._output
+        spec = self._plan.copy()
         arrays: dict[str, NDArray[Any] | None] = {
             "window": np.ascontiguousarray(plan.window, np.float64),
             "bounds": np.ascontiguousarray(plan.bounds, np.int64),
@@ -138,8 +138,9 @@ class NativeRenderer:
         if plan.light is not None:
             arrays["light"] = np.ascontiguousarray(plan.light, np.float64)
         if plan.borders:
-            arrays["inside"] = plan.visible((output.width, output.height))
-            arrays["fill"] = fill = np.ascontiguousarray(plan.borders[0].fill, np.uint8)
+            border = plan.borders[0]
+            arrays["inside"] = np.ascontiguousarray(border.inside, np.int64)
+            arrays["fill"] = fill = np.ascontiguousarray(border.fill, np.uint8)
             spec["fill_width"] = fill.shape[1]
         if operations is not None:
             arrays["operations"] = operations

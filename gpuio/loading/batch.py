@@ -15,7 +15,7 @@ from gpuio.decoding.header_codes import decode_header
 from gpuio.errors import Error
 from gpuio.loading.source import Encoded, EncodedBatch
 from gpuio.planning.plan import Plan
-from gpuio.planning.planner import Label
+from gpuio.planning.planner import Labels, listed
 from gpuio.sampling.order import BatchIndices
 from gpuio.sampling.sample_rng import SampleRng
 
@@ -75,9 +75,11 @@ class EncodedRows(Sequence["Encoded | None"]):
         return usable
 
     @property
-    def labels(self) -> list[Label | None]:
+    def labels(self) -> Labels:
         """The records' labels; None for those that cannot be used."""
-        labels = list(self._read.labels)
+        if not self._bad:
+            return self._read.labels
+        labels = listed(self._read.labels)
         for row in self._bad:
             labels[row] = None
         return labels

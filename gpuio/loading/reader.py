@@ -20,7 +20,7 @@ from gpuio.loading.batch import EncodedRows, ImageBatch
 from gpuio.loading.headers import HeaderReader
 from gpuio.loading.source import Encoded, EncodedBatch, ImageSource, read_or_error
 from gpuio.loading.stages import PLAN, READ, StageTimes
-from gpuio.planning.planner import Label, Planner, Samples
+from gpuio.planning.planner import Labels, Planner, Samples, listed
 from gpuio.sampling.order import BatchIndices
 from gpuio.storage.parts import Bulk
 
@@ -131,11 +131,12 @@ class BatchReader:
         _assign_labels(batch.labels, planned.labels)
 
 
-def _assign_labels(labels: NDArray[np.float32], planned: Sequence[Label | None]) -> None:
+def _assign_labels(labels: NDArray[np.float32], planned: Labels) -> None:
     """Assign labels to the rows of a batch's, (B, …), except where they are None."""
-    if labels.shape[1:] == (1,) and set(map(type, planned)) <= {float}:
+    single = labels.shape[1:] == (1,)
+    if single and (isinstance(planned, np.ndarray) or set(map(type, planned)) <= {float}):
         labels[:, 0] = planned
         return
-    for row, label in enumerate(planned):
+    for row, label in enumerate(listed(planned)):
         if label is not None:
             labels[row] = label

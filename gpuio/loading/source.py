@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpuio.errors import FILE_ERRORS, ArgumentError, Error, RecordError
 from gpuio.loading.labels import LabelTable
 from gpuio.native import PLACE
-from gpuio.planning.planner import Label
+from gpuio.planning.planner import Label, Labels, listed
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem
 from gpuio.recordio.record_headers import RecordImages
@@ -83,19 +83,22 @@ class EncodedBatch(Sequence["Encoded | Error"]):
 
     def __init__(
         self,
-        labels: Sequence[Label | None],
+        labels: Labels,
         images: RecordImages | None,
         others: Mapping[int, Encoded | Error],
     ) -> None:
-        self.labels = list(labels)
         self._images = images
         self._others = others
         self.errors: dict[int, Error] = {}
+        self.labels = labels
+        if not others:
+            return
+        self.labels = single = listed(labels)
         for row, each in others.items():
             if isinstance(each, Error):
-                self.labels[row], self.errors[row] = None, each
+                single[row], self.errors[row] = None, each
             else:
-                self.labels[row] = each.label
+                single[row] = each.label
 
     @staticmethod
     def of(read: Sequence[Encoded | Error]) -> EncodedBatch:
@@ -118,7 +121,9 @@ class EncodedBatch(Sequence["Encoded | Error"]):
             return self._others[row]
         if self._images is None:
             raise IndexError(row)
-        return Encoded(self.labels[row], self._images[row])  # type: ignore[arg-type]
+        label = self.labels[row]
+        number = float(label) if isinstance(label, np.float32) else label
+        return Encoded(number, self._images[row])  # type: ignore[arg-type]
 
     @cached_property
     def places(self) -> NDArray[np.void]:
@@ -277,7 +282,7 @@ class RecordSource:
     def read_batch(self, indices: NDArray[np.int64], bulk: Bulk | None = None) -> EncodedBatch:
         """Read several records; see `ImageSource`."""
         batch = self.records.read_many(indices, bulk)
-        labels: Sequence[Label | None] = batch.labels
+        labels: Labels = batch.labels
         if self._table is not None:
             keys = batch.ids if self._by_id else self.keys[indices].astype(np.uint64)
             labels = self._table.find_many(keys)

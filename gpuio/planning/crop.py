@@ -18,10 +18,12 @@ from gpuio.planning.plan import NEAREST
 from gpuio.planning.planner import (
     AffineFill,
     Label,
+    Labels,
     PlannedBatch,
     Planner,
     Samples,
     convert_labels,
+    listed,
 )
 from gpuio.planning.policies import Policy, plan_operations
 
@@ -69,7 +71,6 @@ class CropPlanner(Planner):
         draws = self._seed, samples.epoch, samples.record
         plan, crop, largest = plan_crops(self._options, samples.sizes, *draws)
         for row in np.flatnonzero(largest[:, 0] * largest[:, 1] > samples.max_pixels).tolist():
-            labels[row] = None
             width, height = largest[row].tolist()
             errors[row] = DecodeError(
                 over_limit(width, height, samples.max_pixels, "the resized or padded image")
@@ -78,7 +79,6 @@ class CropPlanner(Planner):
             least = self._options.crop_size[1]
             for row in np.flatnonzero((crop < least).any(1)).tolist():
                 width, height = crop[row].tolist()
-                labels[row] = None
                 errors.setdefault(
                     row,
                     RecordError(
@@ -86,18 +86,18 @@ class CropPlanner(Planner):
                         f"than max_crop_size, {least}"
                     ),
                 )
+        if errors:
+            labels = [None if row in errors else label for row, label in enumerate(listed(labels))]
         size = self._options.width, self._options.height
         operations = plan_operations(self._policies, size, self._channels, *draws)
         plan = replace(plan_colors(self._jitter, plan, *draws), operations=operations)
         return PlannedBatch(plan, labels, errors)
 
-    def _labels(
-        self, labels: Sequence[Label | None]
-    ) -> tuple[list[Label | None], dict[int, Error]]:
+    def _labels(self, labels: Labels) -> tuple[Labels, dict[int, Error]]:
         """The labels of a batch, and errors by row."""
-        plain = self._label_width == 1 and self._classes is None
-        if plain and set(map(type, labels)) <= {float, type(None)}:
-            return list(labels), {}
+        single = isinstance(labels, np.ndarray) or set(map(type, labels)) <= {float, type(None)}
+        if single and self._label_width == 1 and self._classes is None:
+            return labels, {}
         return convert_labels(labels, self._check_label)
 
     def _check_label(self, label: Label) -> Label:

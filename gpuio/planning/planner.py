@@ -16,6 +16,9 @@ from gpuio.planning.plan import Plan
 # A label as a record or a list has it, and as a batch has it: a number, or float32 (n,).
 Label: TypeAlias = float | NDArray[np.float32]
 
+# The labels of N samples; float32 (N,) if all are single numbers.
+Labels: TypeAlias = "Sequence[Label | None] | NDArray[np.float32]"
+
 
 class Samples(NamedTuple):
     """What a planner is given: N samples.
@@ -31,7 +34,7 @@ class Samples(NamedTuple):
     epoch: NDArray[np.int64]
     record: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    labels: Sequence[Label | None]
+    labels: Labels
     max_pixels: int = MAX_PIXELS
 
 
@@ -46,7 +49,7 @@ class PlannedBatch(NamedTuple):
     """
 
     plan: Plan
-    labels: list[Label | None]
+    labels: Labels
     errors: dict[int, Error]
 
 
@@ -80,8 +83,13 @@ class Planner(ABC):
         """Plan a batch."""
 
 
+def listed(labels: Labels) -> list[Label | None]:
+    """Labels as a list, in which single numbers are Python's."""
+    return labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+
+
 def convert_labels(
-    labels: Sequence[Label | None], convert: Callable[[Label], Label]
+    labels: Labels, convert: Callable[[Label], Label]
 ) -> tuple[list[Label | None], dict[int, Error]]:
     """Apply a function to each label that is not None.
 
@@ -91,7 +99,7 @@ def convert_labels(
     """
     converted: list[Label | None] = []
     errors: dict[int, Error] = {}
-    for row, label in enumerate(labels):
+    for row, label in enumerate(listed(labels)):
         try:
             converted.append(None if label is None else convert(label))
         except Error as error:

@@ -33,7 +33,7 @@ from gpuio.planning.plan import (
     covered_pixels,
     shorter_side,
 )
-from gpuio.planning.planner import Label, PlannedBatch, Samples
+from gpuio.planning.planner import Label, PlannedBatch, Samples, listed
 from gpuio.sampling.sample_rng import SampleRng, sample_rngs
 
 # Interpolations of OpenCV whose result for a mirror image is not the mirror image of the result;
@@ -236,7 +236,9 @@ def trace_batch(
     traced: list[Label | None] = [None] * len(tracers)
     errors: dict[int, Error] = {}
     rngs = sample_rngs(seed, samples.epoch, samples.record)
-    for row, (tracer, rng, label) in enumerate(zip(tracers, rngs, samples.labels, strict=True)):
+    for row, (tracer, rng, label) in enumerate(
+        zip(tracers, rngs, listed(samples.labels), strict=True)
+    ):
         if label is None:
             continue
         try:

@@ -13,6 +13,7 @@ from gpuio.native import PLACE
 from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER_BYTES
+from gpuio.recordio.native_records import native_records
 from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.data_file import DataFile
 
@@ -38,12 +39,12 @@ class RecordBatch(NamedTuple):
 
     Attributes
     ----------
-    labels : n, as in `HEADER`; None for those
+    labels : n, as in `HEADER`; None for those. Or float32 (n,): all are single numbers
     images : n of uint8 (bytes,), or `StoredImage` of those that are not read yet; None for those
     ids : uint64 (n,), as in `HEADER`; 0 for those
     """
 
-    labels: list[float | NDArray[np.float32] | None]
+    labels: list[float | NDArray[np.float32] | None] | NDArray[np.float32]
     images: RecordImages
     ids: NDArray[np.uint64]
 
@@ -57,7 +58,8 @@ class RecordBatch(NamedTuple):
         """Put others in their rows, intp (k,)."""
         self.images.put(rows, part.images)
         self.ids[rows] = part.ids
-        for row, label in zip(rows.tolist(), part.labels, strict=True):
+        labels = part.labels.tolist() if isinstance(part.labels, np.ndarray) else part.labels
+        for row, label in zip(rows.tolist(), labels, strict=True):
             self.labels[row] = label
 
 
@@ -195,6 +197,37 @@ class RecordHeaders(NamedTuple):
         places["file"] = np.where(self.end > self.known, descriptor, -1)
         places[~whole] = 0
         return RecordImages(places, [(self.data, file)])
+
+
+def read_contents(
+    data: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    known: NDArray[np.int64],
+    file: DataFile,
+    starts: NDArray[np.int64],
+) -> RecordBatch:
+    """Read what records of a file contain, of which at least the beginnings are in memory.
+
+    Parameters
+    ----------
+    data : uint8 (bytes,), contiguous
+    places, known : int64 (n,), where each of them begins in `data`, and its bytes there
+    starts : int64 (n,), where they begin in the file
+    """
+    if (module := native_records()) is None:
+        headers = read_record_headers(data, places, known, len(file) - starts)
+        return headers.contents(file, starts)
+    found = module.headers(data, places, known, starts, len(file), file.descriptor)
+    images = RecordImages(found.places, [(data, file)])
+    if found.are_plain:
+        return RecordBatch(found.labels, images, found.ids)
+    labels: list[float | NDArray[np.float32] | None] = found.labels.tolist()
+    for row in np.flatnonzero(found.whole & (found.flags > 0)).tolist():
+        begin = int(places[row]) + HEAD_BYTES
+        labels[row] = data[begin : begin + 4 * int(found.flags[row])].view("<f4")
+    for row in np.flatnonzero(~found.whole).tolist():
+        labels[row] = None
+    return RecordBatch(labels, images, found.ids)
 
 
 def read_record_headers(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.recordio.framing import FramingError, parse
-from gpuio.recordio.record_headers import RecordBatch
+from gpuio.recordio.record_headers import RecordBatch, read_contents
 from gpuio.recordio.record_headers import read_record_headers as read_headers
 from gpuio.storage.data_file import DataFile
 from gpuio.storage.parts import Bulk
@@ -47,14 +47,16 @@ def read_records(
     remote = file.descriptor is None
     known = _first_part(ends - starts, MAX_BULK if remote or bulk is not None else MAX_WHOLE)
     data, places = file.read_parts(starts, starts + known, bulk)
+    if not remote:
+        return read_contents(data, places, known, file, starts)
     headers = read_headers(data, places, known, len(file) - starts)
     batch = headers.contents(file, starts)
-    left = np.flatnonzero(headers.whole & (headers.end > known)) if remote else ()
+    left = np.flatnonzero(headers.whole & (headers.end > known))
     if len(left):  # as a whole, now that their lengths are known
         lengths = (headers.end[left] + 3) // 4 * 4
         data, places = file.read_parts(starts[left], starts[left] + lengths, bulk)
         whole = read_headers(data, places, lengths, len(file) - starts[left])
-        batch.put(np.asarray(left), whole.contents(file, starts[left]))
+        batch.put(left, whole.contents(file, starts[left]))
     return batch
 
 

@@ -277,16 +277,24 @@ class RecordSet:
         The number of a file; intp (k,), which of the records are in it; int64 (k,) each, where they
         begin, and where the next one of the index does, or the file ends
         """
+        if len(self.paths) == 1:
+            if len(ordinals):
+                yield 0, np.arange(len(ordinals)), *self._bounds(0, ordinals)
+            return
         which = np.searchsorted(self._first, ordinals, side="right") - 1
-        numbers = set(which.tolist()) if len(self.paths) > 1 else range(min(len(which), 1))
-        for number in sorted(numbers):
+        for number in sorted(set(which.tolist())):
             rows = np.flatnonzero(which == number)
-            chosen, base = ordinals[rows], self._base[number]
-            starts = self.starts[chosen] - base
-            after = self.starts[np.minimum(chosen + 1, len(self) - 1)] - base
-            size = self._base[number + 1] - base
-            ends = np.minimum(np.where(after > starts, after, size), size)
-            yield number, rows, starts, ends
+            yield number, rows, *self._bounds(number, ordinals[rows])
+
+    def _bounds(
+        self, number: int, ordinals: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where records of a file begin and end in it; see `_by_file`."""
+        starts = self.starts[ordinals]
+        after = self.starts[np.minimum(ordinals + 1, len(self) - 1)]
+        base, end = self._base[number], self._base[number + 1]
+        ends = np.minimum(np.where(after > starts, after, end), end)
+        return (starts - base, ends - base) if base else (starts, ends)
 
     def read_many(self, ordinals: NDArray[np.int64], bulk: Bulk | None = None) -> RecordBatch:
         """Read several records at once, in any order: small ones as a whole, of others the

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuio.storage.native_parts import native_parts
+
 Offsets: TypeAlias = NDArray[np.int64]
 
 # Bytes between two parts up to which they are read together: copying them takes no longer than
@@ -100,6 +102,10 @@ def join(begins: Offsets, ends: Offsets, gap: int = MAX_GAP) -> tuple[Ranges, in
     size : of the array that they need, in bytes, a multiple of eight
     places : int64 (n,), where each of the parts begins in the array
     """
+    if len(begins) and (module := native_parts()) is not None:
+        (at, until, begin_of), places = module.join(begins, ends, gap)
+        size = int(begin_of[-1] + (until[-1] - at[-1] + 7) // 8 * 8)
+        return Ranges(at, until, begin_of), size, places
     order = np.argsort(begins, kind="stable")
     first, last = begins[order], np.maximum.accumulate(ends[order])
     is_apart = np.ones(len(order), np.bool_)

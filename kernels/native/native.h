@@ -100,7 +100,7 @@ struct gpuio_plan {
     const int64_t* method;             // (count)
     const uint8_t* flip;               // (count)
     const double* light;               // (count, 2), or null
-    const int64_t* inside;             // (count, 4), the output pixels that show the image, or null
+    const int64_t* inside;             // (count, 4), the output pixels within a border, or null
     const uint8_t* fill;               // (count, fill_width), with `inside`
     const uint64_t* codes;             // (count), headers, see gpuio/decoding/header_codes.py
     const struct gpuio_place* places;  // (count)
@@ -137,6 +137,15 @@ struct gpuio_crops {
     int64_t* inside;  // (count, 4), the output pixels that a border surrounds; null: not wanted
     int64_t* padded;  // (count, 2), width and height of what is cropped
     double* largest;  // (count, 2), of the image when it is largest
+};
+
+// Records of a file, a row for each, see `RecordHeaders` in gpuio/recordio/record_headers.py.
+struct gpuio_records {
+    struct gpuio_place* places;  // (count), of the images
+    float* labels;               // (count), of those whose label is a single number
+    uint32_t* flags;             // (count), numbers in each of the other labels; 0: a single one
+    uint64_t* ids;               // (count)
+    uint8_t* whole;              // (count), which are intact, have a single part and can be read
 };
 
 struct gpuio_workspace;  // the decoders' state, and memory for pixels, reused for further samples
@@ -187,6 +196,27 @@ GPUIO_EXPORT void gpuio_native_headers(const struct gpuio_place* places, int64_t
 // could be read; if not, any of them may have been.
 GPUIO_EXPORT int32_t gpuio_native_read(int32_t file, const int64_t* begins, const int64_t* ends,
                                        const int64_t* places, int64_t count, uint8_t* to);
+
+// Join parts of a file, from begins[i] to before ends[i], that are at most `gap` bytes apart.
+//
+// Oracle  `join` in gpuio/storage/parts.py.
+// Out     joined  (6, count): where each range begins, ends, and is put; where each part is put; and
+//                 two rows of memory for sorting
+// Returns the number of ranges.
+GPUIO_EXPORT int64_t gpuio_native_join(const int64_t* begins, const int64_t* ends, int64_t count,
+                                       int64_t gap, int64_t* joined);
+
+// Read the headers of records that begin at starts[i] of a file of `size` bytes, of which known[i]
+// bytes are at data + begins[i].
+//
+// Oracle  `RecordHeaders.contents` in gpuio/recordio/record_headers.py.
+// In      file  descriptor; -1: there is none, and images are used that are whole in memory
+// Out     records; of those that are not whole the places and ids are 0, and the others mean nothing
+// Returns the number of those that are whole and whose label is a single number.
+GPUIO_EXPORT int64_t gpuio_native_records(const uint8_t* data, const int64_t* begins,
+                                          const int64_t* known, const int64_t* starts,
+                                          int64_t count, int64_t size, int32_t file,
+                                          const struct gpuio_records* records);
 
 // Open a segment file for writing and lock the pages from `first` to before `last` of it, bytes of
 // these numbers, if all of them are missing, nobody else has locked any of them, and the file ends with

@@ -43,8 +43,12 @@ static int select_sample(const struct gpuio_plan* plan, int64_t row, struct gpui
     double largest = 1.0, off = 0.0, scaled[2], corner[2], larger = 8.0;
     int same = 1;
     for (int i = 0; i < 2; ++i) {
-        const int64_t begin = plan->inside ? plan->inside[4 * row + i] : 0;
-        const int64_t end = plan->inside ? plan->inside[4 * row + i + 2] : sizes[i];
+        int64_t begin = 0, end = sizes[i];
+        if (plan->inside) {
+            const int64_t* inside = plan->inside + 4 * row + i;
+            if (inside[0] > begin) begin = inside[0];
+            if (inside[2] < end) end = inside[2];
+        }
         if (begin >= end) return 0;
         const double step = window[i + 2] / sizes[i];
         const double at = window[i] + (double)begin * step - (double)bounds[i];

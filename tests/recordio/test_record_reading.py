@@ -43,7 +43,7 @@ def test_records_of_both_kinds(
         assert (until == ends).all()
     order = np.array([2, 0, 3, 1])
     batch = read_records(file, starts[order], ends[order], None)
-    assert batch.labels == order.tolist() and batch.ids.tolist() == order.tolist()
+    assert list(batch.labels) == order.tolist() and batch.ids.tolist() == order.tolist()
     for image, number in zip(batch.images, order, strict=True):
         assert isinstance(image, StoredImage) == (file.descriptor is not None)
         data = image.read() if isinstance(image, StoredImage) else image
