@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -37,6 +38,9 @@ BLOCK = 32 << 20
 
 # How many times as many bytes as it has as a JPEG a decoded image may have.
 DECODED = 10
+
+# Names of files that a data sink writes: local ones before all are complete, and after that.
+WRITTEN = re.compile(rf"part-\d{{5,}}(\.[0-9a-f]{{16}}{re.escape(PART)})?\.(idx|rec)")
 
 
 @dataclass(frozen=True)
@@ -251,10 +255,12 @@ class RecordDatasink(Datasink):  # type: ignore[misc]
         self.written: list[str] = []
         if not is_remote(self._folder):
             self._folder = os.path.abspath(self._folder)
-        if any(name.endswith(".rec") for name in self._names()):
+        names = self._names()
+        if any(name.endswith(".rec") for name in names):
             raise ArgumentError(
                 f"{shown(self._folder)} has record files already; choose another folder"
             )
+        self._others = {name for name in names if WRITTEN.fullmatch(name)}  # an index, left over
 
     def _names(self) -> list[str]:
         """The names in the folder."""
@@ -312,12 +318,21 @@ class RecordDatasink(Datasink):  # type: ignore[misc]
             for ending in (".idx", ".rec"):
                 os.replace(f"{stem}{ending}", f"{name}{ending}")
             self.written.append(f"{name}.rec")
+        # What is left is of tasks that were lost, and that Ray has run again.
+        self._remove([name for name in self._written() if PART in name])
 
     def remove(self) -> None:
-        """Remove what tasks have written."""
-        for name in self._names():
-            if not name.startswith("part-"):
-                continue
+        """Remove what tasks have written, and nothing else: other programs, too, name what they
+        write part-00000 and so on.
+        """
+        self._remove(self._written())
+
+    def _written(self) -> list[str]:
+        """The names of the files that tasks have written."""
+        return [name for name in {*self._names()} - self._others if WRITTEN.fullmatch(name)]
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
             if is_remote(self._folder):
                 remove_object(join(self._folder, name), self._remote)
             else:

@@ -152,3 +152,20 @@ def test_columns_that_records_need(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="columns key, image, and not label, payload"):
         sink.write(iter([block]), SimpleNamespace(task_idx=0))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_others_have_written_stays(tmp_path: Path) -> None:
+    others = ["part-00000.parquet", "part-notes.txt", "part-00003.idx"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    sink = RecordDatasink(tmp_path, None)
+    sink.on_write_start()
+    columns = {"key": np.array([1]), "label": np.ones(1), "payload": np.array([b"x"], object)}
+    block = BlockAccessor.batch_to_block(columns)
+    sink.write(iter([block]), SimpleNamespace(task_idx=1))  # lost, and run again
+    written = sink.write(iter([block]), SimpleNamespace(task_idx=1))
+    sink.on_write_complete(SimpleNamespace(write_returns=[written]))
+    names = [*others, "part-00000.idx", "part-00000.rec"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(names)
+    sink.remove()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(others)
