@@ -1,14 +1,15 @@
 """Augmenters that people train with: RandAugment, TrivialAugment, color jitter and random erasing.
 
 Names, arguments, operations and magnitudes are those of torchvision's transforms v2. They work on
-uint8, as torchvision's do: images of other dtypes are rounded, and clipped to 0 to 255, first.
+uint8, as torchvision's do: images of other dtypes are rounded, and clipped to 0 to 255, first; NaN
+becomes 0.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class PolicyAug(Augmenter):
         image = as_image(src)
         pixels = host(image)
         if pixels.dtype != np.uint8:
-            pixels = np.rint(pixels).clip(0, 255).astype(np.uint8)
+            pixels = np.nan_to_num(np.rint(pixels).clip(0, 255)).astype(np.uint8)
         height, width, channels = pixels.shape
         self.policy.check_channels(channels)
         (operations,) = self.policy.draw(params, (width, height), channels)
@@ -241,12 +242,18 @@ def _interpolation(name: str) -> int:
     return INTERPOLATIONS[as_choice("interpolation", name, tuple(INTERPOLATIONS))]
 
 
+def _is_several(value: object) -> TypeGuard[Sequence[float]]:
+    """Whether an argument has several numbers, in a sequence or an array."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 def _pixel_values(name: str, fill: Fill) -> tuple[int, ...]:
     """Pixel values, one or one for each of up to 4 channels; None: 0."""
     if fill is None:
         return (0,)
-    several = isinstance(fill, (Sequence, np.ndarray)) and not isinstance(fill, str)
-    values = [as_float(name, each) for each in (fill if several else [fill])]  # type: ignore[union-attr]
+    values = [as_float(name, each) for each in (fill if _is_several(fill) else [fill])]
     if not 1 <= len(values) <= 4 or not all(0 <= each <= 255 for each in values):
         raise ArgumentError(
             f"{name} must be a pixel value from 0 to 255, or one for each channel, not {fill!r}"
@@ -260,7 +267,7 @@ def _range(
     """The range that an argument of `ColorJitter` means; None: no change."""
     if amount is None:
         return None
-    if not isinstance(amount, Sequence):
+    if not _is_several(amount):
         distance = as_float(name, amount)
         if distance < 0:
             raise ArgumentError(f"{name} must be at least 0, or a range, not {amount}")

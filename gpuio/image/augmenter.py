@@ -220,4 +220,6 @@ def size_of(image: NDArray) -> tuple[int, int]:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, (np.ndarray, NDArray)):
         return host(value).tolist()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    return [_jsonable(each) for each in value] if isinstance(value, (tuple, list)) else value

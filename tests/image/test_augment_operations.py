@@ -1,5 +1,7 @@
 """RandAugment, TrivialAugmentWide, ColorJitter and RandomErasing, alone and in lists."""
 
+import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,20 @@ def test_floats_are_rounded_and_clipped() -> None:
     given = mx.nd.array([[[-3.0, 100.4, 300.0]]])
     made = RandomErasing(p=0)(given)
     assert made.dtype == np.uint8 and made.asnumpy().tolist() == [[[0, 100, 255]]]
+
+
+def test_not_a_number_is_black() -> None:
+    given = mx.nd.array([[[math.nan, math.inf, -math.inf]]])
+    assert RandomErasing(p=0)(given).asnumpy().tolist() == [[[0, 255, 0]]]
+
+
+def test_arguments_may_be_numpys() -> None:
+    erasing = RandomErasing(np.float32(0.5), np.array([0.1, 0.2]), value=np.array(4))
+    assert erasing.policy.value == (4,)  # type: ignore[attr-defined]
+    assert json.loads(erasing.dumps())[1]["scale"] == [0.1, 0.2]
+    jitter = ColorJitter(np.array([0.5, 1.5]), np.float32(0.5), (np.float32(1), np.float32(2)))
+    assert jitter.policy.brightness == jitter.policy.contrast == (0.5, 1.5)  # type: ignore[attr-defined]
+    assert json.loads(jitter.dumps())[1]["saturation"] == [1, 2]
 
 
 def test_gray_images() -> None:
