@@ -26,13 +26,13 @@ from gpuio.io.wrapped import (
 from gpuio.iterators.arguments import as_bool, as_int, check_call
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, DataDesc, as_batch
-from gpuio.iterators.stats import Stats
+from gpuio.iterators.stats import Queue, Stats
 from gpuio.iterators.stream_iter import StreamIter, check_state, device_of_batches, stats_of
 from gpuio.loading.hand_over import change_arrays, share_arrays
 from gpuio.loading.outcome import CLOSED_MEANWHILE
 from gpuio.loading.prefetch import Prefetcher
 from gpuio.loading.states import field, flag, integer, items
-from gpuio.loading.stream import CLOSED, State
+from gpuio.loading.stream import CLOSED, PlacedStream, State
 
 Renames: TypeAlias = Sequence[dict[str, str]] | None
 
@@ -101,7 +101,9 @@ class PrefetchingIter(StreamIter[DataBatch]):
         """What has been measured since the iterator was created, with the iterators' own; see
         `StreamIter.stats`.
         """
-        return replace(super().stats(), inner=stats_of(self.iters))
+        joined = self._joined
+        queue = Queue(joined.depth, joined.asked, joined.ready)
+        return replace(super().stats(), queue=queue, inner=stats_of(self.iters))
 
     def __reduce__(self) -> tuple[Any, ...]:
         reduced = super().__reduce__()
@@ -240,30 +242,30 @@ class _Place(NamedTuple):
     number: int
 
 
-class _JoinedStream:
-    """Stream of the joined batches of several iterators."""
+class _JoinedStream(PlacedStream):
+    """Stream of the joined batches of several iterators.
+
+    Attributes
+    ----------
+    depth : batches that may wait for the caller
+    asked : how often a batch was asked for
+    ready : how many batches were finished at these times, all together
+    """
 
     state_fields = ("epoch", "handed", "ended", "iterators")
 
+    _place: _Place
+
     def __init__(self, iterators: list[DataIter], depth: int) -> None:
         self._iterators = iterators
-        self._depth = depth
+        self.depth = depth
+        self.asked = self.ready = 0
         self._place = _Place(0, 0, False, self._inner_states(), 0)
         self._prefetchers: list[Prefetcher[_Prefetched]] = []
         self._lock = threading.RLock()  # other threads and signal handlers may call `close`
         self._failure: BaseException | None = None
         self._interruptions: Mapping[int, str] = {}
         self._closed = False
-
-    @property
-    def epoch(self) -> int:
-        """The number of the current epoch, from 0."""
-        return self._place.epoch
-
-    @property
-    def ended(self) -> bool:
-        """Whether the current epoch is known to have ended."""
-        return self._place.ended
 
     def next(self) -> DataBatch | None:
         """The next batch of all iterators together."""
@@ -275,6 +277,8 @@ class _JoinedStream:
         if self._failure is not None:
             raise Error(MISPLACED) from self._failure
         prefetchers = self._start_prefetching()
+        self.asked += 1
+        self.ready += min(prefetcher.ready for prefetcher in prefetchers)
         try:
             results = [prefetcher.get(place.number) for prefetcher in prefetchers]
         except BaseException as error:
@@ -407,7 +411,7 @@ class _JoinedStream:
                 self._prefetchers = [
                     Prefetcher(
                         functools.partial(_next_batch, iterator),
-                        self._depth,
+                        self.depth,
                         "gpuio-prefetch",
                         first=self._place.number,
                     )

@@ -15,7 +15,7 @@ from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, as_batch
 from gpuio.iterators.stream_iter import StreamIter, check_state
 from gpuio.loading.states import as_integer, field, flag, integer, items
-from gpuio.loading.stream import CLOSED, State
+from gpuio.loading.stream import CLOSED, PlacedStream, State
 from gpuio.sampling.mixture import count_before, times
 
 # Batches of an epoch at most.
@@ -42,7 +42,7 @@ class _Place(NamedTuple):
     moving: tuple[int, State | None] | None = None
 
 
-class MixedStream:
+class MixedStream(PlacedStream):
     """Stream of the batches of several iterators.
 
     Parameters
@@ -60,6 +60,8 @@ class MixedStream:
     """
 
     state_fields = ("epoch", "taken", "lengths", "ended", "iterators")
+
+    _place: _Place
 
     def __init__(
         self,
@@ -79,16 +81,6 @@ class MixedStream:
         self._failure: BaseException | None = None
         self._closed = False
         self.source: int | None = None
-
-    @property
-    def epoch(self) -> int:
-        """The number of the current epoch, from 0."""
-        return self._place.epoch
-
-    @property
-    def ended(self) -> bool:
-        """Whether the current epoch is known to have ended."""
-        return self._place.ended
 
     def next(self) -> DataBatch | None:
         """The next batch of the iterator whose turn it is; iterators that have ended are reset, if

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gpuio.generators import numpy_generator
 from gpuio.iterators.arguments import as_int
 from gpuio.iterators.desc import DataBatch, DataDesc
+from gpuio.iterators.stats import Queue, Stats
 from gpuio.iterators.stream_iter import StreamIter
 from gpuio.loading.batch import LoadedBatch
 from gpuio.loading.hand_over import share_arrays
@@ -60,6 +61,13 @@ class RowsIter(StreamIter[LoadedBatch]):
         if prefetch:
             stream = PrefetchedStream(stream, transform, prefetch, "gpuio-rows")
         self._set_stream(stream, provide_data, provide_label)
+
+    def stats(self) -> Stats:
+        """What has been measured since the iterator was created; see `StreamIter.stats`."""
+        stats, stream = super().stats(), self._stream
+        if not isinstance(stream, PrefetchedStream):
+            return stats
+        return replace(stats, queue=Queue(stream.depth, stream.asked, stream.ready))
 
     def _progress(self) -> list[str]:
         return [*super()._progress(), f"on {self._ctx}"]

@@ -265,13 +265,21 @@ def describe_remote(cost: Statistics) -> str:
     )
 
 
-def _remedy(stats: Stats) -> str:
-    """What to do where the loop waits."""
+def _remedy(stats: Stats, ahead: bool = False) -> str:
+    """What to do where the loop waits.
+
+    Parameters
+    ----------
+    ahead : an iterator that takes batches from this one has them made ahead
+    """
+    ahead = ahead or stats.queue is not None
     if stats.inner:
         number, slowest = max(enumerate(stats.inner), key=lambda each: each[1].waited)
-        return f"mostly iterator {number}, {slowest.iterator}: {_remedy(slowest)}"
+        return f"mostly iterator {number}, {slowest.iterator}: {_remedy(slowest, ahead)}"
     total = sum(stats.stages.values())
     if not total:
+        if ahead:
+            return "one thread makes its batches ahead, and takes longer for them than the loop"
         return (
             "its batches are made when they are asked for; PrefetchingIter makes them ahead, in a "
             "thread"

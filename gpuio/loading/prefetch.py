@@ -14,7 +14,7 @@ from gpuio.errors import Error
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.loading.hand_over import callers_streams
 from gpuio.loading.outcome import CLOSED_MEANWHILE, Outcome, Waiter
-from gpuio.loading.stream import CLOSED, State, Stream
+from gpuio.loading.stream import CLOSED, PlacedStream, State, Stream
 from gpuio.loading.workers import Workers
 
 S = TypeVar("S")
@@ -57,6 +57,11 @@ class Prefetcher(Generic[T]):
             produce, first, self._outcomes, callers_streams(), self._workers.stopped.is_set
         )
         self._stop = weakref.finalize(self, self._workers.stop)
+
+    @property
+    def ready(self) -> int:
+        """How many results wait for the caller."""
+        return sum(outcome.done() for outcome in list(self._outcomes.values()))
 
     def next(self) -> T | None:
         """The next result in order; None at the end.
@@ -172,7 +177,7 @@ class _Place(NamedTuple):
     number: int
 
 
-class PrefetchedStream(Generic[S, T]):
+class PrefetchedStream(PlacedStream, Generic[S, T]):
     """A stream whose batches are prepared ahead of the caller, in a thread.
 
     Nothing runs before the first `next`.
@@ -183,14 +188,23 @@ class PrefetchedStream(Generic[S, T]):
     transform : applied by the thread to each batch
     depth : number of batches that may wait for the caller, at least 1
     name : the thread's name
+
+    Attributes
+    ----------
+    depth : see above
+    asked : how often a batch was asked for
+    ready : how many batches were finished at these times, all together
     """
+
+    _place: _Place
 
     def __init__(
         self, inner: Stream[S], transform: Callable[[S], T], depth: int, name: str
     ) -> None:
         self._inner = inner
         self._transform = transform
-        self._depth = depth
+        self.depth = depth
+        self.asked = self.ready = 0
         self._name = name
         self._place = _Place(inner.epoch, inner.ended, inner.state(), 0)
         # While there is one, the inner stream's position is that of its thread.
@@ -200,16 +214,6 @@ class PrefetchedStream(Generic[S, T]):
         # Starting the thread, and closing, which other threads and signal handlers may do.
         self._lock = threading.RLock()
 
-    @property
-    def epoch(self) -> int:
-        """The number of the current epoch, from 0."""
-        return self._place.epoch
-
-    @property
-    def ended(self) -> bool:
-        """Whether the current epoch is known to have ended."""
-        return self._place.ended
-
     def next(self) -> T | None:
         """The next batch; None at the end of the epoch. If it fails, asking again tries again."""
         if self._closed:
@@ -218,6 +222,8 @@ class PrefetchedStream(Generic[S, T]):
             return None
         place = self._place
         prefetcher = self._started_prefetcher()
+        self.asked += 1
+        self.ready += prefetcher.ready
         try:
             step = prefetcher.get(place.number)
         except BaseException:
@@ -281,7 +287,7 @@ class PrefetchedStream(Generic[S, T]):
             if self._prefetcher is None:
                 produce = _step(self._inner, self._transform)
                 self._prefetcher = Prefetcher(
-                    produce, self._depth, self._name, first=self._place.number
+                    produce, self.depth, self._name, first=self._place.number
                 )
                 self._prefetcher.wake(self._interruptions)
             if self._closed:  # by a signal handler, meanwhile

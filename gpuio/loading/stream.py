@@ -75,6 +75,36 @@ class Stream(Protocol[T_co]):
         """Release all resources. May be called twice."""
 
 
+class Placed(Protocol):
+    """A position, see `PlacedStream`."""
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch, from 0."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the epoch is known to have ended."""
+
+
+class PlacedStream:
+    """What streams have in common whose position is one value. It is replaced as a whole, so that a
+    signal handler finds either the old one or the new one.
+    """
+
+    _place: Placed
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 0."""
+        return self._place.epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current epoch is known to have ended."""
+        return self._place.ended
+
+
 class OrderedStream:
     """What all streams over an `Order` share: position, epochs, saved state.
 

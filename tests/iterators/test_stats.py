@@ -75,7 +75,12 @@ READING = {"read": 9.0, "plan": 1.0, "decode": 2.0, "finish": 0.0}
         ({"stages": {"read": 0.1, "decode": 3.0}}, "worked 15% of the time: raise prefetch_buffer"),
         ({"queue": Queue(0, 101, 0)}, "raise prefetch_buffer above 1"),
         ({"executor": "dali"}, r"smaller images \(gpuio im2rec --resize\), or more CPUs$"),
-        ({"stages": {}}, "PrefetchingIter makes them ahead"),
+        ({"stages": {}, "queue": None}, "PrefetchingIter makes them ahead"),
+        ({"stages": {}}, "one thread makes its batches ahead"),
+        (
+            {"inner": (made(inner=(made(stages={}, queue=None),), queue=None),)},
+            "mostly iterator 0, .* mostly iterator 0, ImageRecordIter: one thread makes its",
+        ),
         (
             {"inner": (made(waited=1.0), made(stages=READING, iterator="Other"))},
             "mostly iterator 1, Other: 'read' is 75%",
@@ -203,9 +208,25 @@ def test_iterators_over_others_have_their_statistics() -> None:
         stats = outer.stats()
     assert [each.iterator for each in stats.inner] == ["ResizeIter", "MixIter"]
     assert [each.batches for each in stats.inner] == [3, 3]
+    assert stats.queue is not None and stats.queue.asked == 4
+    assert 0 <= stats.queue.mean <= stats.queue.size == 1
+    assert stats.inner[0].queue is stats.inner[0].inner[0].queue is None
     assert sum(each.batches for each in stats.inner[1].inner) == 3
     assert "  1: MixIter: 3 batches" in str(stats)
     assert len(parsed(stats.prometheus())["gpuio_batches_total"]) == 6
+
+
+def test_rows_that_a_thread_makes_ahead_are_counted() -> None:
+    class Numbers(mx.io.IndexedIter):
+        def load(self, rows: np.ndarray) -> np.ndarray:
+            return rows.astype(np.float32)
+
+    with Numbers(10, 2, prefetch_buffer=3) as iterator:
+        assert len(list(iterator)) == 5
+        queue = iterator.stats().queue
+    assert queue is not None and queue.asked == 5
+    assert queue.size == 3 and 0 <= queue.mean <= 3
+    assert Numbers(10, 2).stats().queue is None
 
 
 def test_remote_files_are_counted(
