@@ -15,10 +15,11 @@ times.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,11 +302,13 @@ def as_weights(weights: object, count: int, what: str) -> tuple[float, ...]:
     """
     if weights is None:
         return (1.0,) * count
-    try:
-        numbers = tuple(map(float, weights))  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
-        numbers = ()
-    if isinstance(weights, str) or len(numbers) != count:
+    numbers: tuple[float, ...] = ()
+    # What has no order is refused, and what can be read only once: a pickle of the iterator has it.
+    if hasattr(weights, "__getitem__") and not isinstance(weights, (str, bytes, Mapping)):
+        with suppress(TypeError, ValueError, OverflowError):
+            values: list[Any] = list(weights)  # type: ignore[call-overload]  # else a TypeError
+            numbers = tuple(float(each) for each in values if not isinstance(each, (str, bytes)))
+    if len(numbers) != count:
         raise ArgumentError(
             f"weights must be a number for each of {count} {what}, such as "
             f"{[1.0] * min(count, 3)}, not {weights!r}"
