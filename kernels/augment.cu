@@ -25,23 +25,7 @@
 // Twin     operate_batch in gpuio/execution/operations.py.
 
 #include "arithmetic.h"
-
-enum Code {
-    IDENTITY,
-    WARP_NEAREST,
-    WARP_BILINEAR,
-    BRIGHTNESS,
-    SATURATION,
-    CONTRAST,
-    SHARPNESS,
-    POSTERIZE,
-    SOLARIZE,
-    INVERT,
-    AUTOCONTRAST,
-    EQUALIZE,
-    HUE,
-    ERASE
-};
+#include "native/operation_codes.h"
 
 struct Operation {
     int code;
@@ -51,8 +35,6 @@ struct Operation {
 
 typedef unsigned char Byte;
 
-// Bits of the fraction of a map's numbers, and of the weights of its interpolation.
-constexpr int FRACTION = 32, WEIGHT = 16;
 constexpr int VALUES = 256, MOST_CHANNELS = 4;
 
 struct Image {

@@ -43,7 +43,7 @@ def find(family: str) -> Path:
 def read_source(path: Path) -> str:
     """The source of a kernel family, in which its headers take the place of their ``#include``."""
     source = path.read_text(encoding="utf-8")
-    return INCLUDE.sub(lambda found: read_source(path.with_name(found[1])), source)
+    return INCLUDE.sub(lambda found: read_source(path.parent / found[1]), source)
 
 
 def numbered(source: str) -> str:

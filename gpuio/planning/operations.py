@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Codes, numbered as in kernels/augment.cu and kernels/native/augment.c.
+# Codes, numbered as in kernels/native/operation_codes.h.
 IDENTITY, WARP_NEAREST, WARP_BILINEAR, BRIGHTNESS, SATURATION, CONTRAST, SHARPNESS = range(7)
 POSTERIZE, SOLARIZE, INVERT, AUTOCONTRAST, EQUALIZE, HUE, ERASE = range(7, 14)
 
@@ -32,7 +32,7 @@ OPERATION = np.dtype(
     [("code", np.int32), ("fill", np.uint8, 4), ("values", np.float64, 6)], align=True
 )
 
-# Bits of the fraction of a map's numbers.
+# Bits of the fraction of a map's numbers, as there.
 FRACTION = 32
 
 Operations: TypeAlias = NDArray[np.void]  # of OPERATION

@@ -5,28 +5,7 @@
 #include <string.h>
 
 #include "internal.h"
-
-// Codes of operations, numbered as in gpuio/planning/operations.py.
-enum {
-    IDENTITY,
-    WARP_NEAREST,
-    WARP_BILINEAR,
-    BRIGHTNESS,
-    SATURATION,
-    CONTRAST,
-    SHARPNESS,
-    POSTERIZE,
-    SOLARIZE,
-    INVERT,
-    AUTOCONTRAST,
-    EQUALIZE,
-    HUE,
-    ERASE
-};
-
-// Bits of the fraction of a map's numbers, and of the weights of its interpolation.
-#define FRACTION 32
-#define WEIGHT 16
+#include "operation_codes.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

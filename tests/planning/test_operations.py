@@ -1,9 +1,12 @@
 """Operations as data: their numbers, and those of mirror images."""
 
+import re
+
 import numpy as np
 import pytest
 
-from gpuio.execution.operations import operate
+from gpuio.execution.operations import WEIGHT, operate
+from gpuio.native import SOURCES
 from gpuio.planning import operations as ops
 from gpuio.planning.operations import mirrored
 from gpuio.planning.plan import LINEAR
@@ -14,6 +17,14 @@ from gpuio.planning.policies import (
     RandomErasingPolicy,
     TrivialAugmentPolicy,
 )
+
+
+def test_codes_are_those_of_the_kernels() -> None:
+    source = (SOURCES / "operation_codes.h").read_text("utf-8")
+    names = re.findall(r"^    ([A-Z_]+)[,\n]", source, re.MULTILINE)
+    assert len(names) == 14
+    assert [getattr(ops, name) for name in names] == list(range(14))
+    assert f"FRACTION = {ops.FRACTION}, WEIGHT = {WEIGHT}" in source
 
 
 def test_values_are_those_of_the_operation() -> None:
