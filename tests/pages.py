@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+from tests.processes import ROOT, python_path
+
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 _BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.M | re.S)
@@ -78,11 +79,10 @@ def pages() -> list[Page]:
 
 def environment() -> dict[str, str]:
     """The variables of a process that runs such code, with gpuio and its commands."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     programs = [str(Path(sys.executable).parent), os.environ["PATH"]]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": python_path(),
         "PATH": os.pathsep.join(programs),
     }
 

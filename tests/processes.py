@@ -1,10 +1,16 @@
 """Tests in processes of their own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def python_path() -> str:
+    """The variable PYTHONPATH of processes in other folders, with this checkout before all else."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def run_process(code: str, *arguments: object) -> str:

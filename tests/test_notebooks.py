@@ -1,13 +1,13 @@
 """Notebooks run from beginning to end in an empty folder, and are committed without outputs."""
 
-import os
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).parents[1]
+from tests.processes import ROOT, python_path
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -40,8 +40,7 @@ def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
 def test_notebook_runs(
     notebook: nbformat.NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("PYTHONPATH", python_path())
     for name in notebook.metadata.get("needs", []):
         pytest.importorskip(name)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # keeps the home directory clean

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.io.records import jpeg, write_records
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import python_path
 
 # What launchers set, which the tests' own environment must not have.
 LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_", "OMPI_", "PMI", "SLURM_", "MASTER_", "TORCHELASTIC_")
@@ -28,10 +27,9 @@ def images(folder: Path, count: int) -> list[str]:
 def environment(**more: str) -> dict[str, str]:
     """The environment of a program that no launcher has started."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **kept,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": python_path(),
         "OMP_NUM_THREADS": "1",
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
