@@ -49,7 +49,7 @@ def rank_and_size(environment: Mapping[str, str] | None = None) -> RankAndSize:
 
     Raises
     ------
-    ArgumentError : a launcher's variables are not integers.
+    ArgumentError : a launcher's variables are no rank and number of processes.
 
     Examples
     --------
@@ -103,10 +103,14 @@ def _of_environment(environment: Mapping[str, str]) -> RankAndSize:
     for launcher, (rank, size) in VARIABLES.items():
         if rank in environment and size in environment:
             try:
-                return RankAndSize(int(environment[rank]), int(environment[size]))
-            except ValueError as error:
+                found = RankAndSize(int(environment[rank]), int(environment[size]))
+            except ValueError:
+                found = RankAndSize(-1, 0)
+            if not 0 <= found.rank < found.size:
                 raise ArgumentError(
                     f"{launcher}'s {rank}={environment[rank]!r} and {size}={environment[size]!r} "
-                    "are not integers; unset them, or give num_parts and part_index as integers"
-                ) from error
+                    "are no rank and number of processes; unset them, or give num_parts and "
+                    "part_index as integers"
+                )
+            return found
     return RankAndSize(0, 1)

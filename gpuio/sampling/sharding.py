@@ -64,7 +64,7 @@ def resolve_shard(
 
     Raises
     ------
-    ArgumentError : a number is out of range, or the launcher's variables are not integers.
+    ArgumentError : a number is out of range, or as `rank_and_size`.
     """
     automatic = num_parts == "auto"
     if automatic:

@@ -34,9 +34,12 @@ def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch)
     assert found == (3, 4) and (found.rank, found.size) == (3, 4)
 
 
-@pytest.mark.parametrize(("rank", "size"), [("x", "2"), ("0", ""), ("1.0", "2")])
-def test_variables_that_are_not_integers(rank: str, size: str) -> None:
-    said = f"torchrun's RANK='{rank}' and WORLD_SIZE='{size}' are not integers; unset them"
+@pytest.mark.parametrize(
+    ("rank", "size"),
+    [("x", "2"), ("0", ""), ("1.0", "2"), ("2", "2"), ("-1", "2"), ("0", "0")],
+)
+def test_variables_that_are_no_rank(rank: str, size: str) -> None:
+    said = f"torchrun's RANK='{rank}' and WORLD_SIZE='{size}' are no rank and number of processes;"
     with pytest.raises(ArgumentError, match=said):
         rank_and_size({"RANK": rank, "WORLD_SIZE": size})
 

@@ -50,8 +50,8 @@ def test_auto_asks_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         (2, 10**4000, None, {}, "part_index must be at most"),
         (2, 0, "random", {}, "partition must be 'contiguous' or 'global', not 'random'"),
         ("auto", 0, None, {"RANK": "x", "WORLD_SIZE": "2"}, "torchrun's RANK='x'"),
-        ("auto", 0, None, {"RANK": "2", "WORLD_SIZE": "2"}, "below num_parts"),
-        ("auto", 0, None, {"RANK": "0", "WORLD_SIZE": "0"}, "num_parts must be at least 1"),
+        ("auto", 0, None, {"RANK": "2", "WORLD_SIZE": "2"}, "torchrun's RANK"),
+        ("auto", 0, None, {"RANK": "0", "WORLD_SIZE": "0"}, "no rank and number of processes"),
     ],
 )
 def test_what_names_no_shard(
