@@ -13,6 +13,7 @@ import numpy as np
 from gpuio.context import Context, device_of
 from gpuio.errors import ArgumentError
 from gpuio.io import DataBatch, DataIter
+from gpuio.io.array_sources import is_csr
 from gpuio.io.wrapped import as_descriptions
 from gpuio.iterators.arguments import as_bool, as_int
 from gpuio.iterators.desc import as_batch
@@ -257,10 +258,11 @@ class TensorLoader:
                     f"the iterator gave {len(arrays or ())} arrays, but describes "
                     f"{', '.join(names) or 'none'}"
                 )
-            for array in arrays or ():
+            given = [*map(_as_array, arrays or ())]
+            for array in given:
                 gpu = _gpu_of(device_of(array))
                 self._gpu = self._gpu if gpu is None else gpu
-            converted.append([self._convert(self._trim(array, pad)) for array in arrays or ()])
+            converted.append([self._convert(self._trim(array, pad)) for array in given])
         result = self._batch_type(
             *(_named(*pair) for pair in zip(converted, self._names, strict=True))
         )
@@ -302,6 +304,22 @@ def _named(arrays: list[Tensor], names: list[str]) -> Tensor | dict[str, Tensor]
     if not arrays:
         return None
     return arrays[0] if len(arrays) == 1 else dict(zip(names, arrays, strict=True))
+
+
+def _as_array(array: BatchArray) -> BatchArray:
+    """An array of a batch, in this machine's byte order: other libraries have no other.
+
+    Raises
+    ------
+    ArgumentError : it is not an array.
+    """
+    if not is_csr(array) and (isinstance(array, np.generic) or not hasattr(array, "strides")):
+        raise ArgumentError(
+            f"the iterator gave {type(array).__name__} in place of an array; it must give NDArrays "
+            "of gpuio, or NumPy's or CuPy's arrays"
+        )
+    swapped = isinstance(array, np.ndarray) and not array.dtype.isnative
+    return array.astype(array.dtype.newbyteorder("=")) if swapped else array
 
 
 def exportable(array: Array) -> Array:

@@ -364,6 +364,32 @@ def test_odd_memory(get_array_module: Any) -> None:
         np.testing.assert_array_equal(to_numpy(first.data), source[:4])
 
 
+class Gives(mx.io.DataIter):
+    """A user's own iterator, all of whose batches are one value."""
+
+    provide_data: Any = [("data", (2,))]
+    provide_label: Any = []
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(2)
+        self.value = value
+
+    def next(self) -> mx.io.DataBatch:
+        return mx.io.DataBatch([self.value])
+
+
+def test_batches_in_the_other_byte_order(get_array_module: Any) -> None:
+    swapped = np.array([1.5, 2.5], np.dtype(np.float32).newbyteorder("S"))
+    batch = next(iter(get_array_module.loader(Gives(swapped))))
+    assert to_numpy(batch.data).tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("value", [[1, 2], 3, np.float32(3)])
+def test_batches_without_arrays(value: Any, get_array_module: Any) -> None:
+    with pytest.raises(mx.MXNetError, match=f"gave {type(value).__name__} in place of an array"):
+        next(iter(get_array_module.loader(Gives(value))))
+
+
 @pytest.mark.parametrize("name", ["torch", "jax"])
 def test_what_is_missing_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
