@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,11 @@ class LoaderOptions:
     def context(self) -> Context:
         """The device of the batches."""
         return as_context(self.ctx)
+
+    @cached_property  # an iterator over others may ask with each batch, and the list be long
+    def quarantined(self) -> str | None:
+        """The fingerprint of the quarantine, for saved states; None: there is no such option."""
+        return None if self.quarantine is None else quarantine_fingerprint(self.quarantine)
 
     @property
     def limit(self) -> int:
@@ -434,8 +440,8 @@ class ImageLoaderIter(StreamIter[LoadedBatch]):
             **self._order.identity(),
             "part": self._options.shard.identity,
         }
-        if self._options.quarantine is not None:
-            identity["quarantine"] = quarantine_fingerprint(self._options.quarantine)
+        if (quarantined := self._options.quarantined) is not None:
+            identity["quarantine"] = quarantined
         return identity
 
 
