@@ -41,6 +41,9 @@ Fill: TypeAlias = float | Sequence[float] | None
 # A range, or the largest distance from what changes nothing.
 Amount: TypeAlias = float | Sequence[float] | None
 
+# Red, green and blue.
+COLOR_CHANNELS = 3
+
 # More operations or magnitudes help nobody.
 MOST_OPS, MOST_BINS = 64, 10_000
 
@@ -79,9 +82,21 @@ class PolicyAug(Augmenter):
         (operations,) = self.policy.draw(params, (width, height), channels)
         return nd.array(operate(pixels, operations), ctx=image.context, dtype=np.uint8)
 
+    def unplannable_reason(self) -> str | None:
+        """Why the augmenter cannot be part of a plan, as a clause; None: it can.
+
+        Raises
+        ------
+        ArgumentError : it does not go with color images, which are all that lists of augmenters are
+            planned for.
+        """
+        self.policy.check_channels(COLOR_CHANNELS)
+        return super().unplannable_reason()
+
     def trace(self, tracer: ImageTracer, params: Params) -> None:
         """Add the operations to an `ImageTracer`."""
-        (operations,) = self.policy.draw(params, (tracer.width, tracer.height), 3)
+        size = tracer.width, tracer.height
+        (operations,) = self.policy.draw(params, size, COLOR_CHANNELS)
         tracer.operate(operations)
 
 

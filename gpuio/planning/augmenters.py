@@ -47,8 +47,8 @@ def unplannable_reason(augmenters: Sequence[Any]) -> str | None:
 
     Raises
     ------
-    ArgumentError : an augmenter's interpolation does not exist, or operations come after a
-        normalization.
+    ArgumentError : an augmenter's interpolation does not exist, operations come after a
+        normalization, or an augmenter does not go with color images.
     """
     found = list(_leaves(augmenters))
     _check_normalization(found)

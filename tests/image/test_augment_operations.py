@@ -193,3 +193,11 @@ def test_operations_after_a_normalization_are_refused(records: Any) -> None:
     with pytest.raises(ArgumentError, match=r"RandAugment works on pixel values of 0 to 255; put it"
                        " before ColorNormalizeAug"):  # fmt: skip
         open_list(records, [*augmenters, RandAugment()])
+
+
+@pytest.mark.parametrize("augmenter", [RandAugment(fill=(1, 2)), RandomErasing(value=(1, 2, 3, 4))])
+def test_lists_with_pixel_values_of_other_channels_are_refused(
+    augmenter: Any, records: Any
+) -> None:
+    with pytest.raises(ArgumentError, match="one for each of 3 channels"):
+        open_list(records, [*LIST[:2], mx.image.RandomOrderAug([augmenter])])
