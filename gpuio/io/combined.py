@@ -19,6 +19,7 @@ from gpuio.io.wrapped import (
     MISPLACED,
     Description,
     as_descriptions,
+    close_all,
     load_state,
     put_back,
     state_of,
@@ -389,9 +390,7 @@ class _JoinedStream(PlacedStream):
             self._closed = True
         for prefetcher in self._prefetchers:
             prefetcher.stop()
-        for iterator in self._iterators:
-            if hasattr(iterator, "close"):
-                iterator.close()
+        close_all(self._iterators)
 
     def _inner_states(self) -> list[State | None]:
         return [state_of(iterator) for iterator in self._iterators]
@@ -542,5 +541,4 @@ class _ResizedStream:
     def close(self) -> None:
         """Close the iterator. May be called twice."""
         self._closed = True
-        if hasattr(self._inner, "close"):
-            self._inner.close()
+        close_all([self._inner])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import Error, StateError
-from gpuio.io.wrapped import MISPLACED, load_state, put_back, state_of
+from gpuio.io.wrapped import MISPLACED, close_all, load_state, put_back, state_of
 from gpuio.iterators.data_iter import DataIter
 from gpuio.iterators.desc import DataBatch, as_batch
 from gpuio.iterators.stream_iter import StreamIter, check_state
@@ -188,9 +188,7 @@ class MixedStream(PlacedStream):
     def close(self) -> None:
         """Close the iterators. May be called twice."""
         self._closed = True
-        for inner in self._iterators:
-            if hasattr(inner, "close"):
-                inner.close()
+        close_all(self._iterators)
 
     def length(self) -> int:
         """The number of batches in the current epoch; see `MixIter.__len__`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import TypeAlias
 
 from gpuio.errors import StateError
@@ -52,6 +53,16 @@ def load_state(iterator: DataIter, state: State) -> None:
         if isinstance(error, StateError):
             raise
         raise StateError(f"not a state of {type(iterator).__name__}: {error!r}") from error
+
+
+def close_all(iterators: Iterable[DataIter]) -> None:
+    """Close iterators: all, also where closing one of them fails, which is raised then. A user's
+    own may have no `close`.
+    """
+    with ExitStack() as stack:
+        for iterator in iterators:
+            if hasattr(iterator, "close"):
+                stack.callback(iterator.close)
 
 
 def put_back(iterators: Sequence[DataIter], states: Sequence[State | None]) -> bool:

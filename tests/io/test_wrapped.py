@@ -7,7 +7,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import StateError
-from gpuio.io.wrapped import as_descriptions, load_state, put_back, state_of
+from gpuio.io.wrapped import as_descriptions, close_all, load_state, put_back, state_of
 from tests.io.test_mix import Counts, Saves, rows
 
 
@@ -34,3 +34,21 @@ def test_what_cannot_be_put_back() -> None:
     assert put_back(both, [{"at": 1}, {"at": 2}]) and [each.at for each in both] == [1, 2]
     assert not put_back(both, [{"at": 0}, None]) and both[0].at == 1
     assert not put_back(both, [{"at": 0}, {"at": 99}])
+
+
+@pytest.mark.parametrize("broken", [0, 2])
+def test_all_are_closed_where_one_cannot_be(broken: int) -> None:
+    class Broken(Counts):
+        def close(self) -> None:
+            raise OSError("close is broken")
+
+    several: list[Any] = [Counts(), rows(0, 2), Counts()]
+    several[broken] = Broken()
+    outer = mx.io.MixIter(several[:1] + several[2:])
+    with pytest.raises(OSError, match="close is broken"):
+        close_all(several)
+    with pytest.raises(mx.MXNetError, match="closed"):
+        several[1].next()
+    with pytest.raises(OSError, match="close is broken"):
+        outer.close()
+    assert several[2 - broken].closed
