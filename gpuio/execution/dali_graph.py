@@ -99,9 +99,22 @@ def blank_feed(channels: int, borders: bool, affine: bool) -> Feed:
     return feed
 
 
+def _missing() -> ContextError:
+    """What to do without DALI."""
+    return ContextError(f"NVIDIA DALI is missing; install it with {INSTALL}")
+
+
 def interpolation_types() -> dict[int, int]:
-    """DALI's closest interpolation for each of MXNet's."""
-    from nvidia.dali import types
+    """DALI's closest interpolation for each of MXNet's.
+
+    Raises
+    ------
+    ContextError : DALI is not installed.
+    """
+    try:
+        from nvidia.dali import types
+    except ImportError as error:
+        raise _missing() from error
 
     names = {
         NEAREST: types.INTERP_NN,
@@ -153,7 +166,7 @@ def build_graph(
     try:
         from nvidia.dali import Pipeline, fn, types
     except ImportError as error:
-        raise ContextError(f"NVIDIA DALI is missing; install it with {INSTALL}") from error
+        raise _missing() from error
 
     color_types = {1: types.GRAY, 3: types.RGB, 4: types.ANY_DATA}
     pipe = Pipeline(

@@ -29,7 +29,7 @@ from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.plan import LINEAR, NEAREST, Border
 from gpuio.planning.planner import AffineFill
 from tests.close import LEVELS, WARPED, assert_images_close
-from tests.io.records import jpeg
+from tests.io.records import jpeg, open_iter
 from tests.loading.fakes import MemorySource, indices
 
 SIZE = (28, 24)
@@ -169,6 +169,8 @@ def test_every_interpolation_has_one_of_dali() -> None:
 
 def test_a_missing_dali_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
+    with pytest.raises(ContextError, match=r"DALI is missing; install it with pip install"):
+        open_iter(executor="dali")
     with pytest.raises(ContextError, match=r"DALI is missing; install it with pip install"):
         build_graph(
             list, OutputSpec(3, 24, 28, "uint8", "NHWC"), 1, device_id=None, threads=1, depth=1,

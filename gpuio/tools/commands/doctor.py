@@ -31,6 +31,9 @@ CLIENTS = {
     "fsspec": "for URLs of all other kinds: pip install fsspec, and the package that it needs",
 }
 
+# The length up to which a text is repeated where several checks have it.
+LONG = 60
+
 # Pixel value of the gray test image, and the tolerance for its decoded mean.
 GRAY, TOLERANCE = 120, 3
 
@@ -207,13 +210,28 @@ def add_command(commands: Any) -> None:
     add_json(parser)
 
 
+def _summary(checks: Sequence[Check]) -> str:
+    """What all checks together mean."""
+    broken = [check.name for check in checks if check.state == "broken"]
+    if broken:
+        return f"broken: {', '.join(broken)}"
+    if any(check.state == "missing" for check in checks):
+        return "nothing is broken; what is missing is optional"
+    return "everything works"
+
+
 def _run(args: argparse.Namespace) -> int:
     checks = doctor(args.gpu)
     if args.json:
         print_json(checks)
     else:
+        said: dict[str, str] = {}  # by the text that is too long to be said twice
         for check in checks:
-            echo(f"{check.state:8} {check.name}: {check.text}")
+            first = said.setdefault(check.text, check.name)
+            again = len(check.text) > LONG and first != check.name
+            text = f"see {first}" if again else check.text
+            echo(f"{check.state:8} {check.name}: {text}")
+        echo(_summary(checks))
     failed = any(check.state == "broken" for check in checks)
     without_gpu = args.gpu and not num_gpus()
     return 1 if failed or without_gpu else 0

@@ -47,7 +47,9 @@ class Info(NamedTuple):
     layout : "plain" (one label), "multi-label", "detection" or "face identity"
     label_width : numbers per label; for detection the largest found
     looked_at : number of records examined for what follows
-    labels : occurrences by label, most frequent first; by the first number of longer labels
+    labels : occurrences by label, the ten most frequent ones first; by the first number of longer
+        labels
+    distinct_labels : number of different labels
     formats : number of images by format, such as "jpeg"
     channels : number of images by channel count
     width, height : minimum, median and maximum in pixels, after EXIF orientation; None: no images
@@ -67,6 +69,7 @@ class Info(NamedTuple):
     label_width: int
     looked_at: int
     labels: dict[str, int]
+    distinct_labels: int
     formats: dict[str, int]
     channels: dict[str, int]
     width: tuple[int, int, int] | None
@@ -170,7 +173,8 @@ class _Tally:
             layout.name,
             layout.label_width,
             readable + self.unreadable,
-            dict(self.labels.most_common(MAX_LABELS)),
+            dict(sorted(self.labels.items(), key=_frequency)[:MAX_LABELS]),
+            len(self.labels),
             dict(self.formats.most_common()),
             {str(channels): count for channels, count in self.channels.most_common()},
             ranges[0],
@@ -180,6 +184,12 @@ class _Tally:
             self.over_limit,
             _call(path, index, layout, sizes) if readable else "",
         )
+
+
+def _frequency(labelled: tuple[str, int]) -> tuple[int, float]:
+    """Sorts labels by their count, equally frequent ones by number."""
+    label, count = labelled
+    return -count, float(label)
 
 
 def _call(path: str, index: str | None, layout: Layout, sizes: Any) -> str:
@@ -229,12 +239,14 @@ def _run(args: argparse.Namespace) -> int:
         print_json(found)
         return 0
     sampled = "" if found.looked_at == found.images else f" (in {found.looked_at:,} records)"
+    more = found.distinct_labels - len(found.labels)
     lines = {
         "file": f"{found.rec}, {found.bytes:,} bytes",
         "index": found.idx or "none",
         "records": f"{found.records:,}, {found.images:,} of them images",
         "layout": f"{found.layout}, label width {found.label_width}",
-        f"labels{sampled}": ", ".join(f"{label}: {n:,}" for label, n in found.labels.items()),
+        f"labels{sampled}": ", ".join(f"{label}: {n:,}" for label, n in found.labels.items())
+        + (f", and {more:,} more" if more else ""),
         "formats": ", ".join(f"{name}: {n:,}" for name, n in found.formats.items()),
         "channels": ", ".join(f"{name}: {n:,}" for name, n in found.channels.items()),
     }

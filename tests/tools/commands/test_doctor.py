@@ -11,7 +11,7 @@ import pytest
 import gpuio as mx
 from gpuio import native
 from gpuio.tools.cli import main
-from gpuio.tools.commands.doctor import CLIENTS, Check, check_packages
+from gpuio.tools.commands.doctor import CLIENTS, LONG, Check, check_packages
 from tests.tools.process import ROOT
 
 
@@ -55,7 +55,19 @@ def test_what_is_broken_is_said(module: str, line: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert line in done.stdout.splitlines()
+    summary = done.stdout.splitlines()[-1]
+    assert summary.startswith("broken: ") and line[9:].partition(":")[0] in summary
     assert "missing  native module: turned off by GPUIO_NATIVE=0" in done.stdout.splitlines()
+
+
+def test_a_summary_and_nothing_long_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor"])
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(("nothing is broken", "everything works", "broken: "))
+    texts = [line.partition(": ")[2] for line in lines]
+    assert all(len(text) <= LONG or texts.count(text) == 1 for text in texts)
+    if not mx.num_gpus():
+        assert "missing  DALI on the GPU: see GPU" in lines
 
 
 def test_missing_packages() -> None:

@@ -40,6 +40,16 @@ def test_a_plain_file(tmp_path: Path) -> None:
     assert mx.tools.info(files["path_imgrec"], sample=2).looked_at == 2
 
 
+def test_labels_are_sorted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [*range(12), 11]
+    files = write_records(tmp_path / "x", [jpeg(0)] * 13, labels[::-1])
+    found = mx.tools.info(files["path_imgrec"])
+    assert [*found.labels] == ["11", *map(str, range(9))] and found.distinct_labels == 12
+    assert main(["info", str(files["path_imgrec"])]) == 0
+    counts = ", ".join(f"{label}: 1" for label in range(9))
+    assert f"\nlabels: 11: 2, {counts}, and 2 more\n" in capsys.readouterr().out
+
+
 def test_the_call_loads_the_file(tmp_path: Path) -> None:
     for name, labels in (("plain", None), ("multi", [[n, 1.5, 2] for n in range(5)])):
         files = write_records(tmp_path / name, [jpeg(n, 300, 280) for n in range(5)], labels)

@@ -164,14 +164,19 @@ def show(
         kind = "no bad records" if bad else "no such images" if labels is not None else "no images"
         raise ArgumentError(f"there are {kind} in {path}")
     title = os.path.basename(path)
-    if options is not None:
-        title += ": " + ", ".join(f"{name}={value}" for name, value in options.items())
+    made = ", ".join(f"{name}={_short(value)}" for name, value in (options or {}).items())
     if extension in PAGE_EXTENSIONS:
-        page = printable(render_page(images, title, size))
+        page = printable(render_page(images, f"{title}: {made}" if made else title, size))
         write_file(target, page.encode(), remote)
     else:
-        save_image(_sheet(images, title), target, remote)
+        title += " (key: label)"
+        save_image(_sheet(images, f"{title}: {made}" if made else title), target, remote)
     return Shown(shown(target), len(images), sum(bool(image.problem) for image in images))
+
+
+def _short(value: Any) -> str:
+    """An option's value, of a fraction three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _sheet(images: list[LabelledImage], title: str) -> Image:
@@ -185,7 +190,7 @@ def _sheet(images: list[LabelledImage], title: str) -> Image:
         _draw(cell, image.pixels)
         caption = f"{image.key}: {image.label}"
         captions.append(f"{caption}  {image.problem}" if image.problem else caption)
-    return contact_sheet(cells, captions, title=f"{title}   (key: label)")
+    return contact_sheet(cells, captions, title=title)
 
 
 def _draw(cell: NDArray[np.uint8], pixels: NDArray[np.uint8] | None) -> None:
