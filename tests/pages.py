@@ -53,8 +53,9 @@ class Page(NamedTuple):
 
         All blocks of Python run in one process for each stretch between two blocks of commands, as
         cells of a notebook do. A block that begins with a comment such as ``# train.py`` becomes
-        that file. In blocks of commands, lines that begin with ``$`` are run. Blocks whose own
-        needs are not installed are left out.
+        that file. In blocks of commands, lines that begin with ``$`` are run, and must print what
+        follows them, if anything does: with other numbers, and where there is ``...``, with more.
+        Blocks whose own needs are not installed are left out.
 
         Parameters
         ----------
@@ -80,9 +81,11 @@ class Page(NamedTuple):
                 continue
             if language == "console":
                 printed += run_code()
-                for line in content.splitlines():
-                    if line.startswith("$ "):
-                        printed += _run(["bash", "-c", line[2:]], folder, inherited)
+                for step in re.split(r"^\$ ", content, flags=re.M)[1:]:
+                    command, _, expected = step.partition("\n")
+                    found = _run(["bash", "-c", command], folder, inherited)
+                    assert not expected or _is_like(found, expected), f"{command}\n{found}"
+                    printed += found
             elif file := _FILE.match(content):
                 (folder / file[1]).write_text(content)
             else:
@@ -117,6 +120,16 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": python_path(),
         "PATH": os.pathsep.join(programs),
     }
+
+
+def _is_like(found: str, expected: str) -> bool:
+    """Whether a command has printed what a page shows, but for numbers and the width of columns."""
+    found, expected = (
+        re.sub(r"\d[\d,.]*", "0", re.sub(r"[ \n]+", " ", text)).strip()
+        for text in (found, expected)
+    )
+    pattern = re.escape(expected).replace(re.escape("..."), ".*")
+    return re.fullmatch(pattern, found) is not None
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:

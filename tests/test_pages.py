@@ -4,6 +4,7 @@ Pages about remote files run with an S3 server, pages about GPUs on a simulated 
 """
 
 import ast
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,26 @@ def test_a_page_is_run_in_its_order(tmp_path: Path) -> None:
     page.write_text(
         "```python\nx = 1\n```\ntext\n```python\nprint(x)\n```\n"
         "```python\n# two.py\nprint('two')\n```\n"
-        "```console\n$ python two.py\nshown\n$ echo three\n```\n"
+        "```console\n$ python two.py\ntwo\n$ echo three\n```\n"
         "```python\nprint('four')\n```\n"
     )
     assert Page(page).run(tmp_path) == "1\ntwo\nthree\nfour\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "passes"),
+    [
+        ("a: 120 images\nb  1\n", True),
+        ("a: 7 images\n...\n", True),
+        ("a: 120 images\n", False),
+        ("...\nc 1\n", False),
+    ],
+)
+def test_commands_print_what_is_shown(shown: str, passes: bool, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"```console\n$ echo 'a: 1,300 images'; echo 'b 2.5'\n{shown}```\n")
+    with contextlib.nullcontext() if passes else pytest.raises(AssertionError, match="1,300"):
+        Page(page).run(tmp_path)
 
 
 def test_an_error_names_the_line_of_the_page(tmp_path: Path) -> None:
