@@ -1,5 +1,9 @@
 """Notebooks run from beginning to end in an empty folder, and are committed without outputs."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -35,6 +39,28 @@ def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+def test_notebook_says_what_to_install(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
+    """At its top, and by its error where the photographs' packages are missing."""
+    for name in notebook.metadata.get("needs", []):
+        pytest.importorskip(name)
+    assert re.search(
+        r"`pip install .*'\.\[demo,notebooks\S*'` in a checkout", notebook.cells[0].source
+    )
+    (tmp_path / "skimage.py").write_text('raise ImportError("not here", name="skimage")')
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    code = "\n".join(cell for cell in cells if not cell.startswith("%"))  # only IPython has these
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,  # where it finds skimage.py
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), python_path()])},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert re.search(r"pip install '(gpuio|\.)\[demo", done.stderr.splitlines()[-1])
 
 
 def test_notebook_runs(
