@@ -106,6 +106,31 @@ def test_a_page_begins_with_its_title(page: Path) -> None:
     assert title(page), f"the first line of {page} is no heading"
 
 
+def anchors(page: Path) -> set[str]:
+    """The names that links can give to parts of a page: its headings, and targets before them."""
+    text = page.read_text()
+    words = (re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.+)$", text, re.M))
+    return {each.replace(" ", "-") for each in words} | set(
+        re.findall(r"^\(([\w-]+)\)=$", text, re.M)
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "gpuio" / "README.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_links_lead_to_a_page_and_its_part(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in link:
+            continue
+        path, _, part = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not part or part in anchors(target), link
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     linked = {each for page in PAGES for each in toctree(page)}
     assert set(PAGES) - linked == {Path("index.md")}
