@@ -1,5 +1,5 @@
-"""``num_parts="auto"`` under the launchers that people use; Slurm's variables are in
-tests/sampling/test_launchers.py, and Ray Train in check_ray_train.py.
+"""``num_parts="auto"`` under the launchers that people use; Slurm is in check_slurm.py, and Ray
+Train in check_ray_train.py.
 """
 
 import sys

@@ -33,14 +33,14 @@ def unavailable(reason: str) -> None:
 
 def program(name: str, variable: str, package: str) -> str:
     """The path of a program: what an environment variable says, what is beside Python, or what
-    PATH has.
+    PATH or /usr/sbin has.
 
     Parameters
     ----------
     package : where it comes from, for the message
     """
-    beside = str(Path(sys.executable).parent)
-    found = os.environ.get(variable) or shutil.which(name, path=beside) or shutil.which(name)
+    folders = (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin")
+    found = os.environ.get(variable) or shutil.which(name, path=os.pathsep.join(folders))
     if not found:
         unavailable(f"{name} is not here; it comes from {package}, or set {variable}")
     return str(found)
