@@ -235,17 +235,18 @@ GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, const struct gpuio_footer* 
 
 // Find ranges of an object in its segment files, and read those that are there to to + places[i].
 //
-// In   folder    of the segment files
-//      footer    of any of them
-//      segment   bytes of a segment of the object, which has `size` bytes
-//      begins, ends  (count), none empty, ascending, and each within a segment
-//      to        null: nothing is read
-// Out  found     (count), GPUIO_ABSENT: no page of the range is there; GPUIO_PRESENT: all are, and have
-//                been read; GPUIO_UNCLEAR: some are, or something is wrong: the oracle finds out
+// In      folder   of the segment files
+//         footer   of any of them
+//         segment  bytes of a segment of the object, which has `size` bytes
+//         to       null: nothing is read
+// In out  begins, ends, places  (count), none empty, ascending, and each within a segment. Pages that are
+//         there at the ends of a range that is otherwise absent are read, and the range becomes shorter
+// Out     found    (count), GPUIO_ABSENT: no page of the range is there; GPUIO_PRESENT: all are, and have
+//         been read; GPUIO_UNCLEAR: some are, or something is wrong: the oracle finds out
 GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer,
-                                      int64_t segment, int64_t size, const int64_t* begins,
-                                      const int64_t* ends, const int64_t* places, int64_t count,
-                                      uint8_t* to, uint8_t* found);
+                                      int64_t segment, int64_t size, int64_t* begins,
+                                      int64_t* ends, int64_t* places, int64_t count, uint8_t* to,
+                                      uint8_t* found);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.

@@ -70,16 +70,20 @@ static int is_segment(int file, const struct gpuio_footer* footer, int* same_boo
     return memcmp(&found, footer, sizeof found) == 0;
 }
 
+// Whether a page with this state is there. Without `same_boot`, it must be durable.
+static int is_present(uint8_t state, int same_boot) {
+    return state != MISSING && (same_boot || state != WRITTEN);
+}
+
 // Read states, from `begin` to before `end` in the file: how many of them say that a page is there;
-// -1: they cannot be read. Without `same_boot`, pages must be durable.
+// -1: they cannot be read.
 static int64_t count_present(int file, int64_t begin, int64_t end, int same_boot) {
     uint8_t states[STATES];
     int64_t count = 0;
     for (; begin < end; begin += STATES) {
         const int64_t some = end - begin < STATES ? end - begin : STATES;
         if (!read_fully(file, states, begin, begin + some)) return -1;
-        for (int64_t i = 0; i < some; ++i)
-            count += states[i] != MISSING && (same_boot || states[i] != WRITTEN);
+        for (int64_t i = 0; i < some; ++i) count += is_present(states[i], same_boot);
     }
     return count;
 }
@@ -143,20 +147,55 @@ static int open_segment(const char* folder, const struct gpuio_footer* footer, i
     return file;
 }
 
-static uint8_t find(int file, const struct gpuio_footer* footer, int same_boot, int64_t begin,
-                    int64_t end, uint8_t* to) {
+// A range within a segment, and where it is read to; null: nowhere.
+struct range {
+    int64_t begin, end;
+    uint8_t* to;
+};
+
+// Read the pages from begin to `from` and from `until` to the end of a range, and leave them out of it.
+static int trim(int file, int64_t from, int64_t until, struct range* range) {
+    if (range->to != NULL) {
+        uint8_t* const after = range->to + (until - range->begin);
+        if (from > range->begin && !read_fully(file, range->to, range->begin, from)) return 0;
+        if (until < range->end && !read_fully(file, after, until, range->end)) return 0;
+        range->to += from - range->begin;
+    }
+    range->begin = from;
+    range->end = until;
+    return 1;
+}
+
+static uint8_t find(int file, const struct gpuio_footer* footer, int same_boot,
+                    struct range* range) {
+    uint8_t states[STATES];
     if (file < 0) return file == -1 ? GPUIO_ABSENT : GPUIO_UNCLEAR;
-    const int64_t first = begin / footer->page, last = (end + footer->page - 1) / footer->page;
-    const int64_t at = states_at(footer);
-    const int64_t count = count_present(file, at + first, at + last, same_boot);
-    if (count == 0) return GPUIO_ABSENT;
-    if (count < last - first) return GPUIO_UNCLEAR;
-    return to == NULL || read_fully(file, to, begin, end) ? GPUIO_PRESENT : GPUIO_UNCLEAR;
+    const int64_t first = range->begin / footer->page;
+    const int64_t last = (range->end + footer->page - 1) / footer->page, pages = last - first;
+    const int64_t at = states_at(footer) + first;
+    int64_t head = 0, tail = pages;  // the first page that is missing, and the one after the last
+    if (pages <= STATES) {
+        if (!read_fully(file, states, at, at + pages)) return GPUIO_UNCLEAR;
+        while (head < pages && is_present(states[head], same_boot)) ++head;
+        while (tail > head && is_present(states[tail - 1], same_boot)) --tail;
+        for (int64_t i = head; i < tail; ++i)
+            if (is_present(states[i], same_boot)) return GPUIO_UNCLEAR;
+    } else {
+        head = count_present(file, at, at + pages, same_boot);
+        if (head != 0 && head != pages) return GPUIO_UNCLEAR;
+    }
+    if (head == pages)
+        return range->to == NULL || read_fully(file, range->to, range->begin, range->end)
+                   ? GPUIO_PRESENT
+                   : GPUIO_UNCLEAR;
+    const int64_t from = head > 0 ? (first + head) * footer->page : range->begin;
+    const int64_t until = tail < pages ? (first + tail) * footer->page : range->end;
+    return trim(file, from, until, range) ? GPUIO_ABSENT : GPUIO_UNCLEAR;
 }
 
 void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer, int64_t segment,
-                         int64_t size, const int64_t* begins, const int64_t* ends,
-                         const int64_t* places, int64_t count, uint8_t* to, uint8_t* found) {
+                         int64_t size, int64_t* begins, int64_t* ends, int64_t* places,
+                         int64_t count, uint8_t* to, uint8_t* found) {
     struct gpuio_footer expected = *footer;
     int file = -1, same_boot = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -167,8 +206,11 @@ void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer, 
             expected.nbytes = size - base < segment ? size - base : segment;
             file = open_segment(folder, &expected, &same_boot);
         }
-        found[i] = find(file, &expected, same_boot, begins[i] - base, ends[i] - base,
-                        to == NULL ? NULL : to + places[i]);
+        struct range range = {begins[i] - base, ends[i] - base, to == NULL ? NULL : to + places[i]};
+        found[i] = find(file, &expected, same_boot, &range);
+        places[i] += base + range.begin - begins[i];
+        begins[i] = base + range.begin;
+        ends[i] = base + range.end;
     }
     if (file >= 0) close(file);
 }

@@ -90,7 +90,7 @@ class CachedObject:
         if module is not None:
             footer = self.shape(0).footer(boot_id())
             where = self.folder, footer, self.segment, self.info.size
-            found = module.cached(*where, wanted, data)
+            found, wanted = module.cached(*where, wanted, data)
             missing = [wanted.select(found == ABSENT)]
             wanted = wanted.select(found == UNCLEAR)
         for number, part in _by_segment(wanted, self.segment):

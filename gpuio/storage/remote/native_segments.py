@@ -69,7 +69,7 @@ class NativeSegments:
         size: int,
         ranges: Ranges,
         data: NDArray[np.uint8] | None,
-    ) -> NDArray[np.uint8]:
+    ) -> tuple[NDArray[np.uint8], Ranges]:
         """Find ranges, and read those that are there.
 
         Parameters
@@ -83,14 +83,16 @@ class NativeSegments:
         Returns
         -------
         uint8 (n,), ABSENT, PRESENT or UNCLEAR
+        the ranges; those that are ABSENT without the pages at their ends that are there, which have
+        been read
         """
         found = np.empty(len(ranges.begins), np.uint8)
-        parts = [np.ascontiguousarray(each, np.int64) for each in ranges]
+        parts = Ranges(*(np.array(each, np.int64) for each in ranges))  # copies, which it changes
         addresses = [each.ctypes.data for each in parts]
         to = None if data is None else data.ctypes.data
         where = os.fsencode(folder), footer, segment, size
         self._cached(*where, *addresses, len(found), to, found.ctypes.data)
-        return found
+        return found, parts
 
 
 def native_segments() -> NativeSegments | None:

@@ -49,7 +49,7 @@ def found_in(cached: CachedObject, ranges: Ranges, data: np.ndarray | None = Non
     assert module is not None
     footer = cached.shape(0).footer(boot_id())
     where = cached.folder, footer, cached.segment, cached.info.size
-    return module.cached(*where, ranges, data).tolist()
+    return module.cached(*where, ranges, data)[0].tolist()
 
 
 def whole(*bounds: tuple[int, int]) -> tuple[Ranges, int]:
@@ -94,9 +94,9 @@ def test_it_finds_what_python_finds(
 
 
 def test_what_it_says(tmp_path: Path) -> None:
-    cached = with_pages(tmp_path, {(0, 1), (0, 2), (3, 0), (3, 1)})
+    cached = with_pages(tmp_path, {(0, 1), (0, 2), (0, 9), (3, 0), (3, 1)})
     ranges, size = whole(
-        (0, 10), (PAGE + 1, 3 * PAGE - 5), (3 * PAGE - 1, 3 * PAGE + 1), (SEGMENT, SEGMENT + 9),
+        (0, 10), (PAGE + 1, 3 * PAGE - 5), (8 * PAGE, 11 * PAGE), (SEGMENT, SEGMENT + 9),
         (3 * SEGMENT + 60, 3 * SEGMENT + 100),
     )  # fmt: skip
     data = np.zeros(size, np.uint8)
@@ -105,6 +105,29 @@ def test_what_it_says(tmp_path: Path) -> None:
     for row in (1, 4):
         begin, end, place = (int(each[row]) for each in ranges)
         assert data[place : place + end - begin].tobytes() == CONTENT[begin:end]
+
+
+@pytest.mark.parametrize("pages", [{2}, {5, 6}, {2, 3, 6}])
+def test_pages_at_both_ends_are_left_out_of_what_is_absent(tmp_path: Path, pages: set[int]) -> None:
+    cached = with_pages(tmp_path, {(0, page) for page in pages})
+    ranges, size = whole((2 * PAGE + 3, 7 * PAGE - 5))
+    data = np.zeros(size, np.uint8)
+    module = native_segments()
+    assert module is not None
+    where = cached.folder, cached.shape(0).footer(boot_id()), cached.segment, cached.info.size
+    for to in (data, None):
+        found, rest = module.cached(*where, ranges, to)
+        assert found.tolist() == [ABSENT]
+        begin, end = int(rest.begins[0]), int(rest.ends[0])
+        left = [page for page in range(2, 7) if page not in pages]
+        assert begin == max(2 * PAGE + 3, left[0] * PAGE)
+        assert end == min(7 * PAGE - 5, (left[-1] + 1) * PAGE)
+        assert rest.places[0] == begin - ranges.begins[0]
+    content = CONTENT[2 * PAGE + 3 : 7 * PAGE - 5]
+    head, tail = begin - (2 * PAGE + 3), end - (2 * PAGE + 3)
+    assert data[:head].tobytes() == content[:head]
+    assert data[tail : len(content)].tobytes() == content[tail:]
+    assert not data[head:tail].any()
 
 
 def test_pages_of_an_earlier_boot_must_be_durable(
@@ -166,5 +189,5 @@ def test_names_that_are_too_long(tmp_path: Path) -> None:
     assert module is not None
     footer = cached.shape(0).footer(boot_id())
     for folder in ("x" * 4096, "x" * 10000):
-        found = module.cached(folder, footer, cached.segment, cached.info.size, ranges, None)
+        found, _ = module.cached(folder, footer, cached.segment, cached.info.size, ranges, None)
         assert found.tolist() == [UNCLEAR]
