@@ -94,13 +94,13 @@ class Loader(OrderedStream, Generic[T]):
         # One that was counted, and then lost to an exception of a signal handler.
         while in_flight and in_flight[0][0].next_position <= self.position:
             in_flight.popleft()
+        following = in_flight[-1][0].next_position if in_flight else self.position
+        if self._read_ahead is not None:  # first: reading a batch would ask for less at once
+            self._read_ahead.advance(following)
         while len(in_flight) < self.ahead:
-            indices = self.order.batch_at(
-                in_flight[-1][0].next_position if in_flight else self.position
-            )
+            indices = self.order.batch_at(following)
             in_flight.append((indices, self._executor.submit(indices)))
-        if self._read_ahead is not None:
-            self._read_ahead.advance(in_flight[-1][0].next_position)
+            following = indices.next_position
         indices, outcome = in_flight[0]
         self._waiter.wait_for(outcome)
         if (error := outcome.error) is not None:

@@ -28,8 +28,8 @@ class _Asked(NamedTuple):
 
 
 class ReadAhead:
-    """Asks a source for the records of the batches that come after those that are being read, up to
-    its `readahead` bytes; also those of epochs to come. With shuffle="blocks" it asks for whole
+    """Asks a source for the records of the batches that are read next, up to its `readahead` bytes;
+    also those of epochs to come. With shuffle="blocks" it asks for whole
     pools, of which the last one may exceed that. Not thread-safe.
 
     Parameters
@@ -45,7 +45,7 @@ class ReadAhead:
         self._bytes = 0  # of all of these
 
     def advance(self, position: int) -> None:
-        """Ask for what follows `position`, up to which batches are being read."""
+        """Ask for what follows `position`, up to which batches have been read or are being read."""
         most = self._source.readahead
         if not most:
             return

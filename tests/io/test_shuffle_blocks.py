@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gpuio as mx
@@ -200,3 +201,29 @@ def test_remote_files_are_read_in_the_order_of_local_ones(
             sent = server.total()
             samples_of(iterator)
             assert server.total() == sent
+
+
+def test_each_block_is_requested_once_and_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first batch on, whose records are spread over all blocks of its pool."""
+    monkeypatch.setenv("GPUIO_CACHE_DIR", str(tmp_path / "cache"))
+    rng, count = np.random.default_rng(0), 300
+    with mx.recordio.MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "w") as writer:
+        for key in range(count):  # of about 10 kB
+            image = rng.integers(0, 256, (56, 56, 3), np.uint8)
+            header = mx.recordio.IRHeader(0, float(key), key, 0)
+            writer.write_idx(key, mx.recordio.pack_img(header, image, img_fmt=".png"))
+    with faulty_server() as server:
+        for name in ("x.rec", "x.idx"):
+            server.put(f"b/{name}", (tmp_path / name).read_bytes())
+        url = f"{server.url}/b/x"
+        with open_iter(
+            path_imgrec=f"{url}.rec", path_imgidx=f"{url}.idx", data_shape=(3, 56, 56),
+            batch_size=10, shuffle="blocks", block_size="200kB", pool_blocks=5, prefetch_buffer=3,
+        ) as iterator:  # fmt: skip
+            assert sum(len(batch.data[0]) for batch in iterator) == count
+        sent = server.requests["GET b/x.rec"]
+    blocks = -(-(tmp_path / "x.rec").stat().st_size // 200_000)
+    # One more has the version of the file; neighbouring blocks of a pool come together.
+    assert 2 < sent <= 1 + blocks < 20

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from gpuio.loading.loader import Loader
+from gpuio.loading.outcome import Outcome
 from gpuio.loading.read_ahead import AT_ONCE, ReadAhead
 from gpuio.sampling.blocks import BlockOptions, Blocks
-from gpuio.sampling.order import Order
+from gpuio.sampling.order import BatchIndices, Order
 from tests.loading.fakes import MemorySource, ReadyExecutor
 
 
@@ -32,10 +33,23 @@ def test_what_follows_is_asked_for_across_epochs(shuffle: bool) -> None:
         while (batch := loader.next()) is not None:
             found.append(batch)
         loader.reset()
-    # The first two are read at once. 80 bytes are two batches.
-    assert source.asked[:13] == found[2:15]
-    assert len(source.asked) == 14 + 2
+    # 80 bytes are two batches, after those that are being read.
+    assert source.asked[:15] == found
+    assert len(source.asked) == 15 + 2
     loader.close()
+
+
+def test_a_batch_is_asked_for_before_it_is_read() -> None:
+    class Checking(ReadyExecutor):
+        def submit(self, at: BatchIndices) -> Outcome[list[int]]:
+            asked = {record for records in source.asked for record in records}
+            assert asked.issuperset(at.record.tolist())
+            return super().submit(at)
+
+    source, order = Slow(20, 80), Order(20, 4, True)
+    loader = Loader(order, Checking(), 2, ReadAhead(source, order))
+    for _ in range(5):
+        assert loader.next() is not None
 
 
 def test_nothing_is_asked_for_where_reading_is_fast() -> None:
@@ -79,7 +93,7 @@ def test_another_position_begins_anew() -> None:
     loader.restore(state)
     loader.next()
     starts = [asked[0] for asked in source.asked]
-    assert starts == [4, 8, 12, 8, 12]
+    assert starts == [0, 4, 8, 4, 8]
 
 
 def test_a_source_that_fails_is_asked_again() -> None:
@@ -91,4 +105,4 @@ def test_a_source_that_fails_is_asked_again() -> None:
     source, order = Failing(20, 80), Order(20, 4)
     loader = Loader(order, ReadyExecutor(), 1, ReadAhead(source, order))
     assert loader.next() is not None and loader.next() is not None
-    assert [asked[0] for asked in source.asked] == [4, 8]
+    assert [asked[0] for asked in source.asked] == [0, 4]

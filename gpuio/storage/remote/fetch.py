@@ -9,7 +9,6 @@ from __future__ import annotations
 import _thread
 import atexit
 import collections
-import logging
 import os
 import queue
 import threading
@@ -18,7 +17,6 @@ import weakref
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +28,6 @@ from gpuio.storage.remote.filling import GAP, RemoteObject, fetch_pages
 from gpuio.storage.remote.statistics import count
 from gpuio.storage.remote.store import Store
 from gpuio.threads import Life
-
-log = logging.getLogger("gpuio")
 
 # Bytes of one request, at most.
 LONGEST = 8 << 20
@@ -103,13 +99,6 @@ class Request:
                 each.wakes.put(None)
 
 
-class _Task(NamedTuple):
-    """Something that is to be done for an object when there is nothing more urgent."""
-
-    remote: RemoteObject
-    run: Callable[[], None]
-
-
 class Fetcher:
     """The requests of a process, and their threads. Thread-safe."""
 
@@ -120,7 +109,7 @@ class Fetcher:
         """Begin without requests and threads, also in a process that has been forked."""
         self._lock = threading.Lock()
         self._urgent: collections.deque[Request] = collections.deque()
-        self._later: collections.deque[Request | _Task] = collections.deque()
+        self._later: collections.deque[Request] = collections.deque()
         # Those that are not finished; see `_place`.
         self._in_flight: dict[tuple[Store, str, int], list[Request]] = {}
         self._ahead = 0  # bytes that are read ahead
@@ -132,7 +121,7 @@ class Fetcher:
 
     @property
     def queued(self) -> int:
-        """Requests and other work that has not begun."""
+        """Requests that have not begun."""
         return len(self._urgent) + len(self._later)
 
     @property
@@ -198,15 +187,8 @@ class Fetcher:
                     self._add(request)
             self._start_thread()
 
-    def later(self, remote: RemoteObject, run: Callable[[], None]) -> None:
-        """Do something for an object when there is nothing more urgent; it may be left out."""
-        with self._lock:
-            if self._ahead <= MOST_AHEAD:
-                self._later.append(_Task(remote, run))
-                self._start_thread()
-
     def cancel(self, folder: str) -> None:
-        """Drop what should be done later for the object that is cached in a folder, and have those
+        """Drop what is to be read ahead of the object that is cached in a folder, and have those
         who wait for it call their `check`.
         """
         with self._lock:
@@ -214,15 +196,12 @@ class Fetcher:
                 for request in requests if place == folder else ():
                     for wait in request.waits:
                         wait.wakes.put(None)
-            kept: collections.deque[Request | _Task] = collections.deque()
+            kept: collections.deque[Request] = collections.deque()
             for each in self._later:
-                if each.remote.cached.folder != folder:
+                if each.remote.cached.folder != folder or each.waits:
                     kept.append(each)
-                elif isinstance(each, Request):
-                    if each.waits:
-                        kept.append(each)
-                    elif each.started is None:
-                        self._drop(each)
+                elif each.started is None:
+                    self._drop(each)
             self._later = kept
 
     def stop(self) -> None:
@@ -324,15 +303,15 @@ class Fetcher:
         try:
             while True:
                 with self._lock:
-                    task = None
+                    request = None
                     if not self._stopped and len(self._running) <= self._concurrency.limit:
-                        task = self._next()
-                    if task is None:
+                        request = self._next()
+                    if request is None:
                         self._running.discard(life)
                         break
                     self._start_thread()
-                self._run(task)
-                del task  # keeps no data alive
+                self._run(request)
+                del request  # keeps no data alive
         finally:
             self._running.discard(life)
             if self._stopped:
@@ -341,44 +320,36 @@ class Fetcher:
     def _work_here(self) -> bool:
         """Run one request on this thread; False: there is none."""
         with self._lock:
-            task = self._next()
-        if task is None:
+            request = self._next()
+        if request is None:
             return False
-        self._run(task)
+        self._run(request)
         return True
 
-    def _next(self) -> Request | _Task | None:
+    def _next(self) -> Request | None:
         """What is to be done next; with the lock."""
         while self._urgent or self._later:
-            task = self._urgent.popleft() if self._urgent else self._later.popleft()
-            if isinstance(task, _Task):
-                return task
-            if task.started is not None:  # it was in both queues
+            request = self._urgent.popleft() if self._urgent else self._later.popleft()
+            if request.started is not None:  # it was in both queues
                 continue
-            task.started = time.monotonic()
-            if task.waits or task.ahead:
-                return task
-            self._drop(task)
+            request.started = time.monotonic()
+            if request.waits or request.ahead:
+                return request
+            self._drop(request)
         return None
 
-    def _run(self, task: Request | _Task) -> None:
-        if isinstance(task, _Task):
-            try:
-                task.run()
-            except Exception:  # whoever needs the data meets it again
-                log.debug("reading ahead has failed", exc_info=True)
-            return
+    def _run(self, request: Request) -> None:
         data, written, error = None, 0, None
-        remote, number = task.remote, task.number
+        remote, number = request.remote, request.number
         try:
-            data, written = fetch_pages(remote, number, task.first, task.last)
+            data, written = fetch_pages(remote, number, request.first, request.last)
         except BaseException as raised:
             error = raised
         with self._lock:
-            task.finish(data, error)
-            self._drop(task)
+            request.finish(data, error)
+            self._drop(request)
             busy = bool(self._urgent or self._later)
-            self._concurrency.completed(task.end - task.begin, time.monotonic(), busy)
+            self._concurrency.completed(request.end - request.begin, time.monotonic(), busy)
         if written:
             remote.cache.wrote(remote.cached, number, written)
 

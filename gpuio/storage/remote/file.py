@@ -148,16 +148,14 @@ class RemoteFile:
         assert left_out is None, f"byte {left_out} was not requested"
 
     def advise(self, begins: Offsets, ends: Offsets) -> None:
-        """Have parts fetched ahead, int64 (n,) in bytes, as far as they are not cached; does not
-        wait.
+        """Have parts fetched ahead, int64 (n,) in bytes, as far as they are not cached. It does not
+        wait for the store, but what is missing has been requested when it returns: whoever reads
+        the parts now shares these requests, which are as large as can be.
         """
         if len(begins) and not self._closed and self.remote.cache.is_writable:
-            fetcher().later(self.remote, partial(self._advise, begins, ends))
-
-    def _advise(self, begins: Offsets, ends: Offsets) -> None:
-        missing = self._missing(begins, ends)
-        if len(missing.begins) and not self._closed:
-            fetcher().read_ahead(self.remote, missing.begins, missing.ends)
+            missing = self._missing(begins, ends)
+            if len(missing.begins):
+                fetcher().read_ahead(self.remote, missing.begins, missing.ends)
 
     def is_cached(self, begins: Offsets, ends: Offsets) -> bool:
         """Whether all parts, int64 (n,) in bytes, are in the cache."""

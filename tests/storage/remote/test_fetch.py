@@ -2,7 +2,6 @@
 
 import _thread
 import os
-import queue
 import sys
 import threading
 from pathlib import Path
@@ -264,21 +263,6 @@ def test_at_the_end_only_what_runs_is_waited_for(tmp_path: Path, gate: Gate) -> 
     gate.opened.set()
     stopping.join()
     assert len(store.reads) == 16 and requests.threads == 0
-
-
-def test_what_fails_later_is_left_out(tmp_path: Path) -> None:
-    remote = remote_object(BytesStore({"x.rec": CONTENT}), small_cache(tmp_path))
-    requests, done = Fetcher(), queue.SimpleQueue[None]()
-
-    def fail() -> None:
-        done.put(None)
-        raise OSError
-
-    requests.later(remote, fail)
-    requests.later(remote, lambda: done.put(None))
-    for _ in range(2):
-        done.get(timeout=60)
-    requests.stop()
 
 
 def test_one_client_s_error_is_not_another_s(tmp_path: Path, gate: Gate) -> None:

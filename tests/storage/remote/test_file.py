@@ -1,5 +1,6 @@
 """RemoteFile: reading through the cache."""
 
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuio.errors import ArgumentError, FileChangedError, RecordError
+from gpuio.storage.remote import concurrency, fetch
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.inventory import remove, versions
 from gpuio.storage.remote.statistics import statistics
 from tests.interruptions import Interruption
-from tests.io.threads import eventually
+from tests.io.threads import eventually, run_in_thread
 from tests.storage.remote.stores import (
     PAGE,
     SEGMENT,
@@ -113,6 +115,34 @@ def test_what_is_advised_comes_into_the_cache(tmp_path: Path) -> None:
         assert file[begin : begin + 300].tobytes() == CONTENT[begin : begin + 300]
     assert statistics().requests == before
     file.advise(begins, begins + 300)
+
+
+def test_who_reads_what_has_just_been_advised_shares_its_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while no thread has begun to fetch: the first batch of a pool is read at once."""
+    monkeypatch.setattr(concurrency, "START", 1)
+    monkeypatch.setattr(fetch, "_fetcher", fetch.Fetcher())
+    opened, started = threading.Event(), threading.Event()
+
+    def wait(begin: int, end: int) -> None:
+        started.set()
+        assert opened.wait(60)
+
+    store = BytesStore({"x.rec": CONTENT, "other": CONTENT}, wait)
+    cache = small_cache(tmp_path)
+    file, other = open_file(store, cache), open_file(store, cache, "other")
+    other.advise(np.array([0]), np.array([1]))
+    assert started.wait(60)
+    file.advise(np.array([0]), np.array([4 * SEGMENT]))
+    begins = np.arange(10, 4 * SEGMENT, 300)
+    thread, raised = run_in_thread(lambda: file.read_parts(begins, begins + 20))
+    assert eventually(lambda: fetch.fetcher().queued == 2 * 4)
+    opened.set()
+    thread.join()
+    assert not raised
+    segments = [(begin, begin + SEGMENT) for begin in range(0, 4 * SEGMENT, SEGMENT)]
+    assert sorted(store.reads) == sorted([(0, PAGE), *segments])
 
 
 def test_files_of_other_sizes(tmp_path: Path) -> None:
