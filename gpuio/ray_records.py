@@ -25,11 +25,12 @@ from gpuio.iterators.arguments import as_bool, as_int
 from gpuio.recordio import Index, IRHeader, MXIndexedRecordIO, RecordSet, pack, unpack
 from gpuio.recordio.file_names import find_files
 from gpuio.storage.local import Path
+from gpuio.storage.output_file import write_error
 from gpuio.storage.remote.opening import exists, list_files, location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.replacing import remove_object
 from gpuio.storage.remote.url import is_remote, join, shown, with_extension
-from gpuio.storage.writing import PART, write_error
+from gpuio.storage.writing import PART
 
 COLUMNS = ("key", "label", "payload")
 

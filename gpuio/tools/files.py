@@ -10,11 +10,12 @@ from typing import Any
 from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path
+from gpuio.storage.output_file import write_error
 from gpuio.storage.remote.opening import any_remote, exists, location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import check_writable
 from gpuio.storage.remote.url import is_remote, parse_url, shown, with_extension
-from gpuio.storage.writing import replaced_status, unfinished, write_error
+from gpuio.storage.writing import replaced_status, unfinished
 
 
 def index_of(rec: Path) -> str:

@@ -16,23 +16,15 @@ from gpuio.errors import RecordError
 from gpuio.recordio import Index
 from gpuio.recordio.framing import Payload, frame
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.locked_file import open_exclusive
+from gpuio.storage.output_file import OutputFile, copy_range, write_error
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import RemoteOutput, uploading
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.replacing import remove_object
 from gpuio.storage.remote.url import is_remote, shown
-from gpuio.storage.writing import (
-    OutputFile,
-    adopt,
-    copy_range,
-    followed,
-    open_exclusive,
-    replaced_status,
-    replacing,
-    unfinished,
-    write_error,
-)
+from gpuio.storage.writing import adopt, followed, replaced_status, replacing, unfinished
 from gpuio.tools.files import check_outputs, index_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 
 from gpuio.errors import ArgumentError, Error
 from gpuio.storage.local import Path
-from gpuio.storage.writing import create, write_file
+from gpuio.storage.output_file import create
+from gpuio.storage.writing import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,7 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError
-from gpuio.storage.writing import open_exclusive
+from gpuio.storage.locked_file import open_exclusive
 from gpuio.tools import ListItem, write_list
 from gpuio.tools.cli import main
 from tests.io.records import jpeg, write_records

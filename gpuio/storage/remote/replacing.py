@@ -7,13 +7,14 @@ from typing import IO, Any, TypeAlias
 
 from gpuio.storage import writing
 from gpuio.storage.local import Path
+from gpuio.storage.output_file import AppendedFile
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import RemoteOutput, check_writable, uploading
 from gpuio.storage.remote.registry import open_store
 from gpuio.storage.remote.url import is_remote
 
-AppendedOutput: TypeAlias = writing.AppendedFile | RemoteOutput
+AppendedOutput: TypeAlias = AppendedFile | RemoteOutput
 
 
 def replacing(
@@ -68,7 +69,7 @@ def open_appended(path: Path, options: RemoteOptions | None = None) -> AppendedO
     RemoteError, ArgumentError, UnsupportedError : see `RemoteOutput`.
     """
     where = location(path)
-    return RemoteOutput(where, options) if is_remote(where) else writing.AppendedFile(where)
+    return RemoteOutput(where, options) if is_remote(where) else AppendedFile(where)
 
 
 def remove_object(url: str, options: RemoteOptions | None = None) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from gpuio.errors import RecordError
 from gpuio.progress import Bar
 from gpuio.recordio.framing import frame
-from gpuio.storage.writing import followed, open_temporary, remove_abandoned, writing_at
+from gpuio.storage.output_file import writing_at
+from gpuio.storage.writing import followed, open_temporary, remove_abandoned
 from gpuio.tools.payloads import read_payloads
 from gpuio.tools.pieces import Tasks, cut_by_weight
 from gpuio.tools.record_output import RecordOutput

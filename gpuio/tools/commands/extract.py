@@ -17,10 +17,11 @@ from gpuio.progress import progress
 from gpuio.recordio import RecordSet, unpack
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import Path, local_path
+from gpuio.storage.output_file import write_error
 from gpuio.storage.remote.opening import location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import shown
-from gpuio.storage.writing import remove_abandoned, replacing_in, write_error
+from gpuio.storage.writing import remove_abandoned, replacing_in
 from gpuio.terminal import counted, echo
 from gpuio.tools.commands.common import (
     add_parser,

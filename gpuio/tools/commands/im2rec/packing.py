@@ -22,10 +22,12 @@ from gpuio.recordio import unpack
 from gpuio.recordio.framing import parse
 from gpuio.recordio.lists import ListItem
 from gpuio.storage.local import LocalFile, Path
+from gpuio.storage.locked_file import open_exclusive
+from gpuio.storage.output_file import write_error
 from gpuio.storage.remote.opening import exists, location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.url import is_remote, shown
-from gpuio.storage.writing import PART, open_exclusive, unfinished, write_error
+from gpuio.storage.writing import PART, unfinished
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, count_items, read_list
 from gpuio.tools.commands.im2rec.packer import READERS, ImagePacker, Record, make_records

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from gpuio.recordio.lists import ListItem
+from gpuio.storage.locked_file import open_exclusive
 from gpuio.storage.remote.opening import any_remote
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.writing import PART, open_exclusive, unfinished, write_file
+from gpuio.storage.writing import PART, unfinished, write_file
 from gpuio.tools.commands.im2rec.folder import ImageFolder
 from gpuio.tools.commands.im2rec.lists import BadImage, check_inside, read_list
 from gpuio.tools.commands.im2rec.packer import ImagePacker
