@@ -202,7 +202,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "the event behind batches that a user's iterator makes in a thread",
-        "gpuio/io/combined.py",
+        "gpuio/io/joined_stream.py",
         "_Prefetched(change_arrays(batch, share_arrays), ",
         "_Prefetched(batch, ",
         LIFETIME,
