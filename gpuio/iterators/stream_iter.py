@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import threading
@@ -58,7 +59,8 @@ class StreamIter(DataIter, Generic[T]):
     the others raise an Error where they would disturb the one that is running.
 
     It can be pickled: the copy is created with the same arguments, in any process, and continues at
-    the original's position. If that cannot be saved, it can be pickled before its first batch.
+    the original's position. If that cannot be saved, it can be pickled before its first batch. So
+    can `copy.copy` and `copy.deepcopy` copy it.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
@@ -140,6 +142,16 @@ class StreamIter(DataIter, Generic[T]):
                 ) from error
             state = None
         return _recreate, (type(self), *self._arguments, state, self._changed())
+
+    def __copy__(self) -> Self:
+        """A copy over the same data. Iterators that it takes batches from are copied, too: two
+        iterators over one would take its batches from each other.
+        """
+        recreate, (kind, positional, named, *position) = self.__reduce__()
+        copied = [_copied(argument) for argument in positional]
+        named = {name: _copied(argument) for name, argument in named.items()}
+        again: Self = recreate(kind, copied, named, *position)
+        return again
 
     def _summary(self) -> list[str]:
         parts = [self._source_name(), *super()._summary(), *self._progress()]
@@ -509,17 +521,26 @@ def order_of(iterator: DataIter) -> Order | None:
     return iterator._order_of_rows() if isinstance(iterator, StreamIter) else None
 
 
+def _copied(argument: Any) -> Any:
+    """A constructor's argument, for a copy: copies of iterators, and all else as it is."""
+    if hasattr(argument, "__next__"):
+        return copy.copy(argument)
+    if isinstance(argument, (list, tuple)) and any(hasattr(each, "__next__") for each in argument):
+        return [*map(_copied, argument)]
+    return argument
+
+
 def _recreate(
     kind: type[StreamIter[Any]],
-    arguments: tuple[Any, ...],
+    arguments: Iterable[Any],
     named: dict[str, Any],
     state: State | None,
     changes: dict[str, Any],
 ) -> StreamIter[Any]:
     """Create a copy of an iterator at the same position; at the beginning if `state` is None."""
-    copy = kind(*arguments, **named)
+    iterator = kind(*arguments, **named)
     for name, value in changes.items():
-        setattr(copy, name, value)
+        setattr(iterator, name, value)
     if state is not None:
-        copy.load_state_dict(state)
-    return copy
+        iterator.load_state_dict(state)
+    return iterator

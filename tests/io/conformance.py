@@ -339,15 +339,17 @@ class Conformance:
         iterator.load_state_dict(kept)
         assert trace(iterator, 5) == whole[1:]
 
-    def test_pickles_resume_where_they_were(self, opened: Any) -> None:
+    def test_copies_resume_where_it_was(self, opened: Any) -> None:
         iterator = opened()
         trace(iterator, 2)
         with pickle.loads(pickle.dumps(iterator)) as again:
             found = trace(iterator, 1)
-            with copy.deepcopy(iterator) as another:  # "pad" has ended, and was not reset
-                assert type(again) is type(another) is type(iterator)
+            # "pad" has ended, and was not reset
+            with copy.deepcopy(iterator) as another, copy.copy(iterator) as shallow:
+                assert type(again) is type(another) is type(shallow) is type(iterator)
                 rest = trace(iterator, 5)
-                assert trace(again, 6) == found + rest and trace(another, 5) == rest
+                assert trace(again, 6) == found + rest
+                assert trace(another, 5) == trace(shallow, 5) == rest
 
     def test_statistics_count_the_batches(self, opened: Any) -> None:
         iterator = opened()
