@@ -14,6 +14,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+from gpuio.iterators.arguments import as_int
 from gpuio.ray_package import import_ray
 from gpuio.storage.local import Path
 from gpuio.storage.remote.options import RemoteOptions
@@ -65,6 +66,8 @@ def read_records(
     RecordFileNotFoundError, RecordError, RemoteError : a file is missing or damaged. What is wrong
         with a record is raised, with its location, when the data set is executed.
     """
+    if override_num_blocks is not None:
+        override_num_blocks = as_int("override_num_blocks", override_num_blocks, 1)
     source = _records().RecordDatasource(
         paths, index_paths, tuple(columns), decode, label_width, max_pixels, remote
     )
@@ -102,7 +105,8 @@ def write_records(
     Raises
     ------
     MissingPackageError : Ray is not installed, or too old.
-    ArgumentError : the data set lacks a column, or the folder has record files.
+    ArgumentError : the data set lacks a column, a payload is not bytes, or the folder has record
+        files.
     RecordError, RemoteError : a file cannot be written.
     """
     sink = _records().RecordDatasink(folder, remote)

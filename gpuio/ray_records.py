@@ -98,6 +98,21 @@ class _Format:
         return found
 
 
+def _payload(value: Any, key: int) -> bytes:
+    """The payload of a row that is written.
+
+    Raises
+    ------
+    ArgumentError : it is not bytes. Of numbers, `bytes` would make others.
+    """
+    pixels = isinstance(value, np.ndarray) and value.dtype == np.uint8
+    if not (pixels or isinstance(value, (bytes, bytearray, memoryview))):
+        raise ArgumentError(
+            f"the payload of key {key} is {type(value).__name__}, not bytes, as of an image file"
+        )
+    return bytes(value)
+
+
 def _objects(values: list[Any]) -> NDArray[Any]:
     found = np.empty(len(values), object)
     found[:] = values
@@ -267,9 +282,12 @@ class RecordDatasink(Datasink):  # type: ignore[misc]
         """The names in the folder."""
         if is_remote(self._folder):
             return [name for name in list_files(self._folder, self._remote) if "/" not in name]
-        with suppress(FileNotFoundError):
+        try:
             return os.listdir(self._folder)
-        return []
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise write_error(self._folder, error) from error
 
     def on_write_start(self, schema: Any = None) -> None:
         """Create the folder."""
@@ -303,9 +321,9 @@ class RecordDatasink(Datasink):  # type: ignore[misc]
         options = {} if self._remote is None else self._remote.arguments()
         with MXIndexedRecordIO(f"{stem}.idx", f"{stem}.rec", "w", **options) as file:
             for row in itertools.chain([first], rows):
-                label = row["label"]
-                header = IRHeader(0, label, int(row["key"]), 0)
-                file.write_idx(int(row["key"]), pack(header, bytes(row["payload"])))
+                key = int(row["key"])
+                header = IRHeader(0, row["label"], key, 0)
+                file.write_idx(key, pack(header, _payload(row["payload"], key)))
         return [(ctx.task_idx, stem)]
 
     def on_write_complete(self, write_result: Any) -> None:

@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import gpuio.ray
-from gpuio.errors import MissingPackageError
+from gpuio.errors import ArgumentError, MissingPackageError
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -15,6 +16,12 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         gpuio.ray.read_records(tmp_path / "a.rec")
     with pytest.raises(MissingPackageError, match=r"pip install 'gpuio\[ray\]'"):
         gpuio.ray.write_records(None, tmp_path)
+
+
+@pytest.mark.parametrize("blocks", [0, -1, 1.5, "2"])
+def test_wrong_numbers_of_blocks(blocks: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="override_num_blocks must be"):
+        gpuio.ray.read_records(tmp_path / "a.rec", override_num_blocks=blocks)
 
 
 def test_the_package_has_its_own_name() -> None:

@@ -146,6 +146,24 @@ def test_files_are_written_and_named_when_all_are_complete(tmp_path: Path) -> No
         RecordDatasink(tmp_path / "out", None)
 
 
+@pytest.mark.parametrize("payload", [5, [1, 2], "text", None, np.arange(3)])
+def test_payloads_are_bytes(payload: Any, tmp_path: Path) -> None:
+    sink = RecordDatasink(tmp_path / "out", None)
+    sink.on_write_start()
+    payloads = np.empty(1, object)
+    payloads[0] = payload
+    columns = {"key": np.array([7]), "label": np.ones(1), "payload": payloads}
+    block = BlockAccessor.batch_to_block(columns)
+    with pytest.raises(ArgumentError, match=r"the payload of key 7 is .*, not bytes"):
+        sink.write(iter([block]), SimpleNamespace(task_idx=0))
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RecordError, match="file"):
+        RecordDatasink(tmp_path / "file", None)
+
+
 def test_columns_that_records_need(tmp_path: Path) -> None:
     sink = RecordDatasink(tmp_path, None)
     block = BlockAccessor.batch_to_block({"key": np.array([1]), "image": np.array([b"x"], object)})
