@@ -293,6 +293,8 @@ def _remedy(stats: Stats, ahead: bool = False) -> str:
                 "training"
             )
         return f"{part}: a faster disk, a file that fits into memory, or shuffle='blocks'"
+    if slowest_stage == "finish" and stats.bad_records:
+        return f"{part}: leave bad records out by a list (gpuio verify --quarantine)"
     if stats.queue is not None and not stats.queue.size:
         return "no batch is made while the loop works: raise prefetch_buffer above 1"
     in_use, reason = native.state()

@@ -73,6 +73,10 @@ READING = {"read": 9.0, "plan": 1.0, "decode": 2.0, "finish": 0.0}
         ({"stages": READING}, "'read' is 75% of the work: a faster disk"),
         ({"stages": READING, "remote": REMOTE}, "shuffle='blocks', a larger readahead"),
         ({"stages": {"read": 0.1, "decode": 3.0}}, "worked 15% of the time: raise prefetch_buffer"),
+        (
+            {"stages": {"decode": 1.0, "finish": 3.0}, "bad_records": 9},
+            "75% .*quarantine",
+        ),
         ({"queue": Queue(0, 101, 0)}, "raise prefetch_buffer above 1"),
         ({"executor": "dali"}, r"smaller images \(gpuio im2rec --resize\), or more CPUs$"),
         ({"stages": {}, "queue": None}, "PrefetchingIter makes them ahead"),
