@@ -84,23 +84,29 @@ def structures_of(codes: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 def several_parts_of(codes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Whether the images have several parts: bool (N,)."""
-    return (codes >> np.uint64(_PARTS) & np.uint64(1)).astype(np.bool_)
+    flags = _words(codes)[:, _PARTS // 16]
+    found: NDArray[np.bool_] = flags & (1 << _PARTS % 16) != 0
+    return found
 
 
 def sizes_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Width and height in each code: int64 (N, 2); 0 x 0 where there is no header."""
-    return np.stack(_width_and_height(codes), axis=1)
+    return _words(codes)[:, :2].astype(np.int64)
 
 
 def pixels_of(codes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Width times height in each code: int64 (N,)."""
-    width, height = _width_and_height(codes)
-    return width * height
+    words = _words(codes)
+    pixels: NDArray[np.int64] = words[:, 0].astype(np.int64) * words[:, 1]
+    return pixels
 
 
-def _width_and_height(codes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    word = codes.astype(np.int64)
-    return word & _SIZE_MASK, word >> _HEIGHT & _SIZE_MASK
+def _words(codes: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """The 16-bit words of each code, the lowest first: uint16 (N, 4). Far fewer steps than shifts
+    and masks of 64 bits.
+    """
+    words: NDArray[np.uint16] = np.ascontiguousarray(codes, "<u8").view("<u2").reshape(-1, 4)
+    return words
 
 
 def without_orientation(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:

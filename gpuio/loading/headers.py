@@ -38,6 +38,7 @@ class HeaderReader:
         import_pillow()
         self._max_pixels = max_pixels
         self._kept = np.zeros(min(count, MOST_KEPT), np.uint64)  # memory of those that are read
+        self._keeps_all = len(self._kept) == count
 
     def read(
         self,
@@ -64,6 +65,10 @@ class HeaderReader:
         ------
         FileChangedError : a file has changed since the images' beginnings were read.
         """
+        if keep and self._keeps_all:
+            codes = self._kept[record]
+            if not strict and codes.all():
+                return codes, self._over_limits(encoded, codes)
         keepable = (record < len(self._kept)) & keep
         codes = np.zeros(len(record), np.uint64)
         codes[keepable] = self._kept[record[keepable]]
@@ -81,9 +86,12 @@ class HeaderReader:
         """Which images are over a limit, by row; only large ones and those in several scans can
         be.
         """
-        large = pixels_of(codes) > min(PLAUSIBLE, self._max_pixels)
+        suspect = pixels_of(codes) > min(PLAUSIBLE, self._max_pixels)
+        suspect |= several_parts_of(codes)
         errors: dict[int, Error] = {}
-        for row in np.flatnonzero(large | several_parts_of(codes)).tolist():
+        if not suspect.any():
+            return errors
+        for row in np.flatnonzero(suspect).tolist():
             if (image := encoded[row]) is not None:
                 try:
                     check_image(decode_header(int(codes[row])), image.data, self._max_pixels)

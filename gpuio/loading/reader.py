@@ -60,9 +60,11 @@ class BatchReader:
 
     def read(self, indices: BatchIndices) -> ImageBatch:
         """Read and plan one batch."""
+        record = indices.record
         with self.stages.measure(READ):
-            read = self.source.read_batch(indices.record)
-        return self.plan(indices, read)
+            read = self.source.read_batch(record)
+        with self.stages.measure(PLAN):
+            return self._planned(indices, record, read)
 
     def read_whole(self, indices: BatchIndices, bulk: Bulk | None = None) -> list[Encoded | Error]:
         """Read the records of a batch, with all of their images in memory.
@@ -89,17 +91,20 @@ class BatchReader:
             be in memory
         """
         with self.stages.measure(PLAN):
-            return self._planned(indices, read, strict)
+            return self._planned(indices, indices.record, read, strict)
 
     def _planned(
-        self, indices: BatchIndices, read: Sequence[Encoded | Error], strict: bool
+        self,
+        indices: BatchIndices,
+        record: NDArray[np.int64],
+        read: Sequence[Encoded | Error],
+        strict: bool = False,
     ) -> ImageBatch:
-        epoch, record = indices.epoch, indices.record
         count = len(record)
         found = EncodedBatch.of(read)
         batch = ImageBatch(
             indices=indices,
-            epoch=epoch,
+            epoch=indices.epoch,
             record=record,
             encoded=EncodedRows(found),
             codes=np.zeros(count, np.uint64),
@@ -115,14 +120,16 @@ class BatchReader:
         codes, errors = self._headers.read(
             batch.record, batch.encoded, strict, keep=self.source.immutable
         )
-        batch.errors |= errors
-        batch.encoded = batch.encoded.without(errors)
+        if errors:
+            batch.errors |= errors
+            batch.encoded = batch.encoded.without(errors)
         if strict:
             batch.structures = without_large(structures_of(codes), pixels_of(codes))
         if not self.apply_orientation:
             codes = without_orientation(codes)
-        sizes, bad = sizes_of(codes), list(batch.errors)
-        codes[bad], sizes[bad] = 0, 1
+        sizes = sizes_of(codes)
+        if bad := list(batch.errors):
+            codes[bad], sizes[bad] = 0, 1
         batch.codes = codes
         labels = batch.encoded.labels
         planned = planner.plan(Samples(batch.epoch, batch.record, sizes, labels, self._max_pixels))

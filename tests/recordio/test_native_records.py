@@ -61,7 +61,7 @@ def records(draw: Any) -> tuple[Any, ...]:
         starts.append(draw(st.sampled_from([0, 4, 2**40])))
         data += record + bytes(-len(record) % 8)
     numbers = [np.array(each, np.int64) for each in (places, known, starts)]
-    size = draw(st.sampled_from([100, 2**40 + 100, 2**50]))
+    size = draw(st.one_of(st.integers(32, 110), st.sampled_from([2**40 + 100, 2**50])))
     file = OneFile(size, draw(st.sampled_from([None, 5])))
     return np.frombuffer(bytes(data), np.uint8), *numbers[:2], file, numbers[2]
 

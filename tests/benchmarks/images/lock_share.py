@@ -29,6 +29,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gpuio.io import ImageRecordIter
+from gpuio.planning.native_crops import native_crops
+from gpuio.recordio.native_records import native_records
+from gpuio.storage.native_parts import native_parts
 from gpuio.tools.commands.bench.measure import wait_until_idle
 from tests.benchmarks.images.job import Job
 from tests.benchmarks.images.record_options import record_options
@@ -130,9 +133,10 @@ def lock_share(workload: str, task: str, job: Job, seconds: float) -> LockShare:
     if library is None:
         raise ImportError(native.state()[1])
     unlocked = Unlocked()
-    for name, value in list(vars(library).items()):
-        if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
-            setattr(library, name, unlocked.wrap(value))
+    for each in (library, native_crops(), native_parts(), native_records()):
+        for name, value in list(vars(each).items()):
+            if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
+                setattr(each, name, unlocked.wrap(value))
     for name in ("pread", "preadv"):
         setattr(os, name, unlocked.wrap(getattr(os, name)))
     locked, work, _ = take(endless(job), unlocked, seconds)
