@@ -3,8 +3,6 @@
 import math
 import os
 import random
-import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -19,7 +17,7 @@ from gpuio.decoding.header_codes import encode_header
 from gpuio.decoding.structure import Structure
 from gpuio.errors import Error
 from gpuio.execution.output import DTYPES
-from gpuio.native import OUTPUT, SAMPLE, SOURCES
+from gpuio.native import OUTPUT, SAMPLE
 from gpuio.planning.plan import LINEAR
 from gpuio.planning.policies import (
     ColorJitterPolicy,
@@ -32,11 +30,9 @@ from gpuio.planning.policies import (
 from tests.decoding.pngs import DEPTHS, joined, png, split
 from tests.decoding.samples import image, oriented, sampled, saved
 from tests.io.records import jpeg
+from tests.kernels.sanitized import compile_program
 
 MAIN = Path(__file__).with_name("native_main.c")
-SANITIZERS = "-fsanitize=address,undefined,float-cast-overflow"
-CHECKS = (SANITIZERS, "-fno-sanitize-recover=all", "-O1", "-g", "-std=c11")
-
 # struct row of native_main.c.
 ROW = np.dtype(
     [
@@ -72,17 +68,7 @@ PNGS = [png(5, 30, 40, depth, color, parts=3) for color in DEPTHS for depth in D
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of native_main.c."""
-    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    made = tmp_path_factory.mktemp("native") / "native_main"
-    sources = [MAIN, *sorted(SOURCES.glob("*.c"))]
-    command = [compiler, *CHECKS, "-DGPUIO_PNG", "-o", made, *sources, "-ljpeg", "-ldeflate", "-lm"]
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if re.search(r"(jpeglib|libdeflate)\.h|-l(jpeg|deflate)", result.stderr):
-        pytest.skip("there is no libjpeg-turbo or no libdeflate to compile with")
-    assert not result.returncode, result.stderr
-    return made
+    return compile_program(MAIN, tmp_path_factory.mktemp("native"))
 
 
 def case(

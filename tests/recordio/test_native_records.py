@@ -87,6 +87,17 @@ def test_single_numbers_are_an_array(labels: list[float], length: int) -> None:
     assert contents(*given) == by_numpy(*given)
 
 
+@pytest.mark.parametrize("length", range(24, 29))
+def test_files_that_end_within_the_padding_of_a_record(length: int) -> None:
+    data = np.frombuffer(struct.pack("<IIIfQQ", MAGIC, length, 0, 1.0, 3, 0) + bytes(8), np.uint8)
+    zero = np.zeros(1, np.int64)
+    for size in range(30, 41):
+        given = data, zero, zero + 40, OneFile(size, 5), zero
+        found = contents(*given)
+        assert found == by_numpy(*given)
+        assert (found[0] == ["1.0"]) == (8 + (length + 3) // 4 * 4 <= size)
+
+
 def test_a_place_and_a_length_of_each_record(tmp_path: Path) -> None:
     module = native_records()
     assert module is not None

@@ -40,6 +40,12 @@ def test_ranges_are_those_of_numpy(
     assert joined(apart[:, 0], apart[:, 1], gap) == by_numpy(begins, ends, gap)
 
 
+def test_parts_that_are_almost_in_order() -> None:
+    begins = np.array([5, 4, 4, 7])
+    assert joined(begins, begins + 2, 0) == by_numpy(begins, begins + 2, 0)
+    assert joined(begins, begins + 2, 0)[0] == [4]
+
+
 def test_gaps() -> None:
     for gap in range(4):
         for apart in range(6):
