@@ -87,7 +87,11 @@ static void read_line(struct gpuio_workspace* workspace, uint8_t* line) {
 
 const uint8_t* window_row(struct gpuio_workspace* workspace, struct rectangle window, int32_t y) {
     uint8_t* line = workspace->line.memory + MISALIGNMENT;
-    while (workspace->next_line <= y) read_line(workspace, line);
+    while (workspace->next_line <= y) {
+        if (!workspace->is_png && workspace->next_line < y)
+            workspace->next_line += skip_jpeg_lines(workspace, y - workspace->next_line);
+        read_line(workspace, line);
+    }
     return line + (size_t)(window.x0 - workspace->first_column) * (size_t)workspace->depth;
 }
 

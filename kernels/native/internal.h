@@ -120,6 +120,11 @@ void close_jpeg(struct gpuio_workspace* workspace);
 void begin_jpeg_window(struct gpuio_workspace* workspace, struct rectangle window);
 void read_jpeg_line(struct gpuio_workspace* workspace, uint8_t* line);
 
+// Skip up to `most` of the next rows, which are decoded but not converted to RGB; their number. Those
+// between one row of blocks and the next are not skipped: libjpeg-turbo would upsample the colors
+// behind them as at the edge of the image.
+int32_t skip_jpeg_lines(struct gpuio_workspace* workspace, int32_t most);
+
 // The same for PNGs, whose rows are all decompressed at once.
 int starts_png(const uint8_t* data, size_t size);
 void open_png(struct gpuio_workspace* workspace, const uint8_t* data, size_t size,

@@ -105,3 +105,21 @@ void read_jpeg_line(struct gpuio_workspace* workspace, uint8_t* line) {
     JSAMPROW row = line;
     if (jpeg_read_scanlines(&workspace->jpeg, &row, 1) != 1) fail(workspace, GPUIO_UNDECODED);
 }
+
+int32_t skip_jpeg_lines(struct gpuio_workspace* workspace, int32_t most) {
+    struct jpeg_decompress_struct* jpeg = &workspace->jpeg;
+    const jpeg_component_info* chroma = &jpeg->comp_info[jpeg->num_components - 1];
+    const int across = jpeg->max_h_samp_factor, down = jpeg->max_v_samp_factor;
+    // Chroma with half of the rows: of 4:2:0 rows are skipped one by one; others may lose their place.
+    if (down > 1 && (down != 2 || across != 2 || chroma->h_samp_factor != 1 ||
+                     chroma->v_samp_factor != 1 || jpeg->output_width < 2 * DCTSIZE))
+        return 0;
+    if (jpeg->scale_denom != 1) return 0;
+    const int32_t lines = DCTSIZE * down, at = workspace->next_line % lines;
+    const int32_t left = at == 0 ? 0 : lines - 1 - at;
+    const int32_t count = most < left ? most : left;
+    if (count <= 0) return 0;
+    if (jpeg_skip_scanlines(jpeg, (JDIMENSION)count) != (JDIMENSION)count)
+        fail(workspace, GPUIO_UNDECODED);
+    return count;
+}

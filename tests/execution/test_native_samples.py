@@ -146,6 +146,33 @@ def test_windows_of_any_place_and_size_are_the_same(sampling: int) -> None:
     assert check([data] * count, Given(plan), output) == list(range(count))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_rows_between_those_that_are_shown(sampling: int, progressive: bool) -> None:
+    """Some are skipped, as far as that changes nothing of those that follow."""
+    random = np.random.default_rng(1)
+    options = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling, cv2.IMWRITE_JPEG_PROGRESSIVE]
+    for width in (5, 70):
+        pixels = random.integers(0, 256, (130, width, 3), np.uint8)
+        data = cv2.imencode(".jpg", pixels, [*options, int(progressive)])[1].tobytes()
+        # Of rows some apart, beginning anywhere.
+        window = np.array(
+            [
+                (0, y, width, 130 - y - end)
+                for y in (0, 1, 9, 15, 16, 17, 33)
+                for end in (0, 5, 15, 16)
+            ],
+            float,
+        )
+        bounds = np.concatenate([window[:, :2], window[:, :2] + window[:, 2:]], 1).astype(int)
+        count = len(window)
+        for height in (1, 3, 5, 13, 40):
+            for method in (LINEAR, NEAREST):
+                plan = Plan(window, bounds, np.full(count, method), np.zeros(count, bool))
+                output = OutputSpec(3, height, 4, "uint8", "NHWC")  # type: ignore[arg-type]
+                assert check([data] * count, Given(plan), output) == list(range(count))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientations_are_applied(orientation: int) -> None:
     output = OutputSpec(3, 9, 7, "float32", "NCHW")  # type: ignore[arg-type]
