@@ -167,9 +167,9 @@ def test_rows_between_those_that_are_shown(sampling: int, progressive: bool) -> 
         bounds = np.concatenate([window[:, :2], window[:, :2] + window[:, 2:]], 1).astype(int)
         count = len(window)
         for height in (1, 3, 5, 13, 40):
-            for method in (LINEAR, NEAREST):
+            for channels, method in ((3, LINEAR), (3, NEAREST), (1, NEAREST)):
                 plan = Plan(window, bounds, np.full(count, method), np.zeros(count, bool))
-                output = OutputSpec(3, height, 4, "uint8", "NHWC")  # type: ignore[arg-type]
+                output = OutputSpec(channels, height, 4, "uint8", "NHWC")  # type: ignore[arg-type]
                 assert check([data] * count, Given(plan), output) == list(range(count))
 
 
