@@ -8,6 +8,7 @@ them fail instead, so that nothing hides on a machine that should have one;
 import gc
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ if DEVICE not in ("", "real", "simulated"):
     raise ValueError(f"GPUIO_DEVICE must be 'real' or 'simulated', not {DEVICE!r}")
 if DEVICE == "simulated":
     simulated.activate()
+
+# A shell has the jobs in its background ignore it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -82,7 +82,7 @@ def test_an_interrupt_ends_a_call_and_a_pause_at_once(
         begun.set()
         if paused:
             raise TransientError("busy")
-        never.wait()
+        never.wait(60)
 
     thread = threading.Thread(
         target=lambda: (begun.wait(), signal.pthread_kill(main, signal.SIGINT))
