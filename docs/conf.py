@@ -84,6 +84,7 @@ html_sidebars = {
         "index",
         "tutorial",
         "concepts",
+        "features",
         "install",
         "gpu",
         "remote",
