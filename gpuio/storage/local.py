@@ -150,7 +150,8 @@ class LocalFile:
             # So that opening a pipe does not wait for its writer.
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            raise RecordFileNotFoundError(f"{path} does not exist{_similar(path)}") from error
+            name = path or "the empty path, as of a variable that is not set,"
+            raise RecordFileNotFoundError(f"{name} does not exist{_similar(path)}") from error
         except OSError as error:
             advice = ""
             if error.errno in (errno.EMFILE, errno.ENFILE):

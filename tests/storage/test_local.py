@@ -212,6 +212,11 @@ def test_similar_names_are_suggested(
             LocalFile(missing)
 
 
+def test_an_empty_path_is_named() -> None:
+    with pytest.raises(RecordFileNotFoundError, match=r"the empty path, .* does not exist"):
+        LocalFile("")
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RecordFileNotFoundError, match=r"none\.rec does not exist"):
         LocalFile(str(tmp_path / "none.rec"))

@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 # Values of flags, in any case.
 FLAG_VALUES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
+# What a value of a type is called.
+EXPECTED: dict[type, str] = {int: "an integer", float: "a number"}
+
 # How a positional argument is written, by its number of values.
 WRITTEN = {None: "{0}", "?": "[{0}]", "*": "[{0} ...]", "+": "{0} [{0} ...]", "A...": "{0} ..."}
 
@@ -83,6 +86,16 @@ class CommandParser(argparse.ArgumentParser):
             choices = [str(each) for each in action.choices]
             instead = _suggestion(str(value), choices) or f"it must be one of {', '.join(choices)}"
             raise argparse.ArgumentError(action, f"{value!r} is not possible; {instead}")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        expected = EXPECTED.get(action.type) if isinstance(action.type, type) else None
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            if expected is None:
+                raise
+            message = f"expected {expected}, not {arg_string!r}"
+            raise argparse.ArgumentError(action, message) from error
 
     def _about_unknown(self, argument: str) -> str:
         if not argument.startswith("-"):

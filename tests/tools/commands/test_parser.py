@@ -24,6 +24,8 @@ ERRORS = {
     "im2rec a b --pass_through": ("gpuio im2rec: ", "did you mean --pass-through?"),
     "cache ls --jsn": ("gpuio cache ls: ", "there is no option --jsn; did you mean --json?"),
     "info a.rec --nothing-like-it": ("gpuio info: ", "there is no option --nothing-like-it;"),
+    "show a.rec --count many": ("gpuio show: ", "--count: expected an integer, not 'many'"),
+    "filter a b --label cat": ("gpuio filter: ", "--label: expected a number, not 'cat'"),
     "show a.rec --task test": ("gpuio show: ", "it must be one of eval, train"),
     "split a.rec b": ("gpuio split: ", "one of the arguments --parts --ratio is required"),
 }

@@ -220,6 +220,7 @@ def add_command(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     # As in MXNet, where "photos/" is the same as "photos".
     args.prefix = args.prefix.rstrip(os.sep) or os.sep
+    _check_places(args.prefix, args.root)
     remote, on = remote_options(args), cluster_option(args)
     lists, others = _find_lists(args.prefix, remote)
     if (args.list or not lists) and os.path.basename(args.prefix) in ("", ".", ".."):
@@ -312,6 +313,20 @@ def _make_lists(args: argparse.Namespace, remote: RemoteOptions) -> list[str]:
     if whole and (left := len(items) - listed):
         echo(f"in none of the lists, since both ratios are rounded down: {left}")
     return lists
+
+
+def _check_places(prefix: str, root: str) -> None:
+    """Raise if a record file is given in place of PREFIX, or PREFIX and ROOT are swapped."""
+    stem, extension = os.path.splitext(prefix)
+    if extension in (".rec", ".idx"):
+        raise ArgumentError(
+            f"PREFIX is {shown(prefix)}, to which the names' endings are added: give {shown(stem)}"
+        )
+    local = not (is_remote(root) or is_remote(prefix))
+    if local and os.path.isdir(prefix) and not os.path.isdir(root):
+        raise ArgumentError(
+            f"{root} is not a folder, but {prefix} is one: PREFIX comes first, then ROOT"
+        )
 
 
 def _find_lists(prefix: str, remote: RemoteOptions) -> tuple[list[str], list[str]]:

@@ -286,6 +286,16 @@ def test_a_prefix_without_a_name(
         assert "PREFIX must end with part of a file name" in error
 
 
+def test_a_record_file_as_prefix_and_swapped_arguments(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = failure(capsys, "im2rec", str(tmp_path / "x.rec"), str(images), "--recursive")
+    assert line.endswith(f"give {tmp_path / 'x'}")
+    line = failure(capsys, "im2rec", str(images), str(tmp_path / "x"), "--recursive")
+    assert line.endswith(f"but {images} is one: PREFIX comes first, then ROOT")
+    assert {path.name for path in tmp_path.iterdir()} == {"images"}
+
+
 def test_names_of_every_kind(tmp_path: Path) -> None:
     root = tmp_path / "my pictures"
     for name in ("Bär & co/ä b.jpg", "日本/一.jpg", "plain/x.jpg"):
