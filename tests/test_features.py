@@ -49,3 +49,44 @@ def test_files_that_show_a_feature_exist(path: str) -> None:
 def test_links_are_defined_and_used() -> None:
     defined = set(re.findall(r"^\[([a-z0-9-]+)\]: https://\S+$", TEXT, flags=re.M))
     assert defined == set(re.findall(r"\]\[([a-z0-9-]+)\]", TEXT))
+
+
+def cells(page: str, first: str) -> dict[tuple[str, str], str]:
+    """The cells of the table whose header begins with some words, by row and column."""
+    text = (ROOT / page).read_text()
+    header, _, *rows = (
+        [re.sub(r"\[(.*)\]\(.*\)", r"\1", cell).strip() for cell in line.split("|")[1:-1]]
+        for line in text[text.index(first) :].split("\n\n")[0].splitlines()
+    )
+    return {
+        (row[0], column): cell
+        for row in rows
+        for column, cell in zip(header[1:], row[1:], strict=True)
+    }
+
+
+def test_the_readmes_features_are_those_of_the_page() -> None:
+    readme = cells("README.md", "| | gpuio |")
+    assert readme and readme.items() <= cells("docs/features.md", "| feature |").items()
+
+
+def figures(page: str) -> set[tuple[str, str, str]]:
+    """A page's CPU time of each loader and task, whose names are a little longer on some pages."""
+    longer = re.compile(r"`| 1\.9\.1| \(gpuio's pixels\)")
+    return {
+        (
+            longer.sub("", loader).replace(" + ", ", "),
+            task.lower().replace("32 ", "32-").replace("12 mp", "12mp"),
+            value,
+        )
+        for (loader, task), value in cells(page, "| CPU-ms per image |").items()
+        if "multiple" not in loader and value[0].isdigit()
+    }
+
+
+def test_published_figures_are_those_of_the_benchmark() -> None:
+    """The README's are some of the page's, and these are those of the benchmark's own report."""
+    page = figures("docs/benchmarks/index.md")
+    assert figures("docs/benchmarks/cpu.md") == page
+    readme = figures("README.md")
+    assert len(readme) > 50 and readme <= page
