@@ -154,7 +154,7 @@ format: $(VENV)/dev.done
 
 $(VENV)/docs.done: $(BIN)/python pyproject.toml $(NATIVE)
 	@echo "installing gpuio and what its documentation is built with"
-	@$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@$(BIN)/python -m pip install --quiet -e '.[docs]' $(EXTRA)
 	@touch $@
 
 # A warning is an error. Pages of names that are gone are removed first.
