@@ -34,7 +34,7 @@ IMAGES := tests/decoding tests/execution tests/loading tests/io/test_image*.py t
 C_SOURCES := kernels/*.cu kernels/*.h kernels/native/*.[ch] tests/kernels/*.c tests/kernels/*.cpp tests/kernels/*.h \
 	tests/simulated/installed/*.c
 
-.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale hadoop test-hdfs test-fuzz fuzz check format bench bench-peers bench-parts test-gpu bench-gpu gpu-report docs clean
+.PHONY: help demo test test-simulated test-python-path test-streams test-mutations test-faults faults test-scale hadoop test-hdfs test-fuzz fuzz check format test-site bench bench-peers bench-parts test-gpu bench-gpu gpu-report docs clean
 
 help:
 	@echo "make demo      pack sample photographs, load them, draw a contact sheet"
@@ -52,6 +52,7 @@ help:
 	@echo "make check     check format, lint, types, spelling"
 	@echo "make format    format the sources"
 	@echo "make docs      build the documentation, with the notebooks' results: docs/_build/html/index.html"
+	@echo "make test-site  look at its pages in Chromium, without a network"
 	@echo "make bench     compare the speed of loading images with that of other libraries: bench-results"
 	@echo "make bench-peers  install these libraries"
 	@echo "make bench-parts  compare the speed of other parts: augmenters, record files, rows, tools, remote files"
@@ -161,6 +162,10 @@ $(VENV)/docs.done: $(BIN)/python pyproject.toml $(NATIVE)
 docs: $(VENV)/docs.done
 	@rm -rf docs/reference/generated
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
+# The documentation that `docs` has built, in Chromium.
+test-site: $(VENV)/test.done
+	$(BIN)/python -m pytest tests/check_site.py
 
 # Options in BENCH, such as BENCH='--mxnet PYTHON'; BENCH=--help lists them.
 bench: $(VENV)/test.done

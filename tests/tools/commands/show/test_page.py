@@ -1,7 +1,5 @@
 """The page, in a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,39 +10,13 @@ import pytest
 import gpuio as mx
 from gpuio.tools.commands.show.images import LabelledImage
 from gpuio.tools.commands.show.page import render_page
-
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-# Lets the browser run as root, without a network, and leave nothing behind.
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--no-first-run",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--window-size=1200,900",
-)
+from tests.browser import chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by Selenium."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if BROWSER is None or DRIVER is None:
-        if os.environ.get("GPUIO_REQUIRE_BROWSER"):
-            pytest.fail("no chromium and chromedriver on the path")
-        pytest.skip("needs chromium and chromedriver on the path")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in FLAGS:
-        options.add_argument(flag)
-    service = webdriver.ChromeService(DRIVER)
-    driver = webdriver.Chrome(options, service)
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 def captions(browser: Any) -> list[str]:
