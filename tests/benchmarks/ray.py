@@ -1,14 +1,16 @@
 """Compare commands on a Ray cluster of two nodes, one CPU each, with one process and one thread.
 
 Run it with ``python -m tests.benchmarks.ray``, on a machine with two CPUs or more; it needs the
-extra ``ray``. Both work on the same photographs and make the same files. Wall-clock time; medians
-over interleaved rounds, after one that warms up. The time to start Ray is not in it, but stated.
+extra ``ray``. Both work on the same photographs and make the same new files, on the same disk.
+Wall-clock time; medians over interleaved rounds, after one that warms up. The time to start Ray is
+not in it, but stated.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -39,6 +41,7 @@ def compare(folder: Path, images: int, rounds: int) -> dict[str, Any]:
         "verify, deep": lambda on: verify(rec, level="deep", threads=1, on=on),
         "shuffle": lambda on: shuffle(rec, folder / "shuffled.rec", on=on),
     }
+    outputs = [folder / "packed.rec", folder / "shuffled.rec"]
     begin = time.perf_counter()
     with two_nodes():
         for command in commands.values():
@@ -49,6 +52,9 @@ def compare(folder: Path, images: int, rounds: int) -> dict[str, Any]:
         for turn in range(rounds + 1):
             for name, command in commands.items():
                 for on, results in zip((None, "ray"), seconds[name], strict=True):
+                    for output in outputs:
+                        output.unlink(missing_ok=True)
+                    os.sync()  # the disk has nothing left to do
                     begin = time.perf_counter()
                     command(on)
                     if turn:
