@@ -34,7 +34,9 @@ class Tasks(Protocol):
         """Call a function with each piece, and yield the results in the order of the pieces."""
 
 
-def cut(size: int, cpus: int, least: int, most: int | None = None) -> list[tuple[int, int]]:
+def cut(
+    size: int, cpus: int, least: int, most: int | None = None, per_cpu: int = PER_CPU
+) -> list[tuple[int, int]]:
     """Cut a range into nearly equal ones.
 
     Parameters
@@ -42,25 +44,28 @@ def cut(size: int, cpus: int, least: int, most: int | None = None) -> list[tuple
     size : of the range, which begins at 0
     cpus : how many work on them
     least, most : sizes of a piece, if the range is not shorter; None: any
+    per_cpu : pieces for each CPU; more if they would be too large, fewer if too small
 
     Returns
     -------
     begin and end of each piece, in order; none is empty
     """
-    pieces = max(1, min(PER_CPU * cpus, size // least))
-    if most is not None:
-        pieces = max(pieces, -(-size // most))
+    pieces = max(1, min(per_cpu * cpus, size // least))
+    if most is not None and size > most * pieces:
+        pieces = -(-size // (most * cpus)) * cpus  # so that no CPU gets one more
     ends = [size * number // pieces for number in range(pieces + 1)]
     return [(begin, end) for begin, end in pairwise(ends) if begin < end]
 
 
-def cut_by_weight(weights: NDArray[np.int64], cpus: int, least: int, most: int) -> list[slice]:
+def cut_by_weight(
+    weights: NDArray[np.int64], cpus: int, least: int, most: int, per_cpu: int = PER_CPU
+) -> list[slice]:
     """Cut a sequence into pieces of nearly equal weight.
 
     Parameters
     ----------
     weights : int64 (n,), of each item, such as its bytes; 0 or more
-    cpus, least, most : see `cut`; an item is not cut, though
+    cpus, least, most, per_cpu : see `cut`; an item is not cut, though
 
     Returns
     -------
@@ -69,7 +74,7 @@ def cut_by_weight(weights: NDArray[np.int64], cpus: int, least: int, most: int) 
     if not len(weights):
         return []
     ends = np.cumsum(np.maximum(weights, 1))
-    limits = np.array([end for _, end in cut(int(ends[-1]), cpus, least, most)])
+    limits = np.array([end for _, end in cut(int(ends[-1]), cpus, least, most, per_cpu)])
     # A limit within an item counts as one behind it.
     bounds = np.unique(np.searchsorted(ends, limits) + 1)
     return [

@@ -20,6 +20,9 @@ def test_pieces_are_not_too_large() -> None:
     assert cut(1000, 1, 1, 100) == [(n * 100, n * 100 + 100) for n in range(10)]
     assert cut(10, 1, 100, 100) == [(0, 10)]
     assert cut(0, 4, 1) == []
+    # None of two CPUs has more to do.
+    assert cut(90, 2, 1, 10, per_cpu=1) == [(n * 9, n * 9 + 9) for n in range(10)]
+    assert cut(90, 2, 1, per_cpu=1) == [(0, 45), (45, 90)]
 
 
 @given(st.lists(st.integers(0, 1000), max_size=60), st.integers(1, 8), st.integers(1, 500))

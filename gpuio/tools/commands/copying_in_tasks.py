@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpuio.errors import RecordError
 from gpuio.progress import Bar
 from gpuio.recordio.framing import frame
-from gpuio.storage.output_file import writing_at
+from gpuio.storage.file_range import writing_at
 from gpuio.storage.writing import followed, open_temporary, remove_abandoned
 from gpuio.tools.payloads import read_payloads
 from gpuio.tools.pieces import Tasks, cut_by_weight
@@ -22,6 +22,10 @@ from gpuio.tools.shared_files import SharedRecords
 
 # Bytes that a task copies, if there are not fewer.
 LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 28
+
+# Pieces of less than MOST_BYTES for each CPU. All take equally long, and each ends with waiting for
+# the disk.
+PER_CPU = 1
 
 
 class _Piece(NamedTuple):
@@ -64,7 +68,7 @@ def copy_in_tasks(
             begins = np.cumsum(sizes) - sizes
             pieces = [
                 _Piece(os.fspath(file.name), int(begins[part.start]), chosen[part], sizes[part])
-                for part in cut_by_weight(sizes, tasks.cpus, LEAST_BYTES, MOST_BYTES)
+                for part in cut_by_weight(sizes, tasks.cpus, LEAST_BYTES, MOST_BYTES, PER_CPU)
             ]
             file.truncate(int(sizes.sum()))
             found = [np.empty(0, np.int64)]
@@ -98,8 +102,8 @@ def _copy_piece(records: SharedRecords, out: str, piece: _Piece) -> NDArray[np.i
             if isinstance(payload, RecordError):
                 raise payload
             framed = frame(payload)
-            found[number] = sum(map(len, framed))
-            expected &= bool(found[number] == piece.sizes[number])
+            found[number] = size = sum(map(len, framed))
+            expected &= bool(size == piece.sizes[number])
             if expected:
-                file.writelines(framed)
+                file.write(framed, size)
     return found
