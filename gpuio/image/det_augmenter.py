@@ -26,6 +26,7 @@ from gpuio.image.geometry import copyMakeBorder, fixed_crop
 from gpuio.nd import NDArray
 from gpuio.planning.augmenters import GEOMETRY, Params, Size, is_described
 from gpuio.planning.boxes import CORNERS, Boxes, areas, boxes_in_window, flip_boxes
+from gpuio.planning.policies import Policy
 from gpuio.planning.tracer import ImageTracer
 from gpuio.sampling.sample_rng import Rng, current_rng
 
@@ -103,11 +104,13 @@ class DetBorrowAug(DetAugmenter):
     Raises
     ------
     TypeError : it is not an `Augmenter`.
+    ArgumentError : it is `RandAugment` or `TrivialAugmentWide`, or holds one.
     """
 
     def __init__(self, augmenter: Augmenter) -> None:
         if not isinstance(augmenter, Augmenter):
             raise TypeError(f"DetBorrowAug takes an Augmenter, not {type(augmenter).__name__}")
+        _check_moves_nothing(augmenter)
         super().__init__()
         self.augmenter = augmenter
 
@@ -127,6 +130,19 @@ class DetBorrowAug(DetAugmenter):
     def drawn_parts(self, rng: Rng) -> Sequence[Any]:
         """The augmenter."""
         return [self.augmenter]
+
+
+def _check_moves_nothing(augmenter: Any) -> None:
+    """Refuse RandAugment and its like. (What of MXNet's augmenters moves pixels, MXNet takes.)"""
+    policy = getattr(augmenter, "policy", None)
+    if isinstance(policy, Policy) and policy.moves_pixels:
+        raise ArgumentError(
+            f"DetBorrowAug cannot have {type(augmenter).__name__}: it moves pixels, and the boxes "
+            "would stay where they are; use ColorJitter and RandomErasing, and detection "
+            "augmenters such as DetHorizontalFlipAug and DetRandomCropAug"
+        )
+    for each in getattr(augmenter, "parts", None) or ():
+        _check_moves_nothing(each)
 
 
 class DetRandomSelectAug(DetAugmenter):

@@ -110,6 +110,7 @@ class ImageDetIter(ImageIter):
     ) -> None:
         if "label_width" in kwargs:
             raise TypeError("ImageDetIter has no argument 'label_width': labels say their width")
+        self._reject_unknown(kwargs)  # ImageIter has further ones
         self.label_shape: tuple[int, int] = (0, 0)  # until the labels have been measured
         super().__init__(
             batch_size,

@@ -33,6 +33,7 @@ from gpuio.iterators.arguments import (
     check_call,
     reject_unknown,
 )
+from gpuio.iterators.augmentation import as_mixer
 from gpuio.iterators.image_loader_iter import ImageLoaderIter, LoaderOptions
 from gpuio.iterators.stream_iter import RESET_MEANWHILE
 from gpuio.iterators.weak_method import weak_method
@@ -41,6 +42,7 @@ from gpuio.loading.labels import read_label_table
 from gpuio.loading.source import FileSource, ImageSource, RecordSource
 from gpuio.loading.stream import CLOSED, drop_carried
 from gpuio.planning.augmenters import AugmenterPlanner, unplannable_reason
+from gpuio.planning.mixing import CutMix, MixUp, check_class
 from gpuio.planning.planner import Label
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import items_of, read_list
@@ -128,6 +130,9 @@ class ImageIter(ImageLoaderIter):
     on_error : what to do about a sample that cannot be used, as in ImageRecordIter: "raise", "skip"
         or "substitute"
     executor : as in ImageRecordIter: "host", "dali", or None: the one for the device
+    batch_augment : mix the images of each batch, and their labels, as in ImageRecordIter:
+        `gpuio.image.MixUp` or `CutMix`, or a list of both. Images are mixed after the augmenters,
+        and labels then have the shape that these say
     max_pixels, block_size, pool_blocks : as in ImageRecordIter
     cache_dir, cache_limit, storage_options, retries, timeout, readahead : for remote files, as in
         ImageRecordIter; `readahead` for record files only
@@ -137,7 +142,8 @@ class ImageIter(ImageLoaderIter):
     Attributes
     ----------
     provide_data : one DataDesc: (batch_size, 3, height, width)
-    provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width)
+    provide_label : one DataDesc: float32 (batch_size,), or (batch_size, label_width); with
+        `batch_augment` as `MixUp` says
     auglist : the augmenters, a tuple; others may be set
     bad_records : the samples that `on_error` has left out or replaced so far
 
@@ -189,6 +195,7 @@ class ImageIter(ImageLoaderIter):
         prefetch_buffer: int = 4,
         on_error: str = "raise",
         executor: str | None = None,
+        batch_augment: MixUp | CutMix | Sequence[MixUp | CutMix] | None = None,
         max_pixels: int | None = None,
         cache_dir: Path | None = None,
         cache_limit: int | str | None = None,
@@ -200,10 +207,7 @@ class ImageIter(ImageLoaderIter):
         pool_blocks: int = 16,
         **kwargs: Unpack[AugmenterOptions],
     ) -> None:
-        of_augmenters = self._augmenter_options.__annotations__
-        unknown = {name: value for name, value in kwargs.items() if name not in of_augmenters}
-        known = inspect.signature(type(self).__init__).parameters
-        reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__)
+        self._reject_unknown(kwargs)
         super().__init__(as_batch_size(batch_size))
         self.check_data_shape(data_shape)
         self.data_shape = as_image_shape(data_shape)
@@ -231,6 +235,12 @@ class ImageIter(ImageLoaderIter):
             max_pixels=max_pixels,
             remote=remote,
         )
+        self._mixer = as_mixer("batch_augment", batch_augment, options.seed, self.label_width)
+        if self._mixer is not None and type(self).next_sample is not ImageIter.next_sample:
+            raise ArgumentError(
+                f"batch_augment does not go with the next_sample of {type(self).__name__}; mix the "
+                "batches as they come, or replace other methods"
+            )
         if aug_list is not None and kwargs:
             raise TypeError(f"aug_list is given, so {next(iter(kwargs))} has no effect")
         self._auglist = self._checked(
@@ -249,6 +259,18 @@ class ImageIter(ImageLoaderIter):
         except BaseException:
             source.close()
             raise
+
+    def _reject_unknown(self, options: Mapping[str, Any]) -> None:
+        """Check the names of the further arguments.
+
+        Raises
+        ------
+        TypeError : there is no such argument.
+        """
+        of_augmenters = self._augmenter_options.__annotations__
+        unknown = {name: value for name, value in options.items() if name not in of_augmenters}
+        known = inspect.signature(type(self).__init__).parameters
+        reject_unknown(unknown, [*known, *of_augmenters], type(self).__name__)
 
     def _open_source(
         self,
@@ -321,7 +343,9 @@ class ImageIter(ImageLoaderIter):
             self._label_finisher(),
         )
         output = replace(output, mean=planner.mean, std=planner.std)
-        self._load(planner, output, *self._label_layout(), apply_orientation=False)
+        self._load(
+            planner, output, *self._label_layout(), apply_orientation=False, mixer=self._mixer
+        )
 
     def _start_per_sample(self, output: OutputSpec, reason: str) -> None:
         """Start loading without plans, for a reason."""
@@ -335,7 +359,7 @@ class ImageIter(ImageLoaderIter):
         )
         label_shape, label_fill = self._label_layout()
         if type(self).next_sample is ImageIter.next_sample:
-            self._load(renderer, output, label_shape, label_fill)
+            self._load(renderer, output, label_shape, label_fill, mixer=self._mixer)
             return
         if self._sample_stream is None:
             self._sample_stream = NextSampleStream(
@@ -388,6 +412,7 @@ class ImageIter(ImageLoaderIter):
     def _label_parser(self) -> Callable[[Label], Label]:
         """What checks a record's label; it must not keep the iterator alive."""
         width = self.label_width
+        classes = None if self._mixer is None else self._mixer.classes
 
         def parse(label: Label) -> Label:
             numbers = np.atleast_1d(np.asarray(label, np.float32))
@@ -395,6 +420,7 @@ class ImageIter(ImageLoaderIter):
                 raise RecordError(
                     f"the label holds {len(numbers)} numbers, label_width asks for {width}"
                 )
+            check_class(float(numbers[0]), classes)
             return numbers
 
         return parse

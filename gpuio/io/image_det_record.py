@@ -25,6 +25,7 @@ from gpuio.iterators.arguments import (
     check_call,
     last_batch_mode,
 )
+from gpuio.iterators.augmentation import as_policies
 from gpuio.iterators.image_loader_iter import LoaderOptions
 from gpuio.loading.labels import read_label_table
 from gpuio.planning.boxes import MAX_LABEL
@@ -99,6 +100,9 @@ class ImageDetRecordIter(RecordFilesIter):
     random_illumination_prob : the same for saturation and lightness, of 0 to 255
     max_random_contrast, random_contrast_prob : largest change of the factor of pixel values from 1,
         and its probability
+    augmenters : what images go through after all of the above, but before they are mirrored:
+        `gpuio.image.ColorJitter`, `RandomErasing`, or both, in their order; not what moves pixels,
+        since boxes would not move along. (MXNet does not have them)
     inter_method : interpolation, as in ImageRecordIter
     resize_mode : "force": to the output's size, whatever the aspect ratio; "fit": as large as fits
         into it; "shrink": the same, but no larger than the image is. The rest, at the right or
@@ -212,6 +216,7 @@ class ImageDetRecordIter(RecordFilesIter):
         executor: str | None = None,
         hw_decoder_load: float = 0.65,
         dct_scaling: bool = False,
+        augmenters: Sequence[Any] = (),
         max_pixels: int | None = None,
         data_name: str = "data",
         label_name: str = "softmax_label",
@@ -269,6 +274,7 @@ class ImageDetRecordIter(RecordFilesIter):
         )
         if channels != 3 and any(most and probability for most, probability in detection.hls):
             raise ArgumentError(f"hue, saturation and illumination need 3 channels, not {channels}")
+        policies = as_policies("augmenters", augmenters, channels, boxes=True)
         mean = as_channels("mean", (mean_r, mean_g, mean_b, mean_a))
         std = as_channels("std", (std_r, std_g, std_b, std_a))
         output = OutputSpec(
@@ -339,7 +345,7 @@ class ImageDetRecordIter(RecordFilesIter):
             )
         length = LABEL_PREFIX + max(pad_width, longest)
         planner = DetectionPlanner(
-            detection, options.seed, channels, label_width, length, pad_value
+            detection, options.seed, channels, label_width, length, pad_value, policies
         )
         if mean_image:
             output = self._with_mean_image(output, mean_image, planner, (length,), False)

@@ -9,33 +9,44 @@ from gpuio.planning.mixing import CutMix, Mixer, MixUp
 from gpuio.planning.policies import Policy
 
 
-def as_policies(name: str, augmenters: Any, channels: int) -> tuple[Policy, ...]:
+def as_policies(
+    name: str, augmenters: Any, channels: int, boxes: bool = False
+) -> tuple[Policy, ...]:
     """The policies of a sequence of augmenters, such as `gpuio.image.RandAugment`.
 
     Parameters
     ----------
     channels : of the images
+    boxes : the images have boxes, so that nothing may move
 
     Raises
     ------
     ArgumentError : it is no sequence, an augmenter does not draw operations, or it does not go with
-        so many channels.
+        boxes or so many channels.
     """
     if augmenters is None:
         return ()
+    example = "ColorJitter(0.4)" if boxes else "RandAugment()"
     if not isinstance(augmenters, (list, tuple)):  # a pickle of the iterator has them, too
         raise ArgumentError(
-            f"{name} must be a list of augmenters, such as [RandAugment()], not {augmenters!r}"
+            f"{name} must be a list of augmenters, such as [{example}], not {augmenters!r}"
         )
     policies = []
     for each in augmenters:
         policy = getattr(each, "policy", None)
         if not isinstance(policy, Policy):
             shown = repr(each) if isinstance(each, (str, type)) else type(each).__name__
+            kinds = "" if boxes else "RandAugment, TrivialAugmentWide, "
             raise ArgumentError(
-                f"{name} takes RandAugment, TrivialAugmentWide, ColorJitter and RandomErasing of "
-                f"gpuio.image, such as RandAugment(), not {shown}; others go into the aug_list of "
-                "mx.image.ImageIter"
+                f"{name} takes {kinds}ColorJitter and RandomErasing of gpuio.image, such as "
+                f"{example}, not {shown}; others go into the aug_list of "
+                f"mx.image.{'ImageDetIter' if boxes else 'ImageIter'}"
+            )
+        if boxes and policy.moves_pixels:
+            raise ArgumentError(
+                f"{name} cannot have {type(each).__name__} here: it moves pixels, and the boxes "
+                "would stay where they are; use ColorJitter and RandomErasing, and the crops and "
+                "mirroring of the iterator's own arguments"
             )
         policy.check_channels(channels)
         policies.append(policy)

@@ -44,6 +44,18 @@ _TRANSFORM = _Instead(
     "change the batches as they come, derive from IndexedIter, whose load may do anything to a "
     "batch, or use mx.image.ImageIter, which takes augmenters as aug_list",
 )
+_AUGMENTERS = _Instead(
+    {
+        "aug_list": "use aug_list, a list of augmenters such as those of mx.image.CreateAugmenter",
+        "augmenters": "use augmenters, such as [mx.image.RandAugment()]",
+    },
+    "mx.io.ImageRecordIter takes augmenters, and mx.image.ImageIter an aug_list",
+)
+_BATCH_AUGMENT = _Instead(
+    {"batch_augment": "use batch_augment, such as mx.image.MixUp()"},
+    "mx.io.ImageRecordIter and mx.image.ImageIter mix the images of batches and their labels; "
+    "boxes cannot be mixed",
+)
 _SAMPLER = _Instead(
     {
         "shuffle": "use shuffle and seed (num_parts and part_index divide the data, where there "
@@ -81,6 +93,8 @@ INSTEAD = {
     **dict.fromkeys(
         ("transform", "transforms", "target_transform", "preprocess", "augmentation"), _TRANSFORM
     ),
+    **dict.fromkeys(("augmenters", "aug_list", "auglist"), _AUGMENTERS),
+    **dict.fromkeys(("batch_augment", "mixup", "cutmix"), _BATCH_AUGMENT),
     **dict.fromkeys(("sampler", "batch_sampler"), _SAMPLER),
     **dict.fromkeys(("collate_fn", "batchify_fn"), _COLLATE),
     **dict.fromkeys(

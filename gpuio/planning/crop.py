@@ -14,6 +14,7 @@ from gpuio.errors import DecodeError, Error, RecordError
 from gpuio.planning.crop_geometry import plan_crops
 from gpuio.planning.crop_options import CropOptions
 from gpuio.planning.jitter import NO_JITTER, JitterOptions, plan_colors
+from gpuio.planning.mixing import check_class
 from gpuio.planning.plan import NEAREST
 from gpuio.planning.planner import (
     AffineFill,
@@ -102,12 +103,7 @@ class CropPlanner(Planner):
 
     def _check_label(self, label: Label) -> Label:
         label = self._check_width(label)
-        number = float(np.ravel(label)[0])
-        if self._classes is not None and not (number.is_integer() and 0 <= number < self._classes):
-            raise RecordError(
-                f"the record's label is {number:g}; with num_classes={self._classes} labels are "
-                f"integers from 0 to {self._classes - 1}"
-            )
+        check_class(float(np.ravel(label)[0]), self._classes)
         return label
 
     def _check_width(self, label: Label) -> Label:

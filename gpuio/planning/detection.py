@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from gpuio.planning.boxes import (
 )
 from gpuio.planning.plan import Jitter, check_method, draw_method, gray_fill
 from gpuio.planning.planner import Label, PlannedBatch, Planner, Samples
+from gpuio.planning.policies import Policy, plan_operations
 from gpuio.planning.tracer import ImageTracer, trace_batch
 from gpuio.sampling.sample_rng import SampleRng
 
@@ -119,6 +121,7 @@ class DetectionPlanner(Planner):
     label_width : numbers that every record's label has; -1: any
     label_length : numbers of a batch's label, including LABEL_PREFIX
     pad_value : fills the rest of a batch's label
+    policies : draw the operations on the outputs, in their order; none of them moves pixels
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class DetectionPlanner(Planner):
         label_width: int,
         label_length: int,
         pad_value: float,
+        policies: Sequence[Policy] = (),
     ) -> None:
         self.borders = options.pad_prob > 0 or options.resize_mode != "force"
         self._options = options
@@ -137,6 +141,7 @@ class DetectionPlanner(Planner):
         self._label_width = label_width
         self._label_length = label_length
         self._pad_value = pad_value
+        self._policies = policies
 
     def plan(self, samples: Samples) -> PlannedBatch:
         """Plan a batch."""
@@ -154,7 +159,11 @@ class DetectionPlanner(Planner):
             jitters.append(jitter)
             return row
 
-        planned = trace_batch(self._seed, samples, trace, (options.width, options.height))
+        size = options.width, options.height
+        planned = trace_batch(self._seed, samples, trace, size)
+        operations = plan_operations(
+            self._policies, size, self._channels, self._seed, samples.epoch, samples.record
+        )
         count = len(samples.sizes)
         hls, gain = np.zeros((count, 3), np.int64), np.ones(count)
         good = [row for row, label in enumerate(planned.labels) if label is not None]
@@ -163,6 +172,7 @@ class DetectionPlanner(Planner):
         return planned._replace(
             plan=replace(
                 planned.plan,
+                operations=operations,
                 image_jitter=Jitter(
                     hls=hls if hls.any() else None, gain=gain if (gain != 1).any() else None
                 ),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError
+from gpuio.errors import ArgumentError, RecordError
 from gpuio.planning.plan import Ints
 from gpuio.sampling import philox
 
@@ -204,6 +204,24 @@ class Mixer:
         shares[rows, own] = mix.share
         shares[rows, own[partner]] += 1 - mix.share
         return shares
+
+
+def check_class(label: float, classes: int | None) -> None:
+    """Check a record's label.
+
+    Parameters
+    ----------
+    classes : it must be an integer from 0 to before this; None: any number
+
+    Raises
+    ------
+    RecordError : it is not.
+    """
+    if classes is not None and not (label.is_integer() and 0 <= label < classes):
+        raise RecordError(
+            f"the record's label is {label:g}; with num_classes={classes} labels are integers from "
+            f"0 to {classes - 1}"
+        )
 
 
 def _beta(unit: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,10 @@ class Policy(ABC):
     Attributes
     ----------
     units : random numbers that a sample takes
+    moves_pixels : whether objects may be elsewhere afterwards
     """
+
+    moves_pixels: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -132,6 +136,8 @@ class RandAugmentPolicy(Policy):
     fill : pixel values outside of moved images, one, or one for each channel
     """
 
+    moves_pixels: ClassVar[bool] = True
+
     num_ops: int = 2
     magnitude: int = 9
     num_magnitude_bins: int = 31
@@ -174,6 +180,8 @@ class TrivialAugmentPolicy(Policy):
     interpolation : NEAREST or LINEAR
     fill : pixel values outside of moved images, one, or one for each channel
     """
+
+    moves_pixels: ClassVar[bool] = True
 
     num_magnitude_bins: int = 31
     interpolation: int = NEAREST

@@ -193,6 +193,12 @@ def test_one_of_several_is_chosen_evenly() -> None:
     ("call", "kind", "said"),
     [
         (lambda: I.DetBorrowAug(3), TypeError, "takes an Augmenter, not int"),
+        (lambda: I.DetBorrowAug(I.RandAugment()), ArgumentError, "RandAugment: it moves pixels"),
+        (
+            lambda: I.DetBorrowAug(I.SequentialAug([I.CastAug(), I.TrivialAugmentWide()])),
+            ArgumentError,
+            "TrivialAugmentWide: it moves pixels.* use ColorJitter and RandomErasing",
+        ),
         (lambda: I.DetRandomSelectAug([I.CastAug()]), ValueError, "takes DetAugmenters"),
         (lambda: I.DetRandomCropAug(area_range=(0.5, 0.2)), ArgumentError, "area_range must be"),
         (

@@ -1,6 +1,7 @@
 """ImageIter: MXNet's batches, order, sources, hooks, bad samples, resume."""
 
 import json
+import pickle
 import random
 import threading
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 import gpuio as mx
 from gpuio.errors import ArgumentError, Error, RecordError, StateError
+from gpuio.execution.mixing import mix_batch
+from gpuio.execution.output import OutputSpec
+from gpuio.planning.mixing import Mixer
 from tests.close import EXACT, GPU_DECODER, Tolerance, assert_images_close
 from tests.image.folder import folder, over
 from tests.image.golden import DATA, call_of, manifest, results
@@ -518,3 +522,75 @@ def test_an_augmenter_that_gives_no_image_is_named(gives: Any, kind: str, folder
     said = f"key 0: the augmenter Forgetful gave {kind}.*, not an image; it must return"
     with over(folder, aug_list=augmenters) as iterator, pytest.raises(ArgumentError, match=said):
         iterator.next()
+
+
+class Own(I.Augmenter):
+    """An augmenter without a plan."""
+
+    def __call__(self, src: mx.nd.NDArray) -> mx.nd.NDArray:
+        return src
+
+
+BOTH = [I.MixUp(0.8, num_classes=12), I.CutMix(num_classes=12)]
+
+
+@pytest.mark.parametrize("planned", [True, False], ids=["plan", "one by one"])
+def test_images_of_a_batch_are_mixed(tmp_path: Path, planned: bool) -> None:
+    files = write_records(tmp_path / "x", [jpeg(number) for number in range(12)], range(12))
+    augmenters = [I.ForceResizeAug((28, 24)), I.ColorNormalizeAug((120,) * 3, (60,) * 3)]
+    if not planned:
+        augmenters.append(Own())
+    options = {**files, "shuffle": True, "seed": 3, "aug_list": augmenters}
+    mixer = Mixer(tuple(BOTH), 3)
+    output = OutputSpec(3, 24, 28, np.dtype(np.float32), "NCHW")
+    with (
+        I.ImageIter(5, (3, 24, 28), **options) as plain,
+        I.ImageIter(5, (3, 24, 28), **options, batch_augment=BOTH) as mixed,
+    ):
+        assert mixed.provide_label[0].shape == (5, 12)
+        copy = pickle.loads(pickle.dumps(mixed))
+        for batch, expected in zip(mixed, plain, strict=True):
+            pixels = expected.data[0].asnumpy()
+            record = expected.label[0].asnumpy().astype(np.int64)
+            mix = mixer.draw(np.zeros(5, np.int64), record, (28, 24))
+            mix_batch(pixels, mix, output)
+            if not expected.padding:  # those of the next epoch draw other numbers
+                np.testing.assert_array_equal(batch.data[0].asnumpy(), pixels)
+                labels = batch.label[0].asnumpy()
+                np.testing.assert_array_equal(
+                    labels, mixer.mix_labels(expected.label[0].asnumpy(), mix)
+                )
+            np.testing.assert_array_equal(copy.next().data[0].asnumpy(), batch.data[0].asnumpy())
+        copy.close()
+
+
+@pytest.mark.parametrize("planned", [True, False], ids=["plan", "one by one"])
+def test_a_label_that_is_no_class(tmp_path: Path, planned: bool) -> None:
+    files = write_records(tmp_path / "x", [jpeg(number) for number in range(4)], [0, 1, 2.5, 1])
+    augmenters = [I.ForceResizeAug((28, 24)), *([] if planned else [Own()])]
+    options = {**files, "aug_list": augmenters, "batch_augment": I.MixUp(num_classes=3)}
+    with I.ImageIter(4, (3, 24, 28), **options, on_error="skip") as images:
+        batch = images.next()
+        (bad,) = images.bad_records
+    assert bad.reason.startswith(
+        "the record's label is 2.5; with num_classes=3 labels are integers"
+    )
+    np.testing.assert_allclose(batch.label[0].asnumpy().sum(1), 1, rtol=1e-6)
+    assert batch.padding == 1
+
+
+def test_batches_that_cannot_be_mixed(folder: Path) -> None:
+    class Chosen(I.ImageIter):
+        def next_sample(self) -> Any:
+            return super().next_sample()
+
+    options = {"path_imglist": folder / "x.lst", "path_root": folder / "images", "label_width": 2}
+    with pytest.raises(ArgumentError, match="does not go with the next_sample of Chosen"):
+        Chosen(3, (3, 24, 28), **options, batch_augment=I.MixUp())
+    with pytest.raises(ArgumentError, match=r"batch_augment must be gpuio\.image\.MixUp"):
+        over(folder, batch_augment="mixup")
+    with over(folder, batch_augment=I.MixUp()) as images:
+        assert images.next().label[0].shape == (
+            3,
+            2,
+        )  # labels of several numbers: mixed like images

@@ -491,3 +491,47 @@ def test_small_pictures_in_large_batches(interp: int, executor: str, tmp_path: P
             shown = made[row].transpose(1, 2, 0)
             np.testing.assert_array_equal(shown[:height, :width], expected)
             assert not shown[height:].any() and not shown[:, width:].any()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_augmenters_leave_boxes_where_they_are(objects: dict[str, Path], executor: str) -> None:
+    options = {**RUNS[executor], "rand_mirror_prob": 0.5, "resize_mode": "fit", "seed": 4}
+    pixels, labels = read(opened(objects, **options))
+    value = (9, 250, 101)
+    erased, same = read(
+        opened(objects, **options, augmenters=[mx.image.RandomErasing(1.0, value=value)])
+    )
+    np.testing.assert_array_equal(same, labels)
+    for image, before in zip(erased, pixels, strict=True):
+        rows, columns = np.nonzero((image != before).any(0))
+        inside = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+        assert (image[:, inside[0], inside[1]] == np.reshape(value, (3, 1, 1))).all()
+        assert image[:, inside[0], inside[1]].size > 0.015 * image.size
+
+
+def test_augmenters_come_in_their_order(objects: dict[str, Path]) -> None:
+    double = mx.image.ColorJitter(brightness=(2, 2))
+    erase = mx.image.RandomErasing(1.0, value=100)
+    pixels, labels = read(opened(objects, max_random_contrast=0.4, random_contrast_prob=1))
+    options = {"max_random_contrast": 0.4, "random_contrast_prob": 1}
+    brighter, same = read(opened(objects, **options, augmenters=[double]))
+    np.testing.assert_array_equal(same, labels)
+    np.testing.assert_array_equal(brighter, (2 * pixels).clip(0, 255))
+    first, _ = read(opened(objects, **options, augmenters=(erase, double)))
+    last, _ = read(opened(objects, **options, augmenters=(double, erase)))
+    assert (first[first != brighter] == 200).all() and (last[last != brighter] == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("augmenters", "said"),
+    [
+        ([mx.image.RandAugment()], "cannot have RandAugment here: it moves pixels.*ColorJitter"),
+        ([mx.image.TrivialAugmentWide()], "cannot have TrivialAugmentWide here"),
+        ([mx.image.ColorJitterAug(1, 1, 1)], "takes ColorJitter and .*mx.image.ImageDetIter"),
+        (mx.image.RandomErasing(), r"must be a list .* such as \[ColorJitter\(0.4\)\]"),
+        ([mx.image.RandomErasing(value=(1, 2))], "one for each of 3 channels"),
+    ],
+)
+def test_other_augmenters_are_refused(objects: dict[str, Path], augmenters: Any, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        opened(objects, augmenters=augmenters)
