@@ -3,9 +3,9 @@
 >>> dataset = gpuio.ray.read_records("train.rec", decode=True)
 >>> gpuio.ray.write_records(gpuio.ray.read_records("train.rec").filter(wanted), "kept")
 
-It needs the extra ``ray``, which is Ray 2.50 or later; the tests run with 2.60. For training, take
-an iterator of gpuio in each worker of Ray Train. To shuffle, merge, split or filter whole files,
-``gpuio shuffle --on ray`` and the like need no exchange of data.
+It needs the extra ``ray``, which is Ray 2.50 or later; it is tested with 2.50 and 2.60. For
+training, take an iterator of gpuio in each worker of Ray Train. To shuffle, merge, split or filter
+whole files, ``gpuio shuffle --on ray`` and the like need no exchange of data.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 
 from gpuio.errors import MissingPackageError
 
-# The oldest version of Ray, and the one that the tests run with.
-OLDEST, TESTED = (2, 50), "2.60"
+# The oldest version of Ray, and those that the tests have run with.
+OLDEST, TESTED = (2, 50), "2.50 and 2.60"
 
 
 def import_ray(module: str = "ray") -> Any:

@@ -33,6 +33,11 @@ RETRIES = 3
 # Tasks that are submitted ahead of the one whose result is awaited, as a multiple of the CPUs.
 AHEAD = 4
 
+# Seconds in which tasks may end by themselves before they are cancelled. Ray up to 2.60 aborts this
+# process where a task ends at the very moment of its cancellation ("Tried to complete task that was
+# not pending"; see https://github.com/ray-project/ray/pull/54798), which happens with short ones.
+PATIENCE = 0.5
+
 # Seconds that cancelled tasks have to end before their workers are ended.
 GRACE = 10.0
 
@@ -194,6 +199,9 @@ def _signals_pass() -> Iterator[None]:
 def _cancel(ray: Any, tasks: list[Any]) -> None:
     """Cancel tasks, and wait until they have ended."""
     if not tasks or not ray.is_initialized():
+        return
+    _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE, fetch_local=False)
+    if not tasks:
         return
     for task in tasks:
         ray.cancel(task)

@@ -94,7 +94,12 @@ def _connect(ray: Any, cluster: RayCluster) -> None:
             "object_store_memory": OBJECT_STORE,
         }
     try:
-        with _own_sigterm(), _variable("RAY_USAGE_STATS_ENABLED", "0"):
+        with (
+            _own_sigterm(),
+            _variable("RAY_USAGE_STATS_ENABLED", "0"),
+            # What later versions of Ray do; without it Ray 2.50 warns.
+            _variable("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"),
+        ):
             ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise Error(

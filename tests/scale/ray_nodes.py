@@ -13,6 +13,7 @@ def two_nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray 2.50 warns
     node = {"num_cpus": 1, "object_store_memory": 80 * 10**6}
     cluster = Cluster(True, head_node_args={**node, "include_dashboard": False})
     try:
