@@ -25,6 +25,15 @@ def test_pieces_are_not_too_large() -> None:
     assert cut(90, 2, 1, per_cpu=1) == [(0, 45), (45, 90)]
 
 
+@given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 10**4), st.integers(1, 4))
+def test_each_cpu_has_as_many_large_pieces(size: int, cpus: int, most: int, per_cpu: int) -> None:
+    pieces = cut(size, cpus, 1, most, per_cpu)
+    lengths = {end - begin for begin, end in pieces}
+    assert sum(end - begin for begin, end in pieces) == size
+    assert not size or (max(lengths) <= most and max(lengths) - min(lengths) <= 1)
+    assert len(pieces) % cpus == 0 or len(pieces) == size
+
+
 @given(st.lists(st.integers(0, 1000), max_size=60), st.integers(1, 8), st.integers(1, 500))
 def test_items_are_cut_by_weight(weights: list[int], cpus: int, least: int) -> None:
     found = cut_by_weight(np.array(weights, np.int64), cpus, least, 10**6)
