@@ -21,7 +21,7 @@ from tests.image.folder import folder, over
 from tests.image.golden import DATA, call_of, manifest, results
 from tests.image.test_golden import CUBIC
 from tests.io.image_iterators import write_images
-from tests.io.records import jpeg, write_records
+from tests.io.records import EXECUTORS, RUNS, jpeg, write_records
 from tests.io.threads import gpuio_threads, no_threads_left, run_in_thread
 
 I = mx.image  # noqa: E741
@@ -534,13 +534,19 @@ class Own(I.Augmenter):
 BOTH = [I.MixUp(0.8, num_classes=12), I.CutMix(num_classes=12)]
 
 
-@pytest.mark.parametrize("planned", [True, False], ids=["plan", "one by one"])
-def test_images_of_a_batch_are_mixed(tmp_path: Path, planned: bool) -> None:
+@pytest.mark.parametrize("executor", [*EXECUTORS, "one by one"])
+def test_images_of_a_batch_are_mixed(tmp_path: Path, executor: str) -> None:
     files = write_records(tmp_path / "x", [jpeg(number) for number in range(12)], range(12))
     augmenters = [I.ForceResizeAug((28, 24)), I.ColorNormalizeAug((120,) * 3, (60,) * 3)]
-    if not planned:
+    if executor == "one by one":
         augmenters.append(Own())
-    options = {**files, "shuffle": True, "seed": 3, "aug_list": augmenters}
+    options = {
+        **files,
+        **RUNS.get(executor, {}),
+        "shuffle": True,
+        "seed": 3,
+        "aug_list": augmenters,
+    }
     mixer = Mixer(tuple(BOTH), 3)
     output = OutputSpec(3, 24, 28, np.dtype(np.float32), "NCHW")
     with (
