@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.errors import ArgumentError, RecordError
+from gpuio.errors import ArgumentError, Error, RecordError
 from gpuio.recordio.diagnosis import explain, mismatch
 from gpuio.recordio.file_names import find_files
 from gpuio.recordio.framing import HEADER as PART_HEADER
@@ -136,29 +136,43 @@ class RecordSet:
         self._remote = remote
         named = [index for index in indexes or () if isinstance(index, str)]
         waits = any_remote([*self._locations, *named])
-        self._files: list[DataFile] = open_each(
-            lambda path: open_file(path, remote), self._locations, waits
-        )
+        files: dict[int, DataFile] = {}
+        loaded: dict[int, Index | Error] = {}
+
+        def open_one(what: tuple[bool, int]) -> None:
+            is_index, number = what
+            if is_index:
+                loaded[number] = _load(self._indexes[number], remote)  # type: ignore[index]
+            else:
+                files[number] = open_file(self._locations[number], remote)
+
+        # At once, as each takes a round trip to its server.
+        numbers = range(len(self.paths))
+        kinds = (False, True) if self.has_index else (False,)
+        open_each(open_one, [(kind, number) for kind in kinds for number in numbers], waits)
+        self._files = [files[number] for number in numbers]
         self.is_remote = any_remote(self._locations)
         self._base = np.cumsum([0, *map(len, self._files)]).tolist()
         self.file_starts = np.array(self._base[:-1], np.int64)
         self.nbytes: int = self._base[-1]
         self.has_changed = False
-        found = open_each(self._entries, range(len(self.paths)), waits and self.has_index)
+        found = [self._entries(number, loaded.get(number)) for number in numbers]
         self._first: list[int] = np.cumsum([0, *(len(keys) for keys, _ in found)])[:-1].tolist()
         self.keys: NDArray[np.int64] = _joined([keys for keys, _ in found])
         self.starts: NDArray[np.int64] = _joined([starts for _, starts in found])
         if not self.has_index:
             self.keys = np.arange(len(self.starts), dtype=np.int64)
 
-    def _entries(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _entries(
+        self, number: int, index: Index | Error | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys and starts of one file's records, in the order of their offsets."""
         path, file = self.paths[number], self._files[number]
         given = None if self._indexes is None else self._indexes[number]
-        if given is None:
+        if index is None:
             index = Index.build(self._locations[number], self._remote)
-        else:
-            index = Index.load(given, remote=self._remote) if isinstance(given, str) else given
+        elif isinstance(index, Error):
+            raise index
         keys, offsets = index.keys, index.offsets
         wrong = np.flatnonzero((offsets < 0) | (offsets >= len(file)) | (offsets % 4 != 0))
         if len(wrong) and given is not None:
@@ -566,6 +580,16 @@ class RecordSet:
 def _joined(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Concatenate; a single array is not copied."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _load(given: str | Index, remote: RemoteOptions | None) -> Index | Error:
+    """An index; or the error, which comes after those of the record files."""
+    if isinstance(given, Index):
+        return given
+    try:
+        return Index.load(given, remote=remote)
+    except Error as error:
+        return error
 
 
 def _find_indexes(

@@ -22,8 +22,8 @@ from gpuio.recordio.stored_image import StoredImage
 from gpuio.storage.parts import Bulk
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.statistics import statistics
-from tests.io.threads import eventually
-from tests.servers.faulty import FaultyServer, faulty_server
+from tests.io.threads import eventually, run_in_thread
+from tests.servers.faulty import HANG, FaultyServer, faulty_server
 
 MAGIC = b"\x0a\x23\xd7\xce"
 
@@ -64,6 +64,37 @@ rng = np.random.default_rng(0)
 IMAGES = [rng.bytes(int(size)) for size in rng.integers(0, 60_000, 20)]
 IMAGES[3] = IMAGES[3] + MAGIC * 3 + b"end."
 IMAGES[7] = rng.bytes(3 << 20)
+
+
+def test_the_record_file_and_its_index_are_opened_at_once(
+    server: FaultyServer, options: RemoteOptions
+) -> None:
+    """While one request is not answered the other one comes, and there is no third."""
+    data = b"".join(MAGIC + (8).to_bytes(4, "little") + bytes([n] * 8) for n in range(3))
+    server.put("b/x.rec", data)
+    server.put("b/x.idx", b"0\t0\n1\t16\n2\t32\n")
+    server.faults.append(HANG)
+    opened: list[RecordSet] = []
+    thread, raised = run_in_thread(
+        lambda: opened.append(RecordSet("s3://b/x.rec", "s3://b/x.idx", options))
+    )
+    assert eventually(lambda: server.total() == 2)
+    assert set(server.requests) == {"GET b/x.rec", "GET b/x.idx"}
+    server.released.set()
+    thread.join()
+    assert not raised and opened[0].starts.tolist() == [0, 16, 32]
+    assert server.total() == 3  # the one without an answer was repeated
+    opened[0].close()
+
+
+def test_errors_of_record_files_come_before_those_of_indexes(
+    server: FaultyServer, options: RemoteOptions
+) -> None:
+    for content, name in ((None, "x.rec"), (b"", "x.idx")):
+        if content is not None:
+            server.put("b/x.rec", content)
+        with pytest.raises(RecordFileNotFoundError, match=name):
+            RecordSet("s3://b/x.rec", "s3://b/x.idx", options)
 
 
 @pytest.mark.parametrize("use_bulk", [False, True])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -178,10 +181,15 @@ class RemoteFile:
 
     def close(self) -> None:
         """Stop reading: threads that wait for data raise, and what was to be read ahead is dropped.
-        May be called repeatedly.
+        May be called repeatedly. What is cached of an object without a version is removed: nobody
+        would find it again.
         """
         self._closed = True
         fetcher().cancel(self.remote.cached.folder)
+        if self.version is None:
+            shutil.rmtree(self.remote.cached.folder, ignore_errors=True)
+            with suppress(OSError):  # of all versions, unless there are others
+                os.rmdir(os.path.dirname(self.remote.cached.folder))
 
     def _check_open(self) -> None:
         if self._closed:

@@ -18,7 +18,7 @@ from gpuio.storage.remote.claims import Claim, claim_pages
 from gpuio.storage.remote.locks import lock_free_parts, unlock
 from gpuio.storage.remote.segment import MISSING, ForeignSegmentError, Segment
 from gpuio.storage.remote.statistics import count
-from gpuio.storage.remote.store import Store
+from gpuio.storage.remote.store import Store, changed
 
 # Bytes between two missing parts up to which they are fetched by one request.
 GAP = 1 << 16
@@ -41,6 +41,7 @@ class RemoteObject:
     store, key : where it is
     cache, cached : where it is cached
     timeout : seconds after which what another process fetches is fetched here, too
+    beginning : the first bytes of an object without a version, which stand for it; else None
     """
 
     store: Store
@@ -48,6 +49,7 @@ class RemoteObject:
     cache: Cache
     cached: CachedObject
     timeout: float
+    beginning: bytes | None = None
 
     def fetch(self, begin: int, end: int) -> NDArray[np.uint8]:
         """Read bytes from the store: uint8 (end - begin,).
@@ -56,6 +58,15 @@ class RemoteObject:
         ------
         FileChangedError, RecordFileNotFoundError, RemoteError : see `Store`.
         """
+        data = self._read(begin, end)
+        # If these are the old ones now, then what was read before is of the old object.
+        if self.beginning is not None and (
+            self._read(0, len(self.beginning)).tobytes() != self.beginning
+        ):
+            raise changed(self.cached.shown)
+        return data
+
+    def _read(self, begin: int, end: int) -> NDArray[np.uint8]:
         data = np.asarray(self.store.read(self.key, begin, end, self.cached.info)[:])
         if len(data) != end - begin:
             raise RemoteError(
@@ -64,6 +75,27 @@ class RemoteObject:
             )
         count(requests=1, fetched=len(data))
         return data
+
+
+def keep_first(remote: RemoteObject, data: NDArray[np.uint8]) -> None:
+    """Write the first bytes of an object, uint8 (bytes,), which came with its version, to its
+    cache, as far as they are whole pages of the first segment.
+    """
+    count(requests=1, fetched=len(data))
+    cached = remote.cached
+    data = data[: cached.segment]
+    if len(data) < cached.info.size:
+        data = data[: len(data) // cached.page * cached.page]
+    segment = remote.cache.open_for_writing(cached, 0)
+    if segment is None:
+        return
+    try:
+        with segment:
+            segment.write(0, memoryview(np.ascontiguousarray(data)))
+    except OSError as error:
+        remote.cache.failed(error)
+    else:
+        remote.cache.wrote(cached, 0, len(data))
 
 
 def fetch_pages(

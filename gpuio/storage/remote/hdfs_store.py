@@ -25,7 +25,7 @@ from gpuio.errors import (
 from gpuio.storage.remote.calls import TransientError, repeated, translated
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.secrets import scrub
-from gpuio.storage.remote.store import ObjectInfo, Upload, check_range, check_version
+from gpuio.storage.remote.store import NOTHING, ObjectInfo, Upload, check_range, check_version
 from gpuio.storage.remote.temporary_upload import TemporaryUpload, temporary_name
 from gpuio.storage.remote.url import RemoteURL
 
@@ -121,6 +121,10 @@ class HdfsStore:
     def info(self, key: str) -> ObjectInfo:
         """See `Store`."""
         return self._call(key, partial(self._info, key))
+
+    def begin(self, key: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        """See `Store`; they would take another request."""
+        return self.info(key), NOTHING
 
     def _info(self, key: str) -> ObjectInfo:
         status = self._client.get_file_info(self._path(key))

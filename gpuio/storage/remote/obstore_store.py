@@ -25,7 +25,7 @@ from gpuio.storage.remote.calls import FEW, TransientError, repeated, translated
 from gpuio.storage.remote.obstore_client import make_client, needs_own_client
 from gpuio.storage.remote.obstore_errors import REFUSED, explained
 from gpuio.storage.remote.options import RemoteOptions
-from gpuio.storage.remote.store import ObjectInfo, Upload, changed, check_range, removed
+from gpuio.storage.remote.store import NOTHING, ObjectInfo, Upload, changed, check_range, removed
 from gpuio.storage.remote.url import RemoteURL
 
 T = TypeVar("T")
@@ -82,19 +82,28 @@ class ObstoreStore:
         """See `Store`."""
         # Not by HEAD: its answer never says what is wrong, what is signed for GET need not be for
         # HEAD, and some servers know no HEAD.
-        return self._call(key, partial(self._first_byte, self._path(key)))
+        return self._call(key, partial(self._first_bytes, self._path(key), 1))[0]
 
-    def _first_byte(self, path: str) -> ObjectInfo:
-        """The version of an object, as an answer with its first byte has it."""
+    def begin(self, key: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        """See `Store`."""
+        return self._call(key, partial(self._first_bytes, self._path(key), most))
+
+    def _first_bytes(self, path: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        """The version of an object, as an answer with its first bytes has it, and these."""
         import obstore
 
         try:
-            return _version(obstore.get(self._client, path, options={"range": (0, 1)}).meta)
+            answer = obstore.get(self._client, path, options={"range": (0, most)})
         except obstore.exceptions.BaseError as error:
             if not _NO_BYTE.search(str(error)):
                 raise
-        # An empty object has no byte; what does not support ranges will say so when it is read.
-        return _version(obstore.get(self._client, path).meta)
+            # An empty object has no byte; what does not support ranges will say so when it is read.
+            return _version(obstore.get(self._client, path).meta), NOTHING
+        version, expected = _version(answer.meta), min(most, answer.meta["size"])
+        data = np.frombuffer(answer.bytes(), np.uint8)
+        # If it is another range, reading that range says what is wrong.
+        is_right = answer.range == (0, expected) and len(data) == expected
+        return version, data if is_right else NOTHING
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         """See `Store`."""

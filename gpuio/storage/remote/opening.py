@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import io
+import logging
 import os
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import IO, TypeVar
 
@@ -16,14 +18,16 @@ from gpuio.storage.local import ByteSequence, LocalFile, Path, local_path
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.cached_object import CachedObject
 from gpuio.storage.remote.file import RemoteFile
-from gpuio.storage.remote.filling import RemoteObject
+from gpuio.storage.remote.filling import RemoteObject, keep_first
 from gpuio.storage.remote.identity import object_identity, store_identity
 from gpuio.storage.remote.options import RemoteOptions, cache_folder
 from gpuio.storage.remote.registry import open_store
-from gpuio.storage.remote.store import ObjectInfo
+from gpuio.storage.remote.store import NOTHING, ObjectInfo
 from gpuio.storage.remote.stream import AHEAD, BLOCK, ForwardReader, RemoteStream
 from gpuio.storage.remote.url import is_remote, join, parse_url, shown
 from gpuio.threads import DetachedThread
+
+log = logging.getLogger("gpuio")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,6 +37,13 @@ OPENERS = 16
 
 # Seconds between two looks at whether their threads still run.
 LOOK = 1.0
+
+# Bytes that come with the version of a file that is read forwards, at most: of an index those of
+# some 60,000 records.
+FIRST = 1 << 20
+
+# First bytes of an object without a version that are compared.
+BEGINNING = 1 << 12
 
 # The part of the cache that a block of a stream, or what is read ahead of it, may take: one of so
 # many. But fewer bytes than these are never read at a time.
@@ -66,19 +77,46 @@ def open_file(path: Path, options: RemoteOptions | None = None) -> LocalFile | R
 
 
 def open_remote(
-    url: str, options: RemoteOptions | None = None, version: ObjectInfo | None = None
+    url: str,
+    options: RemoteOptions | None = None,
+    version: ObjectInfo | None = None,
+    forwards: bool = False,
 ) -> RemoteFile:
     """Open a remote file; see `open_file`.
 
     Parameters
     ----------
     version : the version to read; None: the present one, for which one request is sent
+    forwards : it will be read from its beginning: unless some of it is cached, its first bytes are
+        fetched by the same request
     """
     options = RemoteOptions.create() if options is None else options
     store, key = open_store(url, options)
-    info = store.info(key) if version is None else version
-    cache, cached = cache_of(options), _cached(url, options, info)
-    return RemoteFile(RemoteObject(store, key, cache, cached, options.timeout))
+    cache, first = cache_of(options), NOTHING
+    if version is None:
+        if forwards and cache.is_writable and not os.path.isdir(object_folder(url, options)):
+            version, first = store.begin(key, min(FIRST, options.cache_limit // CACHE_SHARE))
+        else:
+            version = store.info(key)
+    cached = _cached(url, options, version)
+    remote = RemoteObject(store, key, cache, cached, options.timeout)
+    if version.etag is None:
+        _warn_of_no_version(cached.shown)
+        beginning = remote.fetch(0, min(BEGINNING, version.size)).tobytes()
+        remote = replace(remote, beginning=beginning)
+    if len(first):
+        keep_first(remote, first)
+    return RemoteFile(remote)
+
+
+@lru_cache(maxsize=1024)
+def _warn_of_no_version(shown: str) -> None:
+    """Say once what an object without a version costs."""
+    log.warning(
+        "%s: the server tells neither an ETag nor when it has changed. Therefore each request is "
+        "followed by one that reads the first bytes again, and nothing is cached for later",
+        shown,
+    )
 
 
 def object_folder(url: str, options: RemoteOptions) -> str:
@@ -107,7 +145,7 @@ def open_stream(path: Path, options: RemoteOptions | None = None) -> Iterator[IO
             yield file
         return
     options = RemoteOptions.create() if options is None else options
-    remote = open_remote(where, options)
+    remote = open_remote(where, options, forwards=True)
     try:
         with io.BufferedReader(RemoteStream(forwards(remote, options))) as stream:
             yield stream

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gpuio.errors import ArgumentError, FileChangedError
 from gpuio.storage.local import ByteSequence
+
+# Of an object whose first bytes did not come with its version.
+NOTHING: NDArray[np.uint8] = np.frombuffer(b"", np.uint8)
 
 
 class ObjectInfo(NamedTuple):
@@ -51,6 +57,11 @@ class Store(Protocol):
 
     def info(self, key: str) -> ObjectInfo:
         """The version of an object."""
+
+    def begin(self, key: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        """The version of an object, and its first bytes if they come with the same answer: uint8
+        (bytes,), `most` or all of them; else none.
+        """
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> ByteSequence:
         """Read the bytes from `begin` to `end` of this version: uint8 (end - begin,), read-only.

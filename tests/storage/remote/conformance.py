@@ -62,6 +62,10 @@ class StoreConformance:
             write(store, key, DATA[:size])
             version = store.info(key)
             assert version.size == size and version.etag is not None
+            for most in (1, 1000, len(DATA) + 1):
+                found, first = store.begin(key, most)
+                assert found == version
+                assert first.tobytes() in (DATA[: min(most, size)], b"")
             ranges = {
                 (0, size),
                 (size // 2, size),

@@ -14,7 +14,7 @@ from gpuio.errors import FileChangedError, RecordFileNotFoundError
 from gpuio.storage.remote.cache import Cache
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.filling import RemoteObject
-from gpuio.storage.remote.store import ObjectInfo, Store, Upload
+from gpuio.storage.remote.store import NOTHING, ObjectInfo, Store, Upload
 
 
 class BytesStore:
@@ -41,6 +41,9 @@ class BytesStore:
         except KeyError:
             raise RecordFileNotFoundError(f"{key} does not exist") from None
         return ObjectInfo(len(data), hashlib.sha256(data).hexdigest())
+
+    def begin(self, key: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        return self.info(key), NOTHING
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         with self._lock:
@@ -107,6 +110,9 @@ class FolderStore:
     def info(self, key: str) -> ObjectInfo:
         status = (self._folder / key).stat()
         return ObjectInfo(status.st_size, str(status.st_mtime_ns))
+
+    def begin(self, key: str, most: int) -> tuple[ObjectInfo, NDArray[np.uint8]]:
+        return self.info(key), NOTHING
 
     def read(self, key: str, begin: int, end: int, version: ObjectInfo) -> NDArray[np.uint8]:
         with open(self._folder / "reads", "ab", buffering=0) as log:

@@ -3,6 +3,7 @@
 import _thread
 import pickle
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gpuio.errors import (
     RemoteError,
 )
 from gpuio.storage.local import LocalFile
+from gpuio.storage.remote import opening
 from gpuio.storage.remote.file import RemoteFile
 from gpuio.storage.remote.opening import (
     any_remote,
@@ -27,7 +29,16 @@ from gpuio.storage.remote.opening import (
     open_stream,
 )
 from gpuio.storage.remote.options import RemoteOptions
-from tests.servers.faulty import FaultyServer
+from tests.servers.faulty import (
+    CUT,
+    LONG,
+    REFUSED,
+    RESIZED,
+    SHIFTED,
+    SHORT,
+    FaultyServer,
+    Object,
+)
 from tests.storage.remote.stores import random_bytes
 
 CONTENT = random_bytes(300_000)
@@ -67,6 +78,83 @@ def test_a_url_is_a_remote_file(options: RemoteOptions, faulty: FaultyServer, sc
     assert faulty.total() == before + 1  # for its version
     with open_stream(url, options) as stream:
         assert stream.read() == CONTENT
+
+
+@pytest.mark.parametrize("first", [opening.FIRST, 4096, 10_000])
+def test_the_first_bytes_come_with_the_version(
+    first: int, options: RemoteOptions, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "FIRST", first)
+    for size in (0, 1, 4095, 4096, 10_001, len(CONTENT)):
+        url, path = f"s3://bucket/{size}.idx", f"bucket/{size}.idx"
+        faulty.put(path, CONTENT[:size])
+        for time in range(2):
+            sent, requests = faulty.sent[f"GET {path}"], faulty.total()
+            with open_stream(url, options) as stream:
+                assert stream.read() == CONTENT[:size]
+            # One for the version, unless the object is empty; and one for what is left of it.
+            assert faulty.total() - requests == 1 + (size == 0 or (time == 0 and size > first))
+            if size:  # what is cached is not sent again
+                assert faulty.sent[f"GET {path}"] - sent <= (size + 4096 if time == 0 else 1)
+
+
+@pytest.mark.parametrize("fault", [SHORT, LONG, SHIFTED, RESIZED, CUT, REFUSED, "503"])
+def test_first_bytes_that_are_wrong_are_requested_again(
+    fault: str, options: RemoteOptions, faulty: FaultyServer
+) -> None:
+    faulty.faults.append(fault)
+    try:
+        with open_stream("s3://bucket/data/x.rec", options) as stream:
+            assert stream.read() == CONTENT
+    except (FileChangedError, RemoteError):
+        assert fault == RESIZED  # the size is part of the version
+    with open_stream("s3://bucket/data/x.rec", options) as stream:
+        assert stream.read() == CONTENT
+
+
+def test_without_a_cache_first_bytes_are_not_requested(
+    tmp_path: Path, options: RemoteOptions, faulty: FaultyServer
+) -> None:
+    (tmp_path / "cache").write_bytes(b"")  # no folder
+    with open_stream("s3://bucket/data/x.rec", options) as stream:
+        assert stream.read() == CONTENT
+    assert faulty.sent["GET bucket/data/x.rec"] == len(CONTENT) + 1
+
+
+def test_an_object_without_a_version(
+    tmp_path: Path, options: RemoteOptions, faulty: FaultyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is a warning, and nothing of it is left in the cache."""
+    url = f"{faulty.url}/x.rec"
+    faulty.objects["x.rec"] = Object(CONTENT, etag=None, modified=None)
+    for content in (CONTENT, CONTENT[::-1]):
+        faulty.objects["x.rec"].data = content
+        for opened in range(2):
+            file = open_file(url, options=RemoteOptions.create(options.cache_dir))
+            assert file[:].tobytes() == content
+            faulty.always = "500"
+            assert file[:].tobytes() == content  # cached, as long as it is open
+            faulty.always = None
+            file.close()
+            assert not list(tmp_path.rglob("*.segment")), opened
+    (warning,) = [each for each in caplog.records if url in each.getMessage()]
+    assert "neither an ETag nor" in warning.getMessage()
+
+
+def test_an_object_without_a_version_that_is_replaced(
+    tmp_path: Path, options: RemoteOptions, faulty: FaultyServer
+) -> None:
+    """The very next request notices it, although the size is the same."""
+    url = f"{faulty.url}/y.rec"
+    faulty.objects["y.rec"] = Object(CONTENT, etag=None, modified=None)
+    with closing(open_file(url, RemoteOptions.create(options.cache_dir))) as file:
+        assert file[100_000:100_010].tobytes() == CONTENT[100_000:100_010]
+        faulty.objects["y.rec"].data = CONTENT[::-1]
+        with pytest.raises(FileChangedError, match=r"y\.rec has changed"):
+            file[200_000:200_010]
+        assert file[100_000:100_010].tobytes() == CONTENT[100_000:100_010]
+    with closing(open_file(url, RemoteOptions.create(options.cache_dir))) as file:
+        assert file[200_000:200_010].tobytes() == CONTENT[::-1][200_000:200_010]
 
 
 def test_a_changed_object(options: RemoteOptions, faulty: FaultyServer) -> None:
