@@ -34,6 +34,21 @@ _CREDENTIALS = {
     ),
 }
 
+# Options whose variables have other names than the prefix and theirs.
+_VARIABLES = {
+    "az": {
+        "bearer_token": "AZURE_STORAGE_TOKEN",
+        **{
+            name: f"AZURE_{name.upper()}"
+            for name in (
+                "fabric_cluster_identifier", "fabric_session_token", "fabric_token_service_url",
+                "fabric_workload_host", "federated_token_file", "identity_endpoint", "msi_endpoint",
+                "msi_resource_id", "object_id",
+            )
+        },
+    },
+}  # fmt: skip
+
 _RIGHTS = (
     "the credentials are valid, but have no permission for this; they come from AWS_ACCESS_KEY_ID, "
     "storage_options or the machine's role. Without permission to list the bucket, a missing "
@@ -96,7 +111,8 @@ def missing_secrets(scheme: str, options: RemoteOptions) -> tuple[str, ...]:
     prefix = PREFIXES.get(scheme, "")
     missing = []
     for option in options.withheld:
-        variable = prefix + plain_name(option).upper()
+        name = plain_name(option)
+        variable = _VARIABLES.get(scheme, {}).get(name, prefix + name.upper())
         if not prefix or "." in option:
             missing.append(option)
         elif not os.environ.get(variable):
