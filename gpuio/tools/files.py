@@ -11,6 +11,7 @@ from gpuio.errors import ArgumentError
 from gpuio.recordio import RecordSet
 from gpuio.storage.local import Path
 from gpuio.storage.output_file import write_error
+from gpuio.storage.remote.identity import store_identity
 from gpuio.storage.remote.opening import any_remote, exists, location
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.output import check_writable
@@ -68,7 +69,11 @@ def iterator_files(
 
 
 def check_outputs(
-    outputs: Iterable[Path], inputs: Iterable[Path] = (), *, indexes: bool = True
+    outputs: Iterable[Path],
+    inputs: Iterable[Path] = (),
+    *,
+    indexes: bool = True,
+    remote: RemoteOptions | None = None,
 ) -> None:
     """Check that output files overwrite neither inputs nor each other.
 
@@ -77,6 +82,7 @@ def check_outputs(
     outputs : files to be written
     inputs : files that must not change
     indexes : nor must the inputs' default indexes
+    remote : how remote files are reached, which may say where; None: by the default options
 
     Raises
     ------
@@ -90,7 +96,8 @@ def check_outputs(
     for target in targets:
         if is_remote(target):
             check_writable(target)
-            same = [path for path in originals if _identity(path) == _identity(target)]
+            name = _identity(target, remote)
+            same = [path for path in originals if _identity(path, remote) == name]
         else:
             names = (target, unfinished(target))
             same = [path for path in originals if any(_is_same_file(path, name) for name in names)]
@@ -101,7 +108,7 @@ def check_outputs(
             )
         if not is_remote(target):
             _check_replaceable(target)
-    if len(set(map(_identity, targets))) < len(targets):
+    if len({_identity(path, remote) for path in targets}) < len(targets):
         raise ArgumentError(
             f"the outputs {', '.join(map(shown, targets))} must be different files; the index of a "
             "record file has the same name with the extension .idx"
@@ -115,12 +122,12 @@ def _is_same_file(path: str, target: str) -> bool:
     return os.path.samefile(target, path)
 
 
-def _identity(path: str) -> tuple[str, str]:
+def _identity(path: str, remote: RemoteOptions | None) -> tuple[str, str]:
     """Equal for two names of one file or object: its store, "" for this machine, and its name."""
     if not is_remote(path):
         return "", os.path.realpath(path)
     url = parse_url(path)
-    return url.store, url.key
+    return store_identity(url, remote or RemoteOptions()), url.key
 
 
 def _check_replaceable(target: str) -> None:

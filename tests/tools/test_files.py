@@ -12,8 +12,10 @@ import pytest
 import gpuio as mx
 from gpuio.errors import ArgumentError, RecordError
 from gpuio.storage.locked_file import open_exclusive
+from gpuio.storage.remote.options import RemoteOptions
 from gpuio.tools import ListItem, write_list
 from gpuio.tools.cli import main
+from gpuio.tools.files import check_outputs
 from tests.io.records import jpeg, write_records
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,22 @@ def test_outputs_overwrite_no_original(name: str, rec: Path, tmp_path: Path) -> 
     with pytest.raises(ArgumentError, match=r"original|different files"):
         CALLS[name](rec, tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_a_container_with_and_without_its_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the same object if that is the account of this machine, or of the options."""
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    names = ["az://c/x.rec", "az://c@one/x.rec"]
+    options = RemoteOptions.create(storage_options={"account_name": "one"})
+    for remote in (options, None):
+        for original, target in (names, names[::-1]):
+            with pytest.raises(ArgumentError, match="would overwrite the original"):
+                check_outputs([target], [original], remote=remote)
+            with pytest.raises(ArgumentError, match="must be different files"):
+                check_outputs(names, remote=remote)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "one")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "two")
+    check_outputs([names[0]], [names[1]])
 
 
 def test_split_and_unfinished_files(rec: Path, tmp_path: Path) -> None:

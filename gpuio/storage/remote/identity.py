@@ -34,11 +34,16 @@ _AZURE = frozenset(
 
 def store_identity(url: RemoteURL, options: RemoteOptions) -> str:
     """What tells a store apart from others with the same URL: also the endpoint and the account, of
-    `storage_options` or, without them, of the provider's variables in the environment.
+    `storage_options` or, without them, of the URL or the provider's variables in the environment.
     """
-    places = dict(_sorted_places(_variables(url.scheme)))
+    store, places = url.store, dict(_sorted_places(_variables(url.scheme)))
+    if url.scheme == "az":  # container@account.dfs.core.windows.net, as the client takes it
+        container, _, host = url.host.partition("@")
+        store = f"az://{container}"
+        if host:
+            places["account"] = host.partition(".")[0]
     places |= dict(_sorted_places(_flat(options.storage_options)))
-    return " ".join([url.store, *(f"{name}={places[name]}" for name in sorted(places))])
+    return " ".join([store, *(f"{name}={places[name]}" for name in sorted(places))])
 
 
 def object_identity(url: RemoteURL) -> str:

@@ -89,7 +89,7 @@ def index(
     data = open_file(where, remote)
     check_record_file(data, shown(where))
     path = index_of(rec) if idx is None else location(idx)
-    check_outputs([path], [rec], indexes=False)
+    check_outputs([path], [rec], indexes=False, remote=remote)
     with running(on) as tasks:
         found = None if tasks is None else offsets_in_tasks(where, len(data), remote, tasks)
         if found is None:

@@ -91,7 +91,8 @@ def split(
         raise ArgumentError(f"ratios must be numbers above 0, not {list(ratios)}")
     outs = [f"{location(prefix)}_{number}.rec" for number in range(len(ratios))]
     with Inputs([rec], remote) as inputs, running(on) as tasks:
-        check_outputs([path for out in outs for path in (out, index_of(out))], inputs.locations)
+        paths = [path for out in outs for path in (out, index_of(out))]
+        check_outputs(paths, inputs.locations, remote=remote)
         count = len(inputs.images)
         ends = np.rint(np.cumsum(ratios) / total * count).astype(np.int64)
         outputs = []

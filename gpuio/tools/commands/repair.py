@@ -85,7 +85,8 @@ def repair(
     data = in_sequence(open_file(rec, remote), remote)
     check_record_file(data, path)
     rest = [] if damaged is None else [damaged]
-    check_outputs([target, index_of(target), *rest], [rec, *([] if idx is None else [idx])])
+    inputs = [rec, *([] if idx is None else [idx])]
+    check_outputs([target, index_of(target), *rest], inputs, remote=remote)
     old = _old_keys(rec, idx, remote)
     begins: list[int] = []
     lost: list[Span] = []

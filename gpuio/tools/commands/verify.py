@@ -138,7 +138,7 @@ def quarantine(found: Verification, path: Path, remote: RemoteOptions | None = N
     """Write the bad records to a quarantine list, at a path or a URL, which ImageRecordIter can
     skip; returns their number.
     """
-    check_outputs([path], [found.rec, *([found.idx] if found.idx else [])])
+    check_outputs([path], [found.rec, *([found.idx] if found.idx else [])], remote=remote)
     entries = [
         Entry(file_name(found.rec), offset, key, finding.reason)
         for finding in found.findings

@@ -69,6 +69,17 @@ def test_options_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_store("s3://bucket/x", aws_endpoint_url="http://there") == there
 
 
+def test_an_account_is_the_same_wherever_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And options come before the URL, as for the client."""
+    named = of_store("az://c@one/x")
+    assert of_store("az://c@one.dfs.core.windows.net/x") == named
+    assert of_store("az://c/x", account_name="one") == named != of_store("az://c/x")
+    assert of_store("az://c@two/x", azure_storage_account_name="one") == named
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "one")
+    assert of_store("az://c/x") == named
+    assert len({named, of_store("az://c@two/x"), of_store("az://d@one/x")}) == 3
+
+
 def test_nested_options() -> None:
     one, other = (
         of_store("oss://b/x", client_kwargs={"endpoint_url": where}) for where in ("a", "b")
