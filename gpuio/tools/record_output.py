@@ -50,7 +50,10 @@ class ExistingRecords(NamedTuple):
 
 
 def open_output(
-    rec: Path, inputs: Iterable[Path] = (), remote: RemoteOptions | None = None
+    rec: Path,
+    inputs: Iterable[Path] = (),
+    remote: RemoteOptions | None = None,
+    expected: int = 0,
 ) -> RecordOutput | RemoteRecordOutput:
     """Begin to write a record file and its index, at a path or a URL.
 
@@ -59,13 +62,14 @@ def open_output(
     rec : the record file
     inputs : files that are being read, and must not be overwritten
     remote : how a remote file is reached; None: by the default options
+    expected : about how many bytes the records will have; 0: that is not known
 
     Raises
     ------
     ArgumentError, RecordError, RemoteError : see the two classes.
     """
     if is_remote(location(rec)):
-        return RemoteRecordOutput(location(rec), inputs, remote)
+        return RemoteRecordOutput(location(rec), inputs, remote, expected)
     return RecordOutput(rec, inputs)
 
 
@@ -247,14 +251,18 @@ class RemoteRecordOutput:
     """
 
     def __init__(
-        self, url: str, inputs: Iterable[Path] = (), remote: RemoteOptions | None = None
+        self,
+        url: str,
+        inputs: Iterable[Path] = (),
+        remote: RemoteOptions | None = None,
+        expected: int = 0,
     ) -> None:
         self._idx = index_of(url)
         self._remote = remote
-        check_outputs([url, self._idx], inputs)
+        check_outputs([url, self._idx], inputs, remote=remote)
         self.rec, self.idx = shown(url), shown(self._idx)
         self.keys, self.offsets = array("q"), array("q")
-        self._file = RemoteOutput(url, remote)
+        self._file = RemoteOutput(url, remote, expected)
 
     def __enter__(self) -> Self:
         return self

@@ -27,6 +27,9 @@ from gpuio.storage.remote.url import RemoteURL
 
 T = TypeVar("T")
 
+# Bytes that a file system copies within the timeout, at least.
+COPIED = 32 << 20
+
 # What file systems call an object's version, the best first.
 _VERSIONS = (
     "ETag",
@@ -154,7 +157,7 @@ class FsspecStore:
 
         return iter(sorted(self._call(folder, collect)))
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str, expected: int = 0) -> Upload:
         """See `Store`."""
         target = self._path(key)
         temporary = self._path(temporary_name(key))
@@ -166,11 +169,16 @@ class FsspecStore:
         return TemporaryUpload(
             self._call(key, create),
             lambda function: self._call(key, function, 0),
-            lambda: self._rename(key, temporary, target),
+            lambda size: self._rename(key, temporary, target, size),
             lambda: self._files.rm_file(temporary),
         )
 
-    def _rename(self, key: str, source: str, target: str) -> None:
+    def _rename(self, key: str, source: str, target: str, size: int) -> None:
+        """Rename a file; where there are only copies, each COPIED bytes may take the timeout."""
+        timeout = self._options.timeout * (1 + size // COPIED)
+        self._call(key, partial(self._try_to_rename, key, source, target), 0, timeout)
+
+    def _try_to_rename(self, key: str, source: str, target: str) -> None:
         """Rename a file. fsspec's general `mv` takes names for patterns, and copies, too.
 
         Raises
@@ -202,13 +210,19 @@ class FsspecStore:
 
         self._call(key, delete)
 
-    def _call(self, key: str, attempt: Callable[[], T], retries: int | None = None) -> T:
+    def _call(
+        self,
+        key: str,
+        attempt: Callable[[], T],
+        retries: int | None = None,
+        timeout: float | None = None,
+    ) -> T:
         """Make a request, repeated as the options have it, with gpuio's errors."""
         if self._process != os.getpid():  # fsspec's threads do not survive a fork
             self._connect()
         count = self._options.retries if retries is None else retries
         explained = partial(translated, attempt, partial(self._explained, key))
-        return repeated(explained, count, self._name(key), self._options.timeout)
+        return repeated(explained, count, self._name(key), timeout or self._options.timeout)
 
     def _explained(self, key: str, error: Exception) -> Error | TransientError:
         """The exception to raise in place of a file system's."""

@@ -191,7 +191,7 @@ class HdfsStore:
 
         return iter(sorted(self._call(folder, collect)))
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str, expected: int = 0) -> Upload:
         """See `Store`."""
         target = self._path(key)
         temporary = f"/{temporary_name(key)}"
@@ -200,7 +200,7 @@ class HdfsStore:
         return TemporaryUpload(
             file,
             lambda function: self._call(key, function, 0),
-            lambda: client.rename(temporary, target, True),
+            lambda _: self._call(key, lambda: client.rename(temporary, target, True), 0),
             lambda: client.delete(temporary),
         )
 

@@ -155,14 +155,14 @@ class ObstoreStore:
 
         return iter(sorted(self._call(folder, collect)))
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str, expected: int = 0) -> Upload:
         """See `Store`.
 
         Raises
         ------
         UnsupportedError : web servers take no files.
         """
-        from gpuio.storage.remote.obstore_upload import ObstoreUpload
+        from gpuio.storage.remote.obstore_upload import MOST_PARTS, ObstoreUpload
 
         self._check_writable(key)
         _claim_process()
@@ -170,7 +170,10 @@ class ObstoreStore:
         client = make_client(self._url, self._options, self._options.retries)
         path = self._path(key)
         explain = partial(self._explained, key)
-        return ObstoreUpload(client, path, self._name(key), explain, self._options.timeout)
+        parts = MOST_PARTS[self._url.scheme]
+        return ObstoreUpload(
+            client, path, self._name(key), explain, self._options.timeout, parts, expected
+        )
 
     def remove(self, key: str) -> None:
         """See `Store`."""

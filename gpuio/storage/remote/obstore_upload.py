@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,8 +14,12 @@ from gpuio.storage.remote.calls import TransientError, interruptible
 
 _logger = logging.getLogger("gpuio")
 
-# Bytes of a part. S3 takes 10,000 of them: objects of 320 GB.
+# Bytes of a part, at least, and parts that a store takes: of these it holds 335 GB in S3.
 PART = 32 << 20
+MOST_PARTS = {"s3": 10_000, "gs": 10_000, "az": 50_000}
+
+# The part of an object that may come beyond what is expected.
+MARGIN = 0.1
 
 # Seconds to wait beyond the timeout of a request that is running when the upload is dropped.
 GRACE = 5.0
@@ -25,7 +30,7 @@ PARALLEL = 4
 
 class ObstoreUpload:
     """An `Upload` by obstore: in parts, or by one request if it is small. Up to PARALLEL + 1 parts
-    are in memory.
+    are in memory. They are as large as the number of them and the expected size ask for.
 
     Parameters
     ----------
@@ -33,6 +38,8 @@ class ObstoreUpload:
     name : its URL, for messages
     explain : gives the exception to raise in place of a client's
     timeout : seconds that one request may take
+    parts : that the store takes at most
+    expected : about how many bytes the object will have; 0: that is not known
     """
 
     def __init__(
@@ -42,10 +49,17 @@ class ObstoreUpload:
         name: str,
         explain: Callable[[Exception], Error | TransientError],
         timeout: float,
+        parts: int,
+        expected: int = 0,
     ) -> None:
         import obstore
 
-        self._writer = obstore.open_writer(client, path, buffer_size=PART, max_concurrency=PARALLEL)
+        self._part = max(PART, math.ceil(expected * (1 + MARGIN) / parts))
+        self._most = parts * self._part
+        self._size = 0
+        self._writer = obstore.open_writer(
+            client, path, buffer_size=self._part, max_concurrency=PARALLEL
+        )
         self._name = name
         self._explain = explain
         self._timeout = timeout
@@ -53,11 +67,23 @@ class ObstoreUpload:
         self._busy = threading.Lock()  # an interrupted call goes on, on another thread
 
     def write(self, data: bytes | memoryview) -> None:
-        """See `Upload`."""
+        """See `Upload`.
+
+        Raises
+        ------
+        RemoteError : it cannot be sent, or the object becomes too large.
+        """
         self._check_running()
         view = memoryview(data).cast("B")
-        for begin in range(0, len(view), PART):
-            self._call(partial(self._writer.write, view[begin : begin + PART]))
+        self._size += len(view)
+        if self._size > self._most:
+            raise RemoteError(
+                f"{self._name} cannot be written: it becomes larger than {self._most} bytes, which "
+                f"this store takes in parts of {self._part} bytes; write several files, or a local "
+                "one that you copy there"
+            )
+        for begin in range(0, len(view), self._part):
+            self._call(partial(self._writer.write, view[begin : begin + self._part]))
 
     def complete(self) -> None:
         """See `Upload`. If it fails, what was written is dropped; if it is interrupted, the object

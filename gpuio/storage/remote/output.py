@@ -41,6 +41,7 @@ class RemoteOutput:
     ----------
     url : of the object
     options : None: the default ones
+    expected : about how many bytes it will have; 0: that is not known
 
     Raises
     ------
@@ -49,14 +50,14 @@ class RemoteOutput:
     RemoteError : the store cannot be used.
     """
 
-    def __init__(self, url: str, options: RemoteOptions | None = None) -> None:
+    def __init__(self, url: str, options: RemoteOptions | None = None, expected: int = 0) -> None:
         check_writable(url)
         store, key = open_store(url, options)
         self.path = shown(url)
         self._buffer = bytearray()
         self._sent = 0
         self.closed = False
-        self._upload = store.upload(key)
+        self._upload = store.upload(key, expected)
         # Also where it is forgotten, at the latest when the process ends.
         self._drop = weakref.finalize(self, _drop, self._upload, self.path, os.getpid())
 

@@ -81,8 +81,13 @@ class Store(Protocol):
         recursive : also those in its subfolders
         """
 
-    def upload(self, key: str) -> Upload:
-        """Begin to write an object."""
+    def upload(self, key: str, expected: int = 0) -> Upload:
+        """Begin to write an object.
+
+        Parameters
+        ----------
+        expected : about how many bytes it will have; 0: that is not known
+        """
 
     def remove(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""

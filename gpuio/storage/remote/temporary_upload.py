@@ -37,7 +37,8 @@ class TemporaryUpload:
     ----------
     file : the file with the temporary name
     call : calls a function of the client, with gpuio's errors
-    rename : gives the file its name, in place of another one that has it
+    rename : gives the file of so many bytes its name, in place of another one that has it, with
+        gpuio's errors
     remove : removes the file
     """
 
@@ -45,13 +46,14 @@ class TemporaryUpload:
         self,
         file: Writable,
         call: Callable[[Callable[[], object]], object],
-        rename: Callable[[], object],
+        rename: Callable[[int], object],
         remove: Callable[[], object],
     ) -> None:
         self._file = file
         self._call = call
         self._rename = rename
         self._remove = remove
+        self._size = 0
         self._ended = self._completed = False
 
     def write(self, data: bytes | memoryview) -> None:
@@ -61,6 +63,7 @@ class TemporaryUpload:
         for begin in range(0, len(view), PIECE):
             piece = view[begin : begin + PIECE]
             self._call(lambda piece=piece: self._file.write(piece))  # type: ignore[misc]
+            self._size += len(piece)
 
     def complete(self) -> None:
         """See `Upload`. If it fails, call `abort`."""
@@ -68,7 +71,7 @@ class TemporaryUpload:
             return
         self._check_running()
         self._call(self._file.close)
-        self._call(self._rename)
+        self._rename(self._size)
         self._ended = self._completed = True
 
     def abort(self) -> None:

@@ -99,8 +99,9 @@ class Inputs:
             all its bytes would have to pass anyway. None: this process writes
         """
         keys_out = self.records.keys[chosen] if keys is None else keys
+        size = int(np.diff(self.records.starts, append=self.records.nbytes)[chosen].sum())
         with (
-            open_output(out, self.locations, self._remote) as output,
+            open_output(out, self.locations, self._remote, size) as output,
             progress(f"writing {os.path.basename(output.rec)}", "records", len(chosen)) as bar,
         ):
             if tasks is not None and isinstance(output, RecordOutput):

@@ -57,7 +57,7 @@ class BytesStore:
     def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         raise NotImplementedError
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str, expected: int = 0) -> Upload:
         raise NotImplementedError
 
     def remove(self, key: str) -> None:
@@ -124,7 +124,7 @@ class FolderStore:
     def list(self, folder: str, recursive: bool = True) -> Iterator[tuple[str, int]]:
         raise NotImplementedError
 
-    def upload(self, key: str) -> Upload:
+    def upload(self, key: str, expected: int = 0) -> Upload:
         raise NotImplementedError
 
     def remove(self, key: str) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from gpuio.errors import ArgumentError, FileChangedError, RecordFileNotFoundError, RemoteError
+from gpuio.storage.remote import fsspec_store
 from gpuio.storage.remote.fsspec_store import FsspecStore
 from gpuio.storage.remote.options import RemoteOptions
 from gpuio.storage.remote.registry import open_store
@@ -111,6 +113,39 @@ def test_a_file_system_that_replaces_no_files() -> None:
         upload.abort()
     assert bytes(store.read(key, 0, 3, store.info(key))) == b"old"
     assert [found for found, _ in store.list("")] == ["a"]
+
+
+class Copying(MemoryFileSystem):
+    """Has no `mv` of its own, and copies for longer than the timeout."""
+
+    protocol = ("copying",)
+    store: dict[str, Any] = {}
+    mv = AbstractFileSystem.mv
+    never = threading.Event()
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("copying://", "memory://"))
+
+    def cp_file(self, *arguments: Any, **options: Any) -> None:
+        self.never.wait(0.5)
+        super().cp_file(*arguments, **options)
+
+
+def test_copying_a_large_file_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("copying", Copying, clobber=True)
+    monkeypatch.setattr(fsspec_store, "COPIED", 100)
+    store, key = open_store("copying://host/a", RemoteOptions(timeout=0.25))
+    for size in (99, 10_000):  # at most 0.25 s, and 25 s
+        upload = store.upload(key)
+        upload.write(bytes(size))
+        if size == 99:
+            with pytest.raises(RemoteError, match="does not answer in time"):
+                upload.complete()
+            upload.abort()
+        else:
+            upload.complete()
+            assert store.info(key).size == size
 
 
 class Connecting(MemoryFileSystem):

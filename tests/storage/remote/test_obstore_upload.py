@@ -133,3 +133,28 @@ def test_an_interrupted_upload_can_be_dropped(
 def test_a_bucket_is_no_object(faulty: FaultyServer) -> None:
     with pytest.raises(ArgumentError, match=r"is the URL of a folder|has an empty part"):
         open_s3(faulty).upload("")
+
+
+def test_parts_grow_with_the_expected_size(
+    faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that there are not more of them than a store takes."""
+    monkeypatch.setitem(obstore_upload.MOST_PARTS, "s3", 2)
+    upload = open_s3(faulty).upload("a", expected=len(DATA))
+    upload.write(DATA)
+    upload.complete()
+    assert faulty.objects["bucket/a"].data == DATA
+    assert faulty.requests["PUT bucket/a"] == 2
+
+
+def test_an_object_that_becomes_too_large(
+    faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(obstore_upload.MOST_PARTS, "s3", 3)
+    upload = open_s3(faulty).upload("a")
+    upload.write(DATA[: 15 * MIB])
+    words = r"s3://bucket/a cannot be written: .* larger than 15728640 bytes.* several files"
+    with pytest.raises(RemoteError, match=words):
+        upload.write(b"x")
+    upload.abort()
+    assert not faulty.objects and not faulty.uploads

@@ -15,8 +15,15 @@ def start(folder: Path, call: Callable[[Callable[[], object]], object]) -> Tempo
     temporary = folder / "a.part"
     file = temporary.open("wb")
     return TemporaryUpload(
-        file, call, lambda: os.replace(temporary, folder / "a"), lambda: os.unlink(temporary)
-    )
+        file, call,
+        lambda size: call(lambda: rename(temporary, folder / "a", size)),
+        lambda: os.unlink(temporary),
+    )  # fmt: skip
+
+
+def rename(temporary: Path, target: Path, size: int) -> None:
+    assert temporary.stat().st_size == size
+    os.replace(temporary, target)
 
 
 def direct(function: Callable[[], object]) -> object:
@@ -52,7 +59,7 @@ def test_what_cannot_be_removed_is_logged(tmp_path: Path, caplog: pytest.LogCapt
         raise RemoteError("hdfs://host/a: no connection")
 
     with (tmp_path / "a.part").open("wb") as file:
-        TemporaryUpload(file, call, lambda: None, lambda: None).abort()
+        TemporaryUpload(file, call, lambda _: None, lambda: None).abort()
     assert "hdfs://host/a: no connection; its temporary file may be left" in caplog.text
 
 
