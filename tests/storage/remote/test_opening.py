@@ -29,6 +29,7 @@ from gpuio.storage.remote.opening import (
     open_stream,
 )
 from gpuio.storage.remote.options import RemoteOptions
+from tests.io.threads import eventually
 from tests.servers.faulty import (
     CUT,
     LONG,
@@ -89,13 +90,13 @@ def test_the_first_bytes_come_with_the_version(
         url, path = f"s3://bucket/{size}.idx", f"bucket/{size}.idx"
         faulty.put(path, CONTENT[:size])
         for time in range(2):
-            sent, requests = faulty.sent[f"GET {path}"], faulty.total()
+            requests = faulty.total()
             with open_stream(url, options) as stream:
                 assert stream.read() == CONTENT[:size]
             # One for the version, unless the object is empty; and one for what is left of it.
             assert faulty.total() - requests == 1 + (size == 0 or (time == 0 and size > first))
-            if size:  # what is cached is not sent again
-                assert faulty.sent[f"GET {path}"] - sent <= (size + 4096 if time == 0 else 1)
+            if size and time == 1:  # what is cached is not sent again
+                assert faulty.headers["range"] == "bytes=0-0"
 
 
 @pytest.mark.parametrize("fault", [SHORT, LONG, SHIFTED, RESIZED, CUT, REFUSED, "503"])
@@ -118,7 +119,7 @@ def test_without_a_cache_first_bytes_are_not_requested(
     (tmp_path / "cache").write_bytes(b"")  # no folder
     with open_stream("s3://bucket/data/x.rec", options) as stream:
         assert stream.read() == CONTENT
-    assert faulty.sent["GET bucket/data/x.rec"] == len(CONTENT) + 1
+    assert eventually(lambda: faulty.sent["GET bucket/data/x.rec"] == len(CONTENT) + 1)
 
 
 def test_an_object_without_a_version(
