@@ -143,8 +143,9 @@ def markdown(report: Report, plot: str) -> str:
             "## One thread and two",
             "Rounds of one thread and of two take turns, with as many busy loops before and after "
             "each, which tell how much of two processors was there: as multiples of one thread's, "
-            "and of one busy loop's. Rounds in which these were hardly faster do not count. On "
-            "free processors: twice the ratio of both, with the range of the rounds.",
+            "and of one busy loop's. Rounds in which these were hardly faster, or more than twice "
+            "as fast, do not count. On free processors: twice the ratio of both, with the range "
+            "of the rounds.",
             table(
                 ["", "1 thread: images/s", "CPU-ms", "2 threads: images/s", "CPU-ms", "ratio",
                  "busy loops", "on free processors", "rounds"],
