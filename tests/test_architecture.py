@@ -13,7 +13,15 @@ MAP = PACKAGE / "README.md"
 
 # Lowest first. What stands in one line may not import each other, unless it is one package.
 LAYERS = [
-    ["errors", "version", "terminal", "in_flight", "context_variables", "threads"],
+    [
+        "errors",
+        "version",
+        "terminal",
+        "in_flight",
+        "context_variables",
+        "native_structs",
+        "threads",
+    ],
     ["progress", "memory", "native", "sizes", "ray_package"],
     ["context"],
     ["storage"],

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from gpuio.execution.assemble_host import HostAssembler
 from gpuio.execution.output import DTYPES
 from gpuio.loading.batch import ImageBatch
-from gpuio.native import MADE, OUTPUT, PLAN, SAMPLE, UNDECODED, Native, Selected, Workspace
+from gpuio.native import Native, Selected, Workspace
+from gpuio.native_structs import MADE, OUTPUT, PLAN, SAMPLE, UNDECODED
 from gpuio.planning.operations import Operations
 from gpuio.planning.plan import Plan
 

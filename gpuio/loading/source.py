@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpuio.errors import FILE_ERRORS, ArgumentError, Error, RecordError
 from gpuio.loading.labels import LabelTable
-from gpuio.native import PLACE
+from gpuio.native_structs import PLACE
 from gpuio.planning.planner import Label, Labels, listed
 from gpuio.recordio import RecordSet
 from gpuio.recordio.lists import ListItem

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import native
-from gpuio.native import PLACE
+from gpuio.native_structs import PLACE
 
 # struct gpuio_records.
 RECORDS = np.dtype(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuio.native import PLACE
+from gpuio.native_structs import PLACE
 from gpuio.recordio.framing import FIRST, LENGTH_BITS, LENGTH_MASK, MAGIC, WHOLE
 from gpuio.recordio.framing import HEADER as PART_HEADER
 from gpuio.recordio.header import HEADER_BYTES

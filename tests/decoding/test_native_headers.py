@@ -13,6 +13,7 @@ from gpuio.decoding.header_codes import encode_header
 from gpuio.decoding.jpeg_headers import MOST_SEGMENTS, WINDOW, read_jpeg_headers
 from gpuio.decoding.structure import Structure
 from gpuio.errors import DecodeError
+from gpuio.native_structs import PLACE
 from tests.decoding.pngs import joined, png, split
 from tests.decoding.samples import HOST_ONLY, NVIMAGECODEC, oriented, segment
 from tests.fuzz import images
@@ -26,7 +27,7 @@ def native_codes(contents: list[bytes], known: list[int]) -> list[int]:
     follows them is foreign.
     """
     assert module is not None
-    places = np.zeros(len(contents), native.PLACE)
+    places = np.zeros(len(contents), PLACE)
     memory = [np.frombuffer(bytes(28) + content, np.uint8) for content in contents]
     kept = [each[: 28 + size].copy() for each, size in zip(memory, known, strict=True)]
     places["known"] = [each.ctypes.data for each in kept]
@@ -173,5 +174,5 @@ def test_exif(order: str) -> None:
 def test_images_beside_nothing() -> None:
     """Of records that cannot be used, and of formats that it does not read."""
     assert module is not None
-    assert module.headers(np.zeros(3, native.PLACE)).tolist() == [0, 0, 0]
+    assert module.headers(np.zeros(3, PLACE)).tolist() == [0, 0, 0]
     assert check_whole([b"BM", b"\xff\xd8", b"\xff\xd8\xff", PNG_SIGNATURE, b"x" * 99]) == 0

@@ -17,7 +17,7 @@ from gpuio.decoding.header_codes import encode_header
 from gpuio.decoding.structure import Structure
 from gpuio.errors import Error
 from gpuio.execution.output import DTYPES
-from gpuio.native import OUTPUT, SAMPLE
+from gpuio.native_structs import OUTPUT, SAMPLE
 from gpuio.planning.plan import LINEAR
 from gpuio.planning.policies import (
     ColorJitterPolicy,
