@@ -105,7 +105,8 @@ static void choose(const struct gpuio_crop* crop, const int64_t size[2], const s
     extent[0] = crop->width, extent[1] = crop->height;
     if (crop->most_size) {
         struct draws draws = draws_for(sample, CROP_SIZE);
-        extent[0] = crop->least_size + offset(uniform(&draws, 0), crop->most_size - crop->least_size);
+        extent[0] =
+            crop->least_size + offset(uniform(&draws, 0), crop->most_size - crop->least_size);
         extent[1] = extent[0];
     } else {
         enlarge(crop, full);

@@ -113,10 +113,9 @@ int32_t skip_jpeg_lines(struct gpuio_workspace* workspace, int32_t most) {
     if (jpeg->scale_denom != 1) return 0;
     // Where several rows are upsampled together, libjpeg-turbo reads those to be skipped one by one
     // only for the sake of 4:2:0 in color; of others it may lose the place.
-    if (down > 1 &&
-        (jpeg->out_color_space == JCS_GRAYSCALE || down != 2 || across != 2 ||
-         chroma->h_samp_factor != 1 || chroma->v_samp_factor != 1 ||
-         jpeg->output_width < 2 * DCTSIZE))
+    if (down > 1 && (jpeg->out_color_space == JCS_GRAYSCALE || down != 2 || across != 2 ||
+                     chroma->h_samp_factor != 1 || chroma->v_samp_factor != 1 ||
+                     jpeg->output_width < 2 * DCTSIZE))
         return 0;
     const int32_t lines = DCTSIZE * down, at = workspace->next_line % lines;
     const int32_t left = at == 0 ? 0 : lines - 1 - at;

@@ -117,15 +117,15 @@ struct gpuio_plan {
 // What is cropped of images: `CropOptions` in gpuio/planning/crop_options.py, without affine maps, and
 // with lengths of at most 2^20 pixels.
 struct gpuio_crop {
-    double area[2], ratio[2];         // of a resized crop
-    int32_t width, height;            // of the output
-    int32_t resize;                   // 0: not at all
-    int32_t pad;                      // pixels
-    int32_t least_size, most_size;    // range of the side of a square; 0: none
-    int32_t anywhere;                 // the crop lies anywhere, not in the center
-    int32_t resized;                  // a random area of a random aspect ratio
-    int32_t mirror, rand_mirror;      // all outputs are flipped, or half of them
-    int32_t method;                   // interpolation
+    double area[2], ratio[2];       // of a resized crop
+    int32_t width, height;          // of the output
+    int32_t resize;                 // 0: not at all
+    int32_t pad;                    // pixels
+    int32_t least_size, most_size;  // range of the side of a square; 0: none
+    int32_t anywhere;               // the crop lies anywhere, not in the center
+    int32_t resized;                // a random area of a random aspect ratio
+    int32_t mirror, rand_mirror;    // all outputs are flipped, or half of them
+    int32_t method;                 // interpolation
 };
 
 // The crops of some images, a row for each, see `plan_crops` in gpuio/planning/crop_geometry.py.
@@ -244,9 +244,8 @@ GPUIO_EXPORT int32_t gpuio_native_fill(int32_t file, const struct gpuio_footer* 
 // Out     found    (count), GPUIO_ABSENT: no page of the range is there; GPUIO_PRESENT: all are, and have
 //         been read; GPUIO_UNCLEAR: some are, or something is wrong: the oracle finds out
 GPUIO_EXPORT void gpuio_native_cached(const char* folder, const struct gpuio_footer* footer,
-                                      int64_t segment, int64_t size, int64_t* begins,
-                                      int64_t* ends, int64_t* places, int64_t count, uint8_t* to,
-                                      uint8_t* found);
+                                      int64_t segment, int64_t size, int64_t* begins, int64_t* ends,
+                                      int64_t* places, int64_t count, uint8_t* to, uint8_t* found);
 
 // Random words of Philox4x32-10, for `count` records the blocks from `first` on: (count, blocks, 4).
 // Oracle: `words` in gpuio/sampling/philox.py.

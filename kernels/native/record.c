@@ -30,7 +30,8 @@ static int compare_parts(const void* one, const void* other) {
 
 int64_t gpuio_native_join(const int64_t* begins, const int64_t* ends, int64_t count, int64_t gap,
                           int64_t* joined) {
-    int64_t *at = joined, *until = at + count, *begin_of = until + count, *places = begin_of + count;
+    int64_t *at = joined, *until = at + count, *begin_of = until + count,
+            *places = begin_of + count;
     struct part* parts = (struct part*)(void*)(places + count);
     int is_ascending = 1;
     for (int64_t i = 0; i < count; ++i) {

@@ -69,11 +69,11 @@ static void run(const struct batch* batch, int64_t* columns[6], uint8_t* data, i
             sizes[2 * row] = columns[0][row];
             sizes[2 * row + 1] = columns[1][row];
         }
-        const int32_t planned =
-            gpuio_native_crops(&batch->crop, (uint64_t)batch->first, sizes, columns[2], columns[3],
-                               batch->count, &crops);
+        const int32_t planned = gpuio_native_crops(&batch->crop, (uint64_t)batch->first, sizes,
+                                                   columns[2], columns[3], batch->count, &crops);
         put_number(planned);
-        void* const made[] = {crops.window, crops.bounds, crops.method, crops.padded, crops.largest};
+        void* const made[] = {crops.window, crops.bounds, crops.method, crops.padded,
+                              crops.largest};
         static const size_t WIDTHS[] = {4, 4, 1, 2, 2};
         for (int i = 0; i < 5; ++i) put(made[i], planned ? WIDTHS[i] * words : 0);
         put(crops.flip, planned ? count : 0);
