@@ -12,16 +12,18 @@ import ctypes
 import hashlib
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuio.errors import ArgumentError, Error
 from gpuio.native_structs import SAMPLE
+
+T = TypeVar("T")
 
 VARIABLE = "GPUIO_NATIVE"
 LIBRARY = Path(__file__).with_name("libgpuio_native.so")
@@ -267,6 +269,19 @@ def library() -> Native | None:
     if native is None and os.environ.get(VARIABLE) == "1":
         raise Error(f"{VARIABLE}=1 asks for the native module: {reason}")
     return native
+
+
+def bound(functions: Callable[[Native], T]) -> T | None:
+    """What makes some of the module's functions callable, called with the module once; None: the
+    module is not in use.
+    """
+    module = library()
+    return None if module is None else _bound(functions, module)
+
+
+@lru_cache
+def _bound(functions: Callable[[Native], T], module: Native) -> T:
+    return functions(module)
 
 
 def state() -> tuple[bool, str]:

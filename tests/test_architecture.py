@@ -22,7 +22,7 @@ LAYERS = [
         "native_structs",
         "threads",
     ],
-    ["progress", "memory", "native", "sizes", "ray_package"],
+    ["progress", "memory", "native", "sizes", "ray_package", "threads"],
     ["context"],
     ["storage"],
     ["generators"],

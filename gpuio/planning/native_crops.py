@@ -145,10 +145,4 @@ def crop_of(options: CropOptions) -> NDArray[np.void] | None:
 
 def native_crops() -> NativeCrops | None:
     """The function; None: the native module is not in use."""
-    module = native.library()
-    return None if module is None else _bind(module)
-
-
-@lru_cache
-def _bind(module: native.Native) -> NativeCrops:
-    return NativeCrops(module)
+    return native.bound(NativeCrops)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,10 +88,4 @@ class NativeRecords:
 
 def native_records() -> NativeRecords | None:
     """The function; None: the native module is not in use."""
-    module = native.library()
-    return None if module is None else _bind(module)
-
-
-@lru_cache
-def _bind(module: native.Native) -> NativeRecords:
-    return NativeRecords(module)
+    return native.bound(NativeRecords)

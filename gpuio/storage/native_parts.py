@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +46,4 @@ class NativeParts:
 
 def native_parts() -> NativeParts | None:
     """The function; None: the native module is not in use."""
-    module = native.library()
-    return None if module is None else _bind(module)
-
-
-@lru_cache
-def _bind(module: native.Native) -> NativeParts:
-    return NativeParts(module)
+    return native.bound(NativeParts)

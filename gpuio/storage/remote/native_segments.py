@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,10 +96,4 @@ class NativeSegments:
 
 def native_segments() -> NativeSegments | None:
     """The functions; None: the native module is not in use."""
-    module = native.library()
-    return None if module is None else _bind(module)
-
-
-@lru_cache
-def _bind(module: native.Native) -> NativeSegments:
-    return NativeSegments(module)
+    return native.bound(NativeSegments)
