@@ -25,7 +25,7 @@ OWN = [page for page in pages() if not page.needs]
 NOT_RUN = {
     "install.md": (2, "they install packages, of this system or of another one"),
     "tutorial.md": (1, "it installs packages; the code below needs them"),
-    "howto/ray.md": (2, "they install Ray, and need a cluster"),
+    "howto/ray.md": (3, "they install Ray, need a cluster, or the command line of AWS"),
     "howto/distributed.md": (2, "they need a cluster, or several machines"),
 }
 
