@@ -1,5 +1,6 @@
 // The native module: JPEGs and PNGs from their bytes to rows of a batch, several of them in one call;
-// and pages of remote files to the cache.
+// what comes before that for a whole batch, from headers of records to the geometry of crops; and pages
+// of remote files to the cache.
 //
 // The library is plain C behind this interface, loaded by gpuio/native.py. Its functions neither
 // call Python nor keep what they are given, so that they run without the interpreter's lock, on
