@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpuio.recordio.framing import HEADER, MAGIC, MAGIC_BYTES, frame, parse
@@ -85,6 +85,10 @@ def test_a_hole_and_a_cut(records: list[bytes], data: st.DataObject) -> None:
     low, high = sorted(data.draw(st.tuples(*[st.integers(0, len(content))] * 2)))
     before = [record for record, (_, end) in zip(records, spans, strict=True) if end <= low]
     after = [record for record, (begin, _) in zip(records, spans, strict=True) if begin >= high]
+    # What remains of the others would look like a record if it had a magic number of its own.
+    assume(
+        not any(MAGIC_BYTES in each for each in records[len(before) : len(records) - len(after)])
+    )
     zeros = content[:low] + bytes(high - low) + content[high:]
     assert in_order(before + after, found(zeros))
     assert in_order(before, found(content[:low]))
