@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -73,12 +74,18 @@ def _of_ray_train() -> RankAndSize | None:
         return None
     assert ray is not None and train is not None
     if ray.get_runtime_context().get_actor_id() is None:
-        return None  # Ray Train's first version would warn, and say that it is the only worker
-    try:
-        context = train.get_context()
-        return RankAndSize(context.get_world_rank(), context.get_world_size())
-    except RuntimeError:  # an actor of another kind
         return None
+    with warnings.catch_warnings():
+        # In an actor of another kind Ray Train raises; its first version warns, and says that it is
+        # the only worker.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            context = train.get_context()
+            if context.get_experiment_name() is None:
+                return None
+            return RankAndSize(context.get_world_rank(), context.get_world_size())
+        except RuntimeError:
+            return None
 
 
 def _of_torch() -> RankAndSize | None:

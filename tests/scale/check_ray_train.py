@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray.train import RunConfig, ScalingConfig
+from ray.train.v2.api.config import RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 import gpuio as mx
@@ -23,6 +23,7 @@ def cluster() -> Iterator[None]:
     variables = {"PYTHONPATH": environment()["PYTHONPATH"]}
     # As on a machine that Slurm has given: they are not of the workers.
     variables |= {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4"}
+    variables |= {"RAY_TRAIN_V2_ENABLED": "1"}  # which is not the default of Ray 2.50
     ray.init("local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
     yield
     ray.shutdown()
@@ -49,15 +50,50 @@ def test_the_driver_is_no_worker() -> None:
     assert mx.io.rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}) == (1, 2)
 
 
-def test_an_actor_of_another_kind_is_no_worker() -> None:
+FIRST_VERSION = """
+import sys
+
+import ray
+from ray.train import RunConfig, ScalingConfig
+from ray.train.data_parallel_trainer import DataParallelTrainer
+from tests.scale.programs.labels import write
+
+def loop(config):
+    write(*config["arguments"])
+
+ray.init("local", num_cpus=3, include_dashboard=False)
+DataParallelTrainer(
+    loop,
+    train_loop_config={"arguments": sys.argv[1:]},
+    scaling_config=ScalingConfig(num_workers=2),
+    run_config=RunConfig(storage_path=f"{sys.argv[1]}/ray"),
+).fit()
+"""
+
+
+def test_workers_of_the_first_version(tmp_path: Path) -> None:
+    files = images(tmp_path, IMAGES)
+    program = [sys.executable, "-c", FIRST_VERSION, tmp_path, *files]
+    run(program, RAY_TRAIN_V2_ENABLED="0")
+    check_two_ranks(tmp_path, files)
+
+
+@pytest.mark.parametrize("version", ["0", "1"])
+def test_an_actor_of_another_kind_is_no_worker(version: str) -> None:
     @ray.remote
     class Other:
         def find(self) -> tuple[int, int]:
-            import ray.train  # noqa: F401
+            import warnings
 
+            import ray.train
+
+            assert hasattr(ray.train, "get_context")
+            warnings.simplefilter("error", UserWarning)
             return tuple(mx.io.rank_and_size({"RANK": "1", "WORLD_SIZE": "2"}))
 
-    assert ray.get(Other.remote().find.remote()) == (1, 2)
+    variables = {"RAY_TRAIN_V2_ENABLED": version, "PYTHONPATH": environment()["PYTHONPATH"]}
+    other = Other.options(runtime_env={"env_vars": variables}).remote()
+    assert ray.get(other.find.remote()) == (1, 2)
 
 
 @pytest.mark.parametrize("version", ["0", "1"])
