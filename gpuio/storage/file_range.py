@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from gpuio.storage.writing import write_error
+from gpuio.storage.output_file import write_error
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 # Why a system does not copy between two files itself.
 _NOT_WITHIN = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM)
 
-# Bytes that are collected before they are written to a range of a file.
-RANGE_BUFFER = 1 << 20
+# Bytes that are copied at a time where the system does not do so.
+COPIED = 1 << 20
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -210,37 +209,8 @@ def copy_range(source: int, target: int, size: int, offset: int) -> None:
         except OSError as error:
             if error.errno not in _NOT_WITHIN:
                 raise
-            piece = os.pread(source, min(RANGE_BUFFER, size - done), done)
+            piece = os.pread(source, min(COPIED, size - done), done)
             count = os.pwrite(target, piece, offset + done) if piece else 0
         if not count:
             raise OSError(errno.EIO, "the file to copy from has become shorter")
         done += count
-
-
-@contextmanager
-def writing_at(path: str, offset: int, shown: str) -> Iterator[IO[bytes]]:
-    """Write a range of an existing file: yields a file to write to, at an offset in bytes. What was
-    written is on the disk when the ``with`` block has ended.
-
-    Parameters
-    ----------
-    shown : the file's name in errors
-
-    Raises
-    ------
-    FileNotFoundError : the file does not exist.
-    RecordError : it cannot be written.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    raw = OutputFile(shown, descriptor, "wb", path)
-    try:
-        file = io.BufferedWriter(raw, RANGE_BUFFER)
-        file.seek(offset)
-        yield file
-        file.flush()
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            raise write_error(shown, error) from error
-    finally:
-        raw.close()  # without flushing: either that is done, or it failed

@@ -10,7 +10,7 @@ import pytest
 
 from gpuio.errors import RecordError, RecordFileNotFoundError
 from gpuio.storage import output_file
-from gpuio.storage.output_file import AppendedFile, copy_range, create, writing_at
+from gpuio.storage.output_file import AppendedFile, copy_range, create
 
 
 @pytest.mark.parametrize(("mode", "content"), [("w", "a\nä"), ("wb", b"a\n\xff")])
@@ -71,7 +71,7 @@ def test_a_part_of_a_file_is_copied(
 ) -> None:
     """Also where the system does not copy between two files itself."""
     if not within:
-        monkeypatch.setattr(output_file, "RANGE_BUFFER", 7)
+        monkeypatch.setattr(output_file, "COPIED", 7)
 
         def refuse(*_: object) -> int:
             raise OSError(errno.EXDEV, "another file system")
@@ -90,13 +90,3 @@ def test_a_part_of_a_file_is_copied(
     finally:
         os.close(source)
         os.close(target)
-
-
-def test_a_range_of_a_file_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"0123456789")
-    with writing_at(str(path), 3, "x") as file:
-        file.write(b"abc")
-    assert path.read_bytes() == b"012abc6789"
-    with pytest.raises(FileNotFoundError), writing_at(str(tmp_path / "none"), 0, "none"):
-        pass
