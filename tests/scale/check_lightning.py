@@ -16,6 +16,7 @@ IMAGES = 20
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated"),
+    pytest.mark.filterwarnings("ignore:The `srun` command is available"),
 ]
 
 

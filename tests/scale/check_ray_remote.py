@@ -119,15 +119,15 @@ def test_what_a_killed_run_leaves_has_a_name_of_its_own(
     for number in range(40):
         (tmp_path / f"{number:02}.jpg").write_bytes(jpeg(number, 90, 70))
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITS, "s3://bucket", str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", WAITS, "s3://killed", str(tmp_path)], stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None and b"one\n" in process.stdout
     finally:
         process.kill()
         process.communicate()
-    left = list_files("s3://bucket/k/", store)
+    left = list_files("s3://killed/k/", store)
     assert [name for name in left if re.fullmatch(r"b\.rec\.[0-9a-f]{16}-\d+\.part", name)]
-    assert main(["im2rec", "s3://bucket/k/b", str(tmp_path)]) == 0
-    found = set(list_files("s3://bucket/k/", store))
+    assert main(["im2rec", "s3://killed/k/b", str(tmp_path)]) == 0
+    found = set(list_files("s3://killed/k/", store))
     assert {"b.idx", "b.rec"} <= found

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, which a session of tests shares."""
+"""A Ray cluster of two nodes on this machine."""
 
 import os
 from collections.abc import Iterator
