@@ -248,16 +248,12 @@ class LocalFile:
         if bulk is None:
             return read(*ranges, data)
         ranges = _cut(ranges)
-        shares = np.flatnonzero(
-            np.diff((ranges.ends - ranges.begins).cumsum() // SHARE, prepend=-1)
-        )
         done: list[bool] = []
 
         def read_share(part: slice) -> None:
             done.append(read(*ranges.select(part), data))
 
-        parts = map(slice, shares.tolist(), [*shares[1:].tolist(), None])
-        bulk.run([partial(read_share, part) for part in parts])
+        bulk.run([partial(read_share, part) for part in ranges.shares(SHARE)])
         return all(done)
 
     def _read(self, begin: int, end: int) -> bytes:

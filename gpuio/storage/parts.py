@@ -59,6 +59,10 @@ class Ranges(NamedTuple):
             return several[0]
         return Ranges(*map(np.concatenate, zip(*several, strict=True)))
 
+    def shares(self, nbytes: int) -> list[slice]:
+        """Divide the ranges into groups of about `nbytes` each."""
+        return runs((self.ends - self.begins).cumsum() // nbytes)
+
     def cut(self, length: int) -> Ranges:
         """Cut ranges at multiples of `length` in the file."""
         first, last = self.begins // length, (self.ends - 1) // length
@@ -86,6 +90,14 @@ class Ranges(NamedTuple):
         begins = self.begins[which] + number * steps[which]
         ends = np.minimum(begins + steps[which], self.ends[which])
         return Ranges(begins, ends, self.places[which] + begins - self.begins[which])
+
+
+def runs(numbers: Offsets) -> list[slice]:
+    """The runs of equal numbers, in their order; `numbers` is int64 (n,)."""
+    if not len(numbers):
+        return []
+    heads = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist()]
+    return [*map(slice, heads, [*heads[1:], len(numbers)])]
 
 
 def join(begins: Offsets, ends: Offsets, gap: int = MAX_GAP) -> tuple[Ranges, int, Offsets]:

@@ -1,12 +1,13 @@
 """Parts of a file: joining and cutting them."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuio.storage.parts import Ranges, join, read_each
+from gpuio.storage.parts import Ranges, join, read_each, runs
 
 PARTS = st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 300)), min_size=1, max_size=20)
 
@@ -63,6 +64,22 @@ def test_ranges_are_moved_selected_and_put_together() -> None:
     assert ranges.shifted(3).begins.tolist() == [8, 23]
     both = Ranges.concatenate([ranges.select(np.array([1])), ranges.select(slice(1))])
     assert [each.tolist() for each in both] == [[20, 5], [30, 9], [8, 0]]
+
+
+@given(st.lists(st.integers(0, 2), max_size=12))
+def test_runs_are_of_equal_numbers(numbers: list[int]) -> None:
+    parts = [numbers[part] for part in runs(np.array(numbers, np.int64))]
+    assert [*itertools.chain(*parts)] == numbers and all(len(set(part)) == 1 for part in parts)
+    assert all(left[0] != right[0] for left, right in itertools.pairwise(parts))
+
+
+@given(PARTS, st.integers(1, 500))
+def test_shares_are_of_about_one_size(parts: Any, nbytes: int) -> None:
+    ranges, _, _ = join(*arrays(parts), 0)
+    shares = [ranges.select(part) for part in ranges.shares(nbytes)]
+    assert Ranges.concatenate(shares).begins.tolist() == ranges.begins.tolist()
+    sizes = [each.ends - each.begins for each in shares]
+    assert all(size.sum() < nbytes + size[0] for size in sizes)
 
 
 def test_a_part_behind_the_end_of_a_file_cannot_be_read(tmp_path: Any) -> None:

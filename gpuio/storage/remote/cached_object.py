@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuio import native
-from gpuio.storage.parts import Ranges, read_each
+from gpuio.storage.parts import Ranges, read_each, runs
 from gpuio.storage.remote.native_segments import ABSENT, UNCLEAR, native_segments
 from gpuio.storage.remote.segment import MISSING, ForeignSegmentError, Segment, Shape, boot_id
 from gpuio.storage.remote.store import ObjectInfo
@@ -91,8 +91,11 @@ class CachedObject:
             footer = self.shape(0).footer(boot_id())
             where = self.folder, footer, self.segment, self.info.size
             found, wanted = module.cached(*where, wanted, data)
+            unclear = found == UNCLEAR
             missing = [wanted.select(found == ABSENT)]
-            wanted = wanted.select(found == UNCLEAR)
+            if not unclear.any():
+                return missing[0]
+            wanted = wanted.select(unclear)
         for number, part in _by_segment(wanted, self.segment):
             some = wanted.select(part)
             missing.append(
@@ -186,9 +189,7 @@ def _ascending(parts: list[Ranges]) -> Ranges:
 def _by_segment(ranges: Ranges, segment: int) -> list[tuple[int, slice]]:
     """The segments that ranges, ascending and cut at segments, are in, and which are in each."""
     numbers = ranges.begins // segment
-    heads = np.flatnonzero(np.diff(numbers, prepend=-1))
-    tails = [*heads[1:].tolist(), len(numbers)]
-    return list(zip(numbers[heads].tolist(), map(slice, heads.tolist(), tails), strict=True))
+    return [(int(numbers[part.start]), part) for part in runs(numbers)]
 
 
 def _runs(one: Ranges, states: bytes, page: int) -> list[tuple[bool, Ranges]]:

@@ -133,14 +133,12 @@ class RemoteFile:
             return ranges
         if bulk is None:
             return cached.find(ranges, data)
-        sizes = ranges.ends - ranges.begins
-        heads = np.flatnonzero(np.diff(sizes.cumsum() // SHARE, prepend=-1)).tolist()
-        found: list[Ranges] = [NONE] * len(heads)
+        parts = ranges.shares(SHARE)
+        found: list[Ranges] = [NONE] * len(parts)
 
         def read(row: int, part: slice) -> None:
             found[row] = cached.find(ranges.select(part), data)
 
-        parts = map(slice, heads, [*heads[1:], None])
         bulk.run([partial(read, row, part) for row, part in enumerate(parts)])
         return Ranges.concatenate(found)
 
