@@ -20,6 +20,7 @@ from gpuio.errors import ArgumentError
 from gpuio.io.text.bad_line import BadLine
 from gpuio.loading.fork_guard import ForkGuard
 from gpuio.nd.types import DType, HostArray
+from gpuio.storage.remote.calls import interruptible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -197,10 +198,10 @@ def read_table(
     schema = {
         str(number): getattr(pl, POLARS_NAMES[dtype.name]) for number, dtype in enumerate(dtypes)
     }
+    read = partial(pl.read_csv, has_header=False, schema=schema, separator=separator)
     try:
-        table = pl.read_csv(
-            text, has_header=False, schema=schema, separator=separator, quote_char=quote
-        )
+        # What a signal handler raises while Polars calls Python becomes an error of Polars.
+        table = interruptible(partial(read, text, quote_char=quote))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
     if any(column.null_count() for column in table.iter_columns()):

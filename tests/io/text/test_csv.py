@@ -1,19 +1,22 @@
 """CSV blocks: every spelling of a table gives the table, every fault is named at its place."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpuio.io.text.bad_line import BadLine
-from gpuio.io.text.csv import WIDE, CsvParser
+from gpuio.io.text.csv import WIDE, CsvParser, read_column
 
 DATA = Path(__file__).parents[2] / "golden" / "data"
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -392,3 +395,21 @@ first()
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr
+
+
+def test_an_interrupt_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polars makes other errors of what is raised while it calls Python."""
+    assert read_column(b"1\n2\n", FLOAT32) is not None  # Polars has started
+    may_end = threading.Event()
+
+    def read_csv(*arguments: Any, **options: Any) -> Any:
+        try:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            may_end.wait(60)
+        except BaseException as error:
+            raise TypeError("not a Polars data type") from error
+
+    monkeypatch.setattr(pl, "read_csv", read_csv)
+    with pytest.raises(KeyboardInterrupt):
+        read_column(b"1\n2\n", FLOAT32)
+    may_end.set()
