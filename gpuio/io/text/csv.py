@@ -220,7 +220,7 @@ def _polars_fork_guard() -> ForkGuard:
     import polars as pl
 
     try:
-        pl.read_csv(b"0", has_header=False)
+        interruptible(partial(pl.read_csv, b"0", has_header=False))  # as in `read_table`
     except pl.exceptions.PanicException as error:
         raise ArgumentError(
             "the system refused a thread of Polars, which parses text; start the process again "
