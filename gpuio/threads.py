@@ -20,8 +20,8 @@ T = TypeVar("T")
 REFUSED = ("can't start new thread", "can't allocate lock")
 
 
-class Life:
-    """Something that only a thread references: when it is gone, the thread has ended."""
+class ThreadToken:
+    """An object that only a thread references: when it is gone, the thread has ended."""
 
     __slots__ = ("__weakref__",)
 
@@ -35,17 +35,17 @@ class DetachedThread:
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
-        life = Life()
-        self._life = weakref.ref(life)
-        _thread.start_new_thread(_run, (function, life))
+        token = ThreadToken()
+        self._token = weakref.ref(token)
+        _thread.start_new_thread(_run, (function, token))
 
     @property
     def ended(self) -> bool:
         """Whether it has ended, maybe before it has called its function."""
-        return self._life() is None
+        return self._token() is None
 
 
-def _run(function: Callable[[], object], life: Life) -> None:
+def _run(function: Callable[[], object], token: ThreadToken) -> None:
     function()
 
 

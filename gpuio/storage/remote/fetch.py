@@ -27,7 +27,7 @@ from gpuio.storage.remote.concurrency import Concurrency
 from gpuio.storage.remote.filling import GAP, RemoteObject, fetch_pages
 from gpuio.storage.remote.statistics import count
 from gpuio.storage.remote.store import Store
-from gpuio.threads import Life
+from gpuio.threads import ThreadToken
 
 # Bytes of one request, at most.
 LONGEST = 8 << 20
@@ -114,7 +114,7 @@ class Fetcher:
         self._in_flight: dict[tuple[Store, str, int], list[Request]] = {}
         self._ahead = 0  # bytes that are read ahead
         # Of each thread; without one that memory was too short for.
-        self._running: weakref.WeakSet[Life] = weakref.WeakSet()
+        self._running: weakref.WeakSet[ThreadToken] = weakref.WeakSet()
         self._concurrency = Concurrency()
         self._stopped = False
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -289,16 +289,16 @@ class Fetcher:
             return
         if len(self._running) >= self._concurrency.limit:
             return
-        life = Life()
+        token = ThreadToken()
         try:
-            self._running.add(life)
-            _thread.start_new_thread(self._work, (life,))
+            self._running.add(token)
+            _thread.start_new_thread(self._work, (token,))
         except BaseException as error:
-            self._running.discard(life)
+            self._running.discard(token)
             if not isinstance(error, RuntimeError):  # refused: whoever waits does the work
                 raise
 
-    def _work(self, life: Life) -> None:
+    def _work(self, token: ThreadToken) -> None:
         """Run requests until there are none, or too many threads."""
         try:
             while True:
@@ -307,13 +307,13 @@ class Fetcher:
                     if not self._stopped and len(self._running) <= self._concurrency.limit:
                         request = self._next()
                     if request is None:
-                        self._running.discard(life)
+                        self._running.discard(token)
                         break
                     self._start_thread()
                 self._run(request)
                 del request  # keeps no data alive
         finally:
-            self._running.discard(life)
+            self._running.discard(token)
             if self._stopped:
                 self._ended.put(None)
 
